@@ -1,0 +1,3 @@
+"""Starglot: language models that read stellar spectra."""
+
+__version__ = "0.1.0"

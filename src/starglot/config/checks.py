@@ -1,0 +1,169 @@
+"""Rules that span several keys of the configuration; each returns sentences, all faults at once."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Iterator
+
+from starglot.config.models import ALL_LABELS, Config, Llm
+from starglot.glossary import ABUNDANCE_NAMES, ATMOSPHERE_NAMES, CLASSES
+
+
+def cross_check(config: Config) -> list[str]:
+    """Every fault that no single value shows."""
+    return [
+        *_wavelengths(config),
+        *_splits(config),
+        *_tasks(config),
+        *_encodings(config),
+        *_models(config),
+        *_bases(config),
+        *_run(config),
+    ]
+
+
+def unknown(path: str, name: str, valid: Iterable[str]) -> str:
+    """Sentence about a name that is not there, with the nearest valid one."""
+    valid = list(valid)
+    near = difflib.get_close_matches(name, valid, n=1, cutoff=0.4)
+    hint = f"did you mean '{near[0]}'?" if near else f"valid: {', '.join(valid) or 'none is defined'}"
+    return f"{path}: unknown name '{name}'; {hint}"
+
+
+def _wavelengths(config: Config) -> Iterator[str]:
+    grid, (low, high) = config.spectra.wavelength, config.surveys.lamost.coverage
+    if grid.stop <= grid.start:
+        yield f"spectra.wavelength: stop ({grid.stop:g}) must be above start ({grid.start:g})"
+        return
+    steps = (grid.stop - grid.start) / grid.step
+    if abs(steps - round(steps)) > 1e-6:
+        yield f"spectra.wavelength: step {grid.step:g} does not divide {grid.start:g}-{grid.stop:g}"
+    if grid.start < low or grid.stop > high:
+        yield (
+            f"spectra.wavelength: {grid.start:g}-{grid.stop:g} A is not covered by the release "
+            f"({low:g}-{high:g} A, surveys.lamost.coverage)"
+        )
+
+
+def _splits(config: Config) -> Iterator[str]:
+    total = config.split.train + config.split.val + config.split.test
+    if abs(total - 1) > 1e-9:
+        yield f"split: train + val + test must be 1, they are {total:g}"
+
+
+def _tasks(config: Config) -> Iterator[str]:
+    for name, task in config.tasks.items():
+        at = f"tasks.{name}"
+        allowed = ATMOSPHERE_NAMES if task.source == "lamost" else ALL_LABELS
+        for label in task.labels:
+            if label not in ALL_LABELS:
+                yield unknown(f"{at}.labels", label, ALL_LABELS)
+            elif label not in allowed:
+                yield f"{at}.labels: {task.source} has no '{label}'; it has {', '.join(allowed)}"
+        if len(set(task.labels)) < len(task.labels):
+            yield f"{at}.labels: a label is named twice"
+        if task.source == "apogee" and any(label in ATMOSPHERE_NAMES for label in task.labels):
+            yield f"{at}.labels: labels from APOGEE are abundances: {', '.join(ABUNDANCE_NAMES)}"
+        for label, digits in task.decimals.items():
+            if label not in task.labels:
+                yield unknown(f"{at}.decimals", label, task.labels)
+            if not 0 <= digits <= 6:
+                yield f"{at}.decimals.{label}: {digits} is out of range 0-6"
+        for size, count in task.sizes.items():
+            if count is not None and count < 1:
+                yield f"{at}.sizes.{size}: {count} is not a number of spectra"
+            elif count is not None and task.balanced and count < len(CLASSES):
+                yield f"{at}.sizes.{size}: {count} cannot be balanced over {len(CLASSES)} classes"
+        held = config.surveys.lamost.class_counts
+        if task.balanced and task.shortage == "error" and held:
+            for size in set(task.sizes) & set(config.run.sizes):
+                for letter in CLASSES:
+                    wanted = (task.sizes[size] or 0) // len(CLASSES)
+                    if wanted > held.get(letter, 0):
+                        yield (
+                            f"{at}.sizes.{size}: asks for {wanted} of class {letter}, the release holds "
+                            f"{held.get(letter, 0)} (surveys.lamost.class_counts)"
+                        )
+        counted = [c for c in task.sizes.values() if c is not None]
+        if config.mock and counted and not task.balanced and min(counted) > config.mock.spectra:
+            yield f"{at}.sizes: all are larger than the mock release ({config.mock.spectra} spectra)"
+
+
+def _encodings(config: Config) -> Iterator[str]:
+    for name, encoding in config.encodings.items():
+        if encoding.bin > config.spectra.wavelength.size:
+            yield (
+                f"encodings.{name}.bin: {encoding.bin} is more than the {config.spectra.wavelength.size} "
+                "values of spectra.wavelength"
+            )
+
+
+def _models(config: Config) -> Iterator[str]:
+    for name, model in config.models.items():
+        at = f"models.{name}"
+        if isinstance(model, Llm) != name.startswith("llm"):
+            yield f"{at}: names of LLM models, and only theirs, begin with 'llm'"
+        if not isinstance(model, Llm):
+            continue
+        if model.encoding not in config.encodings:
+            yield unknown(f"{at}.encoding", model.encoding, config.encodings)
+        built = config.bases.get(model.base)
+        if built and built.encoding != model.encoding:
+            yield f"{at}: its base '{model.base}' was made for encoding '{built.encoding}', not '{model.encoding}'"
+        if built and model.lora.rank > built.hidden:
+            yield f"{at}.lora.rank: {model.lora.rank} is out of range 1-{built.hidden} (the base's width)"
+        if model.init:
+            yield from _task_and_size(config, f"{at}.init", model.init.task, model.init.size)
+            if model.init.model and model.init.model not in config.models:
+                yield unknown(f"{at}.init.model", model.init.model, config.models)
+
+
+def _bases(config: Config) -> Iterator[str]:
+    for name, base in config.bases.items():
+        at = f"bases.{name}"
+        yield from _task_and_size(config, at, base.task, base.size)
+        if base.encoding not in config.encodings:
+            yield unknown(f"{at}.encoding", base.encoding, config.encodings)
+        if base.hidden % base.heads:
+            yield f"{at}: hidden ({base.hidden}) must be a multiple of heads ({base.heads})"
+
+
+def _task_and_size(config: Config, at: str, task: str, size: str) -> Iterator[str]:
+    if task not in config.tasks:
+        yield unknown(f"{at}.task", task, config.tasks)
+    elif size not in config.tasks[task].sizes:
+        yield unknown(f"{at}.size", size, config.tasks[task].sizes)
+
+
+def _run(config: Config) -> Iterator[str]:
+    run = config.run
+    for task in run.tasks:
+        if task not in config.tasks:
+            yield unknown("run.tasks", task, config.tasks)
+            continue
+        definition = config.tasks[task]
+        if not set(run.sizes) & set(definition.sizes):
+            yield f"run.sizes: none is a size of task '{task}' ({', '.join(definition.sizes)})"
+        if definition.source != "lamost" and getattr(config.surveys, definition.source) is None:
+            yield f"run.tasks: '{task}' learns from {definition.source}, but surveys.{definition.source} is null"
+        yield from _epochs(config, task)
+    every = {size for task in config.tasks.values() for size in task.sizes}
+    for size in run.sizes:
+        if size not in every:
+            yield unknown("run.sizes", size, sorted(every))
+    for model in run.models:
+        if model not in config.models:
+            yield unknown("run.models", model, config.models)
+    for survey in run.validation:
+        if getattr(config.surveys, survey) is None:
+            yield f"run.validation: surveys.{survey} is null"
+
+
+def _epochs(config: Config, task: str) -> Iterator[str]:
+    for name in config.run.models:
+        model = config.models.get(name)
+        if not isinstance(model, Llm) or not isinstance(model.training.epochs, dict):
+            continue
+        for size in set(config.run.sizes) & set(config.tasks[task].sizes):
+            if size not in model.training.epochs:
+                yield f"models.{name}.training.epochs: no entry for size '{size}' of task '{task}'"

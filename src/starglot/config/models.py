@@ -1,0 +1,394 @@
+"""The configuration, typed.  Schema, defaults and reference docs are generated from these models.
+
+Field descriptions say what a value does and when to change it; "paper" refers to the sections of
+"Spectra as Language", "ours" marks a choice that the paper leaves open.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from starglot.glossary import ABUNDANCE_NAMES, ATMOSPHERE_NAMES
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+
+
+class Strict(BaseModel):
+    """Unknown keys are errors; values do not change after loading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+# ---------------------------------------------------------------- surveys
+
+
+class Lamost(Strict):
+    """LAMOST low-resolution spectra and catalogues (paper 2.1)."""
+
+    release: str = Field("dr11_v1.1", description="Named in manifests and captions.")
+    stellar: str = Field(description="Catalogue of A, F, G, K stars (LRS_stellar).")
+    mstellar: str | None = Field(
+        None, description="Catalogue of M stars (LRS_mstellar); null where there is none."
+    )
+    spectra: str = Field(description="Root of the spectra, laid out as <obsdate>/<planid>/spec-*.fits.gz.")
+    coverage: tuple[float, float] = Field(
+        (3700.0, 9099.0),
+        description="Wavelengths (A, vacuum) that the release covers; the grid must lie inside.",
+    )
+    class_counts: dict[Literal["A", "F", "G", "K", "M"], int] | None = Field(
+        None,
+        description="Labelled spectra by class in the release (paper 2.1); a larger sample is refused. null: unknown.",
+    )
+    snr_min: dict[Literal["u", "g", "r", "i", "z"], float] = Field(
+        {"r": 2.0, "i": 2.0}, description="Least S/N by band (paper 2.1: 2 in r and i)."
+    )
+
+
+class Apogee(Strict):
+    """APOGEE allStar catalogue, the labels of the second stage (paper 2.2)."""
+
+    release: Literal["dr12", "dr16", "dr17"] = Field(
+        "dr16", description="Decides which Gaia release its ids are of."
+    )
+    catalog: str = Field(description="allStar FITS file.")
+    aspcapflag_bits: list[int] | Literal["all"] = Field(
+        "all", description="ASPCAPFLAG bits that reject a star; paper 2.2: any."
+    )
+    paramflag_bits: list[int] | Literal["all"] = Field(
+        [0, 1, 2, 3, 4],
+        description="PARAMFLAG bits that reject a star (ours: the bad bits; bits 24-27 are informational).",
+    )
+    elemflag_bits: list[int] | Literal["all"] = Field(
+        "all", description="X_FE_FLAG bits that make one abundance missing; paper 4: any."
+    )
+
+
+class Galah(Strict):
+    """GALAH DR4 allstar catalogue, external validation (paper 5.2)."""
+
+    release: Literal["dr4"] = "dr4"
+    catalog: str = Field(description="galah_dr4_allstar FITS file.")
+    snr_min: float = Field(30.0, description="Least snr_px_ccd3 (paper 5.2, with the column's real name).")
+
+
+class GaiaEso(Strict):
+    """Gaia-ESO DR5 catalogue, external validation (paper 5.2)."""
+
+    release: Literal["dr5"] = "dr5"
+    catalog: str = Field(description="Gaia-ESO public catalogue, FITS.")
+    solar_scale: Literal["grevesse2007", "asplund2009"] = Field(
+        "grevesse2007", description="Solar abundances that turn A(X) into [X/Fe]."
+    )
+
+
+class Surveys(Strict):
+    """Sources of spectra and labels; set a survey to null to do without it."""
+
+    lamost: Lamost
+    apogee: Apogee | None = None
+    galah: Galah | None = None
+    gaia_eso: GaiaEso | None = None
+
+
+class Match(Strict):
+    """Cross-match of LAMOST with another survey."""
+
+    radius_arcsec: float = Field(
+        3.0, gt=0, le=60, description="Largest separation, after proper motion (ours)."
+    )
+
+
+# ---------------------------------------------------------------- spectra
+
+
+class Wavelength(Strict):
+    """The common grid, vacuum Angstrom (paper 2.1: 3800-8700 in steps of 1, 4901 values)."""
+
+    start: float = Field(3800.0, gt=0)
+    stop: float = Field(8700.0, gt=0)
+    step: float = Field(1.0, gt=0)
+
+    @property
+    def size(self) -> int:
+        """Number of grid points, both ends included."""
+        return round((self.stop - self.start) / self.step) + 1
+
+
+class Recipe(Strict):
+    """How a spectrum becomes a row of normalised flux: mask, normalise, resample (paper 2.1)."""
+
+    wavelength: Wavelength = Wavelength()
+    mask_bits: list[int] | Literal["all"] = Field(
+        "all",
+        description="ORMASK bits that mask a pixel; paper 2.1 says 'ormask = 1', the files hold bit sums.",
+    )
+    normalisation: Literal["max", "median", "p99"] = Field(
+        "max",
+        description="Divide by this statistic of the good pixels (paper eq. 1: max; p99 resists cosmic rays).",
+    )
+    interpolation: Literal["cubic", "linear"] = Field(
+        "cubic", description="Resampling through good pixels (paper 2.1)."
+    )
+    max_gap: float = Field(
+        30.0, gt=0, description="Across wider gaps (A) the interpolation is linear (ours)."
+    )
+    max_edge: float = Field(
+        5.0,
+        ge=0,
+        description="Good pixels must come this close (A) to both ends; there the end value is held (ours).",
+    )
+    min_good: float = Field(
+        0.5, ge=0, le=1, description="Least fraction of good pixels on the grid's range (ours)."
+    )
+
+
+# ---------------------------------------------------------------- samples and tasks
+
+
+class Split(Strict):
+    """Fractions of stars (not spectra) by a stable hash of star_id and the seed (paper 3.3: 8:2, here by star)."""
+
+    train: float = Field(0.72, gt=0, lt=1)
+    val: float = Field(0.08, gt=0, lt=1)
+    test: float = Field(0.20, gt=0, lt=1)
+    folds: int = Field(5, ge=2, le=100, description="Star-disjoint folds for cross-validation.")
+
+
+class Select(Strict):
+    """Which catalogue rows are looked for on disk."""
+
+    margin: float = Field(
+        1.2,
+        ge=1,
+        description="Rows kept per class, relative to the largest sample; covers rejected and absent files.",
+    )
+
+
+class Task(Strict):
+    """What is asked: labels, prompt, answer form, and how many stars."""
+
+    source: Literal["lamost", "apogee"] = Field(description="Survey whose labels are learnt.")
+    labels: list[str] = Field(
+        min_length=1, description="Labels of the glossary, in the order of question and answer."
+    )
+    prompt: Literal["atmosphere", "abundances"] = Field(
+        description="The paper's question (section 3.1): 'atmosphere' asks class and labels as a list, "
+        "'abundances' names each label in question and answer."
+    )
+    balanced: bool = Field(description="Equal numbers of A, F, G, K, M (paper 2.1), nested between sizes.")
+    sizes: dict[str, int | None] = Field(
+        description="Size name (quote it) to number of spectra; null takes all."
+    )
+    shortage: Literal["error", "take_all"] = Field(
+        "error", description="When a class has too few spectra: stop, or take all there are and say so."
+    )
+    ask_all: float = Field(
+        0.5,
+        ge=0,
+        le=1,
+        description="Fraction of training questions that name all labels, valid or not (ours).",
+    )
+    decimals: dict[str, int] = Field({}, description="Digits after the point by label, over the glossary's.")
+
+
+class Encoding(Strict):
+    """How flux becomes text."""
+
+    form: Literal["paper", "packed"] = Field(
+        description="paper: '0.303, 0.307' (5 tokens a value); packed: '303307' (1 token a value)."
+    )
+    bin: int = Field(1, ge=1, le=500, description="Mean of this many grid values before writing.")
+    preparation: Literal["as_is", "continuum"] = Field(
+        "as_is",
+        description="as_is: normalised flux; continuum: each bin divided by a smooth continuum, then coarse log flux.",
+    )
+    labels: Literal["rounded", "float32"] = Field(
+        "rounded", description="float32 writes the paper's noise digits ('0.15139999'); rounded is learnable."
+    )
+
+
+class Qa(Strict):
+    """Question-and-answer files."""
+
+    files: dict[Literal["train", "val", "test"], int] = Field(
+        {"train": 32, "val": 4, "test": 8},
+        description="Number of files by split; a row goes to hash(obsid) mod n.",
+    )
+
+
+# ---------------------------------------------------------------- models
+
+
+class TinyBase(Strict):
+    """A tiny Llama made for demonstrations: pre-trained without labels on training flux.  No general language model."""
+
+    kind: Literal["tiny"] = "tiny"
+    task: str = Field(description="Its training spectra come from this task's sample ...")
+    size: str = Field(description="... of this size (training split only, labels unread).")
+    encoding: str
+    hidden: int = Field(128, ge=16)
+    layers: int = Field(4, ge=1)
+    heads: int = Field(8, ge=1)
+    rope_theta: float = 1000.0
+    examples: int = Field(4800, ge=16)
+    batch: int = Field(16, ge=1)
+    learning_rate: float = Field(2e-3, gt=0)
+    seed: int = 0
+
+
+class Lora(Strict):
+    """Low-rank adapters (paper 3.3: rank 64, alpha 128, dropout 0.1) on all linear layers."""
+
+    rank: int = Field(64, ge=1, le=1024)
+    alpha: int = Field(128, ge=1)
+    dropout: float = Field(0.1, ge=0, lt=1)
+
+
+class Augment(Strict):
+    """Changes drawn anew at each pass over a training spectrum; 0 switches one off (ours)."""
+
+    noise: float = Field(0.0, ge=0, le=1, description="Photon-like noise, relative to the flux maximum.")
+    tilt: float = Field(0.0, ge=0, le=1, description="Smooth flux tilt, relative at the ends.")
+
+
+class Training(Strict):
+    """QLoRA training (paper 3.3)."""
+
+    epochs: float | dict[str, float] = Field(
+        {"1e5": 3.0, "5e5": 2.0, "1.5e6": 1.0, "all": 3.0},
+        description="Passes, or passes by size name (ours).",
+    )
+    learning_rate: float = Field(1e-4, gt=0, description="AdamW (paper 3.3).")
+    weight_decay: float = Field(0.1, ge=0, description="AdamW (paper 3.3).")
+    warmup: float = Field(0.03, ge=0, lt=1, description="Fraction of steps (ours).")
+    batch: int = Field(1, ge=1, description="Spectra per device and step; lower it when memory runs out.")
+    accumulate: int = Field(
+        64, ge=1, description="Gradient accumulation; batch x accumulate x GPUs is effective (64, ours)."
+    )
+    gradient_checkpointing: bool = Field(
+        True, description="Recompute activations (paper 3.3); off is faster if it fits."
+    )
+    augment: Augment = Augment()
+    checkpoints: int = Field(
+        20, ge=1, description="Checkpoints over the whole training; a killed run resumes there."
+    )
+    deepspeed: bool = Field(
+        False, description="ZeRO stage 3 (paper 3.3); needs more than one GPU to be worth it."
+    )
+    gpus: int = Field(1, ge=0, description="GPUs per training job; 0 trains on the CPU.")
+
+
+class Decoding(Strict):
+    """How answers are read from the model."""
+
+    value: Literal["expected", "greedy"] = Field(
+        "expected",
+        description="expected: mean over the pruned digit tree; greedy: the digits as answered (paper).",
+    )
+    prune: float = Field(0.01, gt=0, lt=0.5, description="Digits less probable than this are not followed.")
+    batch: int = Field(8, ge=1, description="Spectra decoded together.")
+
+
+class Init(Strict):
+    """The model to start from: its adapter at a task and size (paper 3.3: stage 2 continues stage 1)."""
+
+    task: str
+    size: str
+    model: str | None = Field(None, description="Another model's name; null: the same.")
+
+
+class Llm(Strict):
+    """A language model with adapters."""
+
+    kind: Literal["llm"]
+    base: str = Field(description="A name under `bases`, a folder, or a Hugging Face id.")
+    encoding: str
+    quantisation: Literal["nf4", "none"] = Field(
+        "nf4", description="nf4 with double quantisation is QLoRA (paper 3.3)."
+    )
+    lora: Lora = Lora()
+    training: Training = Training()
+    decoding: Decoding = Decoding()
+    init: Init | None = Field(None, description="Applies to tasks other than its own.")
+    seed: int = 0
+
+
+class ClassMean(Strict):
+    """Predicts the mean label of the catalogue's class: what knowing the class alone is worth."""
+
+    kind: Literal["class_mean"]
+
+
+class Ridge(Strict):
+    """Ridge regression on the cleaned flux: the floor for a linear reading of the spectrum."""
+
+    kind: Literal["ridge"]
+    bin: int = Field(10, ge=1, description="Mean of this many grid values.")
+    alphas: list[float] = Field([1e-3, 1e-2, 1e-1, 1.0, 10.0, 100.0, 1e3], min_length=1)
+
+
+Model = Annotated[Llm | ClassMean | Ridge, Field(discriminator="kind")]
+
+
+# ---------------------------------------------------------------- what is built
+
+
+class Run(Strict):
+    """What `snakemake` without a target builds."""
+
+    tasks: list[str] = Field(min_length=1)
+    sizes: list[str] = Field(
+        min_length=1, description="Sizes of any task; each task builds those that it defines."
+    )
+    models: list[str] = Field(min_length=1)
+    sets: list[Literal["val", "test", "common"]] = Field(["test"], min_length=1)
+    validation: list[Literal["galah", "gaia_eso"]] = Field(
+        [], description="External surveys whose matched stars are selected and cleaned too."
+    )
+
+
+class Mock(Strict):
+    """A mock release in the real file formats, made before anything else when present."""
+
+    spectra: int = Field(
+        ge=20, le=1_000_000, description="LAMOST spectra to write (stars are fewer: some are revisited)."
+    )
+    plates: int = Field(6, ge=1, le=500)
+    broken: int = Field(12, ge=0, description="Spectra broken in ways that happen.")
+    snr: tuple[float, float] = Field(
+        (10.0, 150.0), description="Range of S/N, drawn evenly in its logarithm."
+    )
+    apogee_fraction: float = Field(0.8, ge=0, le=1, description="Stars that APOGEE has observed.")
+    seed: int = 1
+
+
+class Config(Strict):
+    """The whole configuration."""
+
+    results: str = Field("results", description="Folder of everything that is made.")
+    state: str | None = Field(None, description="Checkpoints and finished work; null: <results>/state.")
+    seed: int = Field(20260523, description="Decides splits, folds and samples.")
+    mock: Mock | None = Field(
+        None, description="Make a mock release under <results>/mock; null for real data."
+    )
+    surveys: Surveys
+    match: Match = Match()
+    spectra: Recipe = Recipe()
+    split: Split = Split()
+    select: Select = Select()
+    tasks: dict[Name, Task]
+    encodings: dict[Name, Encoding]
+    qa: Qa = Qa()
+    bases: dict[Name, TinyBase] = {}
+    models: dict[Name, Model]
+    run: Run
+
+    @property
+    def state_dir(self) -> str:
+        """Folder of checkpoints and finished work."""
+        return self.state or f"{self.results}/state"
+
+
+ALL_LABELS: tuple[str, ...] = (*ATMOSPHERE_NAMES, *ABUNDANCE_NAMES)

@@ -1,0 +1,38 @@
+"""Stable hashes: the same on every machine, in every order, for every subset."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+
+
+def stable_hash(values: Iterable[object], salt: str) -> np.ndarray:
+    """uint64 hash of each value's text under ``salt`` (BLAKE2b, 8 bytes).
+
+    It decides splits, folds, samples and shards of questions, so it depends on the
+    value and the salt alone: never on order, neighbours, platform or Python's hash seed.
+    """
+    key = hashlib.blake2b(salt.encode(), digest_size=16).digest()
+    digests = b"".join(hashlib.blake2b(str(v).encode(), digest_size=8, key=key).digest() for v in values)
+    return np.frombuffer(digests, dtype="<u8").astype(np.uint64)
+
+
+def unit_interval(hashes: np.ndarray) -> np.ndarray:
+    """Map uint64 hashes to float64 in [0, 1)."""
+    return (hashes >> np.uint64(11)).astype(np.float64) * 2.0**-53
+
+
+def file_digest(path: str | Path) -> str:
+    """SHA-256 of a file's bytes, as hex."""
+    with open(path, "rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def digest_of(value: object) -> str:
+    """SHA-256 of a JSON-able value in canonical form, as hex."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), default=str)
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,190 @@
+"""Parquet schemas, manifests, and files that appear whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from starglot.errors import StarglotError
+
+#: Stored flux is round(FLUX_SCALE x normalised flux) as int16.
+FLUX_SCALE = 1000
+
+_LABEL_FIELDS = [("teff", pa.float64()), ("logg", pa.float64()), ("feh", pa.float64())]
+
+#: catalog/selected/{shard}.parquet: the LAMOST rows that clean reads.
+SELECTED = pa.schema(
+    [
+        ("obsid", pa.int64()),
+        ("star_id", pa.string()),
+        ("class", pa.string()),
+        ("subclass", pa.string()),
+        ("ra", pa.float64()),
+        ("dec", pa.float64()),
+        ("rv", pa.float64()),
+        ("snr_u", pa.float64()),
+        ("snr_g", pa.float64()),
+        ("snr_r", pa.float64()),
+        ("snr_i", pa.float64()),
+        ("snr_z", pa.float64()),
+        *[f for name, kind in _LABEL_FIELDS for f in ((name, kind), (f"{name}_err", kind))],
+        ("feh_source", pa.string()),
+        ("path", pa.string()),
+        ("size", pa.int64()),
+        ("mtime_ns", pa.int64()),
+    ]
+)
+
+#: spectra/{shard}.rejected.parquet
+REJECTED = pa.schema([("obsid", pa.int64()), ("reason", pa.string()), ("detail", pa.string())])
+
+#: samples/{task}/{size}.parquet
+SAMPLE = pa.schema(
+    [
+        ("obsid", pa.int64()),
+        ("star_id", pa.string()),
+        ("class", pa.string()),
+        ("split", pa.string()),
+        ("fold", pa.int8()),
+    ]
+)
+
+#: predictions/{task}/{model}/{size}/{set}.parquet
+PREDICTION = pa.schema(
+    [
+        ("obsid", pa.int64()),
+        ("star_id", pa.string()),
+        ("class", pa.string()),
+        ("class_pred", pa.string()),
+        ("label", pa.string()),
+        ("truth", pa.float64()),
+        ("value", pa.float64()),
+        ("sigma", pa.float64()),
+        ("sigma_raw", pa.float64()),
+        ("status", pa.string()),
+        ("seen", pa.bool_()),
+    ]
+)
+
+
+def spectra_schema(n_grid: int) -> pa.Schema:
+    """Schema of spectra/{shard}.parquet for a grid of ``n_grid`` wavelengths."""
+    return pa.schema(
+        [
+            ("obsid", pa.int64()),
+            ("star_id", pa.string()),
+            ("flux", pa.list_(pa.int16(), n_grid)),
+            ("n_masked", pa.int32()),
+        ]
+    )
+
+
+@contextmanager
+def atomic_path(path: str | Path) -> Iterator[Path]:
+    """Yield a temporary sibling of ``path`` that replaces it when the block ends well.
+
+    The folder is made if needed; on any error the temporary file is removed and ``path`` stays as it was.
+    A full disk becomes a :class:`StarglotError` that names the path.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.partial")
+    try:
+        yield partial
+        os.replace(partial, path)
+    except OSError as error:
+        if error.errno in (28, 122):
+            raise StarglotError(
+                "the disk is full (or the quota is used up)",
+                where=path,
+                todo="free some space and run the same command again; finished files are kept",
+            ) from error
+        raise
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def write_parquet(table: pa.Table, path: str | Path, metadata: Mapping[str, Any] | None = None) -> None:
+    """Write ``table`` with zstd; ``metadata`` (JSON-able values) goes to the schema's key ``starglot``."""
+    if metadata is not None:
+        table = table.replace_schema_metadata({"starglot": json.dumps(metadata, sort_keys=True)})
+    with atomic_path(path) as partial:
+        pq.write_table(table, partial, compression="zstd", row_group_size=4096)
+
+
+def read_metadata(path: str | Path) -> dict[str, Any]:
+    """The JSON that :func:`write_parquet` put in the schema ({} when there is none)."""
+    raw = (pq.read_schema(path).metadata or {}).get(b"starglot")
+    return json.loads(raw) if raw else {}
+
+
+def write_text(text: str, path: str | Path) -> None:
+    """Write a UTF-8 text file whole or not at all."""
+    with atomic_path(path) as partial:
+        partial.write_text(text, encoding="utf-8")
+
+
+def write_json(value: Any, path: str | Path) -> None:
+    """Write pretty JSON with sorted keys and a final newline."""
+    write_text(json.dumps(value, indent=1, sort_keys=True, default=str) + "\n", path)
+
+
+def read_json(path: str | Path) -> Any:
+    """Read a JSON file."""
+    return json.loads(Path(path).read_text(encoding="utf-8"))
+
+
+def flux_matrix(table: pa.Table) -> np.ndarray:
+    """(rows, grid) int16 view of a table's ``flux`` column."""
+    column = table["flux"].combine_chunks()
+    width = column.type.list_size
+    return column.flatten().to_numpy(zero_copy_only=False).reshape(len(table), width)
+
+
+def flux_column(flux: np.ndarray) -> pa.FixedSizeListArray:
+    """A (rows, grid) int16 array as an Arrow fixed-size list column."""
+    rows, width = flux.shape
+    values = pa.array(np.ascontiguousarray(flux, dtype=np.int16).reshape(-1))
+    return (
+        pa.FixedSizeListArray.from_arrays(values, width)
+        if rows
+        else pa.array([], pa.list_(pa.int16(), width))
+    )
+
+
+def read_spectra(paths: Sequence[str | Path], obsids: np.ndarray) -> np.ndarray:
+    """int16 flux of ``obsids`` (in their order) from the given shards, one shard in memory at a time.
+
+    Raises StarglotError when a spectrum is in none of the shards.
+    """
+    order = np.argsort(obsids, kind="stable")
+    ranked = np.asarray(obsids)[order]
+    out: np.ndarray | None = None
+    found = np.zeros(len(ranked), bool)
+    for path in paths:
+        ids = pq.read_table(path, columns=["obsid"])["obsid"].to_numpy()
+        at = np.searchsorted(ranked, ids)
+        hit = (at < len(ranked)) & (ranked[np.minimum(at, len(ranked) - 1)] == ids) if len(ranked) else at < 0
+        if not hit.any():
+            continue
+        flux = flux_matrix(pq.read_table(path, columns=["flux"]))
+        if out is None:
+            out = np.empty((len(ranked), flux.shape[1]), np.int16)
+        out[order[at[hit]]] = flux[hit]
+        found[at[hit]] = True
+    if not found.all():
+        raise StarglotError(
+            f"{int((~found).sum())} spectra of the sample are in none of the {len(paths)} shards",
+            where=f"first: obsid {ranked[~found][0]}",
+            todo="rebuild the sample: snakemake samples",
+        )
+    return out if out is not None else np.empty((0, 0), np.int16)
