@@ -154,11 +154,7 @@ def flux_column(flux: np.ndarray) -> pa.FixedSizeListArray:
     """A (rows, grid) int16 array as an Arrow fixed-size list column."""
     rows, width = flux.shape
     values = pa.array(np.ascontiguousarray(flux, dtype=np.int16).reshape(-1))
-    return (
-        pa.FixedSizeListArray.from_arrays(values, width)
-        if rows
-        else pa.array([], pa.list_(pa.int16(), width))
-    )
+    return pa.FixedSizeListArray.from_arrays(values, width) if rows else pa.array([], pa.list_(pa.int16(), width))
 
 
 def read_spectra(paths: Sequence[str | Path], obsids: np.ndarray) -> np.ndarray:

@@ -29,17 +29,15 @@ class Lamost(Strict):
 
     release: str = Field("dr11_v1.1", description="Named in manifests and captions.")
     stellar: str = Field(description="Catalogue of A, F, G, K stars (LRS_stellar).")
-    mstellar: str | None = Field(
-        None, description="Catalogue of M stars (LRS_mstellar); null where there is none."
-    )
+    mstellar: str | None = Field(None, description="Catalogue of M stars (LRS_mstellar); null where there is none.")
     spectra: str = Field(description="Root of the spectra, laid out as <obsdate>/<planid>/spec-*.fits.gz.")
     coverage: tuple[float, float] = Field(
         (3700.0, 9099.0),
         description="Wavelengths (A, vacuum) that the release covers; the grid must lie inside.",
     )
-    class_counts: dict[Literal["A", "F", "G", "K", "M"], int] | None = Field(
+    class_counts: dict[str, int] | None = Field(
         None,
-        description="Labelled spectra by class in the release (paper 2.1); a larger sample is refused. null: unknown.",
+        description="Labelled spectra by class in the release (paper 2.1); larger samples are refused.",
     )
     snr_min: dict[Literal["u", "g", "r", "i", "z"], float] = Field(
         {"r": 2.0, "i": 2.0}, description="Least S/N by band (paper 2.1: 2 in r and i)."
@@ -49,9 +47,7 @@ class Lamost(Strict):
 class Apogee(Strict):
     """APOGEE allStar catalogue, the labels of the second stage (paper 2.2)."""
 
-    release: Literal["dr12", "dr16", "dr17"] = Field(
-        "dr16", description="Decides which Gaia release its ids are of."
-    )
+    release: Literal["dr12", "dr16", "dr17"] = Field("dr16", description="Decides which Gaia release its ids are of.")
     catalog: str = Field(description="allStar FITS file.")
     aspcapflag_bits: list[int] | Literal["all"] = Field(
         "all", description="ASPCAPFLAG bits that reject a star; paper 2.2: any."
@@ -95,9 +91,7 @@ class Surveys(Strict):
 class Match(Strict):
     """Cross-match of LAMOST with another survey."""
 
-    radius_arcsec: float = Field(
-        3.0, gt=0, le=60, description="Largest separation, after proper motion (ours)."
-    )
+    radius_arcsec: float = Field(3.0, gt=0, le=60, description="Largest separation, after proper motion (ours).")
 
 
 # ---------------------------------------------------------------- spectra
@@ -131,17 +125,13 @@ class Recipe(Strict):
     interpolation: Literal["cubic", "linear"] = Field(
         "cubic", description="Resampling through good pixels (paper 2.1)."
     )
-    max_gap: float = Field(
-        30.0, gt=0, description="Across wider gaps (A) the interpolation is linear (ours)."
-    )
+    max_gap: float = Field(30.0, gt=0, description="Across wider gaps (A) the interpolation is linear (ours).")
     max_edge: float = Field(
         5.0,
         ge=0,
         description="Good pixels must come this close (A) to both ends; there the end value is held (ours).",
     )
-    min_good: float = Field(
-        0.5, ge=0, le=1, description="Least fraction of good pixels on the grid's range (ours)."
-    )
+    min_good: float = Field(0.5, ge=0, le=1, description="Least fraction of good pixels on the grid's range (ours).")
 
 
 # ---------------------------------------------------------------- samples and tasks
@@ -178,9 +168,7 @@ class Task(Strict):
         "'abundances' names each label in question and answer."
     )
     balanced: bool = Field(description="Equal numbers of A, F, G, K, M (paper 2.1), nested between sizes.")
-    sizes: dict[str, int | None] = Field(
-        description="Size name (quote it) to number of spectra; null takes all."
-    )
+    sizes: dict[str, int | None] = Field(description="Size name (quote it) to number of spectra; null takes all.")
     shortage: Literal["error", "take_all"] = Field(
         "error", description="When a class has too few spectra: stop, or take all there are and say so."
     )
@@ -202,7 +190,7 @@ class Encoding(Strict):
     bin: int = Field(1, ge=1, le=500, description="Mean of this many grid values before writing.")
     preparation: Literal["as_is", "continuum"] = Field(
         "as_is",
-        description="as_is: normalised flux; continuum: each bin divided by a smooth continuum, then coarse log flux.",
+        description="as_is: normalised flux; continuum: bins divided by a smooth continuum, then coarse log flux.",
     )
     labels: Literal["rounded", "float32"] = Field(
         "rounded", description="float32 writes the paper's noise digits ('0.15139999'); rounded is learnable."
@@ -222,7 +210,7 @@ class Qa(Strict):
 
 
 class TinyBase(Strict):
-    """A tiny Llama made for demonstrations: pre-trained without labels on training flux.  No general language model."""
+    """A tiny Llama for demonstrations, pre-trained without labels on training flux: no general language model."""
 
     kind: Literal["tiny"] = "tiny"
     task: str = Field(description="Its training spectra come from this task's sample ...")
@@ -271,12 +259,8 @@ class Training(Strict):
         True, description="Recompute activations (paper 3.3); off is faster if it fits."
     )
     augment: Augment = Augment()
-    checkpoints: int = Field(
-        20, ge=1, description="Checkpoints over the whole training; a killed run resumes there."
-    )
-    deepspeed: bool = Field(
-        False, description="ZeRO stage 3 (paper 3.3); needs more than one GPU to be worth it."
-    )
+    checkpoints: int = Field(20, ge=1, description="Checkpoints over the whole training; a killed run resumes there.")
+    deepspeed: bool = Field(False, description="ZeRO stage 3 (paper 3.3); needs more than one GPU to be worth it.")
     gpus: int = Field(1, ge=0, description="GPUs per training job; 0 trains on the CPU.")
 
 
@@ -339,9 +323,7 @@ class Run(Strict):
     """What `snakemake` without a target builds."""
 
     tasks: list[str] = Field(min_length=1)
-    sizes: list[str] = Field(
-        min_length=1, description="Sizes of any task; each task builds those that it defines."
-    )
+    sizes: list[str] = Field(min_length=1, description="Sizes of any task; each task builds those that it defines.")
     models: list[str] = Field(min_length=1)
     sets: list[Literal["val", "test", "common"]] = Field(["test"], min_length=1)
     validation: list[Literal["galah", "gaia_eso"]] = Field(
@@ -357,9 +339,7 @@ class Mock(Strict):
     )
     plates: int = Field(6, ge=1, le=500)
     broken: int = Field(12, ge=0, description="Spectra broken in ways that happen.")
-    snr: tuple[float, float] = Field(
-        (10.0, 150.0), description="Range of S/N, drawn evenly in its logarithm."
-    )
+    snr: tuple[float, float] = Field((10.0, 150.0), description="Range of S/N, drawn evenly in its logarithm.")
     apogee_fraction: float = Field(0.8, ge=0, le=1, description="Stars that APOGEE has observed.")
     seed: int = 1
 
@@ -370,9 +350,7 @@ class Config(Strict):
     results: str = Field("results", description="Folder of everything that is made.")
     state: str | None = Field(None, description="Checkpoints and finished work; null: <results>/state.")
     seed: int = Field(20260523, description="Decides splits, folds and samples.")
-    mock: Mock | None = Field(
-        None, description="Make a mock release under <results>/mock; null for real data."
-    )
+    mock: Mock | None = Field(None, description="Make a mock release under <results>/mock; null for real data.")
     surveys: Surveys
     match: Match = Match()
     spectra: Recipe = Recipe()
