@@ -31,6 +31,9 @@ class Lamost(Strict):
     stellar: str = Field(description="Catalogue of A, F, G, K stars (LRS_stellar).")
     mstellar: str | None = Field(None, description="Catalogue of M stars (LRS_mstellar); null where there is none.")
     spectra: str = Field(description="Root of the spectra, laid out as <obsdate>/<planid>/spec-*.fits.gz.")
+    gaia_release: Literal["dr2", "dr3"] = Field(
+        "dr3", description="Release that gaia_source_id is of; ids of another release are not compared."
+    )
     coverage: tuple[float, float] = Field(
         (3700.0, 9099.0),
         description="Wavelengths (A, vacuum) that the release covers; the grid must lie inside.",

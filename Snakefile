@@ -1,0 +1,34 @@
+"""Starglot: from survey FITS files to residual tables.  docs/architecture.md draws the way through."""
+
+from snakemake.utils import min_version
+
+min_version("9.14")
+
+
+configfile: "config/config.yaml"
+
+
+include: "rules/common.smk"
+
+
+pathvars:
+    results=CONFIG.results,
+
+
+include: "rules/mock.smk"
+include: "rules/catalog.smk"
+include: "rules/spectra.smk"
+include: "rules/samples.smk"
+include: "rules/language.smk"
+include: "rules/models.smk"
+include: "rules/predictions.smk"
+include: "rules/evaluation.smk"
+include: "rules/report.smk"
+
+
+rule all:
+    """Everything that `run:` asks for: tables, figures and the report."""
+    default_target: True
+    input:
+        rules.tables.input,
+        "<results>/report.html",

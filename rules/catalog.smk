@@ -1,0 +1,178 @@
+"""Catalogues: read, match, select, and the inventory of files on disk."""
+
+
+def survey_file(wildcards):
+    """The survey's catalogue, as the configuration names it."""
+    return getattr(CONFIG.surveys, wildcards.survey).catalog
+
+
+def survey_settings(wildcards):
+    """The survey's own part of the configuration."""
+    return leaves(survey=derive.dump(getattr(CONFIG.surveys, wildcards.survey)))
+
+
+rule read_lamost:
+    """LAMOST catalogues -> one table in the project's names, units and nulls, with the identity of each star."""
+    input:
+        stellar=CONFIG.surveys.lamost.stellar,
+        mstellar=[CONFIG.surveys.lamost.mstellar or []],
+    output:
+        "<results>/catalog/lamost.parquet",
+    log:
+        "<results>/logs/read_lamost.log",
+    benchmark:
+        "<results>/benchmarks/read_lamost.tsv"
+    conda:
+        ENV
+    resources:
+        mem_mb=grow(16000),
+        runtime=grow(60),
+    params:
+        settings=leaves(
+            survey=derive.dump(
+                CONFIG.surveys.lamost,
+                exclude={
+                    "snr_min",
+                    "coverage",
+                    "class_counts",
+                    "spectra",
+                    "gaia_release",
+                },
+            )
+        ),
+        code=code("read_lamost"),
+    shell:
+        "python workflow/scripts/read_lamost.py --settings {params.settings:q} --out {output:q} 2>&1 | tee {log}"
+
+
+rule read_survey:
+    """Another survey's catalogue -> one table in the project's names, units and nulls, its flags applied."""
+    input:
+        survey_file,
+    output:
+        "<results>/catalog/{survey}.parquet",
+    log:
+        "<results>/logs/read_survey/{survey}.log",
+    benchmark:
+        "<results>/benchmarks/read_survey/{survey}.tsv"
+    conda:
+        ENV
+    resources:
+        mem_mb=grow(8000),
+        runtime=grow(30),
+    params:
+        settings=survey_settings,
+        code=code("read_survey"),
+    shell:
+        "python workflow/scripts/read_survey.py --settings {params.settings:q} --survey {wildcards.survey}"
+        " --out {output:q} 2>&1 | tee {log}"
+
+
+rule match_survey:
+    """Stars of LAMOST in another survey: by Gaia id within one Gaia release, else by position, one to one."""
+    input:
+        lamost="<results>/catalog/lamost.parquet",
+        other="<results>/catalog/{survey}.parquet",
+    output:
+        "<results>/match/lamost_{survey}.parquet",
+    log:
+        "<results>/logs/match_survey/{survey}.log",
+    benchmark:
+        "<results>/benchmarks/match_survey/{survey}.tsv"
+    conda:
+        ENV
+    resources:
+        mem_mb=grow(16000),
+        runtime=grow(60),
+    params:
+        settings=leaves(
+            match=derive.dump(CONFIG.match),
+            gaia_release=CONFIG.surveys.lamost.gaia_release,
+        ),
+        code=code("match_survey"),
+    shell:
+        "python workflow/scripts/match_survey.py --settings {params.settings:q} --lamost {input.lamost:q}"
+        " --other {input.other:q} --survey {wildcards.survey} --out {output:q} 2>&1 | tee {log}"
+
+
+rule select_stars:
+    """The catalogue rows that the configured samples need, with a margin, and every star matched to a survey."""
+    input:
+        catalog="<results>/catalog/lamost.parquet",
+        matches=expand(
+            "<results>/match/lamost_{survey}.parquet",
+            survey=derive.label_surveys(CONFIG),
+        ),
+    output:
+        "<results>/catalog/candidates.parquet",
+    log:
+        "<results>/logs/select_stars.log",
+    benchmark:
+        "<results>/benchmarks/select_stars.tsv"
+    conda:
+        ENV
+    resources:
+        mem_mb=grow(16000),
+        runtime=grow(30),
+    params:
+        settings=leaves(
+            wanted=derive.wanted_per_class(CONFIG),
+            snr_min=CONFIG.surveys.lamost.snr_min,
+            select=derive.dump(CONFIG.select),
+            seed=CONFIG.seed,
+        ),
+        code=code("select_stars"),
+    shell:
+        "python workflow/scripts/select_stars.py --settings {params.settings:q} --catalog {input.catalog:q}"
+        " --matches {input.matches:q} --out {output:q} 2>&1 | tee {log}"
+
+
+checkpoint inventory:
+    """Which of the selected files are on disk (path, size, mtime), by shard.  Rescan: snakemake -R inventory inventory"""
+    input:
+        "<results>/catalog/candidates.parquet",
+    output:
+        shards="<results>/catalog/shards.txt",
+        folder=directory("<results>/catalog/inventory"),
+    log:
+        "<results>/logs/inventory.log",
+    benchmark:
+        "<results>/benchmarks/inventory.tsv"
+    conda:
+        ENV
+    resources:
+        mem_mb=grow(8000),
+        runtime=grow(240),
+    params:
+        root=CONFIG.surveys.lamost.spectra,
+        code=code("inventory"),
+    shell:
+        "python workflow/scripts/inventory.py --settings '{{}}' --candidates {input:q} --root {params.root:q}"
+        " --shards {output.shards:q} --folder {output.folder:q} 2>&1 | tee {log}"
+
+
+def inventoried(wildcards):
+    """The shard's entry in the inventory, once that has been taken."""
+    checkpoints.inventory.get()
+    return f"<results>/catalog/inventory/{wildcards.shard}.parquet"
+
+
+localrules:
+    select_shard,
+
+
+rule select_shard:
+    """One shard's rows as an input of their own, so that another plate's rows do not touch it."""
+    input:
+        inventoried,
+    output:
+        "<results>/catalog/selected/{shard}.parquet",
+    log:
+        "<results>/logs/select_shard/{shard}.log",
+    conda:
+        ENV
+    resources:
+        mem_mb=100,
+        runtime=5,
+    shell:
+        "cp {input:q} {output:q} 2> {log}"

@@ -1,0 +1,110 @@
+"""The checked configuration, and the few helpers that every rule file uses."""
+
+import json
+import os
+import re
+import sys
+from pathlib import Path
+
+from snakemake.exceptions import WorkflowError
+
+from starglot.config import derive
+from starglot.config.load import load_config
+from starglot.errors import StarglotError
+from starglot.provenance import code_hash
+
+try:
+    CONFIG = load_config(config, "config/config.yaml and the files laid over it")
+except StarglotError as error:
+    raise WorkflowError(str(error))
+
+# Jobs use the interpreter that runs Snakemake, also where no environment is activated.
+shell.prefix(f"export PATH={os.path.dirname(sys.executable)}:$PATH; ")
+
+# Job scripts never reach for a model hub: what they need is fetched beforehand.
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+SCRIPTS = Path(workflow.basedir) / "workflow" / "scripts"
+ENV = "../envs/starglot.yaml"
+
+LLMS = [name for name in CONFIG.run.models if name.startswith("llm")]
+ALL_LLMS = [name for name in CONFIG.models if name.startswith("llm")]
+BASELINES = [name for name in CONFIG.models if not name.startswith("llm")]
+
+
+def one_of(names):
+    """A wildcard that is one of the configuration's names."""
+    return (
+        "|".join(re.escape(name) for name in sorted(names, key=len, reverse=True))
+        or "none"
+    )
+
+
+wildcard_constraints:
+    survey="apogee|galah|gaia_eso",
+    shard=r"\d{5}-[^/.]+",
+    task=one_of(CONFIG.tasks),
+    size=one_of({size for task in CONFIG.tasks.values() for size in task.sizes}),
+    encoding=one_of(CONFIG.encodings),
+    model=one_of(CONFIG.models),
+    base=one_of(CONFIG.bases),
+    set="val|test|common",
+
+
+def code(script):
+    """Hash of the code that a script runs; a param of every rule."""
+    return code_hash(SCRIPTS / f"{script}.py")
+
+
+def leaves(**values):
+    """Config leaves as the JSON that `--settings` takes."""
+    return json.dumps(values, sort_keys=True)
+
+
+def grow(first):
+    """A resource that grows with every attempt."""
+
+    def amount(wildcards, attempt):
+        return int(first * 1.7 ** (attempt - 1))
+
+    return amount
+
+
+def shards(wildcards=None):
+    """Names of the shards, known once the inventory has been taken."""
+    with open(checkpoints.inventory.get().output.shards) as listed:
+        return listed.read().split()
+
+
+def all_selected(wildcards):
+    """The selected rows of every shard."""
+    return expand("<results>/catalog/selected/{shard}.parquet", shard=shards())
+
+
+def all_spectra(wildcards):
+    """The cleaned spectra of every shard."""
+    return expand("<results>/spectra/{shard}.parquet", shard=shards())
+
+
+def qa_files(task, encoding, size, split):
+    """The question-and-answer files of one split."""
+    return [
+        f"<results>/qa/{task}/{encoding}/{size}/{split}-{part:04d}.jsonl.gz"
+        for part in range(CONFIG.qa.files[split])
+    ]
+
+
+def built(pattern, models=CONFIG.run.models, **extra):
+    """`pattern` for every task, size and model of `run:` (and every value in `extra`)."""
+    return [
+        path
+        for task in CONFIG.run.tasks
+        for path in expand(
+            pattern,
+            task=task,
+            size=derive.sizes_of(CONFIG, task),
+            model=models,
+            **extra,
+        )
+    ]

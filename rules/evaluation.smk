@@ -1,0 +1,141 @@
+"""Tables and figures, computed from prediction tables alone."""
+
+
+def task_predictions(wildcards):
+    """Every prediction table of one task."""
+    return expand(
+        "<results>/predictions/{task}/{model}/{size}/{set}.parquet",
+        task=wildcards.task,
+        model=CONFIG.run.models,
+        size=derive.sizes_of(CONFIG, wildcards.task),
+        set=CONFIG.run.sets,
+    )
+
+
+def table_settings(wildcards):
+    """What the tables say of the data: the labels in order, the release, whether it is a mock."""
+    return leaves(
+        task=derive.asked(CONFIG.tasks[wildcards.task]),
+        name=wildcards.task,
+        release=CONFIG.surveys.lamost.release,
+        mock=CONFIG.mock is not None,
+    )
+
+
+rule tabulate:
+    """Residual statistics by model, size, set, class and label, and the headline beside the baselines."""
+    input:
+        task_predictions,
+    output:
+        multiext("<results>/tables/residuals_{task}", ".csv", ".md", ".tex"),
+        multiext("<results>/tables/headline_{task}", ".csv", ".md", ".tex"),
+    log:
+        "<results>/logs/tabulate/{task}.log",
+    benchmark:
+        "<results>/benchmarks/tabulate/{task}.tsv"
+    conda:
+        ENV
+    resources:
+        mem_mb=grow(4000),
+        runtime=grow(60),
+    params:
+        settings=table_settings,
+        out=f"{CONFIG.results}/tables",
+        code=code("tabulate"),
+    shell:
+        "python workflow/scripts/tabulate.py --settings {params.settings:q} --predictions {input:q}"
+        " --out {params.out:q} 2>&1 | tee {log}"
+
+
+rule count_labels:
+    """Table 1 of the paper: spectra with valid labels, by class."""
+    input:
+        "<results>/labels/{task}.parquet".format(
+            task=(
+                "abundances"
+                if "abundances" in CONFIG.run.tasks
+                else CONFIG.run.tasks[-1]
+            )
+        ),
+    output:
+        multiext("<results>/tables/table_1", ".csv", ".md", ".tex"),
+    log:
+        "<results>/logs/count_labels.log",
+    conda:
+        ENV
+    resources:
+        mem_mb=grow(4000),
+        runtime=grow(10),
+    params:
+        settings=leaves(
+            release=CONFIG.surveys.lamost.release, mock=CONFIG.mock is not None
+        ),
+        out=f"{CONFIG.results}/tables/table_1",
+        code=code("count_labels"),
+    shell:
+        "python workflow/scripts/count_labels.py --settings {params.settings:q} --labels {input:q}"
+        " --out {params.out:q} 2>&1 | tee {log}"
+
+
+rule draw_predicted:
+    """Predicted against true, with residuals, for one model."""
+    input:
+        "<results>/predictions/{task}/{model}/{size}/{set}.parquet",
+    output:
+        multiext(
+            "<results>/figures/predicted_{task}_{model}_{size}_{set}", ".png", ".svg"
+        ),
+    log:
+        "<results>/logs/draw_predicted/{task}/{model}/{size}/{set}.log",
+    conda:
+        ENV
+    resources:
+        mem_mb=grow(2000),
+        runtime=grow(20),
+    params:
+        settings=table_settings,
+        out=f"{CONFIG.results}/figures/predicted_{{task}}_{{model}}_{{size}}_{{set}}",
+        code=code("draw_predicted"),
+    shell:
+        "python workflow/scripts/draw_predicted.py --settings {params.settings:q} --predictions {input:q}"
+        " --model {wildcards.model:q} --size {wildcards.size:q} --set {wildcards.set:q}"
+        " --out {params.out:q} 2>&1 | tee {log}"
+
+
+rule draw_training:
+    """The loss curve of one training."""
+    input:
+        "<results>/models/{task}/{model}/{size}/manifest.json",
+    output:
+        multiext("<results>/figures/training_{task}_{model}_{size}", ".png", ".svg"),
+    log:
+        "<results>/logs/draw_training/{task}/{model}/{size}.log",
+    wildcard_constraints:
+        model=one_of(ALL_LLMS),
+    conda:
+        ENV
+    resources:
+        mem_mb=grow(2000),
+        runtime=grow(10),
+    params:
+        out=f"{CONFIG.results}/figures/training_{{task}}_{{model}}_{{size}}",
+        code=code("draw_training"),
+    shell:
+        "python workflow/scripts/draw_training.py --settings '{{}}' --model {input:q} --out {params.out:q}"
+        " 2>&1 | tee {log}"
+
+
+localrules:
+    tables,
+
+
+rule tables:
+    """Target: every table and figure of `run:`."""
+    input:
+        expand("<results>/tables/residuals_{task}.csv", task=CONFIG.run.tasks),
+        "<results>/tables/table_1.csv",
+        built(
+            "<results>/figures/predicted_{task}_{model}_{size}_{set}.png",
+            set=CONFIG.run.sets,
+        ),
+        built("<results>/figures/training_{task}_{model}_{size}.png", models=LLMS),

@@ -1,0 +1,68 @@
+"""Questions and answers: spectra and labels as text."""
+
+
+def qa_settings(wildcards):
+    """What decides the text: the task's form, the encoding, the grid and the number of files."""
+    return leaves(
+        task=derive.asked(CONFIG.tasks[wildcards.task], training=True),
+        encoding=derive.dump(CONFIG.encodings[wildcards.encoding]),
+        wavelength=derive.dump(CONFIG.spectra.wavelength),
+        files=CONFIG.qa.files,
+        seed=CONFIG.seed,
+    )
+
+
+rule write_qa:
+    """One sample as question-and-answer files, train, val and test."""
+    input:
+        sample="<results>/samples/{task}/{size}.parquet",
+        labels="<results>/labels/{task}.parquet",
+        spectra=all_spectra,
+    output:
+        [
+            f"<results>/qa/{{task}}/{{encoding}}/{{size}}/{split}-{part:04d}.jsonl.gz"
+            for split, count in CONFIG.qa.files.items()
+            for part in range(count)
+        ],
+    log:
+        "<results>/logs/write_qa/{task}/{encoding}/{size}.log",
+    benchmark:
+        "<results>/benchmarks/write_qa/{task}/{encoding}/{size}.tsv"
+    conda:
+        ENV
+    threads: 2
+    resources:
+        mem_mb=grow(8000),
+        runtime=grow(240),
+    params:
+        settings=qa_settings,
+        spectra=f"{CONFIG.results}/spectra",
+        out=f"{CONFIG.results}/qa/{{task}}/{{encoding}}/{{size}}",
+        code=code("write_qa"),
+    shell:
+        "python workflow/scripts/write_qa.py --settings {params.settings:q} --sample {input.sample:q}"
+        " --labels {input.labels:q} --spectra {params.spectra:q} --workers {threads} --out {params.out:q}"
+        " 2>&1 | tee {log}"
+
+
+def all_qa(wildcards):
+    """Every question-and-answer file that the models of `run:` train on or answer."""
+    encodings = sorted({CONFIG.models[name].encoding for name in LLMS})
+    return [
+        path
+        for task in CONFIG.run.tasks
+        for size in derive.sizes_of(CONFIG, task)
+        for encoding in encodings
+        for split in CONFIG.qa.files
+        for path in qa_files(task, encoding, size, split)
+    ]
+
+
+localrules:
+    qa,
+
+
+rule qa:
+    """Target: every question-and-answer file of `run:`."""
+    input:
+        all_qa,

@@ -1,0 +1,34 @@
+"""A mock release in the surveys' real formats, for a machine without an archive."""
+
+MOCK = "<results>/mock"
+
+
+def made_by_mock():
+    """Survey files that the mock release brings: their folder is <results>/mock."""
+    lamost = CONFIG.surveys.lamost
+    others = [CONFIG.surveys.apogee, CONFIG.surveys.galah, CONFIG.surveys.gaia_eso]
+    return [lamost.stellar, lamost.mstellar, *(other.catalog for other in others)]
+
+
+if CONFIG.mock:
+
+    rule make_mock:
+        """Write the mock release: LAMOST spectra and catalogues, APOGEE, GALAH and Gaia-ESO tables, and the truth."""
+        output:
+            truth="<results>/mock/truth.parquet",
+            catalogs=made_by_mock(),
+        log:
+            "<results>/logs/make_mock.log",
+        benchmark:
+            "<results>/benchmarks/make_mock.tsv"
+        conda:
+            ENV
+        resources:
+            mem_mb=grow(3000),
+            runtime=grow(30),
+        params:
+            settings=leaves(mock=derive.dump(CONFIG.mock)),
+            out=f"{CONFIG.results}/mock",
+            code=code("make_mock"),
+        shell:
+            "python workflow/scripts/make_mock.py --settings {params.settings:q} --out {params.out:q} 2>&1 | tee {log}"

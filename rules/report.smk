@@ -1,0 +1,60 @@
+"""The page that a person reads."""
+
+
+def report_settings(wildcards):
+    """What the report says of the run, the resolved configuration included."""
+    return leaves(config=derive.dump(CONFIG))
+
+
+rule build_report:
+    """One offline page: headline, tables, figures, what was rejected and why, the settings that made them."""
+    input:
+        tables=expand(
+            "<results>/tables/{kind}_{task}.csv",
+            kind=["residuals", "headline"],
+            task=CONFIG.run.tasks,
+        ),
+        table_1="<results>/tables/table_1.csv",
+        figures=[
+            *built(
+                "<results>/figures/predicted_{task}_{model}_{size}_{set}.png",
+                set=CONFIG.run.sets,
+            ),
+            *built(
+                "<results>/figures/training_{task}_{model}_{size}.png", models=LLMS
+            ),
+        ],
+        predictions=built(
+            "<results>/predictions/{task}/{model}/{size}/{set}.parquet",
+            set=CONFIG.run.sets,
+        ),
+        models=built("<results>/models/{task}/{model}/{size}/manifest.json"),
+        samples=built("<results>/samples/{task}/{size}.json", models=["-"]),
+        shards="<results>/catalog/shards.txt",
+        spectra=all_spectra,
+    output:
+        "<results>/report.html",
+    log:
+        "<results>/logs/build_report.log",
+    conda:
+        ENV
+    resources:
+        mem_mb=grow(4000),
+        runtime=grow(20),
+    params:
+        settings=report_settings,
+        results=CONFIG.results,
+        code=code("build_report"),
+    shell:
+        "python workflow/scripts/build_report.py --settings {params.settings:q} --results {params.results:q}"
+        " --out {output:q} 2>&1 | tee {log}"
+
+
+localrules:
+    report,
+
+
+rule report:
+    """Target: the report page."""
+    input:
+        "<results>/report.html",

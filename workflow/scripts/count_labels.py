@@ -1,0 +1,26 @@
+"""Table 1: spectra with valid labels, by class."""
+
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
+from starglot.cli import parser, run
+from starglot.evaluation.tables_io import write_table
+from starglot.samples.table_1 import valid_label_counts
+
+
+def main(args):
+    of = f"{args.settings['release']}{' (a mock)' if args.settings['mock'] else ''}"
+    write_table(
+        valid_label_counts(pq.read_table(args.labels)).to_pandas(),
+        Path(args.out),
+        caption=f"Number of cleaned spectra with valid labels, by class: {of}.",
+        notes="Counted after every cut, on spectra that were cleaned; table 1 of the paper.",
+    )
+
+
+if __name__ == "__main__":
+    command = parser(__doc__)
+    command.add_argument("--labels", required=True)
+    command.add_argument("--out", required=True, help="path without ending")
+    run(main, command)

@@ -1,0 +1,29 @@
+"""A task's selection of one size."""
+
+import pyarrow.parquet as pq
+
+from starglot.cli import parser, run
+from starglot.config.models import Split, Task
+from starglot.samples.draw import draw
+from starglot.tables import write_json, write_parquet
+
+
+def main(args):
+    sample, manifest = draw(
+        pq.read_table(args.labels),
+        Task.model_validate(args.settings["task"]),
+        args.size,
+        Split.model_validate(args.settings["split"]),
+        args.settings["seed"],
+    )
+    write_json(manifest, args.manifest)
+    write_parquet(sample, args.out)
+
+
+if __name__ == "__main__":
+    command = parser(__doc__)
+    command.add_argument("--labels", required=True)
+    command.add_argument("--size", required=True)
+    command.add_argument("--out", required=True)
+    command.add_argument("--manifest", required=True)
+    run(main, command)

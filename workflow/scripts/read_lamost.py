@@ -1,0 +1,18 @@
+"""LAMOST catalogues -> one table, with the identity of each star."""
+
+from starglot.cli import parser, run
+from starglot.config.models import Lamost
+from starglot.samples.identity import star_ids
+from starglot.surveys.lamost import read_catalog
+from starglot.tables import write_parquet
+
+
+def main(args):
+    catalog = read_catalog(Lamost.model_validate({**args.settings["survey"], "spectra": ""}))
+    write_parquet(catalog.append_column("star_id", star_ids(catalog)), args.out)
+
+
+if __name__ == "__main__":
+    command = parser(__doc__)
+    command.add_argument("--out", required=True)
+    run(main, command)

@@ -1,0 +1,20 @@
+"""Another survey's catalogue -> one table, its flags applied."""
+
+from starglot.cli import parser, run
+from starglot.config.models import Apogee, GaiaEso, Galah
+from starglot.surveys import apogee, gaia_eso, galah
+from starglot.tables import write_parquet
+
+READERS = {"apogee": (apogee, Apogee), "galah": (galah, Galah), "gaia_eso": (gaia_eso, GaiaEso)}
+
+
+def main(args):
+    reader, settings = READERS[args.survey]
+    write_parquet(reader.read_catalog(settings.model_validate(args.settings["survey"])), args.out)
+
+
+if __name__ == "__main__":
+    command = parser(__doc__)
+    command.add_argument("--survey", required=True, choices=sorted(READERS))
+    command.add_argument("--out", required=True)
+    run(main, command)

@@ -1,0 +1,28 @@
+"""The catalogue rows that the configured samples need, and every star matched to a survey."""
+
+import pyarrow.parquet as pq
+
+from starglot.cli import parser, run
+from starglot.samples.select import select
+from starglot.tables import write_parquet
+
+
+def main(args):
+    matched = {star for path in args.matches for star in pq.read_table(path, columns=["star_id"])["star_id"].to_pylist()}
+    candidates = select(
+        pq.read_table(args.catalog),
+        largest_per_class=args.settings["wanted"],
+        matched_stars=matched,
+        snr_min=args.settings["snr_min"],
+        margin=args.settings["select"]["margin"],
+        seed=args.settings["seed"],
+    )
+    write_parquet(candidates, args.out)
+
+
+if __name__ == "__main__":
+    command = parser(__doc__)
+    command.add_argument("--catalog", required=True)
+    command.add_argument("--matches", nargs="*", default=[], help="match tables of the label and validation surveys")
+    command.add_argument("--out", required=True)
+    run(main, command)

@@ -1,0 +1,30 @@
+"""A baseline on one sample."""
+
+from pathlib import Path
+
+import pyarrow.parquet as pq
+from pydantic import TypeAdapter
+
+from starglot.cli import parser, run
+from starglot.config.models import Model, Task
+from starglot.models.baselines import train_baseline
+
+
+def main(args):
+    train_baseline(
+        TypeAdapter(Model).validate_python(args.settings["model"]),
+        Task.model_validate(args.settings["task"]),
+        sample=pq.read_table(args.sample),
+        labels=pq.read_table(args.labels),
+        shard_path=lambda shard: Path(args.spectra) / f"{shard}.parquet",
+        out=Path(args.manifest).parent,
+    )
+
+
+if __name__ == "__main__":
+    command = parser(__doc__)
+    command.add_argument("--sample", required=True)
+    command.add_argument("--labels", required=True)
+    command.add_argument("--spectra", required=True, help="folder of the cleaned spectra")
+    command.add_argument("--manifest", required=True)
+    run(main, command)
