@@ -9,6 +9,8 @@ configfile: "config/config.yaml"
 
 
 include: "rules/common.smk"
+include: "rules/inputs.smk"
+include: "rules/settings.smk"
 
 
 pathvars:

@@ -1,16 +1,6 @@
 """Catalogues: read, match, select, and the inventory of files on disk."""
 
 
-def survey_file(wildcards):
-    """The survey's catalogue, as the configuration names it."""
-    return getattr(CONFIG.surveys, wildcards.survey).catalog
-
-
-def survey_settings(wildcards):
-    """The survey's own part of the configuration."""
-    return leaves(survey=derive.dump(getattr(CONFIG.surveys, wildcards.survey)))
-
-
 rule read_lamost:
     """LAMOST catalogues -> one table in the project's names, units and nulls, with the identity of each star."""
     input:
@@ -149,12 +139,6 @@ checkpoint inventory:
     shell:
         "python workflow/scripts/inventory.py --settings '{{}}' --candidates {input:q} --root {params.root:q}"
         " --shards {output.shards:q} --folder {output.folder:q} 2>&1 | tee {log}"
-
-
-def inventoried(wildcards):
-    """The shard's entry in the inventory, once that has been taken."""
-    checkpoints.inventory.get()
-    return f"<results>/catalog/inventory/{wildcards.shard}.parquet"
 
 
 localrules:

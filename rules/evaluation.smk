@@ -1,34 +1,20 @@
 """Tables and figures, computed from prediction tables alone."""
 
 
-def task_predictions(wildcards):
-    """Every prediction table of one task."""
-    return expand(
-        "<results>/predictions/{task}/{model}/{size}/{set}.parquet",
-        task=wildcards.task,
-        model=CONFIG.run.models,
-        size=derive.sizes_of(CONFIG, wildcards.task),
-        set=CONFIG.run.sets,
-    )
-
-
-def table_settings(wildcards):
-    """What the tables say of the data: the labels in order, the release, whether it is a mock."""
-    return leaves(
-        task=derive.asked(CONFIG.tasks[wildcards.task]),
-        name=wildcards.task,
-        release=CONFIG.surveys.lamost.release,
-        mock=CONFIG.mock is not None,
-    )
-
-
 rule tabulate:
     """Residual statistics by model, size, set, class and label, and the headline beside the baselines."""
     input:
         task_predictions,
     output:
-        multiext("<results>/tables/residuals_{task}", ".csv", ".md", ".tex"),
-        multiext("<results>/tables/headline_{task}", ".csv", ".md", ".tex"),
+        residuals="<results>/tables/residuals_{task}.csv",
+        headline="<results>/tables/headline_{task}.csv",
+        rendered=multiext(
+            "<results>/tables/",
+            "residuals_{task}.md",
+            "residuals_{task}.tex",
+            "headline_{task}.md",
+            "headline_{task}.tex",
+        ),
     log:
         "<results>/logs/tabulate/{task}.log",
     benchmark:
@@ -40,11 +26,10 @@ rule tabulate:
         runtime=grow(60),
     params:
         settings=table_settings,
-        out=f"{CONFIG.results}/tables",
         code=code("tabulate"),
     shell:
         "python workflow/scripts/tabulate.py --settings {params.settings:q} --predictions {input:q}"
-        " --out {params.out:q} 2>&1 | tee {log}"
+        " --residuals {output.residuals:q} --headline {output.headline:q} 2>&1 | tee {log}"
 
 
 rule count_labels:
@@ -58,7 +43,9 @@ rule count_labels:
             )
         ),
     output:
-        multiext("<results>/tables/table_1", ".csv", ".md", ".tex"),
+        csv="<results>/tables/table_1.csv",
+        md="<results>/tables/table_1.md",
+        tex="<results>/tables/table_1.tex",
     log:
         "<results>/logs/count_labels.log",
     conda:
@@ -70,11 +57,10 @@ rule count_labels:
         settings=leaves(
             release=CONFIG.surveys.lamost.release, mock=CONFIG.mock is not None
         ),
-        out=f"{CONFIG.results}/tables/table_1",
         code=code("count_labels"),
     shell:
         "python workflow/scripts/count_labels.py --settings {params.settings:q} --labels {input:q}"
-        " --out {params.out:q} 2>&1 | tee {log}"
+        " --csv {output.csv:q} 2>&1 | tee {log}"
 
 
 rule draw_predicted:
@@ -82,9 +68,8 @@ rule draw_predicted:
     input:
         "<results>/predictions/{task}/{model}/{size}/{set}.parquet",
     output:
-        multiext(
-            "<results>/figures/predicted_{task}_{model}_{size}_{set}", ".png", ".svg"
-        ),
+        png="<results>/figures/predicted_{task}_{model}_{size}_{set}.png",
+        svg="<results>/figures/predicted_{task}_{model}_{size}_{set}.svg",
     log:
         "<results>/logs/draw_predicted/{task}/{model}/{size}/{set}.log",
     conda:
@@ -94,12 +79,11 @@ rule draw_predicted:
         runtime=grow(20),
     params:
         settings=table_settings,
-        out=f"{CONFIG.results}/figures/predicted_{{task}}_{{model}}_{{size}}_{{set}}",
         code=code("draw_predicted"),
     shell:
         "python workflow/scripts/draw_predicted.py --settings {params.settings:q} --predictions {input:q}"
         " --model {wildcards.model:q} --size {wildcards.size:q} --set {wildcards.set:q}"
-        " --out {params.out:q} 2>&1 | tee {log}"
+        " --png {output.png:q} 2>&1 | tee {log}"
 
 
 rule draw_training:
@@ -107,7 +91,8 @@ rule draw_training:
     input:
         "<results>/models/{task}/{model}/{size}/manifest.json",
     output:
-        multiext("<results>/figures/training_{task}_{model}_{size}", ".png", ".svg"),
+        png="<results>/figures/training_{task}_{model}_{size}.png",
+        svg="<results>/figures/training_{task}_{model}_{size}.svg",
     log:
         "<results>/logs/draw_training/{task}/{model}/{size}.log",
     wildcard_constraints:
@@ -118,10 +103,9 @@ rule draw_training:
         mem_mb=grow(2000),
         runtime=grow(10),
     params:
-        out=f"{CONFIG.results}/figures/training_{{task}}_{{model}}_{{size}}",
         code=code("draw_training"),
     shell:
-        "python workflow/scripts/draw_training.py --settings '{{}}' --model {input:q} --out {params.out:q}"
+        "python workflow/scripts/draw_training.py --settings '{{}}' --model {input:q} --png {output.png:q}"
         " 2>&1 | tee {log}"
 
 

@@ -1,15 +1,5 @@
 """A mock release in the surveys' real formats, for a machine without an archive."""
 
-MOCK = "<results>/mock"
-
-
-def made_by_mock():
-    """Survey files that the mock release brings: their folder is <results>/mock."""
-    lamost = CONFIG.surveys.lamost
-    others = [CONFIG.surveys.apogee, CONFIG.surveys.galah, CONFIG.surveys.gaia_eso]
-    return [lamost.stellar, lamost.mstellar, *(other.catalog for other in others)]
-
-
 if CONFIG.mock:
 
     rule make_mock:
@@ -28,7 +18,6 @@ if CONFIG.mock:
             runtime=grow(30),
         params:
             settings=leaves(mock=derive.dump(CONFIG.mock)),
-            out=f"{CONFIG.results}/mock",
             code=code("make_mock"),
         shell:
-            "python workflow/scripts/make_mock.py --settings {params.settings:q} --out {params.out:q} 2>&1 | tee {log}"
+            "python workflow/scripts/make_mock.py --settings {params.settings:q} --truth {output.truth:q} 2>&1 | tee {log}"

@@ -1,52 +1,6 @@
 """Predictions: answers read as numbers, and their uncertainties calibrated on validation stars."""
 
 
-def predicted_size(wildcards):
-    """Size whose sample holds the spectra of a prediction set."""
-    return derive.set_source(CONFIG, wildcards.task, wildcards.size, wildcards.set)[0]
-
-
-def predicted_split(wildcards):
-    """Split whose spectra make up a prediction set."""
-    return derive.set_source(CONFIG, wildcards.task, wildcards.size, wildcards.set)[1]
-
-
-def predicted_sample(wildcards):
-    """Sample that a prediction set is taken from."""
-    return f"<results>/samples/{wildcards.task}/{predicted_size(wildcards)}.parquet"
-
-
-def predicted_qa(wildcards):
-    """Questions of a prediction set."""
-    encoding = CONFIG.models[wildcards.model].encoding
-    return qa_files(
-        wildcards.task, encoding, predicted_size(wildcards), predicted_split(wildcards)
-    )
-
-
-def seen_samples(wildcards):
-    """Samples whose training stars the model has seen, its start's and its base's too."""
-    return [
-        f"<results>/samples/{task}/{size}.parquet"
-        for task, size in derive.trained_on(
-            CONFIG, wildcards.task, wildcards.model, wildcards.size
-        )
-    ]
-
-
-def answer_settings(wildcards):
-    """What decides the reading of answers: decoding, precision, the text's form."""
-    model = CONFIG.models[wildcards.model]
-    return leaves(
-        model=derive.dump(
-            model, include={"kind", "base", "encoding", "quantisation", "decoding"}
-        ),
-        task=derive.asked(CONFIG.tasks[wildcards.task]),
-        encoding=derive.dump(CONFIG.encodings[model.encoding]),
-        wavelength=derive.dump(CONFIG.spectra.wavelength),
-    )
-
-
 rule predict_llm:
     """Ask the language model; finished blocks are kept, a killed prediction goes on where it stopped."""
     input:

@@ -1,11 +1,6 @@
 """The page that a person reads."""
 
 
-def report_settings(wildcards):
-    """What the report says of the run, the resolved configuration included."""
-    return leaves(config=derive.dump(CONFIG))
-
-
 rule build_report:
     """One offline page: headline, tables, figures, what was rejected and why, the settings that made them."""
     input:
@@ -43,10 +38,9 @@ rule build_report:
         runtime=grow(20),
     params:
         settings=report_settings,
-        results=CONFIG.results,
         code=code("build_report"),
     shell:
-        "python workflow/scripts/build_report.py --settings {params.settings:q} --results {params.results:q}"
+        "python workflow/scripts/build_report.py --settings {params.settings:q}"
         " --out {output:q} 2>&1 | tee {log}"
 
 

@@ -1,28 +1,6 @@
 """Which stars: labels of the cleaned spectra, and the samples drawn from them."""
 
 
-def label_match(wildcards):
-    """The match that brings a task's labels, when they are not LAMOST's own."""
-    source = CONFIG.tasks[wildcards.task].source
-    return [] if source == "lamost" else f"<results>/match/lamost_{source}.parquet"
-
-
-def label_settings(wildcards):
-    """What decides a task's labels."""
-    return leaves(task=derive.asked(CONFIG.tasks[wildcards.task]))
-
-
-def sample_settings(wildcards):
-    """What decides a sample: its task's labels, its size, the split and the seed."""
-    task = CONFIG.tasks[wildcards.task]
-    size = {wildcards.size: task.sizes[wildcards.size]}
-    return leaves(
-        task={**derive.dump(task, exclude={"ask_all", "decimals"}), "sizes": size},
-        split=derive.dump(CONFIG.split),
-        seed=CONFIG.seed,
-    )
-
-
 rule collect_labels:
     """The labels of every cleaned spectrum that has any, by task."""
     input:

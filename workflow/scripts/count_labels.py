@@ -13,7 +13,7 @@ def main(args):
     of = f"{args.settings['release']}{' (a mock)' if args.settings['mock'] else ''}"
     write_table(
         valid_label_counts(pq.read_table(args.labels)).to_pandas(),
-        Path(args.out),
+        Path(args.csv).with_suffix(""),
         caption=f"Number of cleaned spectra with valid labels, by class: {of}.",
         notes="Counted after every cut, on spectra that were cleaned; table 1 of the paper.",
     )
@@ -22,5 +22,5 @@ def main(args):
 if __name__ == "__main__":
     command = parser(__doc__)
     command.add_argument("--labels", required=True)
-    command.add_argument("--out", required=True, help="path without ending")
+    command.add_argument("--csv", required=True, help="the table; .md and .tex come beside it")
     run(main, command)

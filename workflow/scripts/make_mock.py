@@ -8,10 +8,10 @@ from starglot.mock.release import write_release
 
 
 def main(args):
-    write_release(Path(args.out), Mock.model_validate(args.settings["mock"]))
+    write_release(Path(args.truth).parent, Mock.model_validate(args.settings["mock"]))
 
 
 if __name__ == "__main__":
     command = parser(__doc__)
-    command.add_argument("--out", required=True, help="folder of the release")
+    command.add_argument("--truth", required=True, help="the release is written to this file's folder")
     run(main, command)

@@ -1,0 +1,123 @@
+"""Input functions of the rules, named after what they return."""
+
+
+def made_by_mock():
+    """Survey files that the mock release brings: their folder is <results>/mock."""
+    lamost = CONFIG.surveys.lamost
+    others = [CONFIG.surveys.apogee, CONFIG.surveys.galah, CONFIG.surveys.gaia_eso]
+    return [lamost.stellar, lamost.mstellar, *(other.catalog for other in others)]
+
+
+def survey_file(wildcards):
+    """The survey's catalogue, as the configuration names it."""
+    return getattr(CONFIG.surveys, wildcards.survey).catalog
+
+
+def inventoried(wildcards):
+    """The shard's entry in the inventory, once that has been taken."""
+    checkpoints.inventory.get()
+    return f"<results>/catalog/inventory/{wildcards.shard}.parquet"
+
+
+def label_match(wildcards):
+    """The match that brings a task's labels, when they are not LAMOST's own."""
+    source = CONFIG.tasks[wildcards.task].source
+    return [] if source == "lamost" else f"<results>/match/lamost_{source}.parquet"
+
+
+def all_qa(wildcards):
+    """Every question-and-answer file that the models of `run:` train on or answer."""
+    encodings = sorted({CONFIG.models[name].encoding for name in LLMS})
+    return [
+        path
+        for task in CONFIG.run.tasks
+        for size in derive.sizes_of(CONFIG, task)
+        for encoding in encodings
+        for split in CONFIG.qa.files
+        for path in qa_files(task, encoding, size, split)
+    ]
+
+
+def base_qa(wildcards):
+    """Training questions that a tiny base is pre-trained on (their answers stay unread)."""
+    base = CONFIG.bases[wildcards.base]
+    return qa_files(base.task, base.encoding, base.size, "train")
+
+
+def llm_qa(wildcards, split):
+    """One split's questions and answers in the model's own encoding."""
+    return qa_files(
+        wildcards.task, CONFIG.models[wildcards.model].encoding, wildcards.size, split
+    )
+
+
+def llm_train_qa(wildcards):
+    """Training questions of the model."""
+    return llm_qa(wildcards, "train")
+
+
+def llm_val_qa(wildcards):
+    """Validation questions of the model."""
+    return llm_qa(wildcards, "val")
+
+
+def llm_base(wildcards):
+    """The base's manifest, when this workflow makes the base."""
+    name = CONFIG.models[wildcards.model].base
+    return f"<results>/bases/{name}/manifest.json" if name in CONFIG.bases else []
+
+
+def llm_base_name(wildcards):
+    """The base as the training script loads it: a folder or a Hugging Face id."""
+    name = CONFIG.models[wildcards.model].base
+    return f"{CONFIG.results}/bases/{name}" if name in CONFIG.bases else name
+
+
+def llm_start(wildcards):
+    """Manifest of the model that training continues, if any."""
+    start = derive.starts_from(CONFIG, wildcards.task, wildcards.model)
+    return "<results>/models/{}/{}/{}/manifest.json".format(*start) if start else []
+
+
+def predicted_size(wildcards):
+    """Size whose sample holds the spectra of a prediction set."""
+    return derive.set_source(CONFIG, wildcards.task, wildcards.size, wildcards.set)[0]
+
+
+def predicted_split(wildcards):
+    """Split whose spectra make up a prediction set."""
+    return derive.set_source(CONFIG, wildcards.task, wildcards.size, wildcards.set)[1]
+
+
+def predicted_sample(wildcards):
+    """Sample that a prediction set is taken from."""
+    return f"<results>/samples/{wildcards.task}/{predicted_size(wildcards)}.parquet"
+
+
+def predicted_qa(wildcards):
+    """Questions of a prediction set."""
+    encoding = CONFIG.models[wildcards.model].encoding
+    return qa_files(
+        wildcards.task, encoding, predicted_size(wildcards), predicted_split(wildcards)
+    )
+
+
+def seen_samples(wildcards):
+    """Samples whose training stars the model has seen, its start's and its base's too."""
+    return [
+        f"<results>/samples/{task}/{size}.parquet"
+        for task, size in derive.trained_on(
+            CONFIG, wildcards.task, wildcards.model, wildcards.size
+        )
+    ]
+
+
+def task_predictions(wildcards):
+    """Every prediction table of one task."""
+    return expand(
+        "<results>/predictions/{task}/{model}/{size}/{set}.parquet",
+        task=wildcards.task,
+        model=CONFIG.run.models,
+        size=derive.sizes_of(CONFIG, wildcards.task),
+        set=CONFIG.run.sets,
+    )

@@ -1,0 +1,102 @@
+"""Settings of the rules, as JSON: the leaves of the configuration that each one reads, and no others."""
+
+
+def survey_settings(wildcards):
+    """The survey's own part of the configuration."""
+    return leaves(survey=derive.dump(getattr(CONFIG.surveys, wildcards.survey)))
+
+
+def label_settings(wildcards):
+    """What decides a task's labels."""
+    return leaves(task=derive.asked(CONFIG.tasks[wildcards.task]))
+
+
+def sample_settings(wildcards):
+    """What decides a sample: its task's labels, its size, the split and the seed."""
+    task = CONFIG.tasks[wildcards.task]
+    size = {wildcards.size: task.sizes[wildcards.size]}
+    return leaves(
+        task={**derive.dump(task, exclude={"ask_all", "decimals"}), "sizes": size},
+        split=derive.dump(CONFIG.split),
+        seed=CONFIG.seed,
+    )
+
+
+def qa_settings(wildcards):
+    """What decides the text: the task's form, the encoding, the grid and the number of files."""
+    return leaves(
+        task=derive.asked(CONFIG.tasks[wildcards.task], training=True),
+        encoding=derive.dump(CONFIG.encodings[wildcards.encoding]),
+        wavelength=derive.dump(CONFIG.spectra.wavelength),
+        files=CONFIG.qa.files,
+        seed=CONFIG.seed,
+    )
+
+
+def base_settings(wildcards):
+    """What decides a tiny base: its recipe, and the form of questions and answers."""
+    base = CONFIG.bases[wildcards.base]
+    return leaves(
+        base=derive.dump(base),
+        task=derive.asked(CONFIG.tasks[base.task]),
+        encoding=derive.dump(CONFIG.encodings[base.encoding]),
+        wavelength=derive.dump(CONFIG.spectra.wavelength),
+    )
+
+
+def llm_settings(wildcards):
+    """What decides an adapter: the model without its decoding, the text's form, the grid."""
+    model = CONFIG.models[wildcards.model]
+    epochs = model.training.epochs
+    settings = derive.dump(model, exclude={"decoding", "init"})
+    settings["training"]["epochs"] = (
+        epochs[wildcards.size] if isinstance(epochs, dict) else epochs
+    )
+    return leaves(
+        model=settings,
+        task=derive.asked(CONFIG.tasks[wildcards.task]),
+        encoding=derive.dump(CONFIG.encodings[model.encoding]),
+        wavelength=derive.dump(CONFIG.spectra.wavelength),
+    )
+
+
+def llm_gpus(wildcards):
+    """GPUs of one training job."""
+    return CONFIG.models[wildcards.model].training.gpus
+
+
+def baseline_settings(wildcards):
+    """What decides a baseline: its own settings, and which labels it learns."""
+    return leaves(
+        model=derive.dump(CONFIG.models[wildcards.model]),
+        task=derive.asked(CONFIG.tasks[wildcards.task]),
+        seed=CONFIG.seed,
+    )
+
+
+def answer_settings(wildcards):
+    """What decides the reading of answers: decoding, precision, the text's form."""
+    model = CONFIG.models[wildcards.model]
+    return leaves(
+        model=derive.dump(
+            model, include={"kind", "base", "encoding", "quantisation", "decoding"}
+        ),
+        task=derive.asked(CONFIG.tasks[wildcards.task]),
+        encoding=derive.dump(CONFIG.encodings[model.encoding]),
+        wavelength=derive.dump(CONFIG.spectra.wavelength),
+    )
+
+
+def table_settings(wildcards):
+    """What the tables say of the data: the labels in order, the release, whether it is a mock."""
+    return leaves(
+        task=derive.asked(CONFIG.tasks[wildcards.task]),
+        name=wildcards.task,
+        release=CONFIG.surveys.lamost.release,
+        mock=CONFIG.mock is not None,
+    )
+
+
+def report_settings(wildcards):
+    """What the report says of the run, the resolved configuration included."""
+    return leaves(config=derive.dump(CONFIG))
