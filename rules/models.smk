@@ -23,7 +23,7 @@ rule build_base:
         code=code("build_base"),
     shell:
         "python workflow/scripts/build_base.py --settings {params.settings:q} --qa {input:q}"
-        " --state {params.state:q} --threads {threads} --manifest {output:q} 2>&1 | tee {log}"
+        " --code {params.code} --state {params.state:q} --threads {threads} --manifest {output:q} 2>&1 | tee {log}"
 
 
 rule train_llm:
@@ -50,11 +50,12 @@ rule train_llm:
         gpu=llm_gpus,
     params:
         settings=llm_settings,
+        launcher=llm_launcher,
         base=llm_base_name,
         state=f"{CONFIG.state_dir}/train",
         code=code("train_llm"),
     shell:
-        "python workflow/scripts/train_llm.py --settings {params.settings:q} --size {wildcards.size:q}"
+        "{params.launcher} workflow/scripts/train_llm.py --settings {params.settings:q} --size {wildcards.size:q}"
         " --train {input.train:q} --val {input.val:q} --base {params.base:q} --start {input.start:q}"
         " --code {params.code} --state {params.state:q} --threads {threads} --manifest {output:q} 2>&1 | tee {log}"
 

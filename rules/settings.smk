@@ -100,3 +100,11 @@ def table_settings(wildcards):
 def report_settings(wildcards):
     """What the report says of the run, the resolved configuration included."""
     return leaves(config=derive.dump(CONFIG))
+
+
+def llm_launcher(wildcards):
+    """What starts a training: one process a GPU, or plain Python."""
+    gpus = CONFIG.models[wildcards.model].training.gpus
+    if gpus > 1:
+        return f"torchrun --standalone --nproc-per-node {gpus}"
+    return "python"

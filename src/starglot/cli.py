@@ -79,3 +79,11 @@ def parser(doc: str | None) -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     made.add_argument("--settings", type=json.loads, required=True, help="JSON of the config leaves that this step reads")
     return made
+
+
+def use_threads(count: int) -> None:
+    """Let numerical libraries use ``count`` threads; call before torch or numpy do any work."""
+    os.environ["OMP_NUM_THREADS"] = str(count)
+    import torch
+
+    torch.set_num_threads(count)

@@ -1,1 +1,38 @@
-"""x"""
+"""A tiny base for demonstrations, pre-trained without labels."""
+
+from pathlib import Path
+
+from starglot.cli import parser, run, use_threads
+from starglot.config.models import Encoding, Task, TinyBase, Wavelength
+from starglot.hashing import file_digest
+from starglot.training.pretrain import build_base
+
+
+def main(args):
+    use_threads(args.threads)
+    settings = args.settings
+    questions = [Path(p) for p in args.qa]
+    build_base(
+        TinyBase.model_validate(settings["base"]),
+        Task.model_validate(settings["task"]),
+        Encoding.model_validate(settings["encoding"]),
+        Wavelength.model_validate(settings["wavelength"]),
+        qa_train=questions,
+        out=Path(args.manifest).parent,
+        state=Path(args.state),
+        identity={
+            "settings": settings,
+            "code": args.code,
+            "questions": {path.name: file_digest(path) for path in questions},
+        },
+    )
+
+
+if __name__ == "__main__":
+    command = parser(__doc__)
+    command.add_argument("--qa", nargs="+", required=True, help="training questions; their answers stay unread")
+    command.add_argument("--code", required=True, help="hash of the code, part of the work's identity")
+    command.add_argument("--state", required=True, help="folder of checkpoints and finished work")
+    command.add_argument("--threads", type=int, default=1)
+    command.add_argument("--manifest", required=True)
+    run(main, command)

@@ -5,6 +5,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from starglot.cli import parser, run
+from starglot.evaluation.summary import table_1
 from starglot.evaluation.tables_io import write_table
 from starglot.samples.table_1 import valid_label_counts
 
@@ -12,10 +13,10 @@ from starglot.samples.table_1 import valid_label_counts
 def main(args):
     of = f"{args.settings['release']}{' (a mock)' if args.settings['mock'] else ''}"
     write_table(
-        valid_label_counts(pq.read_table(args.labels)).to_pandas(),
+        table_1(valid_label_counts(pq.read_table(args.labels))),
         Path(args.csv).with_suffix(""),
         caption=f"Number of cleaned spectra with valid labels, by class: {of}.",
-        notes="Counted after every cut, on spectra that were cleaned; table 1 of the paper.",
+        notes=["Counted after every cut, on spectra that were cleaned (table 1 of the paper)."],
     )
 
 

@@ -1,1 +1,19 @@
-"""x"""
+"""The loss curve of one training."""
+
+from pathlib import Path
+
+from starglot.cli import parser, run
+from starglot.plots.training import draw_loss
+
+
+def main(args):
+    folder = Path(args.model).parent
+    task, model, size = folder.parts[-3:]
+    draw_loss(folder / "loss.csv", Path(args.png).with_suffix(""), title=f"{model}, {task}, {size}")
+
+
+if __name__ == "__main__":
+    command = parser(__doc__)
+    command.add_argument("--model", required=True, help="manifest of the model")
+    command.add_argument("--png", required=True, help="the figure; an .svg comes beside it")
+    run(main, command)

@@ -1,1 +1,50 @@
-"""x"""
+"""QLoRA fine-tuning of one model at one task and size."""
+
+from pathlib import Path
+
+from starglot.cli import parser, run, use_threads
+from starglot.config.models import Encoding, Llm, Task, Wavelength
+from starglot.hashing import file_digest
+from starglot.training.finetune import finetune
+
+
+def main(args):
+    use_threads(args.threads)
+    settings = args.settings
+    train, val, base = [Path(p) for p in args.train], [Path(p) for p in args.val], Path(args.base)
+    made_here = base / "manifest.json"
+    finetune(
+        Llm.model_validate(settings["model"]),
+        Task.model_validate(settings["task"]),
+        Encoding.model_validate(settings["encoding"]),
+        Wavelength.model_validate(settings["wavelength"]),
+        size=args.size,
+        base=args.base,
+        init_adapter=Path(args.start).parent if args.start else None,
+        qa_train=train,
+        qa_val=val,
+        out=Path(args.manifest).parent,
+        state=Path(args.state),
+        identity={
+            "settings": settings,
+            "size": args.size,
+            "code": args.code,
+            "questions": {path.name: file_digest(path) for path in [*train, *val]},
+            "base": file_digest(made_here) if made_here.is_file() else args.base,
+            "start": file_digest(args.start) if args.start else None,
+        },
+    )
+
+
+if __name__ == "__main__":
+    command = parser(__doc__)
+    command.add_argument("--size", required=True)
+    command.add_argument("--train", nargs="+", required=True, help="training questions and answers")
+    command.add_argument("--val", nargs="+", required=True, help="validation questions and answers")
+    command.add_argument("--base", required=True, help="folder or Hugging Face id of the base model")
+    command.add_argument("--start", nargs="?", help="manifest of the model to continue from")
+    command.add_argument("--code", required=True, help="hash of the code, part of the work's identity")
+    command.add_argument("--state", required=True, help="folder of checkpoints and finished work")
+    command.add_argument("--threads", type=int, default=1)
+    command.add_argument("--manifest", required=True)
+    run(main, command)

@@ -1,0 +1,56 @@
+"""A project folder of its own for every workflow test, and a mini of the main job that all of them share."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PARTS = ("Snakefile", "rules", "workflow", "config", "envs", "profiles", "slurm")
+
+
+class Project:
+    """A folder in which snakemake runs as a user would run it."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+        for part in PARTS:
+            if not (folder / part).exists():
+                (folder / part).symlink_to(ROOT / part)
+        shutil.copy(ROOT / "tests/workflow/mini.yaml", folder / "mini.yaml")
+
+    def snakemake(self, *args: str, overlays: tuple[str, ...] = ("mini.yaml",), check: bool = True):
+        """Run snakemake on two cores with the mini's configuration; returns the finished process."""
+        command = [sys.executable, "-m", "snakemake", "--cores", "2", "--configfile", *overlays, "--", *args]
+        flags = [arg for arg in args if arg.startswith("-")]
+        if flags:
+            targets = [arg for arg in args if not arg.startswith("-")]
+            command = [sys.executable, "-m", "snakemake", "--cores", "2", *flags, "--configfile", *overlays, "--", *targets]
+        done = subprocess.run(
+            command, cwd=self.folder, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "2"}
+        )
+        if check and done.returncode:
+            raise AssertionError(f"{' '.join(command)}\n{done.stdout[-3000:]}\n{done.stderr[-6000:]}")
+        return done
+
+    def path(self, *parts: str) -> Path:
+        """A path under results/."""
+        return self.folder.joinpath("results", *parts)
+
+
+@pytest.fixture(scope="session")
+def mini(tmp_path_factory) -> Project:
+    """The mini of the main job, run once to its report."""
+    project = Project(tmp_path_factory.mktemp("mini") / "project")
+    project.snakemake()
+    return project
+
+
+@pytest.fixture
+def fresh(tmp_path) -> Project:
+    """An empty project folder."""
+    return Project(tmp_path / "project")

@@ -1,0 +1,138 @@
+"""The mini of the main job: every contract holds, nothing is lost on the way, a second run does nothing."""
+
+import gzip
+import json
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from starglot import glossary, tables
+
+pytestmark = pytest.mark.workflow
+
+
+def ids(path):
+    return set(pq.read_table(path, columns=["obsid"])["obsid"].to_pylist())
+
+
+def test_ids_are_conserved_by_every_shard(mini):
+    shards = mini.path("catalog/shards.txt").read_text().split()
+    assert len(shards) == 3
+    rejected = 0
+    for shard in shards:
+        selected = ids(mini.path(f"catalog/selected/{shard}.parquet"))
+        clean = ids(mini.path(f"spectra/{shard}.parquet"))
+        lost = pq.read_table(mini.path(f"spectra/{shard}.rejected.parquet"))
+        assert selected == clean | set(lost["obsid"].to_pylist())
+        assert not clean & set(lost["obsid"].to_pylist())
+        assert set(lost["reason"].to_pylist()) <= set(glossary.REJECTIONS)
+        rejected += len(lost)
+    assert rejected >= 5
+
+
+def test_what_was_broken_on_purpose_was_rejected_for_that(mini):
+    truth = pq.read_table(mini.path("mock/truth.parquet")).to_pandas().set_index("obsid")
+    for shard in mini.path("catalog/shards.txt").read_text().split():
+        for row in pq.read_table(mini.path(f"spectra/{shard}.rejected.parquet")).to_pylist():
+            assert truth.loc[row["obsid"], "broken"], row
+
+
+def test_spectra_follow_the_contract(mini):
+    for shard in mini.path("catalog/shards.txt").read_text().split():
+        path = mini.path(f"spectra/{shard}.parquet")
+        table = pq.read_table(path)
+        assert table.schema.remove_metadata() == tables.spectra_schema(4901)
+        flux = tables.flux_matrix(table)
+        assert np.median(flux.max(axis=1)) == pytest.approx(1000, abs=60)
+        assert tables.read_metadata(path)
+
+
+def test_no_star_is_in_two_splits_of_any_task(mini):
+    where = {}
+    for name in ("atmosphere/mini", "abundances/all"):
+        sample = pq.read_table(mini.path(f"samples/{name}.parquet"))
+        assert sample.schema.remove_metadata() == tables.SAMPLE
+        for star, split in zip(sample["star_id"].to_pylist(), sample["split"].to_pylist(), strict=True):
+            assert where.setdefault(star, split) == split
+    assert set(where.values()) == set(glossary.SPLITS)
+
+
+def test_every_row_of_a_sample_is_asked_once(mini):
+    sample = pq.read_table(mini.path("samples/atmosphere/mini.parquet")).to_pandas()
+    for split, files in {"train": 2, "val": 1, "test": 2}.items():
+        asked = []
+        for part in range(files):
+            with gzip.open(mini.path(f"qa/atmosphere/mini/mini/{split}-{part:04d}.jsonl.gz"), "rt") as lines:
+                asked += [json.loads(line) for line in lines]
+        assert sorted(row["obsid"] for row in asked) == sorted(sample.obsid[sample.split == split])
+        assert all(set(row) == {"obsid", "question", "answer"} for row in asked)
+
+
+@pytest.mark.parametrize("model", ["llm-mini", "ridge", "class-mean"])
+@pytest.mark.parametrize(("task", "size", "labels"), [("atmosphere", "mini", 3), ("abundances", "all", 21)])
+def test_predictions_follow_the_contract(mini, model, task, size, labels):
+    table = pq.read_table(mini.path(f"predictions/{task}/{model}/{size}/test.parquet"))
+    assert table.schema.remove_metadata() == tables.PREDICTION
+    sample = pq.read_table(mini.path(f"samples/{task}/{size}.parquet")).to_pandas()
+    test = sample[sample.split == "test"]
+    assert len(table) == labels * len(test)
+    assert set(table["obsid"].to_pylist()) == set(test.obsid)
+    assert not any(table["seen"].to_pylist())
+    frame = table.to_pandas()
+    assert set(frame.status) <= set(glossary.STATUSES)
+    answered = frame[frame.status == "ok"]
+    assert np.isfinite(answered.value).all() and (answered.sigma > 0).all()
+    if model == "llm-mini" and task == "atmosphere":
+        assert (frame.status == "ok").mean() > 0.5
+
+
+def test_the_adapters_are_what_the_manifest_says(mini):
+    from safetensors.numpy import load_file
+
+    first = mini.path("models/atmosphere/llm-mini/mini")
+    second = mini.path("models/abundances/llm-mini/all")
+    one, two = (load_file(folder / "adapter_model.safetensors") for folder in (first, second))
+    assert set(one) == set(two) and all(not np.array_equal(one[k], two[k]) for k in one if "lora_B" in k)
+    manifest = tables.read_json(second / "manifest.json")
+    assert manifest["continues"] and manifest["versions"]
+
+
+def test_tables_figures_and_report_are_there(mini):
+    for name in ("residuals_atmosphere", "residuals_abundances", "headline_atmosphere", "table_1"):
+        for ending in (".csv", ".md", ".tex"):
+            assert mini.path(f"tables/{name}{ending}").stat().st_size > 100
+    for name in ("predicted_atmosphere_llm-mini_mini_test", "training_abundances_llm-mini_all"):
+        assert mini.path(f"figures/{name}.png").read_bytes().startswith(b"\x89PNG")
+    page = mini.path("report.html").read_text()
+    assert "mock" in page.lower() and "http://" not in page.replace("http://www.w3.org", "")
+
+
+def test_a_second_run_does_nothing(mini):
+    assert "Nothing to be done" in mini.snakemake().stderr
+
+
+def test_any_contract_path_is_a_target(mini, tmp_path):
+    shard = mini.path("catalog/shards.txt").read_text().split()[0]
+    for target in (
+        "catalog/lamost.parquet",
+        "match/lamost_apogee.parquet",
+        f"catalog/selected/{shard}.parquet",
+        f"spectra/{shard}.rejected.parquet",
+        "samples/atmosphere/small.parquet",
+        "qa/atmosphere/paper/small/train-0001.jsonl.gz",
+        "predictions/atmosphere/ridge/mini/common.parquet",
+        "tables/residuals_atmosphere.md",
+        "figures/predicted_atmosphere_ridge_mini_test.svg",
+    ):
+        assert "MissingRule" not in mini.snakemake("-n", f"results/{target}").stderr
+
+
+def test_one_plate_is_built_from_nothing_on_request(fresh):
+    fresh.snakemake("results/catalog/shards.txt")
+    shard = fresh.path("catalog/shards.txt").read_text().split()[0]
+    fresh.snakemake(f"results/spectra/{shard}.parquet")
+    assert len(pq.read_table(fresh.path(f"spectra/{shard}.parquet"))) > 10
+    assert len(list(fresh.path("spectra").glob("*.parquet"))) == 2
+    assert isinstance(pq.read_schema(fresh.path("match/lamost_galah.parquet")), pa.Schema)
