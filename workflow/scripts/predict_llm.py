@@ -1,1 +1,50 @@
-"""x"""
+"""Ask a language model about the spectra of one set."""
+
+from pathlib import Path
+
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from starglot.cli import parser, run, use_threads
+from starglot.config.models import Encoding, Llm, Task, Wavelength
+from starglot.inference.predict import predict_llm
+from starglot.samples.split import training_stars
+from starglot.tables import write_parquet
+
+
+def main(args):
+    use_threads(args.threads)
+    settings, sample, labels = args.settings, pq.read_table(args.sample), pq.read_table(args.labels)
+    task = Task.model_validate(settings["task"])
+    asked = sample.filter(pc.equal(sample["split"], args.split)).select(["obsid", "star_id", "class"])
+    truth = asked.join(labels.select(["obsid", *task.labels]), "obsid", join_type="left outer")
+    predictions = predict_llm(
+        Llm.model_validate(settings["model"]),
+        task,
+        Encoding.model_validate(settings["encoding"]),
+        Wavelength.model_validate(settings["wavelength"]),
+        base=args.base,
+        adapter_dir=Path(args.model).parent,
+        qa_files=args.qa,
+        truth=truth,
+        seen_stars=training_stars(args.seen),
+        state=args.state,
+        code=args.code,
+    )
+    write_parquet(predictions, args.out)
+
+
+if __name__ == "__main__":
+    command = parser(__doc__)
+    command.add_argument("--model", required=True, help="manifest of the model")
+    command.add_argument("--base", required=True, help="folder or Hugging Face id of the base model")
+    command.add_argument("--qa", nargs="+", required=True, help="questions of the set")
+    command.add_argument("--sample", required=True)
+    command.add_argument("--split", required=True)
+    command.add_argument("--labels", required=True)
+    command.add_argument("--seen", nargs="+", required=True, help="samples whose training stars the model has seen")
+    command.add_argument("--code", required=True, help="hash of the code, part of the work's identity")
+    command.add_argument("--state", required=True, help="folder of finished blocks")
+    command.add_argument("--threads", type=int, default=1)
+    command.add_argument("--out", required=True)
+    run(main, command)

@@ -8,10 +8,11 @@ from pydantic import TypeAdapter
 from starglot.cli import parser, run
 from starglot.config.models import Model, Task
 from starglot.models.baselines import train_baseline
+from starglot.tables import write_json
 
 
 def main(args):
-    train_baseline(
+    manifest = train_baseline(
         TypeAdapter(Model).validate_python(args.settings["model"]),
         Task.model_validate(args.settings["task"]),
         sample=pq.read_table(args.sample),
@@ -19,6 +20,7 @@ def main(args):
         shard_path=lambda shard: Path(args.spectra) / f"{shard}.parquet",
         out=Path(args.manifest).parent,
     )
+    write_json(manifest, args.manifest)
 
 
 if __name__ == "__main__":

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Iterator
 
+from starglot.config.faults import nearest
 from starglot.config.models import ALL_LABELS, Config, Llm
 from starglot.glossary import ABUNDANCE_NAMES, ATMOSPHERE_NAMES, CLASSES
 
@@ -24,10 +24,7 @@ def cross_check(config: Config) -> list[str]:
 
 def unknown(path: str, name: str, valid: Iterable[str]) -> str:
     """Sentence about a name that is not there, with the nearest valid one."""
-    valid = list(valid)
-    near = difflib.get_close_matches(name, valid, n=1, cutoff=0.4)
-    hint = f"did you mean '{near[0]}'?" if near else f"valid: {', '.join(valid) or 'none is defined'}"
-    return f"{path}: unknown name '{name}'; {hint}"
+    return f"{path}: unknown name '{name}'; {nearest(name, valid, cutoff=0.4)}"
 
 
 def _wavelengths(config: Config) -> Iterator[str]:

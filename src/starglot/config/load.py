@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import difflib
-import types
-import typing
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from starglot.config.checks import cross_check
+from starglot.config.faults import sentences, without_faults
 from starglot.config.models import Config
 from starglot.errors import StarglotError
 
@@ -22,12 +20,14 @@ def load_config(raw: Mapping[str, Any], where: str = "config") -> Config:
 
     Raises StarglotError that lists every fault at once, unknown keys with the nearest valid name.
     """
+    config: Config | None
     try:
-        config = Config.model_validate(dict(raw))
+        config, faults = Config.model_validate(dict(raw)), []
     except ValidationError as error:
-        faults = [_say(item) for item in error.errors()]
-    else:
-        faults = cross_check(config)
+        config, faults = without_faults(raw, error), sentences(raw, error)
+    if config is not None:
+        said = {fault.split(": ")[0] for fault in faults}
+        faults = faults + [fault for fault in cross_check(config) if fault.split(": ")[0] not in said]
         if not faults:
             return config
     raise StarglotError(
@@ -39,12 +39,38 @@ def load_config(raw: Mapping[str, Any], where: str = "config") -> Config:
 
 
 def read_config(*paths: str | Path) -> Config:
-    """Read YAML files, each laid over the one before (maps merge, everything else is replaced)."""
+    """Read YAML files, each laid over the one before (maps merge, everything else is replaced).
+
+    Raises StarglotError for a file that is absent, is no YAML, or has faults.
+    """
     merged: dict[str, Any] = {}
     for path in paths:
-        loaded = yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {}
-        merged = merge(merged, loaded)
+        merged = merge(merged, _read_yaml(Path(path)))
     return load_config(merged, " + ".join(map(str, paths)))
+
+
+def _read_yaml(path: Path) -> Mapping[str, Any]:
+    try:
+        loaded = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        near = sorted(map(str, path.parent.glob("*.y*ml")))
+        raise StarglotError(
+            "there is no such configuration file",
+            where=path,
+            allowed=", ".join(near) or None,
+            todo="correct the path",
+        ) from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        mark = getattr(error, "problem_mark", None)
+        place = f"{path}, line {mark.line + 1}, column {mark.column + 1}" if mark else path
+        raise StarglotError(
+            f"this is not YAML: {getattr(error, 'problem', None) or error}",
+            where=place,
+            todo="correct it there or in the line above: indentation, a colon, a quote",
+        ) from error
+    if not isinstance(loaded, Mapping | None):
+        raise StarglotError("a configuration file holds keys and values", where=path, todo="see config/config.yaml")
+    return loaded or {}
 
 
 def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
@@ -54,47 +80,3 @@ def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
         both = isinstance(value, Mapping) and isinstance(out.get(key), Mapping)
         out[key] = merge(out[key], value) if both else value
     return out
-
-
-def _say(item: Any) -> str:
-    loc, kind = list(item["loc"]), item["type"]
-    path = ".".join(str(part) for part in loc)
-    if kind == "extra_forbidden":
-        valid = _fields_at(loc[:-1])
-        near = difflib.get_close_matches(str(loc[-1]), valid, n=1, cutoff=0.5)
-        hint = f"did you mean '{near[0]}'?" if near else f"valid keys: {', '.join(valid)}"
-        return f"{path}: unknown key; {hint}"
-    given = "" if kind == "missing" else f" (given: {item['input']!r})"
-    return f"{path}: {item['msg']}{given}"
-
-
-def _fields_at(loc: list[Any]) -> list[str]:
-    """Valid keys of the model that a pydantic error location points into."""
-    kind: Any = Config
-    for part in loc:
-        options = list(_models_in(kind))
-        tagged = [
-            m
-            for m in options
-            if "kind" in m.model_fields and part in typing.get_args(m.model_fields["kind"].annotation)
-        ]
-        if tagged:
-            kind = tagged[0]
-            continue
-        for model in options:
-            if part in model.model_fields:
-                kind = model.model_fields[part].annotation
-                break
-    names: dict[str, None] = {}
-    for model in _models_in(kind):
-        names.update(dict.fromkeys(model.model_fields))
-    return list(names)
-
-
-def _models_in(kind: Any) -> typing.Iterator[type[BaseModel]]:
-    """Every model class inside a (possibly nested) annotation."""
-    if isinstance(kind, type) and issubclass(kind, BaseModel):
-        yield kind
-    elif typing.get_origin(kind) is not None or isinstance(kind, types.UnionType):
-        for inner in typing.get_args(kind):
-            yield from _models_in(inner)

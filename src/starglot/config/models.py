@@ -67,7 +67,7 @@ class Apogee(Strict):
 class Galah(Strict):
     """GALAH DR4 allstar catalogue, external validation (paper 5.2)."""
 
-    release: Literal["dr4"] = "dr4"
+    release: Literal["dr4"] = Field("dr4", description="Its columns, flags and Gaia ids (DR3).")
     catalog: str = Field(description="galah_dr4_allstar FITS file.")
     snr_min: float = Field(30.0, description="Least snr_px_ccd3 (paper 5.2, with the column's real name).")
 
@@ -75,7 +75,7 @@ class Galah(Strict):
 class GaiaEso(Strict):
     """Gaia-ESO DR5 catalogue, external validation (paper 5.2)."""
 
-    release: Literal["dr5"] = "dr5"
+    release: Literal["dr5"] = Field("dr5", description="Its columns; Gaia ids count where the file has them.")
     catalog: str = Field(description="Gaia-ESO public catalogue, FITS.")
     solar_scale: Literal["grevesse2007", "asplund2009"] = Field(
         "grevesse2007", description="Solar abundances that turn A(X) into [X/Fe]."
@@ -103,9 +103,9 @@ class Match(Strict):
 class Wavelength(Strict):
     """The common grid, vacuum Angstrom (paper 2.1: 3800-8700 in steps of 1, 4901 values)."""
 
-    start: float = Field(3800.0, gt=0)
-    stop: float = Field(8700.0, gt=0)
-    step: float = Field(1.0, gt=0)
+    start: float = Field(3800.0, gt=0, description="First wavelength (A).")
+    stop: float = Field(8700.0, gt=0, description="Last wavelength (A), itself on the grid.")
+    step: float = Field(1.0, gt=0, description="Spacing (A); must divide the range.")
 
     @property
     def size(self) -> int:
@@ -117,7 +117,7 @@ class Recipe(Strict):
     """How a spectrum becomes a row of normalised flux: mask, normalise, resample (paper 2.1)."""
 
     wavelength: Wavelength = Wavelength()
-    mask_bits: list[int] | Literal["all"] = Field(
+    mask_bits: list[Annotated[int, Field(ge=0, le=62)]] | Literal["all"] = Field(
         "all",
         description="ORMASK bits that mask a pixel; paper 2.1 says 'ormask = 1', the files hold bit sums.",
     )
@@ -143,9 +143,9 @@ class Recipe(Strict):
 class Split(Strict):
     """Fractions of stars (not spectra) by a stable hash of star_id and the seed (paper 3.3: 8:2, here by star)."""
 
-    train: float = Field(0.72, gt=0, lt=1)
-    val: float = Field(0.08, gt=0, lt=1)
-    test: float = Field(0.20, gt=0, lt=1)
+    train: float = Field(0.72, gt=0, lt=1, description="Stars that models learn from; the three add up to 1.")
+    val: float = Field(0.08, gt=0, lt=1, description="Stars that choose settings and scale uncertainties.")
+    test: float = Field(0.20, gt=0, lt=1, description="Stars that are only ever predicted.")
     folds: int = Field(5, ge=2, le=100, description="Star-disjoint folds for cross-validation.")
 
 
@@ -171,7 +171,7 @@ class Task(Strict):
         "'abundances' names each label in question and answer."
     )
     balanced: bool = Field(description="Equal numbers of A, F, G, K, M (paper 2.1), nested between sizes.")
-    sizes: dict[str, int | None] = Field(description="Size name (quote it) to number of spectra; null takes all.")
+    sizes: dict[Name, int | None] = Field(description="Size name (quote it) to number of spectra; null takes all.")
     shortage: Literal["error", "take_all"] = Field(
         "error", description="When a class has too few spectra: stop, or take all there are and say so."
     )
@@ -215,26 +215,38 @@ class Qa(Strict):
 class TinyBase(Strict):
     """A tiny Llama for demonstrations, pre-trained without labels on training flux: no general language model."""
 
-    kind: Literal["tiny"] = "tiny"
+    kind: Literal["tiny"] = Field("tiny", description="The one kind of base that is built here.")
     task: str = Field(description="Its training spectra come from this task's sample ...")
     size: str = Field(description="... of this size (training split only, labels unread).")
-    encoding: str
-    hidden: int = Field(128, ge=16)
-    layers: int = Field(4, ge=1)
-    heads: int = Field(8, ge=1)
-    rope_theta: float = 1000.0
-    examples: int = Field(4800, ge=16)
-    batch: int = Field(16, ge=1)
-    learning_rate: float = Field(2e-3, gt=0)
-    seed: int = 0
+    encoding: str = Field(description="A name under `encodings`; models on this base use the same.")
+    hidden: int = Field(128, ge=16, description="Width.")
+    layers: int = Field(4, ge=1, description="Transformer layers.")
+    heads: int = Field(8, ge=1, description="Attention heads; must divide the width.")
+    rope_theta: float = Field(1000.0, gt=0, description="Rotary base; small, as prompts are short.")
+    examples: int = Field(
+        4800, ge=16, description="Spectra seen, each asked several pseudo-questions; more is better."
+    )
+    asked: int = Field(4, ge=1, description="Pseudo-questions about one spectrum; they share the prompt's cost.")
+    questions: int = Field(8, ge=1, le=26, description="Different pseudo-questions besides the first.")
+    components: int = Field(16, ge=3, description="Principal components of the flux that are asked about.")
+    windows: int = Field(64, ge=0, description="Contrasts of a window with its neighbours that are asked about.")
+    named: float = Field(0.2, ge=0, le=1, description="Fraction of the further answers in the form of stage 2 ...")
+    names: int = Field(4, ge=1, le=21, description="... and how many labels such an answer names.")
+    noise: float = Field(0.0, ge=0, le=1, description="As `noise` in a model's `augment`.")
+    tilt: float = Field(0.0, ge=0, le=1, description="As `tilt` in a model's `augment`.")
+    batch: int = Field(16, ge=1, description="Examples per step.")
+    learning_rate: float = Field(2e-3, gt=0, description="AdamW, cosine.")
+    weight_decay: float = Field(0.01, ge=0, description="AdamW.")
+    warmup: float = Field(0.05, ge=0, lt=1, description="Fraction of steps.")
+    seed: int = Field(0, description="Weights, pseudo-questions and order.")
 
 
 class Lora(Strict):
     """Low-rank adapters (paper 3.3: rank 64, alpha 128, dropout 0.1) on all linear layers."""
 
-    rank: int = Field(64, ge=1, le=1024)
-    alpha: int = Field(128, ge=1)
-    dropout: float = Field(0.1, ge=0, lt=1)
+    rank: int = Field(64, ge=1, le=1024, description="Rank; at most the width of the base.")
+    alpha: int = Field(128, ge=1, description="Scale: the update is multiplied by alpha / rank.")
+    dropout: float = Field(0.1, ge=0, lt=1, description="Dropout before the adapter.")
 
 
 class Augment(Strict):
@@ -281,17 +293,17 @@ class Decoding(Strict):
 class Init(Strict):
     """The model to start from: its adapter at a task and size (paper 3.3: stage 2 continues stage 1)."""
 
-    task: str
-    size: str
+    task: str = Field(description="A name under `tasks`.")
+    size: str = Field(description="One of its sizes.")
     model: str | None = Field(None, description="Another model's name; null: the same.")
 
 
 class Llm(Strict):
     """A language model with adapters."""
 
-    kind: Literal["llm"]
+    kind: Literal["llm"] = Field(description="Its name begins with 'llm'.")
     base: str = Field(description="A name under `bases`, a folder, or a Hugging Face id.")
-    encoding: str
+    encoding: str = Field(description="A name under `encodings`.")
     quantisation: Literal["nf4", "none"] = Field(
         "nf4", description="nf4 with double quantisation is QLoRA (paper 3.3)."
     )
@@ -299,21 +311,25 @@ class Llm(Strict):
     training: Training = Training()
     decoding: Decoding = Decoding()
     init: Init | None = Field(None, description="Applies to tasks other than its own.")
-    seed: int = 0
+    seed: int = Field(0, description="Adapter's first weights, order, dropout and augmentation.")
 
 
 class ClassMean(Strict):
     """Predicts the mean label of the catalogue's class: what knowing the class alone is worth."""
 
-    kind: Literal["class_mean"]
+    kind: Literal["class_mean"] = Field(description="It has no settings.")
 
 
 class Ridge(Strict):
     """Ridge regression on the cleaned flux: the floor for a linear reading of the spectrum."""
 
-    kind: Literal["ridge"]
+    kind: Literal["ridge"] = Field(description="Linear in the binned flux, and in the class.")
     bin: int = Field(10, ge=1, description="Mean of this many grid values.")
-    alphas: list[float] = Field([1e-3, 1e-2, 1e-1, 1.0, 10.0, 100.0, 1e3], min_length=1)
+    alphas: list[float] = Field(
+        [1e-3, 1e-2, 1e-1, 1.0, 10.0, 100.0, 1e3],
+        min_length=1,
+        description="Penalties to choose from, on validation stars.",
+    )
 
 
 Model = Annotated[Llm | ClassMean | Ridge, Field(discriminator="kind")]
@@ -325,10 +341,12 @@ Model = Annotated[Llm | ClassMean | Ridge, Field(discriminator="kind")]
 class Run(Strict):
     """What `snakemake` without a target builds."""
 
-    tasks: list[str] = Field(min_length=1)
+    tasks: list[str] = Field(min_length=1, description="Names under `tasks`.")
     sizes: list[str] = Field(min_length=1, description="Sizes of any task; each task builds those that it defines.")
-    models: list[str] = Field(min_length=1)
-    sets: list[Literal["val", "test", "common"]] = Field(["test"], min_length=1)
+    models: list[str] = Field(min_length=1, description="Names under `models`.")
+    sets: list[Literal["val", "test", "common"]] = Field(
+        ["test"], min_length=1, description="Splits to predict; common is the test split of the smallest size."
+    )
     validation: list[Literal["galah", "gaia_eso"]] = Field(
         [], description="External surveys whose matched stars are selected and cleaned too."
     )
@@ -340,11 +358,11 @@ class Mock(Strict):
     spectra: int = Field(
         ge=20, le=1_000_000, description="LAMOST spectra to write (stars are fewer: some are revisited)."
     )
-    plates: int = Field(6, ge=1, le=500)
+    plates: int = Field(6, ge=1, le=500, description="Plates, each a shard of its own.")
     broken: int = Field(12, ge=0, description="Spectra broken in ways that happen.")
     snr: tuple[float, float] = Field((10.0, 150.0), description="Range of S/N, drawn evenly in its logarithm.")
     apogee_fraction: float = Field(0.8, ge=0, le=1, description="Stars that APOGEE has observed.")
-    seed: int = 1
+    seed: int = Field(1, description="The same seed gives the same bytes.")
 
 
 class Config(Strict):

@@ -1,0 +1,238 @@
+"""Answers in the paper's spaced form (section 3.1), rendered and parsed.
+
+``[ 'M', ' 3 7 9 4 ', ' 4 . 6 3 ', ' - 0 . 0 3 ']`` and ``[C_FE:' 0 . 1 5 ', CI_FE:' 0 . 1 4 ']``.
+Every character of a number has spaces around it, so that each digit is a token of its own.
+A missing value is written ``null`` and does not count in the loss.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+
+from starglot.config.models import Task
+from starglot.errors import StarglotError
+from starglot.glossary import CLASSES, LABELS
+from starglot.language.prompts import ASKED, NAMED
+
+Digits = Literal["rounded", "float32"]
+
+NULL = "null"
+
+#: Every float32 can be told from its neighbours with this many significant digits.
+_FLOAT32_DIGITS = 9
+_NUMBER = re.compile(r"-?[0-9]+(?:\.[0-9]+)?")
+_QUOTED = re.compile(r"\s*'(?P<content>[^']*)'\s*")
+_NAMED_FIELD = re.compile(r"\s*(?P<name>[^\s:']+?)\s*:\s*'(?P<content>[^']*)'\s*")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What an answer says.
+
+    class_letter: one of the glossary's classes, or None; values: the number of each label asked for, None
+    unless its status is 'ok'; status: one of glossary.STATUSES by label; problem: the first thing that is
+    wrong with the text, None for a faultless answer.
+    """
+
+    class_letter: str | None
+    values: dict[str, float | None]
+    status: dict[str, str]
+    problem: str | None
+
+
+def decimals(task: Task, label: str, digits: Digits) -> int | None:
+    """Digits written after the point: the task's, else the glossary's; None for the paper's float32 digits."""
+    return None if digits == "float32" else task.decimals.get(label, LABELS[label].decimals)
+
+
+def number_text(value: float, decimals: int | None) -> str:
+    """A number in spaced form, ``' 4 8 2 8 '``, quotes not included.
+
+    With ``decimals`` the number of digits after the point is fixed (2.5 is ``2 . 5 0``): a digit then means the
+    same at the same place of every answer, which is what a digit tree reads and what a model learns fastest.
+    With None the value has its own digits where they are few, and else the shortest text that gives back its float32,
+    as the paper's ``0.15139999``, which catalogues of float32 columns turn into.
+    There is no exponent and no minus zero.  Raises StarglotError for a value that is not finite.
+    """
+    if not math.isfinite(value):
+        raise StarglotError(f"a label has the value {value}", allowed="finite numbers, null where missing")
+    if decimals is None:
+        plain = np.format_float_positional(value, unique=True, trim="0")
+        if len(plain.strip("-0").replace(".", "").strip("0")) > _FLOAT32_DIGITS:  # a float32 that was widened
+            plain = np.format_float_positional(np.float32(value), unique=True, trim="0")
+    else:
+        plain = f"{value:.{decimals}f}"
+    if plain.startswith("-") and not plain.strip("-0."):
+        plain = plain[1:]
+    return f" {' '.join(plain)} "
+
+
+def render(
+    task: Task,
+    class_letter: str | None,
+    values: Mapping[str, float | None],
+    labels: Sequence[str],
+    digits: Digits,
+) -> str:
+    """The answer to a question for ``labels``, in their order; a label that is None or absent is ``null``."""
+    fields = []
+    for label in labels:
+        value = values.get(label)
+        text = f" {NULL} " if value is None else number_text(value, decimals(task, label, digits))
+        fields.append(f"'{text}'")
+    if task.prompt == "atmosphere":
+        return "[ " + ", ".join([f"'{class_letter or NULL}'", *fields]) + "]"
+    return "[" + ", ".join(f"{ASKED[label]}:{text}" for label, text in zip(labels, fields, strict=True)) + "]"
+
+
+def parse(task: Task, labels: Sequence[str], text: str) -> Answer:
+    """Read an answer to a question for ``labels``: the inverse of :func:`render` for any text.
+
+    Never raises.  Fields that come before a fault count; spaces and line breaks between and inside fields are
+    free.  Statuses: 'ok'; 'unparsable' (the field, or the text where it should stand, is malformed);
+    'not_answered' (``null``, left out, or the text ends before it); 'out_of_range' (beyond the glossary's limits).
+    """
+    reader = _Reader(list(labels))
+    (_read_list if task.prompt == "atmosphere" else _read_named)(reader, text)
+    return Answer(reader.letter, reader.values, reader.status, reader.problem)
+
+
+@dataclass
+class _Reader:
+    """What has been read so far."""
+
+    labels: list[str]
+    letter: str | None = None
+    values: dict[str, float | None] = field(init=False)
+    status: dict[str, str] = field(init=False)
+    problem: str | None = None
+
+    def __post_init__(self) -> None:
+        self.values = dict.fromkeys(self.labels)
+        self.status = dict.fromkeys(self.labels, "not_answered")
+
+    def fault(self, problem: str) -> None:
+        self.problem = self.problem or problem
+
+    def broken(self, problem: str, rest: Sequence[str]) -> None:
+        """The text cannot be followed: the labels still to come are unparsable."""
+        self.fault(problem)
+        for label in rest:
+            self.status[label] = "unparsable"
+
+    def number(self, label: str, content: str) -> None:
+        """Take a field's content as the value of ``label``."""
+        plain = "".join(content.split())
+        asked = ASKED[label]
+        if plain == NULL:
+            return
+        if not _NUMBER.fullmatch(plain):
+            self.broken(f"{asked}: {content!r} is not a number", [label])
+            return
+        value, known = float(plain), LABELS[label]
+        if not known.low <= value <= known.high:
+            self.status[label] = "out_of_range"
+            self.fault(f"{asked}: {plain} is outside {known.low:g} to {known.high:g} {known.unit}")
+            return
+        self.status[label] = "ok"
+        self.values[label] = value + 0.0  # "- 0 . 0" reads as plain zero
+
+    def letter_field(self, content: str) -> None:
+        letter = content.strip()
+        if letter in CLASSES:
+            self.letter = letter
+        elif letter != NULL:
+            self.fault(f"class: {content!r} is not one of {' '.join(CLASSES)}")
+
+
+def _here(text: str, at: int) -> str:
+    """Where and what, for a problem's text."""
+    return f"at character {at}: {text[at : at + 20]!r}" if at < len(text) else "at the end of the text"
+
+
+def _open(reader: _Reader, text: str) -> int | None:
+    """Position after the opening bracket, or None after noting why there is none."""
+    at = len(text) - len(text.lstrip())
+    if text[at : at + 1] == "[":
+        return at + 1
+    if at == len(text):
+        reader.fault("the answer is empty")
+    else:
+        reader.broken(f"no '[' {_here(text, at)}", reader.labels)
+    return None
+
+
+def _next(reader: _Reader, text: str, at: int, rest: Sequence[str]) -> int | None:
+    """Position after the comma behind a field, or None when the list ends there, well or badly."""
+    mark = text[at : at + 1]
+    if mark == ",":
+        return at + 1
+    if mark == "]":
+        if text[at + 1 :].strip():
+            reader.fault(f"text after the closing bracket {_here(text, at + 1)}")
+    elif mark:
+        reader.broken(f"neither ',' nor ']' {_here(text, at)}", rest)
+    else:
+        reader.fault("the answer ends without ']'")
+    return None
+
+
+def _read_list(reader: _Reader, text: str) -> None:
+    """``[ 'K', ' 4 8 2 8 ', ...]``: fields by position, the class first."""
+    at = _open(reader, text)
+    if at is None:
+        return
+    labels = reader.labels
+    seen = 0  # fields read; the class is the first
+    while at is not None:
+        rest = labels[max(seen - 1, 0) :]
+        match = _QUOTED.match(text, at)
+        if match is None:
+            if text[at:].strip():
+                reader.broken(f"no quoted field {_here(text, at)}", rest)
+            else:
+                reader.fault("the answer ends without ']'")
+            return
+        if seen == 0:
+            reader.letter_field(match["content"])
+        elif seen <= len(labels):
+            reader.number(labels[seen - 1], match["content"])
+        else:
+            reader.fault(f"more fields than the {len(labels) + 1} asked for {_here(text, at)}")
+        seen += 1
+        at = _next(reader, text, match.end(), labels[seen - 1 :])
+    if seen <= len(labels):
+        reader.fault(f"{ASKED[labels[seen - 1]]} is not answered")
+
+
+def _read_named(reader: _Reader, text: str) -> None:
+    """``[C_FE:' 0 . 1 5 ', ...]``: fields by name, in any order."""
+    at = _open(reader, text)
+    if at is None:
+        return
+    missing = list(reader.labels)
+    while at is not None:
+        match = _NAMED_FIELD.match(text, at)
+        if match is None:
+            if text[at:].strip():
+                reader.broken(f"no NAME:'value' field {_here(text, at)}", missing)
+            else:
+                reader.fault("the answer ends without ']'")
+            return
+        label = NAMED.get(match["name"])
+        if label in missing:
+            missing.remove(label)
+            reader.number(label, match["content"])
+        elif label in reader.labels:
+            reader.fault(f"{match['name']} is answered twice")
+        else:
+            reader.fault(f"{match['name']} was not asked for")
+        at = _next(reader, text, match.end(), missing)
+    if missing:
+        reader.fault(f"{ASKED[missing[0]]} is not answered")

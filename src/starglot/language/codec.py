@@ -1,0 +1,167 @@
+"""How flux becomes text: integers first, then characters, and both ways back.
+
+A codec is a pure function of one spectrum and the encoding's settings: it knows no statistics of a training set,
+so that a star's question is the same in every sample.
+
+Values are integers ready to be written:
+
+- ``as_is``: thousandths of the normalised flux (paper 2.1, three decimals, half to even);
+- ``continuum``: 500 x flux / smooth continuum, so that 500 is the continuum and emission up to twice the continuum
+  has room, followed by ten coarse values 1000 x (1 + log10(mean flux) / 2), which put 0.01 to 1 on 0 to 1000.
+
+With ``bin`` above 1 the mean of each bin is divided by the largest bin of the spectrum first.  Packed and continuum
+values are clipped to 0..999 (1.000 is written 999: a fourth digit would shift all that follow); the paper's own form
+keeps negative values and 1.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from starglot.config.models import Encoding, Wavelength
+from starglot.errors import StarglotError
+from starglot.spectra.continuum import FLOOR, coarse_log_flux, smooth_continuum
+from starglot.spectra.rebin import rebin
+from starglot.tables import FLUX_SCALE
+
+#: Written value of the continuum itself.
+CONTINUUM_SCALE = 500
+#: Coarse values at the end of a continuum-divided spectrum.
+COARSE = 10
+
+#: Rounds of :meth:`Codec.flux` for a continuum; on stellar spectra three already reach the rounding error.
+_ROUNDS = 4
+
+_HIGHEST = 999
+_INT16 = np.iinfo(np.int16)
+_PACKED = np.array([f"{value:03d}" for value in range(_HIGHEST + 1)], dtype="S3")
+#: A number of the paper's form.
+DECIMAL = re.compile(r"-?[0-9]+(?:\.[0-9]{1,3})?")
+
+
+class Codec:
+    """An encoding on a wavelength grid: int16 flux to values to text, and back."""
+
+    def __init__(self, encoding: Encoding, wavelength: Wavelength):
+        """Raises StarglotError when a bin is wider than the grid."""
+        if encoding.bin > wavelength.size:
+            raise StarglotError(
+                f"a bin of {encoding.bin} values is wider than the wavelength grid",
+                where="encodings: bin",
+                allowed=f"1 to {wavelength.size}",
+            )
+        self.encoding = encoding
+        self.wavelength = wavelength
+        #: Number of flux values after binning (what is left over at the red end is dropped).
+        self.n_bins = wavelength.size // encoding.bin
+        #: Number of coarse log-flux values that follow them.
+        self.n_coarse = min(COARSE, self.n_bins) if encoding.preparation == "continuum" else 0
+        #: Number of values written for a spectrum.
+        self.n_values = self.n_bins + self.n_coarse
+
+    # ------------------------------------------------------------ flux and values
+
+    def values(self, flux: ArrayLike) -> NDArray[np.int16]:
+        """(n, grid) stored int16 flux (1000 x normalised flux) to (n, n_values) integers to write."""
+        stored = np.asarray(flux)
+        if stored.ndim != 2 or stored.shape[1] != self.wavelength.size:
+            raise StarglotError(
+                f"spectra of shape {stored.shape} do not fit the wavelength grid",
+                allowed=f"(n, {self.wavelength.size})",
+                todo="clean the spectra again with this grid: snakemake clean",
+            )
+        if self.encoding.bin == 1 and not self.n_coarse:  # the stored thousandths are the values
+            return stored.clip(0, _HIGHEST).astype(np.int16) if self._packed else stored.astype(np.int16)
+        return self.values_from_binned(rebin(stored, self.encoding.bin) / FLUX_SCALE)
+
+    def values_from_binned(self, binned: ArrayLike) -> NDArray[np.int16]:
+        """(n, n_bins) float flux of the bins, on any positive scale when bin > 1, to (n, n_values) integers.
+
+        It is what training calls after changing what :meth:`flux` gave back.
+        """
+        flux = np.asarray(binned, dtype=np.float64)
+        if self.encoding.bin > 1 or self.n_coarse:
+            peak = flux.max(axis=1, keepdims=True)
+            flux = flux / np.where(peak > 0, peak, 1.0)
+        if not self.n_coarse:
+            low, high = (0, _HIGHEST) if self._packed else (_INT16.min, _INT16.max)
+            return np.rint(FLUX_SCALE * flux).clip(low, high).astype(np.int16)
+        fine = CONTINUUM_SCALE * flux / smooth_continuum(flux)
+        coarse = 1000 * (1 - coarse_log_flux(flux, self.n_coarse) / np.log(FLOOR))
+        return np.rint(np.concatenate([fine, coarse], axis=1)).clip(0, _HIGHEST).astype(np.int16)
+
+    def flux(self, values: ArrayLike) -> NDArray[np.float64]:
+        """(n, n_values) integers to (n, n_bins) float flux of the bins: :meth:`values` undone.
+
+        ``as_is`` is exact but for rounding and clipping.  ``continuum`` finds the continuum whose coarse means are
+        those written and which is the smooth continuum of its own product with the written ratios; where nothing was
+        clipped this is right to a few thousandths of the maximum, and writing it again gives the same values within
+        one or two units.
+        """
+        written = np.asarray(values, dtype=np.float64)
+        if not self.n_coarse:
+            return written / FLUX_SCALE
+        ratio = written[:, : self.n_bins] / CONTINUUM_SCALE
+        wanted = (written[:, self.n_bins :] / 1000 - 1) * -np.log(FLOOR)
+        continuum = np.exp(self._spread(wanted))
+        for _ in range(_ROUNDS):
+            continuum = smooth_continuum(ratio * continuum)
+            continuum = continuum * np.exp(self._spread(wanted - coarse_log_flux(ratio * continuum, self.n_coarse)))
+        return ratio * continuum
+
+    def _spread(self, coarse: NDArray[np.float64]) -> NDArray[np.float64]:
+        """(n, n_coarse) values at the middles of their stretches, interpolated linearly to (n, n_bins)."""
+        stretches = np.array_split(np.arange(self.n_bins, dtype=np.float64), self.n_coarse)
+        middles = np.array([stretch.mean() for stretch in stretches])
+        at = np.arange(self.n_bins)
+        return (
+            np.stack([np.interp(at, middles, row) for row in coarse]) if len(coarse) else np.empty((0, self.n_bins))
+        )
+
+    # ------------------------------------------------------------ values and text
+
+    @property
+    def _packed(self) -> bool:
+        return self.encoding.form == "packed"
+
+    def text(self, values: ArrayLike) -> str:
+        """(n_values,) integers of one spectrum as the text between ``<flux>`` and ``</flux>``."""
+        row = np.asarray(values)
+        if self._packed:
+            return _PACKED[row].tobytes().decode("ascii")
+        return ", ".join(map(thousandths_text, row.tolist()))
+
+    def parse(self, text: str) -> NDArray[np.int16]:
+        """The (n_values,) integers of a flux text; the inverse of :meth:`text`.
+
+        Raises StarglotError for anything else than this encoding's text on this grid.
+        """
+        if self._packed:
+            if not (text.isascii() and text.isdigit() and len(text) == 3 * self.n_values):
+                self._refuse(text, f"{3 * self.n_values} digits")
+            digits = np.frombuffer(text.encode("ascii"), dtype=np.uint8).reshape(-1, 3).astype(np.int16) - ord("0")
+            return digits @ np.array([100, 10, 1], dtype=np.int16)
+        pieces = text.split(", ")
+        if len(pieces) != self.n_values or not all(map(DECIMAL.fullmatch, pieces)):
+            self._refuse(text, f"{self.n_values} numbers of up to three decimals with ', ' between")
+        return np.rint(1000 * np.array(pieces, dtype=np.float64)).astype(np.int16)
+
+    def _refuse(self, text: str, allowed: str) -> None:
+        raise StarglotError(
+            f"this flux text ({len(text)} characters) is not of the encoding",
+            where=repr(text[:60]),
+            allowed=allowed,
+            todo="rebuild the questions with this encoding and grid: snakemake qa",
+        )
+
+
+@lru_cache(maxsize=4096)
+def thousandths_text(value: int) -> str:
+    """An integer number of thousandths as the paper writes it: 303 is 0.303, 300 is 0.3, 1000 is 1, 0 is 0."""
+    sign, size = ("-", -value) if value < 0 else ("", value)
+    whole, part = divmod(size, 1000)
+    return f"{sign}{whole}.{part:03d}".rstrip("0").rstrip(".") if part else f"{sign}{whole}"

@@ -1,0 +1,81 @@
+"""A small tokenizer that splits text as Llama 3 does, for the demo's tiny base model.
+
+Its pieces: every string of one to three digits, printable ASCII, and the words of the project's questions and
+answers.  Numbers come apart exactly as with Llama 3's own tokenizer, so encodings, digit trees and masks that work
+with one work with the other.
+"""
+
+from __future__ import annotations
+
+from itertools import product
+from typing import TYPE_CHECKING
+
+from starglot.config.models import Task, Wavelength
+from starglot.glossary import ABUNDANCE_NAMES, ATMOSPHERE_NAMES, CLASSES, LABELS
+from starglot.language.answers import NULL, render
+from starglot.language.prompts import question
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
+
+PAD, BOS, EOS, UNKNOWN = "<|pad|>", "<|begin_of_text|>", "<|end_of_text|>", "<|unknown|>"
+
+#: Llama 3's rule: contractions, words with one leading mark or space, up to three digits, other marks, white space.
+_SPLIT = (
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}"
+    r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+)
+
+
+def _texts() -> list[str]:
+    """Questions and answers that between them hold every word of the project."""
+    both: list[str] = []
+    for prompt, names in (("atmosphere", ATMOSPHERE_NAMES), ("abundances", (*ABUNDANCE_NAMES, *ATMOSPHERE_NAMES))):
+        task = Task.model_validate(
+            {"source": "lamost", "labels": list(names), "prompt": prompt, "balanced": False, "sizes": {"all": None}}
+        )
+        low = {name: LABELS[name].low for name in names}
+        for turn in range(len(names)):  # every label stands first once: the bracket sticks to it
+            order = [*names[turn:], *names[:turn]]
+            both.append(question(task, Wavelength(), order, "0.303, 0.307, -0.1"))
+            both.extend(render(task, letter, low, order, "rounded") for letter in CLASSES)
+            both.append(render(task, None, {}, order, "rounded"))
+        both.append(question(task, Wavelength(), names, "-0.1"))
+    return both
+
+
+def build_tokenizer() -> PreTrainedTokenizerFast:
+    """A fresh tokenizer, the same at every call; save and load it like any other of Hugging Face's.
+
+    About 1,300 pieces.  Printable ASCII, tab and line breaks encode and decode to the same text; any other
+    character becomes ``<|unknown|>``.
+    """
+    from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast
+
+    split = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(Regex(_SPLIT), "isolated"),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
+    )
+    digits = "0123456789"
+    characters = [piece for code in (9, 10, 13, *range(32, 127)) for piece, _ in split.pre_tokenize_str(chr(code))]
+    numbers = ["".join(parts) for length in (2, 3) for parts in product(digits, repeat=length)]
+    words = {piece for text in [*_texts(), NULL] for piece, _ in split.pre_tokenize_str(text)}
+    pieces = [PAD, BOS, EOS, UNKNOWN, *characters, *numbers, *sorted(words)]
+    vocabulary = {piece: index for index, piece in enumerate(dict.fromkeys(pieces))}
+    # ignore_merges takes a known piece whole; merges are not needed, unknown words fall apart into characters.
+    model = models.BPE(vocab=vocabulary, merges=[], ignore_merges=True, unk_token=UNKNOWN)
+    tokenizer = Tokenizer(model)
+    tokenizer.pre_tokenizer = split
+    tokenizer.decoder = decoders.ByteLevel()
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        pad_token=PAD,
+        bos_token=BOS,
+        eos_token=EOS,
+        unk_token=UNKNOWN,
+        padding_side="left",
+        clean_up_tokenization_spaces=False,
+    )

@@ -1,0 +1,27 @@
+"""Coarser grids: the mean of neighbouring values."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+
+def rebin(flux: ArrayLike, width: int) -> NDArray[np.float64]:
+    """Mean of each ``width`` neighbouring values; values left over at the red end are dropped.
+
+    flux: (n, grid) in any unit.  Returns (n, grid // width) in the same unit.  A row's result does not depend
+    on the other rows.  Raises ValueError when ``width`` is not in 1..grid.
+    """
+    values = np.asarray(flux, dtype=np.float64)
+    rows, grid = values.shape
+    if not 1 <= width <= grid:
+        raise ValueError(f"a bin of {width} values does not fit a grid of {grid}")
+    bins = grid // width
+    if width == 1:
+        return values.copy()
+    return values[:, : bins * width].reshape(rows, bins, width).mean(axis=2)
+
+
+def rebin_wavelength(wavelength: ArrayLike, width: int) -> NDArray[np.float64]:
+    """Mean wavelength of each bin of :func:`rebin`: (grid,) in, (grid // width,) out, in the unit given."""
+    return rebin(np.asarray(wavelength, dtype=np.float64)[None], width)[0]

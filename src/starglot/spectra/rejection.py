@@ -1,0 +1,22 @@
+"""How a spectrum says why it cannot be cleaned."""
+
+from __future__ import annotations
+
+from starglot.glossary import REJECTIONS
+
+
+class SpectrumRejected(Exception):
+    """One spectrum has no cleaned flux; the rest of its shard goes on.
+
+    reason: a code of ``glossary.REJECTIONS``; detail: what was found, in words, for a person who looks into it.
+    """
+
+    def __init__(self, reason: str, detail: str = ""):
+        if reason not in REJECTIONS:
+            raise ValueError(f"{reason!r} is not a rejection reason; known: {', '.join(REJECTIONS)}")
+        # Both go to args, so that the exception survives pickling between processes.
+        super().__init__(reason, detail)
+        self.reason, self.detail = reason, detail
+
+    def __str__(self) -> str:
+        return f"{self.reason}: {self.detail}" if self.detail else self.reason

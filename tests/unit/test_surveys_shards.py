@@ -1,0 +1,129 @@
+"""Shards: every selected id comes out once, whatever its file is like."""
+
+from __future__ import annotations
+
+import gzip
+import os
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from astropy.io import fits
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from starglot.config.models import Recipe, Wavelength
+from starglot.errors import StarglotError
+from starglot.glossary import REJECTIONS
+from starglot.surveys import shards
+from starglot.surveys.shards import clean_shard, spectra_metadata
+from starglot.tables import REJECTED, SELECTED, flux_matrix, read_metadata, spectra_schema, write_parquet
+
+RECIPE = Recipe(wavelength=Wavelength(start=3800, stop=3900, step=1))
+KINDS = ("good", "masked", "cut", "nan", "negative", "missing", "no path")
+
+
+def write(path: Path, kind: str, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    wavelength = 10 ** (3.5682 + 1e-4 * np.arange(400))
+    flux, ivar, mask = 100 + rng.normal(size=400), np.ones(400), np.zeros(400)
+    if kind == "masked":
+        mask[:] = 1
+    elif kind == "nan":
+        flux[200] = np.nan
+    elif kind == "negative":
+        flux -= 500
+    arrays = {"FLUX": flux, "IVAR": ivar, "WAVELENGTH": wavelength, "ORMASK": mask}
+    columns = [fits.Column(name=name, format="400E", array=array[None]) for name, array in arrays.items()]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    plain = path.with_suffix(".tmp")
+    fits.HDUList([fits.PrimaryHDU(), fits.BinTableHDU.from_columns(columns, name="COADD")]).writeto(
+        plain, overwrite=True
+    )
+    packed = gzip.compress(plain.read_bytes(), 1)
+    plain.unlink()
+    path.write_bytes(packed[: len(packed) // 2] if kind == "cut" else packed)
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("spectra")
+    for kind in KINDS[:5]:
+        for seed in range(3):
+            write(folder / "20170904" / "P" / f"{kind}-{seed}.fits.gz", kind, seed)
+    return folder
+
+
+def selection(kinds: list[str]) -> pa.Table:
+    rows = [
+        {
+            "obsid": 10**15 + 7 * i,
+            "star_id": f"gaia:{i // 2}",
+            "path": None if kind == "no path" else f"20170904/P/{kind}-{i % 3}.fits.gz",
+        }
+        for i, kind in enumerate(kinds)
+    ]
+    return pa.Table.from_pylist(rows, schema=SELECTED)
+
+
+@settings(max_examples=25, deadline=None)
+@given(kinds=st.lists(st.sampled_from(KINDS), max_size=8))
+def test_ids_are_conserved_in_order(kinds: list[str], root: Path) -> None:
+    selected = selection(kinds)
+    spectra, rejected = clean_shard(selected, root, RECIPE)
+    assert spectra.schema == spectra_schema(101) and rejected.schema == REJECTED
+    good = [obsid for obsid, kind in zip(selected["obsid"].to_pylist(), kinds, strict=True) if kind == "good"]
+    bad = [obsid for obsid, kind in zip(selected["obsid"].to_pylist(), kinds, strict=True) if kind != "good"]
+    assert spectra["obsid"].to_pylist() == good
+    assert rejected["obsid"].to_pylist() == bad
+    reasons = {"masked": "no_good_pixel", "cut": "file_unreadable", "nan": "flux_not_finite",
+               "negative": "not_positive", "missing": "file_missing", "no path": "file_missing"}  # fmt: skip
+    assert rejected["reason"].to_pylist() == [reasons[kind] for kind in kinds if kind != "good"]
+    assert set(rejected["reason"].to_pylist()) <= set(REJECTIONS)
+
+
+def test_details_name_the_file_and_star_ids_stay_with_their_spectra(root: Path) -> None:
+    spectra, rejected = clean_shard(selection(["good", "cut", "good", "good"]), root, RECIPE)
+    assert rejected["detail"][0].as_py().startswith("20170904/P/cut-1.fits.gz: ")
+    assert spectra["star_id"].to_pylist() == ["gaia:0", "gaia:1", "gaia:1"]
+    assert 900 < flux_matrix(spectra).max() <= 1000 and not spectra["n_masked"].to_numpy().any()
+
+
+def test_the_number_of_workers_changes_nothing(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shards, "CHUNK", 5)
+    kinds = ["good", "cut", "good", "missing", "nan", "good", "masked"] * 3
+    for workers in (1, 2, 50):
+        for name, table in zip(
+            ("spectra", "rejected"), clean_shard(selection(kinds), root, RECIPE, workers), strict=True
+        ):
+            write_parquet(table, tmp_path / f"{name}-{workers}.parquet", spectra_metadata(RECIPE))
+    for name in ("spectra", "rejected"):
+        files = [(tmp_path / f"{name}-{workers}.parquet").read_bytes() for workers in (1, 2, 50)]
+        assert files[0] == files[1] == files[2]
+
+
+def test_metadata_say_grid_unit_and_recipe(root: Path, tmp_path: Path) -> None:
+    spectra, _ = clean_shard(selection(["good"]), root, RECIPE)
+    write_parquet(spectra, tmp_path / "shard.parquet", spectra_metadata(RECIPE))
+    metadata = read_metadata(tmp_path / "shard.parquet")
+    assert metadata["wavelength"] == {"start": 3800, "stop": 3900, "step": 1, "size": 101}
+    assert metadata["flux_scale"] == 1000
+    assert Recipe.model_validate(metadata["recipe"]) == RECIPE
+
+
+def test_an_absent_root_stops_the_shard_instead_of_rejecting_every_star(tmp_path: Path) -> None:
+    with pytest.raises(StarglotError, match=r"surveys\.lamost\.spectra"):
+        clean_shard(selection(["good"]), tmp_path / "not mounted", RECIPE)
+
+
+def test_a_plate_folder_that_may_not_be_read_stops_the_shard(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "access", lambda *_: False)  # permissions do not bind root
+    with pytest.raises(StarglotError, match="may not be read"):
+        clean_shard(selection(["good"]), root, RECIPE)
+
+
+def test_a_repeated_obsid_is_an_error(root: Path) -> None:
+    selected = pa.concat_tables([selection(["good"]), selection(["good"])])
+    with pytest.raises(StarglotError, match="more than once"):
+        clean_shard(selected, root, RECIPE)
