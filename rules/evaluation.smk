@@ -86,6 +86,29 @@ rule draw_predicted:
         " --png {output.png:q} 2>&1 | tee {log}"
 
 
+rule draw_kiel:
+    """Teff against log g, predicted beside catalogue, coloured by [Fe/H]."""
+    input:
+        "<results>/predictions/{task}/{model}/{size}/{set}.parquet",
+    output:
+        png="<results>/figures/kiel_{task}_{model}_{size}_{set}.png",
+        svg="<results>/figures/kiel_{task}_{model}_{size}_{set}.svg",
+    log:
+        "<results>/logs/draw_kiel/{task}/{model}/{size}/{set}.log",
+    conda:
+        ENV
+    resources:
+        mem_mb=grow(2000),
+        runtime=grow(20),
+    params:
+        settings=table_settings,
+        code=code("draw_kiel"),
+    shell:
+        "python workflow/scripts/draw_kiel.py --settings {params.settings:q} --predictions {input:q}"
+        " --model {wildcards.model:q} --size {wildcards.size:q} --set {wildcards.set:q}"
+        " --png {output.png:q} 2>&1 | tee {log}"
+
+
 rule draw_training:
     """The loss curve of one training."""
     input:
@@ -122,4 +145,5 @@ rule tables:
             "<results>/figures/predicted_{task}_{model}_{size}_{set}.png",
             set=CONFIG.run.sets,
         ),
+        KIELS,
         built("<results>/figures/training_{task}_{model}_{size}.png", models=LLMS),

@@ -121,3 +121,18 @@ def task_predictions(wildcards):
         size=derive.sizes_of(CONFIG, wildcards.task),
         set=CONFIG.run.sets,
     )
+
+
+def kiel_figures():
+    """Kiel diagrams of the language models, for the tasks that ask for Teff, log g and [Fe/H]."""
+    return [
+        f"<results>/figures/kiel_{task}_{model}_{size}_{name}.png"
+        for task in CONFIG.run.tasks
+        if {"teff", "logg", "feh"} <= set(CONFIG.tasks[task].labels)
+        for model in LLMS
+        for size in derive.sizes_of(CONFIG, task)
+        for name in CONFIG.run.sets
+    ]
+
+
+KIELS = kiel_figures()

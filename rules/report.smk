@@ -25,7 +25,12 @@ rule build_report:
         ),
         models=built("<results>/models/{task}/{model}/{size}/manifest.json"),
         samples=built("<results>/samples/{task}/{size}.json", models=["-"]),
+        calibrations=built(
+            "<results>/predictions/{task}/{model}/{size}/{set}.calibration.json",
+            set=CONFIG.run.sets,
+        ),
         shards="<results>/catalog/shards.txt",
+        selected=all_selected,
         spectra=all_spectra,
     output:
         "<results>/report.html",

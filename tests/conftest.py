@@ -1,4 +1,4 @@
-"""Fixtures that every kind of test may use."""
+"""What every kind of test may use, and how tests share two workers."""
 
 from __future__ import annotations
 
@@ -7,6 +7,14 @@ from pathlib import Path
 import pytest
 
 PROJECT = Path(__file__).resolve().parents[1]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The files of workflow tests go first and to one worker, as they share a run; every other file to any."""
+    for item in items:
+        workflow = item.get_closest_marker("workflow") is not None
+        item.add_marker(pytest.mark.xdist_group("workflow" if workflow else str(item.path)))
+    items.sort(key=lambda item: item.get_closest_marker("workflow") is None)
 
 
 @pytest.fixture(scope="session")

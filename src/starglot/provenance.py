@@ -59,7 +59,20 @@ def _module_imports(module: str) -> tuple[str, ...]:
 @lru_cache(maxsize=None)
 def _module_dump(module: str) -> str:
     file = _file(module)
-    return _dump(_parse(file)) if file else ""
+    if not file:
+        return ""
+    return _dump(_parse(file)) + (_package_data(file.parent) if file.name == "__init__.py" else "")
+
+
+def _package_data(folder: Path) -> str:
+    """Digest of the files that a package carries beside its code (templates), if any."""
+    carried = [
+        path
+        for part in [folder, *(sub for sub in folder.iterdir() if sub.is_dir() and not (sub / "__init__.py").exists())]
+        for path in part.iterdir()
+        if path.is_file() and path.suffix not in (".py", ".pyc")
+    ]
+    return "".join(f"\0{path.name}\0{hashlib.sha256(path.read_bytes()).hexdigest()}" for path in sorted(carried))
 
 
 def _imports(tree: ast.Module, module: str | None) -> list[str]:

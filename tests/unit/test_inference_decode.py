@@ -4,6 +4,7 @@ import re
 
 import numpy as np
 import pytest
+
 from starglot.config.models import Task
 from starglot.errors import StarglotError
 from starglot.inference.alphabet import Pieces, read_alphabet
@@ -17,6 +18,7 @@ torch = pytest.importorskip("torch")
 TASK = Task(source="lamost", labels=["teff", "feh"], prompt="atmosphere", balanced=True, sizes={"s": 4})
 ANSWER = render(TASK, "K", {"teff": 4828.0, "feh": -0.36}, TASK.labels, "rounded")
 PRUNE = 0.01
+LIMITS = (-6.0, 60000.0)
 
 
 def tiny_model(tokenizer, seed=0):
@@ -40,7 +42,9 @@ def teach(model, tokenizer, prompts, texts, steps):
     """Memorise several answers to each prompt: the model is left in doubt, so that trees branch."""
     optimiser = torch.optim.Adam(model.parameters(), lr=1e-2)
     rows = [
-        (p, tokenizer(t, add_special_tokens=False).input_ids + [tokenizer.eos_token_id]) for p in prompts for t in texts
+        (p, [*tokenizer(t, add_special_tokens=False).input_ids, tokenizer.eos_token_id])
+        for p in prompts
+        for t in texts
     ]
     longest = max(len(p) + len(a) for p, a in rows)
     ids = torch.full((len(rows), longest), tokenizer.pad_token_id)
@@ -70,7 +74,14 @@ def taught():
 def find_numbers(fixed):
     def find(_, text):
         return [
-            NumberField(f"field{i}", m.start(1), m[1].replace(" ", ""), (2 if i else 0) if fixed else None, 0.01 if i else 1)
+            NumberField(
+                f"field{i}",
+                m.start(1),
+                m[1].replace(" ", ""),
+                (2 if i else 0) if fixed else None,
+                0.01 if i else 1.0,
+                LIMITS,
+            )
             for i, m in enumerate(re.finditer(r"'((?: [-.0-9])+) '", text))
         ]
 
@@ -83,23 +94,37 @@ def by_brute_force(model, tokenizer, prompt, tokens, text, number):
     ends = np.cumsum([len(t) for t in pieces.texts(tokens)]).tolist()
     head = prompt + tokens[: ends.index(number.start) + 1]
 
-    def logp(ids):
-        with torch.no_grad():
-            return torch.log_softmax(model(input_ids=torch.tensor([ids])).logits[0, -1].double(), -1)
-
-    def after(prefix):
-        ids = head + [t for c in prefix for t in alphabet.paths[SYMBOLS.index(c)][0]]
-        known = {p: logp(ids + list(p)) for p in alphabet.prefixes}
-        return [
-            sum(float(torch.exp(sum(known[w[:n]][t] for n, t in enumerate(w)))) for w in ways) for ways in alphabet.paths
+    def after(prefixes):
+        texts = [
+            [*head, *(t for c in prefix for t in alphabet.paths[SYMBOLS.index(c)][0]), *beginning]
+            for prefix in prefixes
+            for beginning in alphabet.prefixes
         ]
+        ids = torch.full((len(texts), max(map(len, texts))), tokenizer.pad_token_id)
+        for i, text in enumerate(texts):
+            ids[i, : len(text)] = torch.tensor(text)  # what stands behind a text cannot be seen from within
+        with torch.no_grad():
+            logits = model(input_ids=ids).logits
+        last = torch.stack([row[len(text) - 1] for row, text in zip(logits, texts, strict=True)])
+        known = torch.softmax(last.double(), -1).reshape(len(prefixes), len(alphabet.prefixes), -1)
+        step = alphabet.prefixes.index
+        return np.array(
+            [
+                [
+                    sum(np.prod([float(row[step(way[:n]), t]) for n, t in enumerate(way)]) for way in ways)
+                    for ways in alphabet.paths
+                ]
+                for row in known
+            ]
+        )
 
     return expand(
-        lambda prefixes: np.array([after(p) for p in prefixes]),
+        after,
         PRUNE,
         decimals=number.decimals,
         like=number.like,
         resolution=number.resolution,
+        limits=number.limits,
     )
 
 
@@ -124,8 +149,8 @@ def test_trees_equal_running_every_branch_anew(taught, implementation, fixed, mo
             assert found.sigma == pytest.approx(expected.sigma, rel=1e-3, abs=1e-4)
             branches += len(found.leaves)
     assert branches > 40  # the model is in doubt: there was something to compare
-    # Bounded memory: the same trees, a node at a time.
-    monkeypatch.setattr("starglot.inference.decode._MAX_LOGITS", 1)
+    # Bounded memory: the same trees, five nodes at a time.
+    monkeypatch.setattr("starglot.inference.decode._MAX_LOGITS", 5 * 2 * 2 * len(tokenizer))
     for one, other in zip(decoded, decoder.answer(prompts, find), strict=True):
         assert one.text == other.text
         for key, distribution in one.numbers.items():
@@ -159,9 +184,8 @@ def test_an_answer_stops_at_the_longest_length_and_may_have_no_number(taught):
 def test_a_number_inside_a_token_is_left_out(taught):
     model, tokenizer, prompts = taught
     decoder = Decoder(model, tokenizer, stop={tokenizer.eos_token_id}, max_tokens=30, prune=PRUNE)
-    off = [NumberField("off", 10_000, "4828", None, 1.0)]
+    off = [NumberField("off", 10_000, "4828", None, 1.0, LIMITS)]
     assert all(d.numbers == {} for d in decoder.answer(prompts, lambda *_: off))
-
 
 
 def test_alphabet_of_the_tiny_tokenizer():

@@ -57,3 +57,11 @@ def test_relative_imports_are_followed(package):
     before = hashed()
     (root / "starglot/room/c.py").write_text(textwrap.dedent("def three():\n    return 4\n"))
     assert hashed() != before
+
+
+def test_templates_beside_the_code_count(package):
+    root, hashed = package
+    before = hashed()
+    (root / "starglot/room/templates").mkdir()
+    (root / "starglot/room/templates/page.j2").write_text("<p>")
+    assert hashed() != before

@@ -8,7 +8,8 @@ import pytest
 import yaml
 from astropy.table import Table
 
-pytestmark = pytest.mark.workflow
+# One process runs them all, so that the mini is built once.
+pytestmark = [pytest.mark.workflow, pytest.mark.xdist_group("mini")]
 
 
 def overlay(project, **values):

@@ -10,7 +10,8 @@ import pytest
 
 from starglot import glossary, tables
 
-pytestmark = pytest.mark.workflow
+# One process runs them all, so that the mini is built once.
+pytestmark = [pytest.mark.workflow, pytest.mark.xdist_group("mini")]
 
 
 def ids(path):

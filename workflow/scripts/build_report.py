@@ -1,1 +1,19 @@
-"""x"""
+"""The page that a person reads."""
+
+from pathlib import Path
+
+from starglot.cli import parser, run
+from starglot.config.models import Config
+from starglot.report.build import build_report
+from starglot.report.inputs import inputs_of
+
+
+def main(args):
+    out = Path(args.out)
+    build_report(inputs_of(Config.model_validate(args.settings["config"]), out.parent), out)
+
+
+if __name__ == "__main__":
+    command = parser(__doc__)
+    command.add_argument("--out", required=True, help="the page; it is read from the folder that it stands in")
+    run(main, command)

@@ -4,12 +4,18 @@ from pathlib import Path
 
 from starglot.cli import parser, run
 from starglot.plots.training import draw_loss
+from starglot.tables import read_json
 
 
 def main(args):
     folder = Path(args.model).parent
     task, model, size = folder.parts[-3:]
-    draw_loss(folder / "loss.csv", Path(args.png).with_suffix(""), title=f"{model}, {task}, {size}")
+    draw_loss(
+        folder / "loss.csv",
+        Path(args.png).with_suffix(""),
+        title=f"{model}, {task}, {size}",
+        val_loss=read_json(args.model)["metrics"].get("val_loss"),
+    )
 
 
 if __name__ == "__main__":

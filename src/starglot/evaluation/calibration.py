@@ -1,0 +1,180 @@
+"""Uncertainties that mean what they say: sigmas scaled so that they cover what they should on validation stars.
+
+sigma = scale x sqrt(sigma_raw^2 + floor^2), by label, and by class where a class has enough validation rows.  For
+any floor the scale is such that 68.27 % of the validation errors are within one sigma; it is set by that quantile, so
+outliers do not move it.  A floor above zero is taken when it clearly raises the likelihood: it is there for models
+that are now and then far too sure of themselves.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from starglot.tables import PREDICTION
+
+log = logging.getLogger(__name__)
+
+#: Fewest validation rows for a scale of its own: of a label, and of a class of a label.
+MIN_LABEL, MIN_CLASS = 30, 50
+
+_COVERAGE = {"1_sigma": (1.0, 0.6827), "2_sigma": (2.0, 0.9545)}
+#: Errors beyond so many sigma count as so many in the likelihood: one outlier must not choose the floor.
+_CAP = 5.0
+#: Gain in log-likelihood that a floor must bring (twice Akaike's price of a parameter).
+_GAIN = 2.0
+#: Floors tried, relative to the scatter of the errors.
+_FLOORS = (0.0, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0)
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How sigma_raw becomes sigma, and from how many validation rows that was found."""
+
+    scale: float
+    floor: float
+    n: int
+
+    def apply(self, raw: np.ndarray) -> np.ndarray:
+        """sigma for sigma_raw, NaN where that is NaN."""
+        return self.scale * np.sqrt(raw**2 + self.floor**2)
+
+
+def fit_scale(error: np.ndarray, raw: np.ndarray) -> Scale | None:
+    """The scale and floor for errors and raw sigmas (both (n,), finite); None when the sigmas say nothing.
+
+    Without a floor the scale is the 68.27 % quantile of |error| / sigma_raw.
+    """
+    spread = float(np.quantile(np.abs(error), 0.6827)) if len(error) else 0.0
+    if spread <= 0:
+        return None
+    best: tuple[float, Scale] | None = None
+    for relative in _FLOORS:
+        floor = relative * spread
+        base = np.sqrt(raw**2 + floor**2)
+        ratio = np.divide(np.abs(error), base, out=np.full(len(error), np.inf), where=base > 0)
+        scale = float(np.quantile(ratio, 0.6827, method="inverted_cdf"))
+        if not 0 < scale < np.inf:
+            continue
+        with np.errstate(divide="ignore", invalid="ignore"):
+            # A sigma of zero with an error is infinitely unlikely; the cap must not hide that.
+            width = np.maximum(scale * base, 1e-6 * spread)
+            likelihood = -np.log(width) - np.minimum(np.abs(error) / width, _CAP) ** 2 / 2
+            likelihood[ratio == np.inf] -= 1e3
+        total = float(likelihood.sum())
+        if best is None or total > best[0] + _GAIN:
+            best = total, Scale(scale, floor, len(error))
+    return best[1] if best else None
+
+
+def calibrate(val_raw: pa.Table, raw: pa.Table) -> tuple[pa.Table, dict[str, Any]]:
+    """``raw`` with its sigma column filled, and a report.
+
+    val_raw, raw: ``tables.PREDICTION`` of one model, of the validation split and of any set.  The class that decides
+    is the predicted one, the catalogue's where none is predicted.  A label with too few validation rows takes the
+    scale of all labels' rows together, with a note; without any, sigma is sigma_raw.  Rows without value or sigma_raw
+    have no sigma.
+    Report: by label the scales by class with their n, how many rows got which, coverage of 1 and 2 sigma before
+    and after on the validation rows and on ``raw`` (where the truth is known), and notes.
+    """
+    fitted, notes = _fit(val_raw)
+    table = raw.set_column(raw.column_names.index("sigma"), "sigma", _sigmas(raw, fitted))
+    val = val_raw.set_column(val_raw.column_names.index("sigma"), "sigma", _sigmas(val_raw, fitted))
+    labels: dict[str, Any] = {}
+    for label in _unique(raw["label"]):
+        scales = {scope: vars(fitted[key]) for key in fitted if key[0] == label for scope in [key[1] or "all"]}
+        labels[label] = {
+            "scales": scales or {"all": vars(fitted.get(("", ""), Scale(1.0, 0.0, 0)))},
+            "validation": _coverage(val.filter(pc.equal(val["label"], label))),
+            "set": _coverage(table.filter(pc.equal(table["label"], label))),
+        }
+    for note in notes:
+        log.warning(note)
+    return table.cast(PREDICTION), {"labels": labels, "notes": notes}
+
+
+def _fit(val: pa.Table) -> tuple[dict[tuple[str, str], Scale], list[str]]:
+    """Scales by (label, class); class '' is all classes of the label, ('', '') all labels together."""
+    error, raw, usable = _errors(val)
+    names, classes = _strings(val["label"]), _classes(val)
+    fitted: dict[tuple[str, str], Scale] = {}
+    notes: list[str] = []
+
+    def fit(key: tuple[str, str], mine: np.ndarray) -> bool:
+        scale = fit_scale(error[mine], raw[mine])
+        if scale is not None:
+            fitted[key] = scale
+        return scale is not None
+
+    few = []
+    for label in _unique(val["label"]):
+        mine = usable & (names == label)
+        if mine.sum() < MIN_LABEL or not fit((label, ""), mine):
+            few.append(f"{label} ({int(mine.sum())})")
+            continue
+        for letter in np.unique(classes[mine]):
+            if letter and (of_class := mine & (classes == letter)).sum() >= MIN_CLASS:
+                fit((label, str(letter)), of_class)
+    if few:
+        # Kelvin and dex do not mix in a floor, so the common scale has none.
+        good = usable & (raw > 0)
+        ratio = np.abs(error[good]) / raw[good]
+        common = float(np.quantile(ratio, 0.6827)) if len(ratio) else 0.0
+        if common > 0:
+            fitted["", ""] = Scale(common, 0.0, len(ratio))
+        source = f"the scale of all {len(ratio)} validation rows" if common > 0 else "sigma_raw as it is"
+        notes.append(f"fewer than {MIN_LABEL} usable validation rows for {', '.join(few)}: they take {source}")
+    return fitted, notes
+
+
+def _sigmas(table: pa.Table, fitted: dict[tuple[str, str], Scale]) -> pa.Array:
+    raw = table["sigma_raw"].to_numpy(zero_copy_only=False).astype(float)
+    value = table["value"].to_numpy(zero_copy_only=False).astype(float)
+    names, classes = _strings(table["label"]), _classes(table)
+    common = fitted.get(("", ""), Scale(1.0, 0.0, 0))
+    sigma = np.full(len(table), np.nan)
+    for label in np.unique(names):
+        for letter in np.unique(classes):
+            mine = (names == label) & (classes == letter)
+            scale = fitted.get((str(label), str(letter))) or fitted.get((str(label), "")) or common
+            sigma[mine] = scale.apply(raw[mine])
+    return pa.array(sigma, pa.float64(), mask=~(np.isfinite(sigma) & np.isfinite(value)))
+
+
+def _errors(table: pa.Table) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """error, sigma_raw, and where both are known and the answer was good."""
+    columns = [table[name].to_numpy(zero_copy_only=False).astype(float) for name in ("value", "truth", "sigma_raw")]
+    value, truth, raw = columns
+    usable = np.isfinite(value - truth) & np.isfinite(raw) & (_strings(table["status"]) == "ok")
+    return value - truth, raw, usable
+
+
+def _coverage(table: pa.Table) -> dict[str, Any]:
+    """n, and the part of errors within 1 and 2 sigma before and after (null without rows)."""
+    error, raw, usable = _errors(table)
+    sigma = table["sigma"].to_numpy(zero_copy_only=False).astype(float)
+    out: dict[str, Any] = {"n": int(usable.sum())}
+    for when, width in (("before", raw), ("after", sigma)):
+        out[when] = {
+            name: float((np.abs(error[usable]) <= k * width[usable]).mean()) if usable.any() else None
+            for name, (k, _) in _COVERAGE.items()
+        }
+    out["expected"] = {name: expected for name, (_, expected) in _COVERAGE.items()}
+    return out
+
+
+def _classes(table: pa.Table) -> np.ndarray:
+    return _strings(pc.fill_null(pc.coalesce(table["class_pred"], table["class"]), ""))
+
+
+def _strings(column: pa.ChunkedArray) -> np.ndarray:
+    return np.asarray(column.to_pylist(), dtype=object)
+
+
+def _unique(column: pa.ChunkedArray) -> list[str]:
+    return pc.unique(column).to_pylist()

@@ -1,0 +1,205 @@
+"""Frames as a person reads them: headings with units, estimates with intervals, rounding.
+
+Only here are numbers rounded; the CSV files hold them in full.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from starglot.glossary import LABELS
+
+#: Statistics in the unit of the row's label: rounded by that unit.
+PHYSICAL: frozenset[str] = frozenset({"mean", "std", "rmse", "mae", "robust", "floor"})
+
+#: Digits after the point for K, for dex, and for numbers without a unit.
+DECIMALS: dict[str, int] = {"K": 1, "dex": 3, "": 3}
+
+HEADINGS: dict[str, str] = {
+    "n": "N",
+    "n_stars": "stars",
+    "n_spectra": "spectra",
+    "n_unparsable": "no answer",
+    "n_no_truth": "no truth",
+    "n_no_sigma": "without sigma",
+    "n_seen": "seen in training",
+    "not_answered": "not answered",
+    "out_of_range": "out of range",
+    "mean": "mean",
+    "std": "std",
+    "rmse": "RMSE",
+    "mae": "MAE",
+    "robust": "robust scatter",
+    "r2": "R2",
+    "skill": "within-class skill",
+    "coverage_68": "coverage 68 %",
+    "coverage_95": "coverage 95 %",
+}
+
+#: The LaTeX of headings and of label names that need it.
+LATEX: dict[str, str] = {
+    "N": "$N$",
+    "R2": "$R^2$",
+    "std": r"$\sigma$",
+    "mean": r"$\mu$",
+    "Teff": r"$T_{\rm eff}$",
+    "log g": r"$\log g$",
+    "coverage 68 %": r"coverage 68\,\%",
+    "coverage 95 %": r"coverage 95\,\%",
+}
+
+_ESCAPES = {
+    "\\": r"\textbackslash{}",
+    "&": r"\&",
+    "%": r"\%",
+    "$": r"\$",
+    "#": r"\#",
+    "_": r"\_",
+    "{": r"\{",
+    "}": r"\}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"$<$",
+    ">": r"$>$",
+}
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A number with its interval (None where there is none), to be shown with ``decimals`` digits."""
+
+    value: float
+    low: float | None
+    high: float | None
+    decimals: int
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column to show: its name in the frame, its heading, and whether it holds numbers."""
+
+    name: str
+    heading: str
+    numeric: bool
+
+
+Cell = str | int | Estimate | None
+
+
+@dataclass(frozen=True)
+class Presentation:
+    """A frame made ready to be printed; ``constant`` holds what every row has in common, as (heading, text)."""
+
+    columns: list[Column]
+    rows: list[list[Cell]]
+    constant: list[tuple[str, str]]
+    notes: list[str]
+
+
+def label_text(name: str) -> str:
+    """Name and unit of a label for tables and figures: 'Teff (K)', '[Mg/Fe] (dex)'."""
+    label = LABELS.get(name)
+    return f"{label.display} ({label.unit})" if label else name
+
+
+def present(frame: pd.DataFrame, fold: Sequence[str] = ()) -> Presentation:
+    """Make ``frame`` ready to be printed.
+
+    ``x`` with ``x_lo`` and ``x_hi`` becomes one column of :class:`Estimate`; columns of ``fold`` that have one value
+    throughout are taken out and named in ``constant``; ``note`` becomes numbered notes; missing is None.
+    """
+    names = [str(name) for name in frame.columns]
+    ends = {f"{name}{end}" for name in names for end in ("_lo", "_hi") if f"{name}{end}" in names}
+    hidden = ends | ({"note", "interval", "split_by"} & set(names))
+    constant = []
+    for name in fold:
+        if name in names and len(frame) and frame[name].nunique(dropna=False) == 1:
+            constant.append((HEADINGS.get(name, name), str(frame[name].iloc[0])))
+            hidden.add(name)
+    shown = [name for name in names if name not in hidden]
+    notes = sorted({str(note) for note in frame["note"].dropna()}) if "note" in names else []
+    records = frame.to_dict("records")
+    rows = []
+    for record in records:
+        record = {str(k): v for k, v in record.items()}
+        row = [_cell(record, name) for name in shown]
+        if notes and _known(record["note"]) is not None:
+            mark = next(i for i, name in enumerate(shown) if name in ("n", shown[-1]))
+            row[mark] = f"{plain(row[mark])} ({notes.index(str(record['note'])) + 1})"
+        rows.append(row)
+    columns = [Column(name, _heading(name), pd.api.types.is_numeric_dtype(frame[name])) for name in shown]
+    return Presentation(columns, rows, constant, notes)
+
+
+def _heading(name: str) -> str:
+    label = LABELS.get(name)
+    return HEADINGS.get(name, label.display if label else name)
+
+
+def _known(value: object) -> object:
+    return None if value is None or value is pd.NA or (isinstance(value, float) and math.isnan(value)) else value
+
+
+def _cell(record: dict[str, object], name: str) -> Cell:
+    value = _known(record[name])
+    if value is None:
+        return None
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return value
+    if isinstance(value, float):
+        label = LABELS.get(str(record.get("label")))
+        unit = label.unit if label and name in PHYSICAL else ""
+        low, high = (_known(record.get(f"{name}{end}")) for end in ("_lo", "_hi"))
+        both = isinstance(low, float) and isinstance(high, float)
+        return Estimate(value, low if both else None, high if both else None, DECIMALS[unit])  # type: ignore[arg-type]
+    return label_text(str(value)) if name == "label" else str(value)
+
+
+def fixed(value: float, decimals: int) -> str:
+    """``value`` with ``decimals`` digits, and no minus sign before a rounded zero."""
+    text = f"{value:.{decimals}f}"
+    return text.lstrip("-") if float(text) == 0 else text
+
+
+def plain(cell: Cell) -> str:
+    """A cell as text: '38.2 [36.1, 40.5]'; a dash where missing."""
+    if cell is None:
+        return "–"
+    if isinstance(cell, Estimate):
+        text = fixed(cell.value, cell.decimals)
+        if cell.low is None or cell.high is None:
+            return text
+        return f"{text} [{fixed(cell.low, cell.decimals)}, {fixed(cell.high, cell.decimals)}]"
+    return str(cell)
+
+
+def escape_latex(text: str) -> str:
+    """``text`` with LaTeX's special characters escaped; label names and headings in mathematics."""
+    whole = LATEX.get(text)
+    if whole:
+        return whole
+    name, bracket, unit = text.partition(" (")
+    if bracket and name in LATEX:
+        return f"{LATEX[name]} ({escape_latex(unit)}"
+    escaped = "".join(_ESCAPES.get(letter, letter) for letter in text)
+    # A bracket at the start of a row would be taken for the optional argument of the line break before it.
+    return f"{{{escaped}}}" if escaped.startswith("[") else escaped
+
+
+def latex(cell: Cell) -> str:
+    r"""A cell as AASTeX: ``$38.2_{-2.1}^{+2.3}$``; ``\nodata`` where missing."""
+    if cell is None:
+        return r"\nodata"
+    if isinstance(cell, Estimate):
+        text = fixed(cell.value, cell.decimals)
+        if cell.low is None or cell.high is None:
+            return f"${text}$"
+        below, above = (f"{end - cell.value:+.{cell.decimals}f}" for end in (cell.low, cell.high))
+        return f"${text}_{{{below}}}^{{{above}}}$"
+    return escape_latex(str(cell))

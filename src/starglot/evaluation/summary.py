@@ -1,0 +1,112 @@
+"""Short tables for the top of a report: models side by side, classes answered, answers that failed, Table 1."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from starglot.errors import StarglotError
+from starglot.evaluation.residuals import ALL, read_predictions
+from starglot.glossary import CLASSES, LABELS, STATUSES
+
+_HEADLINE = ("n", "n_stars", "n_unparsable", "r2", "skill", "std", "robust")
+
+#: Counts beside those of labels, and how Table 1 calls them.
+_ANY = {"spectra": "spectra with any", "stars": "stars with any"}
+
+
+def headline_table(residuals: pd.DataFrame) -> pd.DataFrame:
+    """All classes together: a row per (set, size, label, model) with N, R2, within-class skill, std, robust scatter.
+
+    ``residuals`` is what ``residual_table`` gives.  Labels keep their order, models of a label stand together.
+    """
+    rows = residuals[residuals["class"] == ALL]
+    order = {label: i for i, label in enumerate(dict.fromkeys(rows["label"]))}
+    rows = rows.assign(_label=rows["label"].map(order)).sort_values(["set", "size", "_label"], kind="stable")
+    spread = [c for name in _HEADLINE for c in (name, f"{name}_lo", f"{name}_hi") if c in rows.columns]
+    return rows[["task", "set", "size", "label", "model", *spread, "interval", "split_by", "note"]].reset_index(
+        drop=True
+    )
+
+
+def table_1(counts: pa.Table) -> pd.DataFrame:
+    """Paper table 1, turned so that it fits a page: one row per label, one column per class and 'All'.
+
+    ``counts`` has one row per class: ``class`` and columns of counts by label; counts of ``spectra`` and ``stars``
+    with any label become the first rows.
+    Raises StarglotError when there is no ``class`` column or no label.
+    """
+    labels = [name for name in counts.column_names if name in LABELS]
+    if "class" not in counts.column_names or not labels:
+        raise StarglotError(
+            "a table of label counts has no class or no label columns",
+            where=f"columns {', '.join(counts.column_names)}",
+            allowed="class, then label names of the glossary",
+        )
+    names = [name for name in counts.column_names if name in _ANY or name in LABELS]
+    by_class = dict(zip(counts["class"].to_pylist(), counts.select(names).to_pylist(), strict=True))
+    rows = []
+    for name in names:
+        row = {letter: int(by_class.get(letter, {}).get(name) or 0) for letter in CLASSES}
+        rows.append({"label": _ANY.get(name, name), **row, ALL: sum(row.values())})
+    return pd.DataFrame(rows)
+
+
+def class_confusion(predictions: pa.Table) -> pd.DataFrame:
+    """Catalogue class (rows) against answered class (columns A F G K M and 'none'), in spectra, with the share right.
+
+    Empty when no answer of the table names a class (baselines, abundances).
+    """
+    # A row per label repeats the class: one row per spectrum is kept.
+    classes = predictions.select(["obsid", "class", "class_pred"]).to_pandas().drop_duplicates("obsid")
+    if classes["class_pred"].notna().sum() == 0:
+        return pd.DataFrame()
+    rows = []
+    for letter in CLASSES:
+        answered = classes.loc[classes["class"] == letter, "class_pred"]
+        hits = int((answered == letter).sum())
+        counts = {other: int((answered == other).sum()) for other in CLASSES}
+        share = hits / len(answered) if len(answered) else np.nan
+        rows.append(
+            {"class": letter, "n": len(answered), **counts, "none": int(answered.isna().sum()), "share right": share}
+        )
+    return pd.DataFrame(rows)
+
+
+def answer_counts(predictions: Mapping[tuple[str, str, str, str], Path], examples: int = 3) -> pd.DataFrame:
+    """Per (task, model, size, set): spectra, and answers by status over all labels, with obsids of failed ones."""
+    rows = []
+    for (task, model, size, name), path in predictions.items():
+        table = read_predictions(path)
+        status = np.array(table["status"].to_pylist(), dtype=object)
+        failed = np.unique(table["obsid"].to_numpy()[status != "ok"])
+        rows.append(
+            {"task": task, "model": model, "size": size, "set": name, "n_spectra": len(table["obsid"].unique())}
+            | {s: int((status == s).sum()) for s in STATUSES}
+            | {"first failed obsids": ", ".join(str(i) for i in failed[:examples]) or "none"}
+        )
+    return pd.DataFrame(rows)
+
+
+def ordering(headline: pd.DataFrame, model: str, others: Sequence[str]) -> list[str]:
+    """Plain sentences: in how many labels ``model`` has a smaller robust scatter than each of ``others``.
+
+    Each set and size is compared within itself; labels without a scatter on either side are left out.
+    """
+    key = ["set", "size", "label"]
+    mine = headline[headline["model"] == model].set_index(key)["robust"]
+    sentences = []
+    for other in others:
+        both = pd.concat([mine, headline[headline["model"] == other].set_index(key)["robust"]], axis=1).dropna()
+        if len(both) == 0:
+            continue
+        wins = int((both.iloc[:, 0] < both.iloc[:, 1]).sum())
+        sentences.append(
+            f"Against {other}, {model} has the smaller robust scatter for {wins} of {len(both)} labels "
+            f"and the larger for {int((both.iloc[:, 0] > both.iloc[:, 1]).sum())}."
+        )
+    return sentences

@@ -1,0 +1,41 @@
+"""What figures are drawn from: the usable rows of prediction tables."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+
+@dataclass(frozen=True)
+class Points:
+    """One label's truth and predicted value (n,), class letter or None (n,), and how many rows had to be left out."""
+
+    truth: np.ndarray
+    value: np.ndarray
+    letter: np.ndarray
+    left_out: int
+
+    def __len__(self) -> int:
+        return len(self.truth)
+
+    @property
+    def classes(self) -> list[str]:
+        """Class letters that occur, sorted."""
+        return sorted({letter for letter in self.letter if letter is not None})
+
+
+def points(predictions: pa.Table, label: str) -> Points:
+    """The rows of ``label`` with a truth, an answer that is ok and finite numbers; the rest is counted.
+
+    Rows without a truth are not counted: nothing could be compared.
+    """
+    rows = predictions.filter(pc.equal(predictions["label"], label)).sort_by("obsid")
+    rows = rows.filter(pc.is_valid(rows["truth"]))
+    truth = rows["truth"].combine_chunks().to_numpy(zero_copy_only=False)
+    value = rows["value"].combine_chunks().to_numpy(zero_copy_only=False)
+    letter = np.array(rows["class"].to_pylist(), dtype=object)
+    good = np.isfinite(truth) & np.isfinite(value) & np.asarray(pc.equal(rows["status"], "ok").combine_chunks())
+    return Points(truth[good], value[good], letter[good], int((~good).sum()))

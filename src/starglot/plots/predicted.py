@@ -1,0 +1,177 @@
+"""Predicted against catalogue value, with residuals (paper figures 1-8)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pyarrow as pa
+from matplotlib.axes import Axes
+from matplotlib.collections import PolyCollection
+
+from starglot.errors import StarglotError
+from starglot.evaluation.skill import r2, within_class_skill
+from starglot.evaluation.statistics import robust_scatter
+from starglot.glossary import LABELS
+from starglot.plots.points import Points, points
+from starglot.plots.style import CLASS_MARKS, DENSE, DENSITY_MAP, axis_text, class_legend, save, styled
+
+#: Up to this many labels each get a residual panel; more are drawn as a grid of small panels.
+_WIDE = 4
+_GRID_COLUMNS = 7
+
+#: Height over width of a residual panel; it is as wide as the panel above it.
+_RESIDUAL_ASPECT = 0.38
+
+#: Axes show this central share of the points, widened: one bad answer must not squeeze all others into a dot.
+_SHOWN = 0.995
+
+
+def draw_predicted(predictions: pa.Table, stem: Path, title: str, labels: Sequence[str]) -> None:
+    """Write ``{stem}.png`` and ``.svg``: predicted against catalogue value of each of ``labels``.
+
+    ``predictions`` is a prediction table (``tables.PREDICTION``).  Up to four labels have a panel of residuals
+    below; more make a grid of small panels.  Colour and marker give the class; above 3000 spectra a density is
+    drawn.  Every panel says N, scatter and skill, and how many points lie outside it.
+
+    Raises StarglotError when no label has a spectrum with truth and answer.
+    """
+    chosen = {label: points(predictions, label) for label in labels}
+    if not any(len(p) for p in chosen.values()):
+        raise StarglotError(
+            "there is nothing to draw: no spectrum has both a truth and a usable answer",
+            where=stem,
+            allowed=", ".join(labels),
+            todo="look at the status column of the predictions",
+        )
+    with styled():
+        if len(labels) <= _WIDE:
+            figure, axes = plt.subplots(
+                2,
+                len(labels),
+                figsize=(0.6 + 3.3 * len(labels), 5.0),
+                height_ratios=[3, 3 * _RESIDUAL_ASPECT],
+                layout="compressed",
+                squeeze=False,
+            )
+            for column, (label, p) in enumerate(chosen.items()):
+                _compare(axes[0, column], p, label, full=True)
+                _residuals(axes[1, column], axes[0, column], p, label)
+        else:
+            rows = -(-len(labels) // _GRID_COLUMNS)
+            figure, axes = plt.subplots(rows, _GRID_COLUMNS, figsize=(14, 0.7 + 2.15 * rows), squeeze=False)
+            for axis, (label, p) in zip(axes.flat, chosen.items(), strict=False):
+                _compare(axis, p, label, full=False)
+            for axis in axes.flat[len(labels) :]:
+                axis.set_axis_off()
+            figure.supxlabel("catalogue (dex)", fontsize=9)
+            figure.supylabel("predicted (dex)", fontsize=9)
+        figure.suptitle(title, x=0.01, ha="left", fontsize=10, fontweight="bold")
+        class_legend(figure, sorted({c for p in chosen.values() if len(p) <= DENSE for c in p.classes}))
+        save(figure, stem)
+
+
+def _limits(values: np.ndarray) -> tuple[float, float]:
+    """Ends of an axis that shows the central share of ``values`` with room around it."""
+    low, high = np.quantile(values, [(1 - _SHOWN) / 2, (1 + _SHOWN) / 2])
+    room = 0.08 * (high - low) or 0.05 * abs(high) or 0.1
+    return float(low - room), float(high + room)
+
+
+def _scatter(axis: Axes, x: np.ndarray, y: np.ndarray, letters: np.ndarray, size: float) -> None:
+    # One class over the other would hide the one below: small open-edged markers, the rarest class on top.
+    marks = [(c, letters == c) for c in CLASS_MARKS]
+    for letter, here in sorted(marks, key=lambda mark: -int(mark[1].sum())):
+        mark = CLASS_MARKS[letter]
+        axis.scatter(
+            x[here], y[here], s=size, marker=mark.marker, color=mark.colour, alpha=0.75, linewidths=0, rasterized=True
+        )
+    unknown = ~np.isin(letters, list(CLASS_MARKS))
+    axis.scatter(x[unknown], y[unknown], s=size, marker="x", color="0.4", linewidths=0.6, rasterized=True)
+
+
+def _density(axis: Axes, x: np.ndarray, y: np.ndarray, extent: tuple[float, float, float, float]) -> PolyCollection:
+    return axis.hexbin(
+        x, y, gridsize=45, bins="log", mincnt=1, cmap=DENSITY_MAP, extent=extent, linewidths=0.1, rasterized=True
+    )
+
+
+def _compare(axis: Axes, p: Points, label: str, full: bool) -> None:
+    known = LABELS.get(label)
+    if not full:
+        axis.set_title(known.display if known else label, pad=3)
+        axis.tick_params(labelsize=7)
+    if len(p) == 0:
+        axis.text(0.5, 0.5, "no spectrum with\ntruth and answer", ha="center", va="center", transform=axis.transAxes)
+        axis.set(xticks=[], yticks=[])
+        axis.set_box_aspect(1)
+        return
+    low, high = _limits(np.concatenate([p.truth, p.value]))
+    if len(p) > DENSE:
+        drawn = _density(axis, p.truth, p.value, (low, high, low, high))
+        if full:
+            axis.figure.colorbar(drawn, ax=axis, location="top", shrink=0.7, aspect=30, pad=0.02, label="spectra")
+    else:
+        _scatter(axis, p.truth, p.value, p.letter, size=14 if full else 7)
+    axis.plot([low, high], [low, high], color="black", linewidth=0.9, zorder=3)
+    axis.set(xlim=(low, high), ylim=(low, high))
+    axis.set_box_aspect(1)
+    if full:
+        axis.set_ylabel(axis_text(label, "predicted"))
+    _write_statistics(axis, p, label, (low, high), full)
+
+
+def _write_statistics(axis: Axes, p: Points, label: str, limits: tuple[float, float], full: bool) -> None:
+    residual = p.value - p.truth
+    known = LABELS.get(label)
+    unit = known.unit if known else ""
+    digits = 0 if unit == "K" else 3
+    beyond = int(np.sum((np.minimum(p.truth, p.value) < limits[0]) | (np.maximum(p.truth, p.value) > limits[1])))
+    if full:
+        lines = [
+            f"N = {len(p):,}",
+            f"bias {residual.mean():+.{digits}f} {unit}",
+            f"std {residual.std():.{digits}f} {unit}",
+            f"robust {robust_scatter(residual):.{digits}f} {unit}",
+            f"R² {r2(p.truth, p.value):.3f}",
+            f"in class {within_class_skill(p.truth, p.value, p.letter):.3f}",
+        ]
+        if p.left_out:
+            lines.append(f"no answer: {p.left_out}")
+        if beyond:
+            lines.append(f"outside: {beyond}")
+    else:
+        lines = [f"N {len(p):,}", f"R² {r2(p.truth, p.value):.2f}", f"σ {residual.std():.2f}"]
+    axis.text(
+        0.03,
+        0.97,
+        "\n".join(lines),
+        transform=axis.transAxes,
+        va="top",
+        fontsize=7.5 if full else 6.5,
+        linespacing=1.25,
+        bbox={"facecolor": "white", "alpha": 0.8, "edgecolor": "none", "pad": 1.5},
+        zorder=4,
+    )
+
+
+def _residuals(axis: Axes, above: Axes, p: Points, label: str) -> None:
+    known = LABELS.get(label)
+    axis.set_xlabel(axis_text(label, "catalogue"))
+    axis.set_ylabel(f"residual ({known.unit})" if known else "residual")
+    if len(p) == 0:
+        axis.set(xticks=[], yticks=[])
+        axis.set_box_aspect(_RESIDUAL_ASPECT)
+        return
+    residual = p.value - p.truth
+    span = 1.1 * float(np.quantile(np.abs(residual), _SHOWN)) or 0.1
+    low, high = above.get_xlim()
+    if len(p) > DENSE:
+        _density(axis, p.truth, residual, (low, high, -span, span))
+    else:
+        _scatter(axis, p.truth, residual, p.letter, size=9)
+    axis.axhline(0.0, color="black", linewidth=0.9, zorder=3)
+    axis.set(xlim=(low, high), ylim=(-span, span))
+    axis.set_box_aspect(_RESIDUAL_ASPECT)

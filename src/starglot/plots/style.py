@@ -1,0 +1,106 @@
+"""One look for every figure: sizes, markers that survive greyscale print, files whose bytes repeat."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+import matplotlib.pyplot as plt
+from matplotlib.figure import Figure
+
+from starglot.evaluation.presentation import label_text
+from starglot.glossary import CLASSES
+from starglot.tables import atomic_path
+
+_RC: dict[Any, Any] = {
+    "figure.dpi": 100,
+    "savefig.dpi": 160,
+    "figure.constrained_layout.use": True,
+    "font.family": "DejaVu Sans",
+    "font.size": 9,
+    "axes.titlesize": 9,
+    "axes.labelsize": 9,
+    "axes.linewidth": 0.7,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": "0.9",
+    "grid.linewidth": 0.6,
+    "xtick.direction": "in",
+    "ytick.direction": "in",
+    "legend.frameon": False,
+    "legend.fontsize": 8,
+    "lines.linewidth": 1.2,
+    # Without a salt matplotlib names SVG elements by chance, and the same figure has other bytes each time.
+    "svg.hashsalt": "starglot",
+}
+
+
+@dataclass(frozen=True)
+class ClassMark:
+    """Colour and marker of a spectral class; the colours differ in lightness, the markers in shape."""
+
+    colour: str
+    marker: str
+
+
+#: Blue to red as stars are, lightness 15 30 45 60 75 of 100 so that grey prints keep them apart.
+CLASS_MARKS: dict[str, ClassMark] = dict(
+    zip(
+        CLASSES,
+        (
+            ClassMark("#10206b", "^"),
+            ClassMark("#2f6db3", "s"),
+            ClassMark("#e0b030", "o"),
+            ClassMark("#e07a3c", "D"),
+            ClassMark("#8c1515", "v"),
+        ),
+        strict=True,
+    )
+)
+
+#: More points than this are drawn as a density: markers would only hide each other.
+DENSE = 3000
+
+#: Dark is dense; perceived lightness falls monotonically, so grey prints read alike.
+DENSITY_MAP = "YlGnBu"
+
+
+@contextmanager
+def styled() -> Iterator[None]:
+    """The style of every figure; figures left open by an error are closed."""
+    with plt.rc_context(_RC):
+        try:
+            yield
+        finally:
+            plt.close("all")
+
+
+def save(figure: Figure, stem: Path) -> None:
+    """Write ``{stem}.png`` and ``{stem}.svg``, each whole or not at all, without dates: same input, same bytes."""
+    for kind, metadata in (("png", {"Software": None}), ("svg", {"Date": None, "Creator": None})):
+        with atomic_path(stem.with_name(f"{stem.name}.{kind}")) as partial:
+            figure.savefig(partial, format=kind, metadata=metadata)
+
+
+def class_legend(figure: Figure, classes: list[str]) -> None:
+    """A row of class markers above the panels."""
+    handles = [
+        plt.Line2D([], [], linestyle="", marker=mark.marker, color=mark.colour, label=letter)
+        for letter, mark in CLASS_MARKS.items()
+        if letter in classes
+    ]
+    if handles:
+        figure.legend(handles=handles, loc="outside upper right", ncols=len(handles), title=None, handletextpad=0.1)
+
+
+def axis_text(label: str, what: str) -> str:
+    """An axis label with its unit: 'Teff, catalogue (K)'."""
+    name, _, unit = label_text(label).rpartition(" (")
+    return f"{name}, {what} ({unit}" if name else f"{label}, {what}"

@@ -1,0 +1,116 @@
+"""What a report is made of: paths, and where the results folder keeps them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from starglot.config import derive
+from starglot.config.models import Config
+
+
+@dataclass(frozen=True)
+class FigureFile:
+    """A figure without its ending (``.svg`` is preferred to ``.png``), caption, task, and whether it leads."""
+
+    stem: Path
+    caption: str
+    task: str
+    leads: bool = False
+
+
+@dataclass(frozen=True)
+class ReportInputs:
+    """Everything that the report shows, by path; what is empty is left out of the page.
+
+    settings: the resolved configuration; release: of the spectra; mock: whether they are synthetic;
+    residuals, headlines: task -> CSV; predictions: (task, model, size, set) -> Parquet;
+    calibrations: (task, model, size, set) -> JSON of how sigma was scaled;
+    models: (task, model, size) -> folder with manifest.json and run.json; samples: (task, size) -> Parquet, with its
+    manifest ``.json`` beside it;
+    selected, spectra, rejected: Parquet by shard, in the same order; benchmarks: Snakemake's folder of TSV files.
+    """
+
+    settings: Mapping[str, Any]
+    release: str
+    mock: bool
+    residuals: Mapping[str, Path]
+    headlines: Mapping[str, Path]
+    predictions: Mapping[tuple[str, str, str, str], Path]
+    samples: Mapping[tuple[str, str], Path]
+    calibrations: Mapping[tuple[str, str, str, str], Path] = field(default_factory=dict)
+    models: Mapping[tuple[str, str, str], Path] = field(default_factory=dict)
+    figures: Sequence[FigureFile] = ()
+    table_1: Path | None = None
+    selected: Sequence[Path] = ()
+    spectra: Sequence[Path] = ()
+    rejected: Sequence[Path] = ()
+    benchmarks: Path | None = None
+
+
+def inputs_of(config: Config, results: Path) -> ReportInputs:
+    """The inputs of ``run:`` where the contracts keep them under ``results``.
+
+    Tables, predictions and samples are expected to be there; figures that were not drawn are left out.
+    """
+    runs = [
+        (task, model, size)
+        for task in config.run.tasks
+        for size in derive.sizes_of(config, task)
+        for model in config.run.models
+    ]
+    listed = results / "catalog" / "shards.txt"
+    shards = listed.read_text(encoding="utf-8").split() if listed.is_file() else []
+    table_1 = results / "tables" / "table_1.csv"
+    benchmarks = results / "benchmarks"
+    return ReportInputs(
+        settings=derive.dump(config),
+        release=config.surveys.lamost.release,
+        mock=config.mock is not None,
+        residuals={task: results / "tables" / f"residuals_{task}.csv" for task in config.run.tasks},
+        headlines={task: results / "tables" / f"headline_{task}.csv" for task in config.run.tasks},
+        predictions={
+            (*run, name): results.joinpath("predictions", *run, f"{name}.parquet")
+            for run in runs
+            for name in config.run.sets
+        },
+        calibrations={
+            (*run, name): path
+            for run in runs
+            for name in config.run.sets
+            if (path := results.joinpath("predictions", *run, f"{name}.calibration.json")).is_file()
+        },
+        samples={
+            (task, size): results / "samples" / task / f"{size}.parquet"
+            for task in config.run.tasks
+            for size in derive.sizes_of(config, task)
+        },
+        models={run: results.joinpath("models", *run) for run in runs},
+        figures=[figure for run in runs for figure in _figures(config, results / "figures", *run)],
+        table_1=table_1 if table_1.is_file() else None,
+        selected=[results / "catalog" / "selected" / f"{shard}.parquet" for shard in shards],
+        spectra=[results / "spectra" / f"{shard}.parquet" for shard in shards],
+        rejected=[results / "spectra" / f"{shard}.rejected.parquet" for shard in shards],
+        benchmarks=benchmarks if benchmarks.is_dir() else None,
+    )
+
+
+def _figures(config: Config, folder: Path, task: str, model: str, size: str) -> list[FigureFile]:
+    """Figures of one model: those of a language model at its largest size, on the first set, lead."""
+    leads = model.startswith("llm") and size == derive.sizes_of(config, task)[-1]
+    run = f"{task}, {model}, size {size}"
+    found = []
+    for name in config.run.sets:
+        first = leads and name == config.run.sets[0]
+        caption = f"Predicted against catalogue value: {run}, set {name}."
+        found.append(FigureFile(folder / f"predicted_{task}_{model}_{size}_{name}", caption, task, first))
+        caption = f"Kiel diagram, catalogue beside prediction: {run}, set {name}."
+        found.append(FigureFile(folder / f"kiel_{task}_{model}_{size}_{name}", caption, task, first))
+    found.append(FigureFile(folder / f"training_{task}_{model}_{size}", f"Loss in training: {run}.", task))
+    return [
+        figure
+        for figure in found
+        if any(figure.stem.with_name(f"{figure.stem.name}.{e}").is_file() for e in ("svg", "png"))
+    ]

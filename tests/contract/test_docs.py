@@ -1,0 +1,57 @@
+"""What the documentation tells a reader to run, runs."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from starglot.config.load import load_config, merge
+from starglot.surveys.lamost import read_catalog, spectrum_file
+from starglot.surveys.lamost_spectrum import read_spectrum
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    """Fenced blocks of a page in one language."""
+    return re.findall(rf"^```{language}\n(.*?)^```$", page.read_text(), re.M | re.S)
+
+
+def test_own_survey_files_are_read(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = project / "docs/own-survey-files.md"
+    raw: dict[str, object] = {}
+    for name in ("config/config.yaml", "config/demo.yaml"):
+        raw = merge(raw, yaml.safe_load((project / name).read_text()))
+    (overlay,) = blocks(page, "yaml")
+    config = load_config(merge(raw, yaml.safe_load(overlay)))
+
+    monkeypatch.chdir(tmp_path)
+    (program,) = blocks(page, "python")
+    exec(compile(program, str(page), "exec"), {})
+    catalog = read_catalog(config.surveys.lamost)
+    assert len(catalog) == 40
+    assert catalog["class"].to_pylist() == list("AFGKM") * 8
+    assert catalog["teff"].null_count == catalog["snr_r"].null_count == 0
+    low, high = config.surveys.lamost.coverage
+    for row in catalog.select(["obsdate", "planid", "lmjd", "spid", "fiberid"]).to_pylist():
+        spectrum = read_spectrum(Path(config.surveys.lamost.spectra) / spectrum_file(**row))
+        assert np.isfinite(spectrum.flux).all() and (spectrum.ormask == 0).all()
+        assert spectrum.wavelength[0] <= low and spectrum.wavelength[-1] >= high
+
+
+def test_links_between_pages_lead_somewhere(project: Path) -> None:
+    broken = []
+    for page in [*project.glob("*.md"), *(project / "docs").glob("*.md")]:
+        for target in re.findall(r"\]\(([^)#\s]+)", page.read_text()):
+            if "://" not in target and not (page.parent / target).exists():
+                broken.append(f"{page.name}: {target}")
+    assert broken == []
+
+
+def test_make_targets_that_the_pages_name_exist(project: Path) -> None:
+    targets = set(re.findall(r"^([a-z-]+):", (project / "Makefile").read_text(), re.M))
+    for page in [*project.glob("*.md"), *(project / "docs").glob("*.md")]:
+        named = set(re.findall(r"`(?:[A-Z_]+=\S+ )?make ([a-z][a-z-]*)", page.read_text()))
+        assert named <= targets, f"{page.name}: {named - targets}"

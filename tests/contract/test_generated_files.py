@@ -1,0 +1,105 @@
+"""Files that are made from others are in step with them, and the lock with what is declared."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+from starglot.config import reference
+
+CORE = "snakemake torch transformers peft bitsandbytes deepspeed astropy pandas pyarrow fitsio".split()
+
+
+@pytest.fixture(scope="module")
+def lock(project: Path) -> dict[str, str]:
+    """name -> version of requirements/lock.txt."""
+    text = (project / "requirements/lock.txt").read_text()
+    return {canonicalize_name(name): version for name, version in re.findall(r"^([\w.-]+)==(\S+)", text, re.M)}
+
+
+@pytest.fixture(scope="module")
+def declared(project: Path) -> dict[str, list[Requirement]]:
+    """'run' and 'dev' requirements of pyproject.toml."""
+    settings = tomllib.loads((project / "pyproject.toml").read_text())
+    groups = {"run": settings["project"]["dependencies"], "dev": settings["dependency-groups"]["dev"]}
+    return {name: [Requirement(text) for text in texts] for name, texts in groups.items()}
+
+
+def test_schema_and_reference_are_generated_from_the_models(project: Path) -> None:
+    hint = "out of step with the models: make docs"
+    assert (project / "config/schema.json").read_text() == reference.schema_json(), hint
+    assert (project / "docs/reference.md").read_text() == reference.reference_markdown(), hint
+
+
+def test_the_lock_pins_what_is_declared(declared: dict[str, list[Requirement]], lock: dict[str, str]) -> None:
+    for requirement in (*declared["run"], *declared["dev"]):
+        name = canonicalize_name(requirement.name)
+        if name == "torch":
+            continue
+        assert name in lock, f"{name} is not in the lock: make lock"
+        assert requirement.specifier.contains(Version(lock[name])), f"{requirement}, but {lock[name]}: make lock"
+
+
+def test_the_ten_core_packages_are_core(declared: dict[str, list[Requirement]]) -> None:
+    assert set(CORE) <= {requirement.name for requirement in declared["run"]}
+
+
+def test_the_lock_has_hashes_no_hosts_and_leaves_torch_to_the_setup(project: Path, lock: dict[str, str]) -> None:
+    text = (project / "requirements/lock.txt").read_text()
+    blocks = re.split(r"^(?=\S)", text, flags=re.M)[1:]
+    assert len(blocks) == len(lock)
+    assert all("--hash=sha256:" in block for block in blocks)
+    assert "://" not in text and "index-url" not in text and "find-links" not in text
+    chosen_by_accel = [name for name in lock if name in ("torch", "triton") or name.startswith(("nvidia-", "cuda-"))]
+    assert chosen_by_accel == []
+
+
+def test_torch_is_one_version_everywhere(project: Path, declared: dict[str, list[Requirement]]) -> None:
+    pinned = next(str(it.specifier).removeprefix("==") for it in declared["run"] if it.name == "torch")
+    settings = tomllib.loads((project / "pyproject.toml").read_text())
+    assert [it["version"] for it in settings["tool"]["uv"]["dependency-metadata"] if it["name"] == "torch"] == [
+        pinned
+    ]
+    assert f"\nTORCH={pinned}\n" in (project / "requirements/setup.sh").read_text()
+
+
+def test_conda_environments_are_in_step_with_the_lock(
+    project: Path, declared: dict[str, list[Requirement]], lock: dict[str, str]
+) -> None:
+    files = sorted((project / "envs").glob("*.yaml"))
+    assert files
+    for path in files:
+        pins = next(
+            item["pip"] for item in yaml.safe_load(path.read_text())["dependencies"] if isinstance(item, dict)
+        )
+        versions = dict(pin.split("==") for pin in pins)
+        assert set(versions) == {requirement.name for requirement in declared["run"]}, f"{path.name}: make lock"
+        for name, version in versions.items():
+            assert version == lock.get(name, version), f"{path.name}: {name}: make lock"
+
+
+def test_rules_name_environments_that_exist(project: Path) -> None:
+    for path in (project / "rules").glob("*.smk"):
+        for name in re.findall(r"""["'](\.\./envs/[^"']+)["']""", path.read_text()):
+            assert (path.parent / name).is_file(), f"{path.name} names {name}"
+
+
+def test_the_picture_of_the_rules_shows_every_rule_that_makes_something(project: Path) -> None:
+    picture = (project / "docs/images/rulegraph.svg").read_text()
+    shown = set(re.findall(r"<text[^>]*>([^<]+)</text>", picture))
+    making = set()
+    for path in (project / "rules").glob("*.smk"):
+        for name, body in re.findall(
+            r"^ *(?:rule|checkpoint) (\w+):\n(.*?)(?=^\S|\Z)", path.read_text(), re.M | re.S
+        ):
+            if re.search(r"^ +output:", body, re.M):
+                making.add(name.replace("_", " "))
+    making.discard("fetch base")  # asked for by name; no other rule needs it
+    assert making <= shown, f"not in the picture: {sorted(making - shown)}; make docs"

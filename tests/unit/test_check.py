@@ -1,0 +1,208 @@
+"""`make check` and `make fetch-base`: what they say, and when they stop a run."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from starglot import check, fetch
+from starglot.check import external_inputs, lacking, render, require
+from starglot.config.load import merge, read_config
+from starglot.config.models import Config
+from starglot.errors import StarglotError
+
+TOKEN = "hf_" + "secret" * 4
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty working folder and an empty cache of models."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+    return tmp_path
+
+
+def paper(project: Path, **over: Any) -> Config:
+    raw = yaml.safe_load((project / "config/config.yaml").read_text())
+    return Config.model_validate(merge(raw, over))
+
+
+def write_base(folder: Path, parts: int = 0) -> None:
+    folder.mkdir(parents=True)
+    for name in ("config.json", "tokenizer.json"):
+        (folder / name).write_text("{}")
+    names = [f"model-{i}.safetensors" for i in range(parts)] or ["model.safetensors"]
+    if parts:
+        weights = ", ".join(f'"w{i}": "{name}"' for i, name in enumerate(names))
+        (folder / "model.safetensors.index.json").write_text(f'{{"weight_map": {{{weights}}}}}')
+    for name in names:
+        (folder / name).write_bytes(b"0" * 500)
+
+
+def test_on_a_fresh_machine_everything_is_missing_with_source_and_account(project: Path, here: Path) -> None:
+    inputs = external_inputs(paper(project))
+    assert {item.state for item in inputs} == {"missing"}
+    assert all(item.source and item.account for item in inputs)
+    text = render(inputs)
+    for word in (
+        "LAMOST spectra",
+        "APOGEE DR16",
+        "GALAH DR4",
+        "Gaia-ESO DR5",
+        "meta-llama/Llama-3.1-8B-Instruct",
+        "gated",
+    ):
+        assert word in text
+    with pytest.raises(StarglotError, match="7 inputs that the run needs are not there") as caught:
+        require(inputs)
+    assert "data/lamost/spectra" in str(caught.value) and "make demo" in str(caught.value)
+
+
+def test_present_files_are_counted_and_broken_ones_explained(project: Path, here: Path) -> None:
+    config = paper(project)
+    lamost = config.surveys.lamost
+    for path, content in (
+        (lamost.stellar, b"\x1f\x8b" + b"0" * 2998),
+        (lamost.mstellar or "", b"<!doctype html><title>log in</title>"),
+        (config.surveys.apogee.catalog if config.surveys.apogee else "", b""),
+    ):
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        Path(path).write_bytes(content)
+    Path(lamost.spectra).mkdir()
+    states = {item.name: item for item in external_inputs(config)}
+    stellar = states["LAMOST catalogue, A F G K stars"]
+    assert (stellar.state, stellar.size) == ("present", "3.0 kB")
+    assert "web page" in states["LAMOST catalogue, M stars"].remark
+    assert "empty" in states["APOGEE DR16 allStar"].remark
+    assert "no <obsdate> folders" in states["LAMOST spectra"].remark
+    (Path(lamost.spectra) / "20120101").mkdir()
+    states = {item.name: item for item in external_inputs(config)}
+    assert (states["LAMOST spectra"].state, states["LAMOST spectra"].size) == ("present", "1 folders of dates")
+
+
+def test_only_what_the_run_needs_stops_it(project: Path, here: Path) -> None:
+    run = {"tasks": ["atmosphere"], "models": ["ridge"], "validation": []}
+    needed = [item.name for item in lacking(external_inputs(paper(project, run=run)))]
+    assert needed == ["LAMOST catalogue, A F G K stars", "LAMOST catalogue, M stars", "LAMOST spectra"]
+
+
+def test_a_mock_release_needs_nothing(project: Path, here: Path) -> None:
+    demo = read_config(project / "config/config.yaml", project / "config/demo.yaml")
+    inputs = external_inputs(demo)
+    require(inputs)
+    assert {item.state for item in inputs if item.needed_by} == {"made"}
+    assert "[made by the run] LAMOST spectra: results/demo/mock" in render(inputs)
+
+
+def test_a_folder_as_base_is_looked_into(project: Path, here: Path) -> None:
+    write_base(here / "bases/mine", parts=3)
+    over = {"models": {"llm-packed": {"base": "bases/mine"}}}
+    base = next(item for item in external_inputs(paper(project, **over)) if item.needed_by == "llm-packed")
+    assert base.state == "present" and base.account == "none"
+    (here / "bases/mine/model-1.safetensors").unlink()
+    base = next(item for item in external_inputs(paper(project, **over)) if item.needed_by == "llm-packed")
+    assert (base.state, base.remark) == ("broken", "lacks model-1.safetensors")
+
+
+def test_the_script_exits_with_the_state_of_things(project: Path, tmp_path: Path) -> None:
+    def run(*config: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, str(project / "workflow/scripts/check.py"), *(str(project / c) for c in config)],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+        )
+
+    demo = run("config/config.yaml", "config/demo.yaml")
+    assert demo.returncode == 0 and "everything that the run needs is here" in demo.stdout
+    full = run("config/config.yaml")
+    assert full.returncode == 1
+    assert "[missing] LAMOST spectra" in full.stdout
+    assert "are not there" in full.stderr and "Traceback" not in full.stderr
+
+
+# ---------------------------------------------------------------- fetching a base
+
+
+def test_a_base_that_is_there_is_not_fetched(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("huggingface_hub.snapshot_download", _refuse(AssertionError("asked the hub")))
+    write_base(here / "mine")
+    assert fetch.fetch_base("mine") == Path("mine")
+
+
+def test_a_folder_that_is_not_whole_says_what_it_lacks(here: Path) -> None:
+    with pytest.raises(StarglotError, match="folder is not there"):
+        fetch.fetch_base("./nowhere")
+    write_base(here / "mine")
+    (here / "mine/tokenizer.json").unlink()
+    with pytest.raises(StarglotError, match="is not whole") as caught:
+        fetch.fetch_base("mine")
+    assert "tokenizer.json" in str(caught.value)
+
+
+def test_a_download_takes_weights_and_tokenizer_with_the_token_given(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: dict[str, Any] = {}
+
+    def download(base: str, **options: Any) -> str:
+        if options.get("local_files_only"):
+            raise FileNotFoundError
+        asked.update(options, base=base)
+        write_base(here / "snapshot")
+        return str(here / "snapshot")
+
+    monkeypatch.setattr("huggingface_hub.snapshot_download", download)
+    assert fetch.fetch_base("owner/model", TOKEN) == here / "snapshot"
+    assert asked["base"] == "owner/model" and asked["token"] == TOKEN
+    assert "*.safetensors" in asked["allow_patterns"] and "original/*" in asked["ignore_patterns"]
+
+
+@pytest.mark.parametrize(
+    ("error", "said", "todo"),
+    [
+        ("GatedRepoError", "is gated, and this account may not read it", "accept its licence"),
+        ("RepositoryNotFoundError", "there is no model 'owner/model'", "correct the name"),
+        ("LocalEntryNotFoundError", "could not be reached", "on a node with network access"),
+        ("OfflineModeIsEnabled", "could not be reached", "without HF_HUB_OFFLINE"),
+        ("disk", "the disk is full", "HF_HOME"),
+    ],
+)
+def test_a_failed_download_says_what_to_do_and_never_the_token(
+    here: Path, monkeypatch: pytest.MonkeyPatch, error: str, said: str, todo: str
+) -> None:
+    from huggingface_hub import errors
+
+    if error == "disk":
+        raised: Exception = OSError(28, f"No space left, token {TOKEN}")
+    else:
+        kind = getattr(errors, error)
+        raised = kind.__new__(kind)
+        raised.args = (f"401 for {TOKEN}",)
+    monkeypatch.setattr("huggingface_hub.snapshot_download", _refuse(raised))
+    monkeypatch.setattr(fetch, "local_folder", lambda base: None)
+    with pytest.raises(StarglotError, match=said) as caught:
+        fetch.fetch_base("owner/model", TOKEN)
+    assert todo in str(caught.value) and TOKEN not in str(caught.value)
+
+
+def test_sizes_read_well() -> None:
+    assert [check.readable_size(n) for n in (0, 812, 999_600, 16_060_000_000, 2 * 10**15)] == [
+        "0 B",
+        "812 B",
+        "1.0 MB",
+        "16.1 GB",
+        "2000.0 TB",
+    ]
+
+
+def _refuse(error: Exception) -> Any:
+    def download(*args: Any, **options: Any) -> str:
+        raise error
+
+    return download

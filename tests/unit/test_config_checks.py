@@ -1,0 +1,130 @@
+"""Rules that span several keys: each is broken once, and says so with the key to change."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from starglot.config.checks import cross_check
+from starglot.config.load import read_config
+from starglot.config.models import Config
+
+
+@pytest.fixture(scope="module")
+def paper(project: Path) -> Config:
+    return read_config(project / "config/config.yaml")
+
+
+@pytest.fixture(scope="module")
+def demo(project: Path) -> Config:
+    return read_config(project / "config/config.yaml", project / "config/demo.yaml")
+
+
+def faults(config: Config, **changes: Any) -> list[str]:
+    raw = copy.deepcopy(config.model_dump(by_alias=True))
+    for path, value in changes.items():
+        *above, last = path.split("__")
+        holder = raw
+        for part in above:
+            holder = holder[part]
+        holder[last] = value
+    return cross_check(Config.model_validate(raw))
+
+
+CASES: list[tuple[str, dict[str, Any], str]] = [
+    (
+        "paper",
+        {"spectra__wavelength__stop": 9200.0},
+        "spectra.wavelength: 3800-9200 A is not covered by the release (3700-9099 A",
+    ),
+    ("paper", {"spectra__wavelength__stop": 3000.0}, "spectra.wavelength: stop (3000) must be above start (3800)"),
+    ("paper", {"spectra__wavelength__step": 3.0}, "spectra.wavelength: step 3 does not divide 3800-8700"),
+    ("paper", {"split__test": 0.3}, "split: train + val + test must be 1, they are 1.1"),
+    (
+        "paper",
+        {"tasks__atmosphere__sizes__1e5": 4_000_000},
+        "tasks.atmosphere.sizes.1e5: asks for 800000 of class A, the release holds 432474",
+    ),
+    (
+        "paper",
+        {"tasks__atmosphere__sizes__1e5": 4},
+        "tasks.atmosphere.sizes.1e5: 4 cannot be balanced over 5 classes",
+    ),
+    ("paper", {"tasks__atmosphere__sizes__1e5": -4}, "tasks.atmosphere.sizes.1e5: -4 is not a number of spectra"),
+    (
+        "paper",
+        {"tasks__atmosphere__labels": ["teff", "log_g"]},
+        "tasks.atmosphere.labels: unknown name 'log_g'; did you mean 'logg'?",
+    ),
+    ("paper", {"tasks__atmosphere__labels": ["teff", "mg_fe"]}, "tasks.atmosphere.labels: lamost has no 'mg_fe'"),
+    ("paper", {"tasks__atmosphere__labels": ["teff", "teff"]}, "tasks.atmosphere.labels: a label is named twice"),
+    ("paper", {"tasks__abundances__labels": ["teff"]}, "tasks.abundances.labels: labels from APOGEE are abundances"),
+    ("paper", {"tasks__atmosphere__decimals": {"logg": 9}}, "tasks.atmosphere.decimals.logg: 9 is out of range 0-6"),
+    (
+        "paper",
+        {"tasks__atmosphere__decimals": {"loggg": 2}},
+        "tasks.atmosphere.decimals: unknown name 'loggg'; did you mean 'logg'?",
+    ),
+    (
+        "paper",
+        {"encodings__paper__bin": 500, "spectra__wavelength__stop": 4000.0},
+        "encodings.paper.bin: 500 is more than the 201 values",
+    ),
+    (
+        "paper",
+        {"models__llm-paper__encoding": "papper"},
+        "models.llm-paper.encoding: unknown name 'papper'; did you mean 'paper'?",
+    ),
+    ("paper", {"models__llm-paper__init__size": "1e6"}, "models.llm-paper.init.size: unknown name '1e6'"),
+    (
+        "paper",
+        {"models__llm-paper__init__model": "llm-packd"},
+        "models.llm-paper.init.model: unknown name 'llm-packd'; did you mean 'llm-packed'?",
+    ),
+    (
+        "paper",
+        {"models__llm-ridge": {"kind": "ridge"}},
+        "models.llm-ridge: names of LLM models, and only theirs, begin with 'llm'",
+    ),
+    (
+        "paper",
+        {"models__llm-packed__training__epochs": {"1e5": 1}},
+        "models.llm-packed.training.epochs: no entry for size '5e5' of task 'atmosphere'",
+    ),
+    ("paper", {"run__tasks": ["atmosphre"]}, "run.tasks: unknown name 'atmosphre'; did you mean 'atmosphere'?"),
+    ("paper", {"run__models": ["rigde"]}, "run.models: unknown name 'rigde'; did you mean 'ridge'?"),
+    ("paper", {"run__sizes": ["1e5", "2e5", "all"]}, "run.sizes: unknown name '2e5'"),
+    ("paper", {"run__sizes": ["all"]}, "run.sizes: none is a size of task 'atmosphere' (1e5, 5e5, 1.5e6)"),
+    ("paper", {"surveys__apogee": None}, "run.tasks: 'abundances' learns from apogee, but surveys.apogee is null"),
+    ("paper", {"surveys__galah": None}, "run.validation: surveys.galah is null"),
+    (
+        "demo",
+        {"models__llm-demo__lora__rank": 512},
+        "models.llm-demo.lora.rank: 512 is out of range 1-128 (the base's width)",
+    ),
+    (
+        "demo",
+        {"models__llm-demo__encoding": "packed"},
+        "models.llm-demo: its base 'tiny' was made for encoding 'demo', not 'packed'",
+    ),
+    ("demo", {"bases__tiny__heads": 7}, "bases.tiny: hidden (128) must be a multiple of heads (7)"),
+    ("demo", {"bases__tiny__size": "demmo"}, "bases.tiny.size: unknown name 'demmo'; did you mean 'demo'?"),
+    ("demo", {"bases__tiny__task": "atmos"}, "bases.tiny.task: unknown name 'atmos'; did you mean 'atmosphere'?"),
+]
+
+
+@pytest.mark.parametrize(("which", "change", "said"), CASES, ids=[case[2][:50] for case in CASES])
+def test_a_broken_rule_is_said(which: str, change: dict[str, Any], said: str, request: pytest.FixtureRequest) -> None:
+    found = faults(request.getfixturevalue(which), **change)
+    assert any(fault.startswith(said) for fault in found), found
+
+
+def test_the_shipped_configurations_break_none(paper: Config, demo: Config) -> None:
+    assert faults(paper) == faults(demo) == []
+
+
+def test_a_shortage_that_is_wanted_is_no_fault(paper: Config) -> None:
+    assert faults(paper, tasks__atmosphere__sizes__1e5=4_000_000, tasks__atmosphere__shortage="take_all") == []

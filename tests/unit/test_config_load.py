@@ -1,0 +1,144 @@
+"""What a user sees of a configuration: both shipped ones load, and every fault is named, all at once."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from starglot.config.load import load_config, merge, read_config
+from starglot.config.models import Llm
+from starglot.errors import StarglotError
+
+
+@pytest.fixture(scope="module")
+def paper(project: Path) -> dict[str, Any]:
+    return yaml.safe_load((project / "config/config.yaml").read_text())
+
+
+@pytest.fixture(scope="module")
+def demo(project: Path, paper: dict[str, Any]) -> dict[str, Any]:
+    return merge(paper, yaml.safe_load((project / "config/demo.yaml").read_text()))
+
+
+def faults(raw: dict[str, Any], **changes: Any) -> list[str]:
+    """Faults of ``raw`` with changes given as ``a__b__c=value`` ('...' removes a key)."""
+    raw = copy.deepcopy(raw)
+    for path, value in changes.items():
+        *above, last = path.split("__")
+        holder = raw
+        for part in above:
+            holder = holder[part]
+        if value is ...:
+            del holder[last]
+        else:
+            holder[last] = value
+    with pytest.raises(StarglotError) as caught:
+        load_config(raw, "my.yaml")
+    lines = str(caught.value).splitlines()
+    assert "my.yaml" in str(caught.value)
+    assert "docs/reference.md" in str(caught.value)
+    found = [line.removeprefix("  - ") for line in lines if line.startswith("  - ")]
+    assert lines[0] == f"the configuration has {len(found)} fault{'s' if len(found) > 1 else ''}:"
+    return found
+
+
+def test_shipped_configurations_load_and_are_what_the_paper_says(project: Path) -> None:
+    full = read_config(project / "config/config.yaml")
+    assert full.spectra.wavelength.size == 4901
+    assert full.tasks["atmosphere"].sizes == {"1e5": 100_000, "5e5": 500_000, "1.5e6": 1_500_000}
+    assert len(full.tasks["abundances"].labels) == 21
+    for name in ("llm-paper", "llm-packed"):
+        model = full.models[name]
+        assert isinstance(model, Llm)
+        assert (model.lora.rank, model.lora.alpha, model.lora.dropout) == (64, 128, 0.1)
+        assert (model.quantisation, model.training.learning_rate, model.training.weight_decay) == ("nf4", 1e-4, 0.1)
+        assert model.training.batch * model.training.accumulate == 64
+    demo = read_config(project / "config/config.yaml", project / "config/demo.yaml")
+    assert demo.mock is not None and demo.results != full.results
+    assert demo.state_dir.startswith(demo.results)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"sed": 1}, "sed: unknown key; did you mean 'seed'?"),
+        ({"spectra__wavelenght": {}}, "spectra.wavelenght: unknown key; did you mean 'wavelength'?"),
+        (
+            {"models__llm-demo__training__learning-rate": 1},
+            "models.llm-demo.training.learning-rate: unknown key; did you mean 'learning_rate'?",
+        ),
+        ({"tasks__atmosphere__shortages": 1}, "tasks.atmosphere.shortages: unknown key; did you mean 'shortage'?"),
+        ({"surveys__galah__snrmin": 1}, "surveys.galah.snrmin: unknown key; did you mean 'snr_min'?"),
+        ({"models__ridge__kind": "rigde"}, "models.ridge: unknown kind 'rigde'; did you mean 'ridge'?"),
+        ({"models__ridge": {}}, "models.ridge: needs a `kind`: llm, class_mean, ridge"),
+        ({"surveys__lamost__stellar": ...}, "surveys.lamost.stellar: this key is needed"),
+        (
+            {"spectra__normalisation": "mx"},
+            "spectra.normalisation: should be 'max', 'median' or 'p99' (given: 'mx'); did you mean 'max'?",
+        ),
+        ({"spectra__mask_bits": "none"}, "spectra.mask_bits: should be a list or 'all' (given: 'none')"),
+        ({"spectra": 3}, "spectra: should be a map of keys and values (given: 3)"),
+        (
+            {"models__llm-demo__lora__rank": 0},
+            "models.llm-demo.lora.rank: should be greater than or equal to 1 (given: 0)",
+        ),
+        (
+            {"tasks__atmosphere__sizes": {100: 5}},
+            "tasks.atmosphere.sizes.100: should be a string (given: 100); put it in quotes",
+        ),
+        (
+            {"encodings__a/b": {"form": "paper"}},
+            "encodings.a/b: a name has letters, digits, '.', '_' and '-', and begins with a letter or digit",
+        ),
+    ],
+)
+def test_one_wrong_value_is_one_sentence(demo: dict[str, Any], change: dict[str, Any], said: str) -> None:
+    assert faults(demo, **change) == [said]
+
+
+def test_faults_of_every_kind_are_reported_together(demo: dict[str, Any]) -> None:
+    found = faults(
+        demo,
+        sed=1,
+        spectra__normalisation="mx",
+        run__sets=["tst", "val"],
+        surveys__lamost__coverage=[5000, 6000],
+        tasks__abundances__labels=["mgfe"],
+    )
+    assert sorted(fault.split(":")[0] for fault in found) == [
+        "run.sets.0",
+        "sed",
+        "spectra.normalisation",
+        "spectra.wavelength",
+        "tasks.abundances.labels",
+    ]
+
+
+def test_a_wrong_value_does_not_bring_faults_that_are_none(demo: dict[str, Any]) -> None:
+    assert len(faults(demo, **{"models__llm-demo__training__epochs": "many"})) == 1
+    assert len(faults(demo, tasks__atmosphere__sizes="all")) == 1
+
+
+def test_files_that_cannot_be_read_are_one_clear_message(project: Path, tmp_path: Path) -> None:
+    with pytest.raises(StarglotError, match="no such configuration file") as caught:
+        read_config(project / "config/confg.yaml")
+    assert "config/demo.yaml" in str(caught.value)
+    broken = tmp_path / "broken.yaml"
+    broken.write_text("seed: 1\nrun:\n  tasks: [a\nsplit: 3\n")
+    with pytest.raises(StarglotError, match=r"not YAML") as caught:
+        read_config(broken)
+    assert "line 4" in str(caught.value)
+    broken.write_text("- a\n- b\n")
+    with pytest.raises(StarglotError, match="keys and values"):
+        read_config(broken)
+
+
+def test_overlays_merge_maps_and_replace_the_rest() -> None:
+    assert merge({"a": {"x": 1, "y": [1, 2]}, "b": 2}, {"a": {"y": [3]}, "b": {"z": 1}}) == {
+        "a": {"x": 1, "y": [3]},
+        "b": {"z": 1},
+    }

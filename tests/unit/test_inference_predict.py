@@ -1,0 +1,210 @@
+"""Predictions of a language model, from question files to the raw prediction table."""
+
+import gzip
+import json
+
+import pyarrow as pa
+import pytest
+
+from starglot.config.models import Decoding, Encoding, Llm, Lora, Task, TinyBase, Wavelength
+from starglot.errors import StarglotError
+from starglot.inference import predict as module
+from starglot.inference.fields import number_fields
+from starglot.inference.predict import predict_llm
+from starglot.language.answers import parse, render
+from starglot.language.chat import frame
+from starglot.language.prompts import question
+from starglot.language.tiny_tokenizer import build_tokenizer
+from starglot.tables import PREDICTION
+
+torch = pytest.importorskip("torch")
+
+WAVELENGTH = Wavelength(start=3800, stop=3809)
+ENCODING = Encoding(form="packed", bin=5)
+TASK = Task(source="lamost", labels=["teff", "feh"], prompt="atmosphere", balanced=True, sizes={"s": 4})
+OBSIDS = [40, 11, 35, 22, 58]
+
+
+def settings(**decoding):
+    return Llm(
+        kind="llm", base="x", encoding="e", quantisation="none", lora=Lora(rank=2), decoding=Decoding(**decoding)
+    )
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A base that has memorised an answer in doubt, an empty adapter, and question files."""
+    from starglot.models.llm import attach_adapter
+    from starglot.models.tiny import build_tiny
+
+    torch.set_num_threads(1)
+    folder = tmp_path_factory.mktemp("trained")
+    tokenizer = build_tokenizer()
+    small = TinyBase(task="t", size="s", encoding="e", hidden=32, layers=2, heads=4)
+    model = build_tiny(small, tokenizer)
+    before, between, after = frame(tokenizer)
+    asked = question(TASK, WAVELENGTH, TASK.labels, "303307")
+    prompt = [*before, *tokenizer(asked, add_special_tokens=False).input_ids, *between]
+    texts = [render(TASK, "K", {"teff": t, "feh": f}, TASK.labels, "rounded") for t, f in [(4987, -0.1), (5013, 0.2)]]
+    rows = [[*prompt, *tokenizer(text, add_special_tokens=False).input_ids, *after] for text in texts]
+    width = max(map(len, rows))
+    ids = torch.tensor([row + [tokenizer.pad_token_id] * (width - len(row)) for row in rows])
+    labels = torch.tensor([[-100] * len(prompt) + r[len(prompt) :] + [-100] * (width - len(r)) for r in rows])
+    optimiser = torch.optim.Adam(model.parameters(), lr=1e-2)
+    for _ in range(60):
+        optimiser.zero_grad()
+        model(input_ids=ids, labels=labels).loss.backward()
+        optimiser.step()
+    model.save_pretrained(folder / "base")
+    tokenizer.save_pretrained(folder / "base")
+    attach_adapter(model, Lora(rank=2), seed=0).save_pretrained(folder / "adapter")
+    tokenizer.save_pretrained(folder / "adapter")
+    files = [folder / "test-0000.jsonl.gz", folder / "test-0001.jsonl.gz"]
+    for n, path in enumerate(files):
+        with gzip.open(path, "wt") as out:
+            for obsid in sorted([*OBSIDS, 99])[n::2]:
+                out.write(json.dumps({"obsid": obsid, "question": asked, "answer": "secret"}) + "\n")
+    return folder, files
+
+
+def truth():
+    return pa.table(
+        {
+            "obsid": pa.array(OBSIDS, pa.int64()),
+            "star_id": [f"gaia:{obsid // 10}" for obsid in OBSIDS],
+            "class": ["K", "G", "K", "M", "A"],
+            "teff": [5000.0, None, 5100.0, 4900.0, 7000.0],
+        }
+    )
+
+
+def predict(trained, state, **decoding):
+    folder, files = trained
+    return predict_llm(
+        settings(**{"batch": 2, **decoding}),
+        TASK,
+        ENCODING,
+        WAVELENGTH,
+        folder / "base",
+        folder / "adapter",
+        files,
+        truth(),
+        {"gaia:4"},
+        state,
+    )
+
+
+def test_a_row_for_each_spectrum_and_label(trained, tmp_path):
+    table = predict(trained, tmp_path)
+    assert table.schema == PREDICTION
+    assert table["obsid"].to_pylist() == [o for o in sorted(OBSIDS) for _ in TASK.labels]
+    assert table["label"].to_pylist() == TASK.labels * len(OBSIDS)
+    rows = {(r["obsid"], r["label"]): r for r in table.to_pylist()}
+    assert {r["status"] for r in rows.values()} == {"ok"}
+    assert {r["class_pred"] for r in rows.values()} == {"K"}
+    assert rows[40, "teff"]["truth"] == 5000 and rows[11, "teff"]["truth"] is None
+    assert all(rows[obsid, "feh"]["truth"] is None for obsid in OBSIDS)  # no such column
+    assert {o for o in OBSIDS if rows[o, "teff"]["seen"]} == {40}
+    assert table["sigma"].null_count == len(table)
+    # The model is in doubt between 4987 and 5013, -0.10 and 0.20: across a leading digit and a sign.
+    assert 4900 < rows[40, "teff"]["value"] < 5100 and rows[40, "teff"]["value"] not in (4987, 5013)
+    assert rows[40, "teff"]["sigma_raw"] > 5
+    assert 0.01 < rows[40, "feh"]["sigma_raw"] < 0.5
+    greedy = predict(trained, tmp_path, value="greedy").to_pylist()
+    assert all(float(row["value"]) == round(row["value"], 2) for row in greedy)
+    assert greedy[0]["sigma_raw"] == pytest.approx(rows[11, "teff"]["sigma_raw"], rel=1e-4)
+
+
+def test_a_killed_prediction_goes_on_and_gives_the_same(trained, tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "_BLOCK", 2)
+    whole = predict(trained, tmp_path / "a")
+    answer, calls = module._Answerer.predict, []
+
+    def die_in_the_second_block(self, block, bar):
+        calls.append([obsid for obsid, _ in block])
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return answer(self, block, bar)
+
+    monkeypatch.setattr(module._Answerer, "predict", die_in_the_second_block)
+    with pytest.raises(KeyboardInterrupt):
+        predict(trained, tmp_path / "b")
+    assert predict(trained, tmp_path / "b").equals(whole)
+    assert calls == [[11, 22], [35, 40], [35, 40], [58]]
+    monkeypatch.setattr(module, "load_for_inference", None)  # all is there: nothing needs the model
+    assert predict(trained, tmp_path / "b").equals(whole)
+
+
+def test_other_settings_do_not_take_old_blocks(trained, tmp_path):
+    predict(trained, tmp_path)
+    predict(trained, tmp_path, prune=0.05)
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_a_spectrum_without_a_question_is_an_error(trained, tmp_path):
+    folder, files = trained
+    with pytest.raises(StarglotError, match="has no question"):
+        predict_llm(
+            settings(),
+            TASK,
+            ENCODING,
+            WAVELENGTH,
+            folder / "base",
+            folder / "adapter",
+            files[:1],
+            truth(),
+            [],
+            tmp_path,
+        )
+
+
+def test_an_untrained_model_is_counted_not_crashed(tmp_path, trained):
+    from starglot.models.tiny import build_tiny
+
+    folder, files = trained
+    tokenizer = build_tokenizer()
+    small = TinyBase(task="t", size="s", encoding="e", hidden=32, layers=2, heads=4)
+    build_tiny(small, tokenizer).save_pretrained(tmp_path / "raw")
+    table = predict_llm(
+        settings(),
+        TASK,
+        ENCODING,
+        WAVELENGTH,
+        tmp_path / "raw",
+        folder / "adapter",
+        files,
+        truth(),
+        [],
+        tmp_path / "s",
+    )
+    assert set(table["status"].to_pylist()) <= {"unparsable", "not_answered", "out_of_range"}
+    assert table["value"].null_count == len(table)
+
+
+NAMED = Task(
+    source="apogee", labels=["c_fe", "mg_fe", "ti_fe"], prompt="abundances", balanced=False, sizes={"all": None}
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("[C_FE:' 0 . 1 5 ', MG_FE:' - 0 . 3 0 ', TI_FE:' null ']", {"c_fe": "0.15", "mg_fe": "-0.30"}),
+        (
+            "[MG_FE:' 0 . 3 0 ', C_FE:'0.15', TI_FE:' 9 . 9 9 ']",
+            {"mg_fe": "0.30"},
+        ),  # one is not spaced, one out of range
+        ("[C_FE:' 0 . 1 5 ', C_FE:' 0 . 2 5 '", {"c_fe": "0.15"}),
+        ("C_FE 0.15", {}),
+    ],
+)
+def test_numbers_are_found_by_name(text, expected):
+    fields = number_fields(NAMED, NAMED.labels, parse(NAMED, NAMED.labels, text), text, "rounded")
+    assert {f.key: f.like for f in fields} == expected
+    assert all(text[f.start - 1] == "'" and text[f.start :].replace(" ", "").startswith(f.like) for f in fields)
+
+
+def test_numbers_are_found_by_place_behind_the_class():
+    text = "[ 'K', ' null ', ' - 0 . 3 6 ']"
+    (found,) = number_fields(TASK, TASK.labels, parse(TASK, TASK.labels, text), text, "float32")
+    assert (found.key, found.like, found.decimals, found.resolution) == ("feh", "-0.36", None, 0.01)

@@ -1,0 +1,87 @@
+"""Bases and adapters as they are loaded for prediction."""
+
+import pytest
+
+from starglot.config.models import Lora, TinyBase
+from starglot.errors import StarglotError
+from starglot.language.tiny_tokenizer import build_tokenizer
+from starglot.models import llm
+from starglot.models.tiny import build_tiny
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("models") / "base"
+    tokenizer = build_tokenizer()
+    settings = TinyBase(task="a", size="b", encoding="c", hidden=64, layers=2, heads=4)
+    build_tiny(settings, tokenizer).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def adapter(base):
+    import torch
+
+    adapted = llm.attach_adapter(llm.load_base(base, "nf4", for_training=True), Lora(rank=4, alpha=8), seed=1)
+    for name, parameter in adapted.named_parameters():
+        if "lora_B" in name:
+            torch.nn.init.normal_(parameter, std=0.2)
+    folder = base.parent / "adapter"
+    adapted.save_pretrained(folder)
+    llm.load_tokenizer(base).save_pretrained(folder)
+    return folder, adapted
+
+
+def test_what_predicts_is_what_was_trained(base, adapter):
+    import torch
+
+    folder, adapted = adapter
+    loaded, tokenizer = llm.load_for_inference(base, folder, "nf4")
+    ids = torch.tensor([tokenizer("K 4 8 2 8").input_ids])
+    adapted.eval()
+    with torch.no_grad():
+        assert torch.equal(loaded(ids).logits, adapted(ids).logits)
+    assert not any(parameter.requires_grad for parameter in loaded.parameters())
+    assert not loaded.training
+    bare, _ = llm.load_for_inference(base, None, "nf4")
+    with torch.no_grad():
+        assert not torch.allclose(bare(ids).logits, adapted(ids).logits)
+
+
+def test_the_same_seed_gives_the_same_adapter(base):
+    def start(seed):
+        adapted = llm.attach_adapter(llm.load_base(base, "none", for_training=True), Lora(rank=4, alpha=8), seed)
+        return next(value for name, value in adapted.state_dict().items() if "lora_A" in name)
+
+    assert start(1).equal(start(1))
+    assert not start(1).equal(start(2))
+
+
+def test_only_the_adapter_is_trainable_and_the_output_layer_has_none(adapter):
+    names = [name for name, parameter in adapter[1].named_parameters() if parameter.requires_grad]
+    assert names
+    assert all("lora_" in name for name in names)
+    assert not any("lm_head" in name for name in names)
+
+
+def test_a_folder_without_an_adapter_is_named(base, tmp_path):
+    with pytest.raises(StarglotError, match=r"adapter_model\.safetensors missing"):
+        llm.load_adapter(llm.load_base(base), tmp_path, trainable=False)
+
+
+@pytest.mark.parametrize("load", [llm.load_base, llm.load_tokenizer])
+def test_a_model_that_was_never_fetched_is_named_without_asking_the_network(load, monkeypatch, tmp_path):
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
+    with pytest.raises(StarglotError, match=r"absent-8B(.|\n)*make fetch-base"):
+        load("example/absent-8B")
+
+
+def test_a_base_folder_that_is_not_built_yet_says_so(tmp_path):
+    with pytest.raises(StarglotError, match="build it first"):
+        llm.load_base(tmp_path / "bases" / "tiny")
+
+
+def test_an_unknown_quantisation_is_refused(base):
+    with pytest.raises(StarglotError, match="allowed: nf4, none"):
+        llm.load_base(base, "int3")

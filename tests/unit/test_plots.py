@@ -1,0 +1,111 @@
+"""Figures: written whole, the same bytes each time, and honest about what is not in them."""
+
+import hashlib
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from matplotlib.image import imread
+from prediction_tables import predictions, with_rows
+
+from starglot.errors import StarglotError
+from starglot.glossary import ABUNDANCE_NAMES, ATMOSPHERE_NAMES, CLASSES
+from starglot.plots.kiel import draw_kiel
+from starglot.plots.points import points
+from starglot.plots.predicted import draw_predicted
+from starglot.plots.style import CLASS_MARKS
+from starglot.plots.training import draw_loss
+
+
+def drawn(stem):
+    """Shape of the PNG and text of the SVG, after a look at both."""
+    pixels = imread(stem.with_name(f"{stem.name}.png"))
+    assert np.ptp(pixels[..., :3]) > 0.9
+    svg = stem.with_name(f"{stem.name}.svg").read_text()
+    assert svg.rstrip().endswith("</svg>") and "<dc:date>" not in svg
+    return pixels.shape, svg
+
+
+def test_a_few_labels_have_residual_panels(tmp_path):
+    draw_predicted(predictions(ATMOSPHERE_NAMES, failed=2), tmp_path / "a_1.5e6_test", "title", ATMOSPHERE_NAMES)
+    shape, svg = drawn(tmp_path / "a_1.5e6_test")
+    assert shape[1] > shape[0] and svg.count('id="axes_') == 6
+
+
+def test_many_labels_are_a_grid(tmp_path):
+    labels = ABUNDANCE_NAMES[:7]
+    draw_predicted(predictions(labels, stars=10), tmp_path / "b", "title", labels)
+    assert drawn(tmp_path / "b")[1].count('id="axes_') == 7
+
+
+def test_many_points_are_a_density(tmp_path):
+    draw_predicted(predictions(("teff",), stars=2200), tmp_path / "c", "title", ("teff",))
+    assert drawn(tmp_path / "c")[1].count('id="axes_') == 3  # a colour bar beside the two panels
+
+
+def test_the_same_input_gives_the_same_bytes_in_another_process(tmp_path):
+    code = (
+        "import sys; sys.path.insert(0, sys.argv[1]); from pathlib import Path\n"
+        "from prediction_tables import predictions; from starglot.plots.predicted import draw_predicted\n"
+        "draw_predicted(predictions(('teff',)), Path(sys.argv[2]), 'title', ('teff',))"
+    )
+    folder = __file__.rsplit("/", 1)[0]
+    subprocess.run([sys.executable, "-c", code, folder, str(tmp_path / "one")], check=True)
+    draw_predicted(predictions(("teff",)), tmp_path / "two", "title", ("teff",))
+    digests = set()
+    for name in ("one", "two"):
+        files = [(tmp_path / f"{name}.{ending}").read_bytes() for ending in ("png", "svg")]
+        digests.add(tuple(hashlib.sha256(data).hexdigest() for data in files))
+    assert len(digests) == 1
+
+
+def test_what_cannot_be_drawn_is_counted_not_drawn():
+    table = with_rows(
+        predictions(("teff",), stars=10, visits=1, failed=1),
+        truth={3: None},
+        value={4: np.nan, 5: np.inf},
+        status={6: "out_of_range"},
+    )
+    found = points(table, "teff")
+    assert len(found) == 5 and found.left_out == 4  # a missing truth leaves nothing to compare
+
+
+def test_one_point_and_no_point(tmp_path):
+    table = predictions(("teff", "logg"), stars=1, visits=1)
+    draw_predicted(table, tmp_path / "one", "title", ("teff", "feh"))
+    drawn(tmp_path / "one")
+    with pytest.raises(StarglotError, match="nothing to draw"):
+        draw_predicted(predictions(("teff",), stars=2, failed=9), tmp_path / "none", "title", ("teff",))
+    assert not list(tmp_path.glob("*none*"))
+
+
+def test_kiel(tmp_path):
+    table = predictions(ATMOSPHERE_NAMES)
+    draw_kiel(with_rows(table, truth={2: None}), tmp_path / "kiel", "title")  # a star without [Fe/H]
+    drawn(tmp_path / "kiel")
+    with pytest.raises(StarglotError, match="Teff and log g"):
+        draw_kiel(predictions(("mg_fe",)), tmp_path / "none", "title")
+
+
+def test_loss(tmp_path):
+    losses = tmp_path / "loss.csv"
+    losses.write_text("step,loss,learning_rate\n" + "".join(f"{i},{5 / (i + 1)},0.1\n" for i in range(60)))
+    draw_loss(losses, tmp_path / "loss", "title", 0.4)
+    drawn(tmp_path / "loss")
+    losses.write_text("step,loss\n1,nan\n")
+    with pytest.raises(StarglotError, match="no finite loss"):
+        draw_loss(losses, tmp_path / "none", "title")
+    losses.write_text("step,learning_rate\n1,0.1\n")
+    with pytest.raises(StarglotError, match="lacks the column"):
+        draw_loss(losses, tmp_path / "none", "title")
+
+
+def test_classes_are_told_apart_in_grey():
+    def lightness(colour):
+        red, green, blue = (int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5))
+        return 0.2126 * red**2.2 + 0.7152 * green**2.2 + 0.0722 * blue**2.2
+
+    grey = sorted(116 * lightness(CLASS_MARKS[letter].colour) ** (1 / 3) - 16 for letter in CLASSES)
+    assert min(np.diff(grey)) > 10
+    assert len({mark.marker for mark in CLASS_MARKS.values()}) == len(CLASSES)

@@ -1,0 +1,171 @@
+"""The inventory of files, and the labels of what was cleaned: every id is accounted for."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from starglot.config.models import Task
+from starglot.errors import StarglotError
+from starglot.samples import inventory as module
+from starglot.samples.inventory import inventory
+from starglot.samples.labels import collect_labels
+from starglot.surveys.lamost import spectrum_file
+from starglot.tables import SELECTED, flux_column, write_parquet
+
+
+def candidates(planids: list[str], lmjds: list[int], dates: list[str]) -> pa.Table:
+    rows = len(planids)
+    columns: dict[str, pa.Array] = {
+        "obsid": pa.array(np.arange(rows)[::-1] + 100),
+        "obsdate": pa.array(dates),
+        "lmjd": pa.array(lmjds, pa.int32()),
+        "planid": pa.array(planids),
+        "spid": pa.array(np.full(rows, 2), pa.int16()),
+        "fiberid": pa.array(np.arange(rows) + 1, pa.int16()),
+        "shard": pa.array([f"{m}-{p}" for m, p in zip(lmjds, planids, strict=True)]),
+    }
+    for field in SELECTED:
+        if field.name not in (*columns, "path", "size", "mtime_ns"):
+            text = pa.types.is_string(field.type)
+            columns[field.name] = pa.array([("x" if text else 1.0)] * rows, field.type)
+    return pa.table(columns)
+
+
+def put(root: Path, table: pa.Table, row: int, suffix: str, content: bytes = b"data") -> Path:
+    values = table.slice(row, 1).to_pylist()[0]
+    path = root / spectrum_file(*(values[name] for name in ("obsdate", "planid", "lmjd", "spid", "fiberid")))
+    path = path.with_name(path.name + suffix)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    return path
+
+
+def test_every_candidate_is_in_its_shard_present_or_missing(tmp_path: Path) -> None:
+    table = candidates(["P1", "P1", "P1", "P2", "P3"], [56000, 56000, 56000, 56000, 56001], ["2012-03-14"] * 5)
+    zipped = put(tmp_path, table, 0, ".gz")
+    plain = put(tmp_path, table, 1, "", b"longer")
+    put(tmp_path, table, 1, ".gz")
+    put(tmp_path, table, 3, ".gz")
+    (zipped.parent / "notes.txt").write_text("not a spectrum")
+    os.symlink(tmp_path / "nowhere", put(tmp_path, table, 2, ".gz").with_suffix(".tmp"))
+    dangling = put(tmp_path, table, 2, ".gz")
+    dangling.unlink()
+    dangling.symlink_to(tmp_path / "nowhere")
+    shards = inventory(table, tmp_path)
+    assert sorted(shards) == ["56000-P1", "56000-P2", "56001-P3"]
+    assert all(rows.schema == SELECTED for rows in shards.values())
+    assert sorted(o for rows in shards.values() for o in rows["obsid"].to_pylist()) == [100, 101, 102, 103, 104]
+    third, second, first = shards["56000-P1"].to_pylist()
+    assert [third["obsid"], second["obsid"], first["obsid"]] == [102, 103, 104]
+    assert first["path"] == "20120314/P1/spec-56000-P1_sp02-001.fits.gz" and first["size"] == 4
+    assert first["mtime_ns"] == zipped.stat().st_mtime_ns
+    assert second["path"] == str(plain.relative_to(tmp_path)) and second["size"] == 6, "plain before gzipped"
+    assert third["path"].endswith("-003.fits.gz") and third["size"] is None and third["mtime_ns"] is None
+    assert shards["56001-P3"].to_pylist()[0]["size"] is None, "a plate that is not there at all"
+
+
+def test_folders_are_listed_once_and_files_never_guessed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    table = candidates(["P1"] * 40 + ["P2"] * 10, [56000] * 50, ["2012-03-14"] * 50)
+    put(tmp_path, table, 0, ".gz")
+    listed = []
+    scandir = os.scandir
+    monkeypatch.setattr(module.os, "scandir", lambda path: listed.append(path) or scandir(path))
+    inventory(table, tmp_path)
+    assert sorted(Path(path).name for path in listed) == ["P1", "P2"]
+
+
+def test_unreadable_folders_and_bad_roots_say_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    table = candidates(["P1"], [56000], ["2012-03-14"])
+    with pytest.raises(StarglotError, match="root of the spectra"):
+        inventory(table, tmp_path / "absent")
+    (tmp_path / "20120314").mkdir()
+    (tmp_path / "20120314" / "P1").write_text("a file where a folder should be")
+    with pytest.raises(StarglotError, match="cannot be listed") as caught:
+        inventory(table, tmp_path)
+    assert str(tmp_path / "20120314" / "P1") in str(caught.value)
+
+    def denied(path: Path) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(module.os, "scandir", denied)
+    with pytest.raises(StarglotError, match="Permission denied"):
+        inventory(table, tmp_path)
+
+
+def test_a_plate_that_cannot_name_a_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(StarglotError, match=r"56000-P\.1"):
+        inventory(candidates(["P.1"], [56000], ["2012-03-14"]), tmp_path)
+
+
+# ---------------------------------------------------------------- labels
+
+
+def shard(folder: Path, name: str, obsids: list[int], cleaned: list[int], teff: list[float | None]) -> None:
+    rows = len(obsids)
+    columns = {
+        field.name: pa.array([("x" if pa.types.is_string(field.type) else 1)] * rows, field.type)
+        for field in SELECTED
+    }
+    columns["obsid"] = pa.array(obsids, pa.int64())
+    columns["teff"] = pa.array(teff, pa.float64())
+    columns["logg"] = columns["feh"] = pa.nulls(rows, pa.float64())
+    write_parquet(pa.table(columns, schema=SELECTED), folder / "selected" / f"{name}.parquet")
+    flux = flux_column(np.zeros((len(cleaned), 3), np.int16))
+    write_parquet(
+        pa.table({"obsid": pa.array(cleaned, pa.int64()), "flux": flux}), folder / "spectra" / f"{name}.parquet"
+    )
+
+
+def task(source: str, *labels: str) -> Task:
+    return Task.model_validate(
+        {"source": source, "labels": labels, "prompt": "atmosphere", "balanced": False, "sizes": {"all": None}}
+    )
+
+
+def collected(folder: Path, asked: Task, match: Path | None = None) -> pa.Table:
+    names = ("56001-B", "56000-A")
+    return collect_labels(
+        asked,
+        (folder / "selected" / f"{name}.parquet" for name in names),
+        (folder / "spectra" / f"{name}.parquet" for name in names),
+        match,
+    )
+
+
+def test_cleaned_spectra_with_any_label(tmp_path: Path) -> None:
+    shard(tmp_path, "56000-A", [1, 2, 3], cleaned=[1, 3], teff=[5000.0, 5001.0, None])
+    shard(tmp_path, "56001-B", [4, 5], cleaned=[4, 5], teff=[5002.0, 5003.0])
+    table = collected(tmp_path, task("lamost", "teff", "logg"))
+    assert table.column_names == [
+        *("obsid", "star_id", "class", "shard", "snr_r", "snr_i", "teff", "teff_err", "logg", "logg_err")
+    ]
+    assert table["obsid"].to_pylist() == [1, 4, 5], "2 was not cleaned, 3 has no label"
+    assert table["shard"].to_pylist() == ["56000-A", "56001-B", "56001-B"]
+    assert table["logg"].null_count == 3
+
+    match = tmp_path / "match.parquet"
+    write_parquet(
+        pa.table({"obsid": [5, 2, 3], "mg_fe": [0.1, 0.2, 0.3], "mg_fe_err": pa.array([None, 0.1, 0.1])}), match
+    )
+    table = collected(tmp_path, task("apogee", "mg_fe"), match)
+    assert table.select(["obsid", "mg_fe", "mg_fe_err"]).to_pylist() == [
+        {"obsid": 3, "mg_fe": 0.3, "mg_fe_err": 0.1},
+        {"obsid": 5, "mg_fe": 0.1, "mg_fe_err": None},
+    ]
+    with pytest.raises(StarglotError, match="match table lacks c_fe"):
+        collected(tmp_path, task("apogee", "c_fe"), match)
+    with pytest.raises(StarglotError, match="match/lamost_apogee"):
+        collected(tmp_path, task("apogee", "mg_fe"))
+    with pytest.raises(StarglotError, match="lamost has no column mg_fe"):
+        collected(tmp_path, task("lamost", "mg_fe"))
+
+
+def test_spectra_without_selected_rows_are_refused(tmp_path: Path) -> None:
+    shard(tmp_path, "56000-A", [1], cleaned=[1], teff=[5000.0])
+    with pytest.raises(StarglotError, match="no selected rows"):
+        collect_labels(task("lamost", "teff"), [], [tmp_path / "spectra" / "56000-A.parquet"], None)
