@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
+from snakemake.settings.types import DeploymentMethod
 
 from starglot.config import derive
 from starglot.config.load import load_config
@@ -18,8 +19,12 @@ try:
 except StarglotError as error:
     raise WorkflowError(str(error))
 
-# Jobs use the interpreter that runs Snakemake, also where no environment is activated.
-shell.prefix(f"export PATH={os.path.dirname(sys.executable)}:$PATH; ")
+# Jobs use the interpreter that runs Snakemake, also where no environment is activated; with conda, the rule's
+# environment brings the interpreter and this project its package.
+if DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method:
+    shell.prefix(f"export PYTHONPATH={workflow.basedir}/src; ")
+else:
+    shell.prefix(f"export PATH={os.path.dirname(sys.executable)}:$PATH; ")
 
 # Job scripts never reach for a model hub: what they need is fetched beforehand.
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
@@ -42,6 +47,7 @@ def one_of(names):
 
 
 wildcard_constraints:
+    hub="[^/]+--[^/]+",
     survey="apogee|galah|gaia_eso",
     shard=r"\d{5}-[^/.]+",
     task=one_of(CONFIG.tasks),

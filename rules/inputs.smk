@@ -62,9 +62,13 @@ def llm_val_qa(wildcards):
 
 
 def llm_base(wildcards):
-    """The base's manifest, when this workflow makes the base."""
+    """Manifest of the base: made by this workflow, or fetched; a folder of the user's has none."""
     name = CONFIG.models[wildcards.model].base
-    return f"<results>/bases/{name}/manifest.json" if name in CONFIG.bases else []
+    if name in CONFIG.bases:
+        return f"<results>/bases/{name}/manifest.json"
+    if name.count("/") == 1 and not Path(name).parent.is_dir():
+        return "<results>/bases/{}.json".format(name.replace("/", "--"))
+    return []
 
 
 def llm_base_name(wildcards):

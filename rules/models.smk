@@ -1,6 +1,29 @@
 """Training: the demo's tiny base, QLoRA adapters of both stages, and the baselines."""
 
 
+localrules:
+    fetch_base,
+
+
+rule fetch_base:
+    """Make sure that a base model of the hub is in the local cache; runs where snakemake runs, jobs are offline."""
+    output:
+        "<results>/bases/{hub}.json",
+    log:
+        "<results>/logs/fetch_base/{hub}.log",
+    conda:
+        ENV
+    resources:
+        mem_mb=1000,
+        runtime=240,
+    params:
+        name=hub_name,
+        code=code("fetch_base"),
+    shell:
+        "HF_HUB_OFFLINE=0 python workflow/scripts/fetch_base.py --base {params.name:q} --manifest {output:q}"
+        " 2>&1 | tee {log}"
+
+
 rule build_base:
     """A tiny Llama for demonstrations, pre-trained without labels on the flux of training stars."""
     input:

@@ -108,3 +108,8 @@ def llm_launcher(wildcards):
     if gpus > 1:
         return f"torchrun --standalone --nproc-per-node {gpus}"
     return "python"
+
+
+def hub_name(wildcards):
+    """The Hugging Face id of a base model."""
+    return wildcards.hub.replace("--", "/", 1)

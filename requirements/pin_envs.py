@@ -1,0 +1,40 @@
+"""Write envs/starglot.yaml, the conda environment that rules name, with the versions of requirements/lock.txt.
+
+Run by `make lock`.  It pins the package's own dependencies; what those need in turn is left to the installer.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+HEADER = """\
+# Made by `make lock` from pyproject.toml and requirements/lock.txt: change those.
+# For `snakemake --sdm conda`; without it, jobs use the .venv that `make setup` made.
+name: starglot
+channels:
+  - conda-forge
+  - nodefaults
+dependencies:
+  - python=3.11
+  - pip
+  - pip:
+"""
+
+
+def main() -> None:
+    """Write the file."""
+    locked = dict(re.findall(r"^([A-Za-z0-9._-]+)==(\S+)", (ROOT / "requirements/lock.txt").read_text(), re.M))
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    pins = []
+    for requirement in project["dependencies"]:
+        name = re.split(r"[=<>!~ ]", requirement)[0]
+        pins.append(requirement if "==" in requirement else f"{name}=={locked[name]}")
+    text = HEADER + "".join(f"      - {pin}\n" for pin in pins)
+    (ROOT / "envs" / "starglot.yaml").write_text(text)
+
+
+if __name__ == "__main__":
+    main()

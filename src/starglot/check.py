@@ -1,0 +1,200 @@
+"""Every external input of a configuration: is it there, how large, where does it come from, who may have it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from starglot.config.models import Config, Llm
+from starglot.errors import StarglotError
+from starglot.fetch import is_hub_id, local_folder, missing_files
+
+State = Literal["present", "missing", "broken", "made"]
+
+
+@dataclass(frozen=True)
+class Input:
+    """One external input.
+
+    path: as the configuration names it; needed_by: what of `run:` needs it ('' when nothing does);
+    state: 'made' is written by the workflow itself (mock release); size: readable, '' when unknown;
+    remark: why it is broken.
+    """
+
+    name: str
+    path: str
+    needed_by: str
+    source: str
+    account: str
+    state: State
+    size: str = ""
+    remark: str = ""
+
+
+@dataclass(frozen=True)
+class _Origin:
+    source: str
+    account: str
+
+
+_LAMOST = _Origin("https://www.lamost.org/dr11 (the release that surveys.lamost.release names)", "LAMOST, free")
+_ALLSTAR = "https://data.sdss.org/sas/{}"
+_APOGEE = {
+    "dr12": _ALLSTAR.format("dr12/apogee/spectro/redux/r5/allStar-v603.fits"),
+    "dr16": _ALLSTAR.format("dr16/apogee/spectro/aspcap/r12/l33/allStar-r12-l33.fits"),
+    "dr17": _ALLSTAR.format("dr17/apogee/spectro/aspcap/dr17/synspec_rev1/allStar-dr17-synspec_rev1.fits"),
+}
+_GALAH = _Origin("https://cloud.datacentral.org.au/teamdata/GALAH/public/GALAH_DR4/", "none")
+_GAIA_ESO = _Origin("ESO Science Archive, https://www.eso.org/rm/publicAccess#/dataReleases", "ESO, free, if asked")
+
+
+def external_inputs(config: Config) -> list[Input]:
+    """Every external input that ``config`` names, in the order of the workflow."""
+    return [*_surveys(config), *_bases(config)]
+
+
+def lacking(inputs: Iterable[Input]) -> list[Input]:
+    """The inputs without which `run:` cannot be built."""
+    return [item for item in inputs if item.needed_by and item.state in ("missing", "broken")]
+
+
+def require(inputs: Iterable[Input]) -> None:
+    """Raise one StarglotError that names every needed input that is not there."""
+    absent = lacking(inputs)
+    if absent:
+        raise StarglotError(
+            f"{len(absent)} input{'s' if len(absent) > 1 else ''} that the run needs "
+            f"{'are' if len(absent) > 1 else 'is'} not there:\n"
+            + "\n".join(f"  - {item.name}: {item.path} ({item.remark or item.state})" for item in absent),
+            todo="get them from the sources above, correct the paths in your config, or leave out of `run:` what "
+            "needs them. Without any data: make demo",
+        )
+
+
+def render(inputs: Iterable[Input]) -> str:
+    """The inputs as text for a terminal: a line for what the run makes itself, a block for the others."""
+    lines = []
+    for item in inputs:
+        if item.state == "made":
+            lines.append(f"[made by the run] {item.name}: {item.path}")
+            continue
+        state = item.state if item.needed_by or item.state == "present" else f"{item.state}, not needed"
+        lines.append(f"[{state}] {item.name}{f' ({item.size})' if item.size else ''}")
+        lines.append(f"    at       {item.path}")
+        if item.remark:
+            lines.append(f"    problem  {item.remark}")
+        lines.append(f"    from     {item.source}")
+        lines.append(f"    account  {item.account}")
+        lines.append(f"    needed   {'for ' + item.needed_by if item.needed_by else 'by nothing in `run:`'}")
+    return "\n".join(lines)
+
+
+def _surveys(config: Config) -> Iterator[Input]:
+    lamost = config.surveys.lamost
+    made = config.mock is not None
+    everything = "every task"
+    for name, path in (
+        ("LAMOST catalogue, A F G K stars", lamost.stellar),
+        ("LAMOST catalogue, M stars", lamost.mstellar),
+    ):
+        if path:
+            yield _file(name, path, everything, _LAMOST, made)
+    yield _folder("LAMOST spectra", lamost.spectra, everything, _LAMOST, made)
+    apogee, galah, gaia_eso = config.surveys.apogee, config.surveys.galah, config.surveys.gaia_eso
+    if apogee:
+        origin = _Origin(_APOGEE[apogee.release], "none")
+        yield _file(
+            f"APOGEE {apogee.release.upper()} allStar", apogee.catalog, _users(config, "apogee"), origin, made
+        )
+    if galah:
+        yield _file("GALAH DR4 allstar", galah.catalog, _users(config, "galah"), _GALAH, made)
+    if gaia_eso:
+        yield _file("Gaia-ESO DR5 catalogue", gaia_eso.catalog, _users(config, "gaia_eso"), _GAIA_ESO, made)
+
+
+def _users(config: Config, survey: str) -> str:
+    """What of `run:` uses a survey: tasks that learn from it, and validation."""
+    users = [f"task {name}" for name in config.run.tasks if config.tasks[name].source == survey]
+    if survey in config.run.validation:
+        users.append("validation")
+    return ", ".join(users)
+
+
+def _file(name: str, path: str, needed_by: str, origin: _Origin, made: bool) -> Input:
+    state: State
+    size = remark = ""
+    try:
+        with open(path, "rb") as handle:
+            start = handle.read(1)
+        length = os.stat(path).st_size
+        size, state = readable_size(length), "present"
+        if not length:
+            state, remark = "broken", "the file is empty"
+        elif start == b"<":
+            state, remark = "broken", "this is a web page, not a table: was the download made without logging in?"
+    except FileNotFoundError:
+        state = "missing"
+    except OSError as error:
+        state, remark = "broken", f"cannot be read: {error.strerror}"
+    if made and state != "present":
+        state, remark = "made", ""
+    return Input(name, path, needed_by, origin.source, origin.account, state, size, remark)
+
+
+def _folder(name: str, path: str, needed_by: str, origin: _Origin, made: bool) -> Input:
+    """A folder of spectra, looked at one level deep: a release holds millions of files."""
+    state: State
+    size = remark = ""
+    try:
+        dates = sum(entry.is_dir() for entry in os.scandir(path))
+        size, state = f"{dates} folders of dates", "present"
+        if not dates:
+            state, size, remark = "broken", "", "it holds no <obsdate> folders"
+    except FileNotFoundError:
+        state = "missing"
+    except OSError as error:
+        state, remark = "broken", f"cannot be read: {error.strerror}"
+    if made and state != "present":
+        state, remark = "made", ""
+    return Input(name, path, needed_by, origin.source, origin.account, state, size, remark)
+
+
+def hub_or_folder_bases(config: Config) -> dict[str, list[str]]:
+    """Base models that the workflow does not make itself -> names of the models in `run:` that use them."""
+    users: dict[str, list[str]] = {}
+    for name, model in config.models.items():
+        if isinstance(model, Llm) and model.base not in config.bases:
+            users.setdefault(model.base, []).extend([name] if name in config.run.models else [])
+    return users
+
+
+def _bases(config: Config) -> Iterator[Input]:
+    for base, users in hub_or_folder_bases(config).items():
+        folder = local_folder(base)
+        missing = missing_files(folder) if folder else []
+        state: State = "missing" if folder is None else "broken" if missing else "present"
+        if is_hub_id(base):
+            source = f"https://huggingface.co/{base}, by `HF_TOKEN=... make fetch-base`"
+            account = "Hugging Face, with the model's licence accepted (Llama is gated)"
+        else:
+            source, account = "a folder of yours", "none"
+        yield Input(
+            name="base model",
+            path=f"{base} -> {folder}" if folder and is_hub_id(base) else base,
+            needed_by=", ".join(users),
+            source=source,
+            account=account,
+            state=state,
+            size=readable_size(sum(f.stat().st_size for f in folder.iterdir() if f.is_file())) if folder else "",
+            remark=f"lacks {', '.join(missing[:3])}{' ...' if len(missing) > 3 else ''}" if missing else "",
+        )
+
+
+def readable_size(length: int) -> str:
+    """A number of bytes as '812 B', '3.4 GB' (powers of 1000)."""
+    value, units = float(length), ["B", "kB", "MB", "GB", "TB"]
+    while value >= 999.5 and len(units) > 1:
+        value, units = value / 1000, units[1:]
+    return f"{value:.0f} {units[0]}" if units[0] == "B" else f"{value:.1f} {units[0]}"

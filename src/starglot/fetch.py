@@ -1,0 +1,124 @@
+"""Base models: is one there, is it whole, and how to get it (the only code that talks to a model hub).
+
+Fetching happens where there is a network, usually the login node; jobs run offline and load from the local
+Hugging Face cache (or from a folder).  Llama-3.1-8B-Instruct (paper 3.2) is gated: its licence must be accepted
+once, and the token of that account is read from the environment and never written anywhere.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import re
+from pathlib import Path
+
+from starglot.errors import StarglotError
+from starglot.tables import read_json
+
+log = logging.getLogger(__name__)
+
+#: What a model needs to be loaded; the second copy of the weights that some repositories carry is left alone.
+WANTED = ["*.json", "*.safetensors", "tokenizer.model", "*.jinja", "LICENSE*", "USE_POLICY*"]
+UNWANTED = ["original/*", "onnx/*", "*.pth"]
+
+_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
+
+
+def is_hub_id(base: str) -> bool:
+    """Whether ``base`` names a model on the hub ('owner/name') and not a folder that exists."""
+    return bool(_HUB_ID.fullmatch(base)) and not Path(base).is_dir()
+
+
+def missing_files(folder: Path) -> list[str]:
+    """Names of the files without which the model in ``folder`` cannot be loaded ([] when it is whole)."""
+    missing = [name for name in ("config.json",) if not (folder / name).is_file()]
+    if not any((folder / name).is_file() for name in ("tokenizer.json", "tokenizer.model")):
+        missing.append("tokenizer.json")
+    index = folder / "model.safetensors.index.json"
+    if index.is_file():
+        parts = sorted(set(read_json(index)["weight_map"].values()))
+    else:
+        parts = ["model.safetensors"]
+    return missing + [part for part in parts if not (folder / part).is_file()]
+
+
+def local_folder(base: str) -> Path | None:
+    """Folder of ``base``: itself when it is one, its newest snapshot in the local cache, or None."""
+    if not is_hub_id(base):
+        folder = Path(base).expanduser()
+        return folder if folder.is_dir() else None
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+    try:
+        return Path(snapshot_download(base, local_files_only=True, allow_patterns=WANTED, ignore_patterns=UNWANTED))
+    except (LocalEntryNotFoundError, HfHubHTTPError, FileNotFoundError):
+        return None
+
+
+def fetch_base(base: str, token: str | None = None) -> Path:
+    """Make sure that ``base`` is on this machine, downloading it when it is not, and return its folder.
+
+    token: access token of the account that accepted the licence; None uses the one stored by `hf auth login`.
+    Interrupted downloads continue.  Raises StarglotError that says what stood in the way.
+    """
+    folder = local_folder(base)
+    if folder is not None and not missing_files(folder):
+        log.info("%s is here: %s", base, folder)
+        return folder
+    if not is_hub_id(base):
+        raise StarglotError(
+            "the base model's folder is " + ("not there" if folder is None else "not whole"),
+            where=base,
+            allowed="a folder with " + ", ".join(missing_files(Path(base).expanduser())),
+            todo="put the model there, or name a Hugging Face id in models.<name>.base",
+        )
+    folder = _download(base, token)
+    missing = missing_files(folder)
+    if missing:
+        raise StarglotError(
+            f"{base} was fetched, but its repository lacks {', '.join(missing)}",
+            where=folder,
+            todo="name a model with safetensors weights and a tokenizer in models.<name>.base",
+        )
+    return folder
+
+
+def _download(base: str, token: str | None) -> Path:
+    from huggingface_hub import errors as hub
+    from huggingface_hub import snapshot_download
+
+    try:
+        return Path(snapshot_download(base, token=token, allow_patterns=WANTED, ignore_patterns=UNWANTED))
+    except hub.GatedRepoError as error:
+        raise StarglotError(
+            f"{base} is gated, and this account may not read it" + ("" if token else " (no HF_TOKEN is set)"),
+            where=f"https://huggingface.co/{base}",
+            todo="accept its licence there, make a read token, and run: HF_TOKEN=... make fetch-base",
+        ) from error
+    except hub.RepositoryNotFoundError as error:
+        raise StarglotError(
+            f"there is no model '{base}' on the hub, or it is private and the token does not reach it",
+            where="models.<name>.base",
+            allowed="a Hugging Face id 'owner/name', a folder, or a name under bases",
+            todo="correct the name, or run: HF_TOKEN=... make fetch-base",
+        ) from error
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise StarglotError(
+                "the disk is full (or the quota is used up)",
+                where=f"the Hugging Face cache, while fetching {base}",
+                todo="free some space or set HF_HOME to a larger disk, and run it again: it continues",
+            ) from error
+        raise _unreachable(base, error) from error
+    except Exception as error:  # the hub's client lets transport errors of several libraries through
+        raise _unreachable(base, error) from error
+
+
+def _unreachable(base: str, error: Exception) -> StarglotError:
+    return StarglotError(
+        f"the hub could not be reached ({type(error).__name__})",
+        where=f"https://huggingface.co/{base}",
+        todo="run `make fetch-base` on a node with network access and without HF_HUB_OFFLINE; it continues "
+        "where it stopped. Or copy the model's folder here and name it in models.<name>.base",
+    )

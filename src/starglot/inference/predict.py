@@ -1,0 +1,272 @@
+"""Predictions of a language model: questions in, one row per spectrum and label out, with the model's own doubt.
+
+Work is done in blocks of spectra in order of obsid; a finished block is kept, so that a killed prediction goes on
+where it was, with the same result to the last bit.
+"""
+
+from __future__ import annotations
+
+import heapq
+import logging
+from collections.abc import Collection, Iterator, Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from tqdm import tqdm
+
+from starglot.config.models import Encoding, Llm, Task, Wavelength
+from starglot.errors import StarglotError
+from starglot.glossary import LABELS
+from starglot.hashing import digest_of, file_digest
+from starglot.inference.decode import Decoded, Decoder
+from starglot.inference.fields import number_fields
+from starglot.language.answers import Answer, parse, render
+from starglot.language.chat import frame
+from starglot.language.prompts import parse_question
+from starglot.language.qa import read_qa
+from starglot.language.tokens import PromptTokens
+from starglot.models.llm import ADAPTER_FILES, load_for_inference
+from starglot.tables import PREDICTION, write_parquet
+
+log = logging.getLogger(__name__)
+
+#: About so many spectra are a block, the most that a killed prediction loses.
+_BLOCK = 256
+#: Tokens that an answer may be longer than the longest right one.
+_SLACK = 8
+
+#: What a block holds: the model's part of ``tables.PREDICTION``.
+_ANSWERED = pa.schema(
+    [PREDICTION.field(name) for name in ("obsid", "class_pred", "label", "value", "sigma_raw", "status")]
+)
+
+
+def predict_llm(
+    settings: Llm,
+    task: Task,
+    encoding: Encoding,
+    wavelength: Wavelength,
+    base: str | Path,
+    adapter_dir: str | Path,
+    qa_files: Sequence[str | Path],
+    truth: pa.Table,
+    seen_stars: Collection[str] | pa.Array | pa.ChunkedArray,
+    state: str | Path,
+    code: str = "",
+) -> pa.Table:
+    """Raw predictions (``tables.PREDICTION``, sigma null) for every spectrum of ``truth``, by obsid and label.
+
+    base, adapter_dir: what :func:`starglot.models.llm.load_for_inference` loads; qa_files: question files that hold
+    at least the spectra of ``truth``; truth: obsid, star_id, class and the task's label columns (null where
+    unknown; a label that has no column is null throughout); seen_stars: star ids of the training; state: folder for
+    finished blocks, kept apart by the digest of all they depend on; code: digest of the code, part of that.
+
+    value is the mean of the digit tree, or the greedy number (``settings.decoding.value``; also where there is no
+    tree), null unless the status is 'ok'; sigma_raw is the standard deviation over the tree.
+    Raises StarglotError when a spectrum has no question, a file is damaged, or the accelerator's memory is too small.
+    """
+    truth = truth.sort_by("obsid")
+    obsids = truth["obsid"].to_numpy()
+    if len(np.unique(obsids)) != len(obsids):
+        raise StarglotError("a spectrum stands twice among those to predict", todo="rebuild the sample")
+    rows = max(1, _BLOCK // settings.decoding.batch) * settings.decoding.batch
+    blocks = [obsids[first : first + rows] for first in range(0, len(obsids), rows)]
+    folder = Path(state) / _identity(settings, task, encoding, wavelength, base, adapter_dir, qa_files, obsids, code)
+    paths = [folder / f"block-{number:05d}.parquet" for number in range(len(blocks))]
+    missing = [number for number, path in enumerate(paths) if not path.is_file()]
+    if missing:
+        done = len(obsids) - sum(len(blocks[number]) for number in missing)
+        if done:
+            log.info("%d of %d spectra were predicted before: going on from there", done, len(obsids))
+        answerer = _Answerer(settings, task, encoding, wavelength, base, adapter_dir)
+        wanted = np.concatenate([blocks[number] for number in missing])
+        questions = _questions(qa_files, wanted)
+        with tqdm(total=len(obsids), initial=done, desc="predict", unit="spectrum", mininterval=2) as bar:
+            for number in missing:
+                block = [next(questions) for _ in blocks[number]]
+                write_parquet(answerer.predict(block, bar), paths[number])
+    answered = pa.concat_tables([pq.read_table(path) for path in paths]) if paths else _ANSWERED.empty_table()
+    return _with_truth(answered, truth, task, seen_stars)
+
+
+def _identity(
+    settings: Llm,
+    task: Task,
+    encoding: Encoding,
+    wavelength: Wavelength,
+    base: str | Path,
+    adapter_dir: str | Path,
+    qa_files: Sequence[str | Path],
+    obsids: np.ndarray,
+    code: str,
+) -> str:
+    """Name of the folder of finished blocks: a digest of what a block's bytes depend on.
+
+    The adapter stands for the base that it was trained on: another base has another adapter.
+    """
+    adapter = [Path(adapter_dir) / name for name in ADAPTER_FILES]
+    found = {path.name: file_digest(path) for path in adapter if path.is_file()}
+    identity = {
+        "decoding": settings.decoding.model_dump(),
+        "quantisation": settings.quantisation,
+        "asked": [task.prompt, task.labels, task.decimals],
+        "encoding": encoding.model_dump(),
+        "wavelength": wavelength.model_dump(),
+        "base": str(base),
+        "adapter": found,
+        "questions": sorted(file_digest(path) for path in qa_files),
+        "obsids": digest_of(obsids.tolist()),
+        "block": _BLOCK,
+        "code": code,
+    }
+    return digest_of(identity)[:24]
+
+
+def _questions(qa_files: Sequence[str | Path], wanted: np.ndarray) -> Iterator[tuple[int, str]]:
+    """(obsid, question) of the ``wanted`` (ascending) spectra in their order, reading all files once, abreast."""
+    merged = heapq.merge(*map(read_qa, qa_files), key=lambda row: row["obsid"])
+    by_obsid = groupby(merged, key=lambda row: row["obsid"])
+    for obsid in wanted.tolist():
+        found = next((rows for key, rows in by_obsid if key >= obsid), None)
+        row = None if found is None else next(found)
+        if row is None or row["obsid"] != obsid:
+            raise StarglotError(
+                f"the spectrum {obsid} has no question in {len(qa_files)} files",
+                where=Path(qa_files[0]).parent if qa_files else None,
+                todo="rebuild the questions: snakemake qa",
+            )
+        yield obsid, row["question"]
+
+
+class _Answerer:
+    """A loaded model, asked a block of questions at a time."""
+
+    def __init__(
+        self,
+        settings: Llm,
+        task: Task,
+        encoding: Encoding,
+        wavelength: Wavelength,
+        base: str | Path,
+        adapter_dir: str | Path,
+    ):
+        model, tokenizer = load_for_inference(base, adapter_dir, settings.quantisation)
+        self._task, self._digits, self._decoding = task, encoding.labels, settings.decoding
+        self._tokens = PromptTokens(tokenizer, task, encoding, wavelength)
+        self._before, self._between, after = frame(tokenizer)
+        longest = max(len(self._tokens.answer(text)[0]) for text in self._long_answers())
+        self._decoder = Decoder(
+            model,
+            tokenizer,
+            stop=_stop_tokens(model, tokenizer, after),
+            max_tokens=longest + _SLACK,
+            prune=settings.decoding.prune,
+        )
+
+    def _long_answers(self) -> list[str]:
+        """Right answers of the greatest length."""
+        noise = 0.0 if self._digits == "rounded" else -1.2345678e-4  # float32 digits: some of the longest there are
+        ends = [{name: end for name in self._task.labels} for end in ("low", "high")]
+        values = [{name: getattr(LABELS[name], end) + noise for name, end in each.items()} for each in ends]
+        return [render(self._task, "K", each, self._task.labels, self._digits) for each in values]
+
+    def predict(self, block: Sequence[tuple[int, str]], bar: Any) -> pa.Table:
+        """The answers to a block of (obsid, question), as a table of ``_ANSWERED``."""
+        import torch
+
+        rows: list[dict[str, Any]] = []
+        problems: list[str] = []
+        size = self._decoding.batch
+        for first in range(0, len(block), size):
+            batch = block[first : first + size]
+            try:
+                for (obsid, _), (decoded, answer) in zip(batch, self._answer(batch), strict=True):
+                    rows.extend(self._rows(obsid, decoded, answer))
+                    if answer.problem is not None:
+                        problems.append(f"{obsid}: {answer.problem}")
+            except torch.OutOfMemoryError as error:
+                raise StarglotError(
+                    f"the accelerator's memory is too small for {size} spectra at a time",
+                    todo="lower the model's decoding: batch and run again; finished blocks are kept",
+                ) from error
+            bar.update(len(batch))
+        if problems:
+            log.warning("%d of %d answers have a fault; the first: %s", len(problems), len(block), problems[0])
+        return pa.Table.from_pylist(rows, schema=_ANSWERED)
+
+    def _answer(self, batch: Sequence[tuple[int, str]]) -> list[tuple[Decoded, Answer]]:
+        asked = [parse_question(self._task, text)[0] for _, text in batch]
+        prompts = [[*self._before, *self._tokens.question(text), *self._between] for _, text in batch]
+        answers: dict[int, Answer] = {}
+
+        def find_numbers(row: int, text: str) -> list[Any]:
+            answers[row] = parse(self._task, asked[row], text)
+            return number_fields(self._task, asked[row], answers[row], text, self._digits)
+
+        decoded = self._decoder.answer(prompts, find_numbers)
+        return [(each, answers[row]) for row, each in enumerate(decoded)]
+
+    def _rows(self, obsid: int, decoded: Decoded, answer: Answer) -> Iterator[dict[str, Any]]:
+        for label in self._task.labels:
+            value, number = answer.values.get(label), decoded.numbers.get(label)
+            if number is not None and value is not None and self._decoding.value == "expected":
+                value = number.mean
+            yield {
+                "obsid": obsid,
+                "class_pred": answer.class_letter,
+                "label": label,
+                "value": value,
+                "sigma_raw": None if number is None else number.sigma,
+                "status": answer.status.get(label, "not_answered"),
+            }
+
+
+def _stop_tokens(model: Any, tokenizer: Any, after: list[int]) -> set[int]:
+    """Tokens that end an answer: what follows it in training, and the model's own."""
+    own = model.generation_config.eos_token_id
+    stop = {*after[:1], tokenizer.eos_token_id, *(own if isinstance(own, list) else [own])}
+    return {token for token in stop if token is not None}
+
+
+def _with_truth(
+    answered: pa.Table, truth: pa.Table, task: Task, seen_stars: Collection[str] | pa.Array | pa.ChunkedArray
+) -> pa.Table:
+    """Add what the catalogue knows; rows by obsid, labels in the task's order."""
+    n, k = len(truth), len(task.labels)
+    if answered["obsid"].to_numpy().tolist() != np.repeat(truth["obsid"].to_numpy(), k).tolist():
+        raise StarglotError("finished blocks do not hold the spectra asked for", todo="remove the state folder")
+    each = pa.array(np.repeat(np.arange(n), k))
+    known = (
+        seen_stars
+        if isinstance(seen_stars, pa.Array | pa.ChunkedArray)
+        else pa.array(sorted(seen_stars), pa.string())
+    )
+    seen = pc.is_in(
+        truth["star_id"], value_set=known.combine_chunks() if isinstance(known, pa.ChunkedArray) else known
+    )
+    values = [
+        truth[label].to_numpy(zero_copy_only=False).astype(float)
+        if label in truth.column_names
+        else np.full(n, np.nan)
+        for label in task.labels
+    ]
+    true = np.stack(values, axis=1).reshape(-1)
+    columns = {
+        "obsid": answered["obsid"],
+        "star_id": truth["star_id"].take(each),
+        "class": truth["class"].take(each),
+        "class_pred": answered["class_pred"],
+        "label": answered["label"],
+        "truth": pa.array(true, mask=np.isnan(true)),
+        "value": answered["value"],
+        "sigma": pa.nulls(n * k, pa.float64()),
+        "sigma_raw": answered["sigma_raw"],
+        "status": answered["status"],
+        "seen": seen.take(each),
+    }
+    return pa.table(columns).cast(PREDICTION).combine_chunks()

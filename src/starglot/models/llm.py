@@ -1,0 +1,196 @@
+"""Base models and adapters: quantised loading, new adapters, saved adapters (paper 3.3)."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from starglot.config.models import Lora
+from starglot.errors import StarglotError
+
+if TYPE_CHECKING:
+    import torch
+    from peft import PeftModel
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+log = logging.getLogger(__name__)
+
+#: What a folder of saved adapter weights holds.
+ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")
+_FETCH = "make fetch-base   (on a machine with network access; jobs themselves run offline)"
+_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
+
+
+def compute_dtype(on_gpu: bool) -> torch.dtype:
+    """What the matrices are multiplied in: bfloat16 on a GPU that has it, else float32.
+
+    On the CPU float32 is the faster of the two unless the processor has bfloat16 units, and it is the exact one.
+    """
+    import torch
+
+    if on_gpu and torch.cuda.is_bf16_supported():
+        return torch.bfloat16
+    return torch.float32
+
+
+def load_tokenizer(base: str | Path) -> PreTrainedTokenizerBase:
+    """The tokenizer of a base model or of a trained model's folder, with a padding token.
+
+    Raises StarglotError when it is neither a folder nor a model in the local Hugging Face cache.
+    """
+    from transformers import AutoTokenizer
+
+    folder = Path(base) if (Path(base) / "tokenizer_config.json").is_file() else find_base(base)
+    tokenizer = AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
+    if tokenizer.pad_token_id is None:
+        reserved = "<|finetune_right_pad_id|>"  # Llama 3.1's own padding token, which its config does not name
+        known = reserved in tokenizer.get_vocab()
+        tokenizer.pad_token = reserved if known else tokenizer.eos_token
+    return tokenizer
+
+
+def load_base(
+    base: str | Path,
+    quantisation: str = "nf4",
+    for_training: bool = False,
+    *,
+    on_gpu: bool | None = None,
+    sharded: bool = False,
+) -> PreTrainedModel:
+    """A frozen base model from a folder or the local Hugging Face cache, never from the network.
+
+    base: folder or Hugging Face id; quantisation: 'nf4' (double quantisation; really quantised on the CPU too) or
+    'none'; for_training: prepare it to carry trainable adapters (norms and embeddings in float32); on_gpu: to the GPU
+    of this process (LOCAL_RANK) or not, None where there is one; sharded: ZeRO-3 will place the weights, so that
+    they are loaded without a device map and stored in the compute type.
+
+    Raises StarglotError when the base is not there.
+    """
+    import torch
+    from transformers import AutoModelForCausalLM, BitsAndBytesConfig
+
+    folder = find_base(base)
+    on_gpu = torch.cuda.is_available() if on_gpu is None else on_gpu
+    dtype = compute_dtype(on_gpu)
+    options: dict[str, Any] = {"dtype": dtype, "local_files_only": True, "attn_implementation": "sdpa"}
+    if quantisation == "nf4":
+        options["quantization_config"] = BitsAndBytesConfig(
+            load_in_4bit=True,
+            bnb_4bit_quant_type="nf4",
+            bnb_4bit_use_double_quant=True,
+            bnb_4bit_compute_dtype=dtype,
+            bnb_4bit_quant_storage=dtype if sharded else torch.uint8,
+        )
+    elif quantisation != "none":
+        raise StarglotError("unknown quantisation", where=quantisation, allowed="nf4, none")
+    if not sharded:
+        options["device_map"] = {"": int(os.environ.get("LOCAL_RANK", "0")) if on_gpu else "cpu"}
+    model = AutoModelForCausalLM.from_pretrained(str(folder), **options)
+    model.config.use_cache = not for_training
+    if for_training:
+        _prepare(model, quantisation, sharded)
+    return model
+
+
+def _prepare(model: PreTrainedModel, quantisation: str, sharded: bool) -> None:
+    from peft import prepare_model_for_kbit_training
+
+    if quantisation == "nf4":
+        prepare_model_for_kbit_training(model, use_gradient_checkpointing=False)
+    else:
+        model.requires_grad_(False)
+    if sharded:  # its reentrant kind of checkpointing passes no gradient on unless the input asks for one
+        model.enable_input_require_grads()
+
+
+def attach_adapter(model: PreTrainedModel, lora: Lora, seed: int, *, sharded: bool = False) -> PeftModel:
+    """A fresh adapter on all linear layers but the output layer (paper 3.3); ``seed`` decides its weights."""
+    from peft import LoraConfig, get_peft_model
+    from transformers import set_seed
+
+    set_seed(seed)  # resuming is exact only if the adapter starts from the same draw
+    config = LoraConfig(
+        r=lora.rank,
+        lora_alpha=lora.alpha,
+        lora_dropout=lora.dropout,
+        target_modules="all-linear",
+        bias="none",
+        task_type="CAUSAL_LM",
+    )
+    quantised = getattr(model, "is_loaded_in_4bit", False)
+    return get_peft_model(model, config, autocast_adapter_dtype=quantised or not sharded)
+
+
+def load_adapter(model: PreTrainedModel, folder: str | Path, trainable: bool) -> PeftModel:
+    """``model`` with the adapter saved in ``folder``; ``trainable`` to train on from it.
+
+    Raises StarglotError when the folder has no adapter.
+    """
+    from peft import PeftModel
+
+    folder = Path(folder)
+    missing = [name for name in ADAPTER_FILES if not (folder / name).is_file()]
+    if missing:
+        raise StarglotError(
+            f"no adapter here: {', '.join(missing)} missing",
+            where=folder,
+            todo="train it first: snakemake train",
+        )
+    return PeftModel.from_pretrained(model, str(folder), is_trainable=trainable)
+
+
+def check_adapter(folder: str | Path, lora: Lora) -> None:
+    """Raise StarglotError when the adapter in ``folder`` has another rank or alpha than ``lora`` asks for."""
+    from starglot.tables import read_json
+
+    saved = read_json(Path(folder) / ADAPTER_FILES[0])
+    if (saved["r"], saved["lora_alpha"]) != (lora.rank, lora.alpha):
+        raise StarglotError(
+            f"the adapter to start from has rank {saved['r']}, alpha {saved['lora_alpha']}; "
+            f"this model has rank {lora.rank}, alpha {lora.alpha}",
+            where=folder,
+            todo="give both stages the same `lora`, or set the model's `init` to null",
+        )
+
+
+def load_for_inference(
+    base: str | Path, adapter: str | Path | None, quantisation: str = "nf4"
+) -> tuple[PreTrainedModel | PeftModel, PreTrainedTokenizerBase]:
+    """(model, tokenizer) ready to answer: the base as it was in training, with the adapter of a trained model.
+
+    The adapter is not merged: folding it into 4-bit weights costs accuracy, and what is judged should be what was
+    trained.  ``adapter`` null gives the bare base.
+    """
+    model: PreTrainedModel | PeftModel = load_base(base, quantisation)
+    if adapter is not None:
+        model = load_adapter(model, adapter, trainable=False)  # type: ignore[arg-type]
+    model.eval()
+    tokenizer = load_tokenizer(base if adapter is None else adapter)
+    return model, tokenizer
+
+
+def find_base(base: str | Path) -> Path:
+    """The folder of a base model: itself, or its snapshot in the local Hugging Face cache.
+
+    Raises StarglotError, without asking the network, when there is neither.
+    """
+    from huggingface_hub import snapshot_download
+
+    folder = Path(base)
+    if (folder / "config.json").is_file():
+        return folder
+    hub_id = _HUB_ID.fullmatch(str(base)) is not None and not folder.parent.is_dir()
+    if hub_id:
+        try:
+            return Path(snapshot_download(str(base), local_files_only=True))
+        except (OSError, ValueError):  # not in the cache, or only in part
+            pass
+    raise StarglotError(
+        "there is no base model",
+        where=base,
+        allowed="a folder with config.json, weights and tokenizer, or a Hugging Face id that has been fetched",
+        todo=_FETCH if hub_id else "build it first: snakemake train",
+    )

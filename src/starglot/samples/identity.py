@@ -1,0 +1,116 @@
+"""Which rows are one star: gaia_source_id, else LAMOST's own id, else the position."""
+
+from __future__ import annotations
+
+import logging
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from scipy.spatial import cKDTree
+
+from starglot.samples.sphere import chord, unit_vectors
+from starglot.surveys.fits_table import floats
+
+log = logging.getLogger(__name__)
+
+#: Rows without any id within this of each other are one star (arcsec; fibres are 3.3 wide).
+SAME_STAR_ARCSEC = 3.0
+
+
+def star_ids(catalog: pa.Table) -> pa.Array:
+    """A star id (string) for each row of a LAMOST catalogue, the same for every visit of a star.
+
+    - 'gaia:<gaia_source_id>' where the row has one, or another row of the same gp_id (uid) has: a visit that
+      missed its Gaia id must not become a star of its own, and land in another split;
+    - 'lamost:<gp_id, or uid>' where only LAMOST's id is there;
+    - else by position: the id of the nearest star with an id within 3 arcsec, or 'pos:<ra><dec>' of the first row
+      (by obsid) of those within 3 arcsec; 'obs:<obsid>' for a row with no position either.
+
+    Depends on the set of rows, not on their order; rows with later obsids leave the ids of earlier ones alone.
+    """
+    gaia, own = _own_ids(catalog)
+    named = pc.coalesce(
+        pc.binary_join_element_wise("gaia:", gaia, ""),
+        pc.binary_join_element_wise("lamost:", own, ""),
+    )
+    nameless = pc.is_null(named).to_numpy(zero_copy_only=False)
+    if not nameless.any():
+        return named
+    ids = named.to_numpy(zero_copy_only=False)
+    rows = np.flatnonzero(nameless)
+    ids[rows] = _position_ids(catalog, ids, rows)
+    log.info("%d of %d rows have no Gaia or LAMOST id: named by position", len(rows), len(ids))
+    return pa.array(ids, pa.string())
+
+
+def _own_ids(catalog: pa.Table) -> tuple[pa.Array, pa.Array]:
+    """(Gaia id, LAMOST id) by row, each null where not known; Gaia ids are shared within a LAMOST id."""
+    gaia = catalog["gaia_source_id"].combine_chunks()
+    own = pc.coalesce(catalog["gp_id"].combine_chunks(), catalog["uid"].combine_chunks())
+    pairs = pa.table({"own": own, "gaia": gaia}).drop_null()
+    # A LAMOST id with several Gaia ids is a close pair; its rows without one take the first.
+    shared = pairs.group_by("own").aggregate([("gaia", "min")])
+    at = pc.index_in(own, value_set=shared["own"].combine_chunks())
+    borrowed = shared["gaia_min"].combine_chunks().take(at)
+    return pc.coalesce(gaia, pc.if_else(pc.is_valid(own), borrowed, pa.scalar(None, pa.string()))), own
+
+
+def _position_ids(catalog: pa.Table, ids: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Star ids of the id-less ``rows``, in their order."""
+    obsid = catalog["obsid"].to_numpy()
+    ra, dec = floats(catalog["ra"]), floats(catalog["dec"])
+    placed = np.isfinite(ra) & np.isfinite(dec)
+    rows_by_obsid = rows[np.argsort(obsid[rows], kind="stable")]
+    found = {int(row): f"obs:{obsid[row]}" for row in rows_by_obsid[~placed[rows_by_obsid]]}
+    free = rows_by_obsid[placed[rows_by_obsid]]
+    known = np.setdiff1d(np.flatnonzero(placed), rows, assume_unique=True)
+    free = free[~_join_known(free, known, ids, ra, dec, found)]
+    for row, anchor in zip(free, free[_anchors(ra[free], dec[free])], strict=True):
+        found[row] = f"pos:{ra[anchor]:.5f}{dec[anchor]:+.5f}"
+    return np.array([found[row] for row in rows], dtype=object)
+
+
+def _join_known(
+    free: np.ndarray, known: np.ndarray, ids: np.ndarray, ra: np.ndarray, dec: np.ndarray, found: dict[int, str]
+) -> np.ndarray:
+    """Give each ``free`` row the id of the nearest ``known`` one within reach; True where that was done."""
+    if not len(known) or not len(free):
+        return np.zeros(len(free), bool)
+    reach = float(chord(SAME_STAR_ARCSEC))
+    places = unit_vectors(ra[free], dec[free])
+    # Few rows have no id, so the search is among them, and only their neighbours' ids are looked at.
+    near, _ = cKDTree(places).query(unit_vectors(ra[known], dec[known]), distance_upper_bound=reach)
+    known = known[np.isfinite(near)]
+    # Equal distances are decided by the id, not by the order of rows.
+    known = known[np.argsort(ids[known].astype(str), kind="stable")]
+    if not len(known):
+        return np.zeros(len(free), bool)
+    distance, nearest = cKDTree(unit_vectors(ra[known], dec[known])).query(places, distance_upper_bound=reach)
+    joined = np.isfinite(distance)
+    for row, at in zip(free[joined], nearest[joined], strict=True):
+        found[row] = ids[known[at]]
+    return joined
+
+
+def _anchors(ra: np.ndarray, dec: np.ndarray) -> np.ndarray:
+    """For each row, the earlier row that its group is named after, or itself.
+
+    A row joins the nearest earlier anchor within 3 arcsec, else it is an anchor.  Unlike linking friends of
+    friends, chains in crowded fields do not run together, and a later row changes no earlier group.
+    """
+    anchor = np.arange(len(ra))
+    if len(ra) < 2:
+        return anchor
+    vectors = unit_vectors(ra, dec)
+    pairs = cKDTree(vectors).query_pairs(float(chord(SAME_STAR_ARCSEC)), output_type="ndarray")
+    if not len(pairs):
+        return anchor
+    earlier, later = pairs.min(axis=1), pairs.max(axis=1)
+    distance = np.linalg.norm(vectors[earlier] - vectors[later], axis=1)
+    taken = np.zeros(len(ra), bool)
+    for at in np.lexsort((earlier, distance, later)):
+        if not taken[later[at]] and anchor[earlier[at]] == earlier[at]:
+            anchor[later[at]] = earlier[at]
+            taken[later[at]] = True
+    return anchor

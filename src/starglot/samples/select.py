@@ -1,0 +1,86 @@
+"""Which catalogue rows are worth a look on disk: what the largest samples need, and every matched star."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Mapping
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from starglot.errors import StarglotError
+from starglot.glossary import ATMOSPHERE_NAMES
+from starglot.samples.identity import star_ids
+from starglot.samples.order import star_ranks
+
+log = logging.getLogger(__name__)
+
+
+def select(
+    catalog: pa.Table,
+    largest_per_class: Mapping[str, int | None],
+    matched_stars: set[str],
+    snr_min: Mapping[str, float],
+    margin: float,
+    seed: int,
+) -> pa.Table:
+    """Candidate rows: of each class the first stars in drawing order, and every star of ``matched_stars``.
+
+    catalog: LAMOST rows (star_id is added where it is missing); largest_per_class: spectra that the largest
+    sample needs of each class (None: all there are), times ``margin`` for files that are absent or rejected;
+    snr_min: least S/N by band (paper 2.1), a missing S/N fails.
+
+    A star counts in a class with its spectra that have a class letter, the S/N and any of Teff, logg, [Fe/H].
+    Every visit of a kept star that has letter and S/N is a candidate.  Sorted by obsid; the order of rows does
+    not matter, and rows of new stars push out only stars at the end of a class.
+
+    Raises StarglotError when a band of ``snr_min`` is missing from every row, or nothing is left.
+    """
+    if "star_id" not in catalog.column_names:
+        catalog = catalog.append_column("star_id", star_ids(catalog))
+    usable = catalog.filter(_usable(catalog, snr_min))
+    stars = usable["star_id"].combine_chunks()
+    kept = pc.is_in(stars, value_set=pa.array(sorted(matched_stars), pa.string())).to_numpy(zero_copy_only=False)
+    ranks = star_ranks(stars, seed)
+    labelled = np.zeros(len(usable), bool)
+    for name in ATMOSPHERE_NAMES:
+        labelled |= pc.is_valid(usable[name]).to_numpy()
+    letters = usable["class"].to_numpy(zero_copy_only=False)
+    chosen = np.zeros(len(usable), bool)
+    for letter, wanted in largest_per_class.items():
+        rows = np.flatnonzero(labelled & (letters == letter))
+        needed = len(rows) if wanted is None else math.ceil(wanted * margin)
+        sorted_ranks = np.sort(ranks[rows])
+        if needed:
+            last = sorted_ranks[min(needed, len(rows)) - 1] if len(rows) else None
+            chosen[rows] = ranks[rows] <= last if last is not None else False
+        log.info("class %s: %d of %d labelled spectra are candidates", letter, int(chosen[rows].sum()), len(rows))
+    first_stars = pc.unique(stars.filter(pa.array(chosen)))
+    kept = kept | pc.is_in(stars, value_set=first_stars).to_numpy(zero_copy_only=False)
+    if not kept.any():
+        raise StarglotError(
+            "no catalogue row is selected",
+            where=f"{len(catalog)} rows, {len(usable)} of them with a class letter and enough S/N",
+            todo="check the catalogues, surveys.lamost.snr_min, and the tasks and sizes under run",
+        )
+    log.info("%d candidates, %d stars matched to other surveys among them", int(kept.sum()), len(matched_stars))
+    return usable.filter(pa.array(kept)).sort_by("obsid").combine_chunks()
+
+
+def _usable(catalog: pa.Table, snr_min: Mapping[str, float]) -> pa.ChunkedArray:
+    """Rows with a class letter, what their file name is made of, and the S/N."""
+    keep = pc.is_valid(catalog["class"])
+    for name in ("shard", "obsdate", "spid", "fiberid"):
+        keep = pc.and_(keep, pc.is_valid(catalog[name]))
+    for band, least in snr_min.items():
+        column = catalog[f"snr_{band}"]
+        if len(catalog) and column.null_count == len(catalog):
+            raise StarglotError(
+                f"no row has an S/N in band {band}, which the config cuts on",
+                where=f"surveys.lamost.snr_min.{band} = {least:g}",
+                todo=f"take {band} out of snr_min, or use a catalogue that has snr{band}",
+            )
+        keep = pc.and_(keep, pc.fill_null(pc.greater_equal(column, least), False))
+    return keep

@@ -1,0 +1,256 @@
+"""APOGEE allStar: abundances and their flags, one row a star.
+
+Named columns are preferred (DR14 and later: X_FE, X_FE_ERR, X_FE_FLAG).  Where a release lacks one, [X/Fe] is
+made of [X/H] - [Fe/H], from named columns (DR12) or from the array column X_H, whose order is read from the
+file's ELEM_SYMBOL (HDU3), never assumed.
+"""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from starglot.config.models import Apogee
+from starglot.errors import StarglotError
+from starglot.glossary import ABUNDANCES, ATMOSPHERE, Label
+from starglot.surveys.bits import ASPCAPFLAG, EXTRATARG_DUPLICATE, bits_set, count_bits
+from starglot.surveys.fits_table import Column, flags, floats, label_pair, missing_columns, open_catalog, table_of
+
+log = logging.getLogger(__name__)
+
+#: The Gaia release of each release's ids (DR12 is older than Gaia).
+GAIA_RELEASE: dict[str, str | None] = {"dr12": None, "dr16": "dr2", "dr17": "dr3"}
+
+#: Epoch of the positions: 2MASS, observed from 1997 to 2001.
+POSITION_EPOCH = 2000.0
+
+#: Abundances that a release may lack; elsewhere a missing one is an error, not a column of nulls.
+_MAY_LACK: dict[str, frozenset[str]] = {
+    "dr12": frozenset({"ci_fe", "p_fe", "tiii_fe", "cr_fe", "co_fe", "cu_fe", "ce_fe"}),
+    "dr16": frozenset(),
+    "dr17": frozenset({"p_fe", "cu_fe"}),
+}
+
+#: Fitted quantities that are no label and decide no abundance: their PARAMFLAG rejects no star.  Slow rotators
+#: sit at the edge of the grid in v sin i by nature.
+_NUISANCE = frozenset({"LOGVMICRO", "LOG10VDOP", "VMICRO", "LGVSINI", "VSINI", "PARAM_O", "O"})
+
+_STAR = (
+    Column("apogee_id", ("APOGEE_ID",), "text"),
+    Column("ra", ("RA",)),
+    Column("dec", ("DEC",)),
+    Column("pmra", ("GAIAEDR3_PMRA", "GAIA_PMRA", "PMRA"), needed=False),
+    Column("pmdec", ("GAIAEDR3_PMDEC", "GAIA_PMDEC", "PMDEC"), needed=False),
+    Column("snr", ("SNR",)),
+    Column("extratarg", ("EXTRATARG",), "int"),
+    Column("starflag", ("STARFLAG",), "int", needed=False),
+    Column("aspcapflag", ("ASPCAPFLAG",), "int"),
+    Column("paramflag", ("PARAMFLAG",), "int_vector"),
+    Column("teff", ("TEFF",)),
+    Column("teff_err", ("TEFF_ERR",), needed=False),
+    Column("logg", ("LOGG",)),
+    Column("logg_err", ("LOGG_ERR",), needed=False),
+    Column("feh", ("FE_H",)),
+    Column("feh_err", ("FE_H_ERR",), needed=False),
+    Column("feh_flag", ("FE_H_FLAG",), "int"),
+)
+
+
+def read_catalog(settings: Apogee) -> pa.Table:
+    """One row per star of an allStar file.
+
+    Columns: apogee_id, gaia_source_id string|null and the gaia_release ('dr2', 'dr3', null) that it is of; ra, dec
+    (deg, epoch ``epoch`` in years); pmra, pmdec (mas/yr); snr; starflag, aspcapflag int64; paramflag_bad; teff,
+    logg, feh and the 21 abundances of the glossary with their errors (K, dex).
+
+    Flags (paper 2.2): a star with a configured ASPCAPFLAG bit, or a configured PARAMFLAG bit in a parameter that
+    matters for labels, keeps its row and has no labels; an abundance with a configured bit in its own flag is
+    null.  Of several rows of a star, those that are no duplicates by EXTRATARG come first, then the best S/N.
+
+    Raises StarglotError for a file that cannot be read or lacks a needed column.
+    """
+    path = Path(settings.catalog)
+    with open_catalog(path) as catalog:
+        ids = Column("gaia_source_id", _gaia_aliases(settings.release), "gaia", needed=settings.release != "dr12")
+        recipes, columns = _abundance_columns(catalog, settings.release)
+        raw = table_of(catalog, [*_STAR, ids, *columns])
+        elements = catalog.element_order("ELEM_SYMBOL") or []
+        parameters = catalog.element_order("PARAM_SYMBOL")
+    raw = raw.take(pa.array(_one_row_per_star(raw)))
+    rejected, paramflag_bad = _star_flags(raw, settings, parameters)
+    release = GAIA_RELEASE[settings.release]
+    out: dict[str, Any] = {
+        "apogee_id": raw["apogee_id"],
+        "gaia_source_id": raw["gaia_source_id"] if release else pa.nulls(len(raw), pa.string()),
+        "gaia_release": pa.array([release] * len(raw), pa.string()),
+        **{name: raw[name] for name in ("ra", "dec", "pmra", "pmdec")},
+        "epoch": pa.array(np.full(len(raw), POSITION_EPOCH)),
+        **{name: raw[name] for name in ("snr", "starflag", "aspcapflag")},
+        "paramflag_bad": pa.array(paramflag_bad),
+    }
+    feh_bad = bits_set(flags(raw["feh_flag"]), settings.elemflag_bits)
+    for label in ATMOSPHERE:
+        bad = rejected | feh_bad if label.name == "feh" else rejected
+        out[label.name], out[label.error] = _labels(floats(raw[label.name]), floats(raw[label.error]), bad, label)
+    for label in ABUNDANCES:
+        value, error, flag = recipes[label.name](raw, elements)
+        bad = rejected | bits_set(flag, settings.elemflag_bits)
+        out[label.name], out[label.error] = _labels(value, error, bad, label)
+    log.info("APOGEE %s: %d stars, %d with labels", settings.release, len(raw), int((~rejected).sum()))
+    return pa.table(out)
+
+
+def _gaia_aliases(release: str) -> tuple[str, ...]:
+    """Ids are taken from the release's own column only: those of another Gaia release name other stars."""
+    return ("GAIAEDR3_SOURCE_ID", "GAIADR3_SOURCE_ID") if release == "dr17" else ("GAIA_SOURCE_ID",)
+
+
+# ---------------------------------------------------------------- abundances
+
+
+class _Named:
+    """[X/Fe] from X_FE, X_FE_ERR, X_FE_FLAG."""
+
+    def __init__(self, name: str):
+        self.name = name
+
+    def __call__(self, raw: pa.Table, elements: list[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        error = floats(raw[f"{self.name}_err"])
+        return floats(raw[self.name]), error, flags(raw[f"{self.name}_flag"])
+
+
+class _FromHydrogen(_Named):
+    """[X/Fe] = [X/H] - [Fe/H] from X_H, X_H_ERR, X_H_FLAG."""
+
+    def __call__(self, raw: pa.Table, elements: list[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        value, error, flag = super().__call__(raw, elements)
+        return _minus_iron(value, error, flag, raw)
+
+
+class _FromArray:
+    """[X/Fe] from the array column X_H and ELEMFLAG, at the element's place in ELEM_SYMBOL."""
+
+    def __init__(self, symbol: str):
+        self.symbol = symbol
+
+    def __call__(self, raw: pa.Table, elements: list[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        place = elements.index(self.symbol)
+        value, error = (floats(pc.list_element(raw[name], place)) for name in ("x_h", "x_h_err"))
+        return _minus_iron(value, error, flags(pc.list_element(raw["elemflag"], place)), raw)
+
+
+class _Absent:
+    """An element that the release does not have."""
+
+    def __call__(self, raw: pa.Table, elements: list[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        nothing = np.full(len(raw), np.nan)
+        return nothing, nothing, np.zeros(len(raw), np.int64)
+
+
+_Recipe = _Named | _FromArray | _Absent
+
+
+def _minus_iron(
+    value: np.ndarray, error: np.ndarray, flag: np.ndarray, raw: pa.Table
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """[X/H] made [X/Fe]: errors in quadrature (they are correlated: an upper bound), flags of both joined."""
+    errors = np.stack([error, floats(raw["feh_err"])])
+    errors[~(errors > 0)] = np.nan
+    return value - floats(raw["feh"]), np.hypot(*errors), flag | flags(raw["feh_flag"])
+
+
+def _abundance_columns(catalog: Any, release: str) -> tuple[dict[str, _Recipe], list[Column]]:
+    """How each abundance is read from this file, and the columns that this takes."""
+    elements = catalog.element_order("ELEM_SYMBOL") or []
+    has_arrays = catalog.find(("X_H",)) is not None and catalog.find(("ELEMFLAG",)) is not None
+    recipes: dict[str, _Recipe] = {}
+    columns: list[Column] = []
+    missing: dict[str, tuple[str, ...]] = {}
+    for label in ABUNDANCES:
+        symbol = label.apogee.removesuffix("_FE")
+        over_iron, over_hydrogen = f"{symbol}_FE", f"{symbol}_H"
+        if catalog.find((over_iron,)):
+            recipes[label.name] = _Named(label.name)
+            columns += _named_columns(label, over_iron)
+        elif catalog.find((over_hydrogen,)):
+            recipes[label.name] = _FromHydrogen(label.name)
+            columns += _named_columns(label, over_hydrogen)
+        elif has_arrays and symbol in elements:
+            recipes[label.name] = _FromArray(symbol)
+        elif label.name in _MAY_LACK[release]:
+            recipes[label.name] = _Absent()
+        else:
+            missing[label.name] = (over_iron, over_hydrogen, f"X_H with {symbol} in ELEM_SYMBOL")
+    if missing:
+        raise missing_columns(catalog.path, catalog.names, missing)
+    absent = sorted(name for name, recipe in recipes.items() if isinstance(recipe, _Absent))
+    if absent:
+        log.warning("%s has no %s: null for every star", catalog.path, ", ".join(absent))
+    if any(isinstance(recipe, _FromArray) for recipe in recipes.values()):
+        columns += [
+            Column("x_h", ("X_H",), "float_vector"),
+            Column("x_h_err", ("X_H_ERR",), "float_vector"),
+            Column("elemflag", ("ELEMFLAG",), "int_vector"),
+        ]
+    return recipes, columns
+
+
+def _named_columns(label: Label, name: str) -> list[Column]:
+    return [
+        Column(label.name, (name,)),
+        Column(label.error, (f"{name}_ERR",), needed=False),
+        Column(f"{label.name}_flag", (f"{name}_FLAG",), "int"),
+    ]
+
+
+# ---------------------------------------------------------------- stars and their flags
+
+
+def _one_row_per_star(raw: pa.Table) -> np.ndarray:
+    """Row numbers to keep, in the file's order."""
+    ids = pc.fill_null(raw["apogee_id"], "").to_numpy(zero_copy_only=False).astype(str)
+    duplicate = bits_set(flags(pc.fill_null(raw["extratarg"], 0)), [EXTRATARG_DUPLICATE])
+    snr = np.nan_to_num(floats(raw["snr"]), nan=-np.inf)
+    order = np.lexsort((np.arange(len(ids)), -snr, duplicate, ids))
+    first = np.ones(len(ids), bool)
+    first[1:] = ids[order][1:] != ids[order][:-1]
+    kept = np.sort(order[first & (ids[order] != "")])
+    nameless = int((ids == "").sum())
+    log.info(
+        "%d rows: %d repeats of a star and %d without APOGEE_ID left out",
+        *(len(ids), len(ids) - len(kept) - nameless, nameless),
+    )
+    return kept
+
+
+def _star_flags(raw: pa.Table, settings: Apogee, parameters: list[str] | None) -> tuple[np.ndarray, np.ndarray]:
+    """(rejected, paramflag_bad) by star; counts go to the log."""
+    aspcap = flags(raw["aspcapflag"])
+    aspcap_bad = bits_set(aspcap, settings.aspcapflag_bits)
+    rows = len(raw)
+    vectors = pc.fill_null(pc.list_flatten(raw["paramflag"]), -1).to_numpy(zero_copy_only=False).astype(np.int64)
+    width = len(vectors) // rows if rows else 0
+    matrix = vectors.reshape(rows, width) if rows else np.zeros((0, 1), np.int64)
+    if parameters is not None and len(parameters) != width and rows:
+        raise StarglotError(
+            f"PARAMFLAG has {width} entries and PARAM_SYMBOL {len(parameters)}",
+            where=settings.catalog,
+            todo="use an unmodified allStar file",
+        )
+    # Without PARAM_SYMBOL nothing says which entry is which, so that all of them count.
+    relevant = [name not in _NUISANCE for name in parameters] if parameters and rows else [True] * matrix.shape[1]
+    paramflag_bad = np.any(bits_set(matrix[:, relevant], settings.paramflag_bits), axis=1)
+    log.info(
+        "%d of %d stars rejected by ASPCAPFLAG %s, %d by PARAMFLAG",
+        *(int(aspcap_bad.sum()), rows, count_bits(aspcap[aspcap_bad], ASPCAPFLAG), int(paramflag_bad.sum())),
+    )
+    return aspcap_bad | paramflag_bad, paramflag_bad
+
+
+def _labels(value: np.ndarray, error: np.ndarray, bad: np.ndarray, label: Label) -> tuple[pa.Array, pa.Array]:
+    return label_pair(np.where(bad, np.nan, value), error, label)

@@ -1,0 +1,211 @@
+"""Questions and answers for training: from JSONL files to batches, without holding a survey in memory.
+
+Files are copied once into an Arrow file in the state folder and memory-mapped from there; a row is tokenised when it
+is drawn.  Which row is drawn when, and what is changed about it, depends on the seed and the row alone: not on the
+number of workers, devices or restarts.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.json
+from torch.utils.data import Dataset
+
+from starglot.config.models import Augment
+from starglot.errors import StarglotError
+from starglot.hashing import digest_of
+from starglot.language.chat import frame
+from starglot.language.prompts import parse_question
+from starglot.tables import atomic_path
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from starglot.language.tokens import PromptTokens
+
+log = logging.getLogger(__name__)
+
+#: What takes no part in the loss (torch's convention).
+IGNORED = -100
+
+_ROWS = pa.schema([("obsid", pa.int64()), ("question", pa.string()), ("answer", pa.string())])
+_BLOCK = 1 << 24
+
+
+class Rows:
+    """Questions and answers in a memory-mapped Arrow file, by number."""
+
+    def __init__(self, path: Path):
+        self.path = Path(path)
+        self._open()
+
+    def _open(self) -> None:
+        with pa.memory_map(str(self.path)) as source:
+            reader = pa.ipc.open_file(source)
+            self._batches = [reader.get_batch(index) for index in range(reader.num_record_batches)]
+        self._ends = np.cumsum([batch.num_rows for batch in self._batches], dtype=np.int64)
+
+    def __len__(self) -> int:
+        return int(self._ends[-1]) if len(self._ends) else 0
+
+    def __getitem__(self, number: int) -> tuple[int, str, str]:
+        """(obsid, question, answer) of a row."""
+        at = int(np.searchsorted(self._ends, number, side="right"))
+        batch = self._batches[at]
+        row = number - (int(self._ends[at]) - batch.num_rows)
+        obsid, asked, answer = (batch.column(index)[row].as_py() for index in range(3))
+        return obsid, asked, answer
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"path": self.path}  # a worker process maps the file itself
+
+    def __setstate__(self, state: Mapping[str, Any]) -> None:
+        self.path = state["path"]
+        self._open()
+
+
+def cache_rows(files: Sequence[Path], inputs: Mapping[str, str], folder: Path, chief: bool = True) -> Rows:
+    """The rows of JSONL(.gz) ``files``, in their order, as an Arrow file in ``folder`` that is made if needed.
+
+    inputs: file name to digest; the Arrow file is named by those of ``files``.  chief: of several processes one
+    makes the file and the others wait for it.  Memory does not grow with the number of rows.
+    Raises StarglotError when a file is no JSONL of obsid, question, answer.
+    """
+    path = Path(folder) / f"{digest_of([inputs[Path(file).name] for file in files])[:24]}.arrow"
+    while not chief and not path.is_file():
+        time.sleep(1)  # a launcher ends all processes when one of them fails
+    if not path.is_file():
+        with atomic_path(path) as partial, pa.ipc.new_file(partial, _ROWS) as sink:
+            for file in files:
+                _append(Path(file), sink)
+    return Rows(path)
+
+
+def _append(file: Path, sink: pa.RecordBatchFileWriter) -> None:
+    options = pa.json.ParseOptions(explicit_schema=_ROWS, unexpected_field_behavior="ignore")
+    compression = "gzip" if file.suffix == ".gz" else None
+    try:
+        with pa.input_stream(str(file), compression=compression) as stream:
+            if not stream.read(1):
+                return  # no star of this sample went to this file
+        with pa.input_stream(str(file), compression=compression) as stream:
+            blocks = pa.json.ReadOptions(block_size=_BLOCK, use_threads=False)
+            for batch in pa.json.open_json(stream, blocks, options):
+                if any(batch.column(index).null_count for index in range(len(_ROWS))):
+                    raise pa.ArrowInvalid("a row lacks obsid, question or answer")
+                sink.write_batch(batch.select(_ROWS.names))
+    except (pa.ArrowInvalid, OSError) as error:
+        raise StarglotError(
+            f"questions cannot be read: {error}",
+            where=file,
+            allowed='JSON lines {"obsid":..., "question":..., "answer":...}, gzipped',
+            todo="write them again: snakemake qa",
+        ) from error
+
+
+class Draws(Dataset[dict[str, Any]]):
+    """The examples of a whole training in the order in which they are seen; each item is tokenised when asked for.
+
+    Pass after pass over the rows, each in an order of its own, cut or continued to ``length`` items.  Flux is drawn
+    anew (``augment``) at each pass: it is read back out of the question, so any encoding that can be undone will do.
+    """
+
+    def __init__(
+        self,
+        rows: Rows,
+        tokens: PromptTokens,
+        length: int,
+        seed: int,
+        augment: Augment | None = None,
+        shuffled: bool = True,
+    ):
+        self.rows, self.tokens, self.length, self.seed, self.shuffled = rows, tokens, length, seed, shuffled
+        self.augment = augment if augment and (augment.noise or augment.tilt) else None
+        self.before, self.between, self.after = frame(tokens.tokenizer)
+        self._order: tuple[int, np.ndarray] | None = None
+
+    def __len__(self) -> int:
+        return self.length
+
+    def __getitem__(self, number: int) -> dict[str, Any]:
+        """{'prompt': ids, 'answer': ids, 'counts': which answer ids take part in the loss}."""
+        epoch, place = divmod(int(number), len(self.rows))
+        obsid, asked, answer = self.rows[self._row(epoch, place)]
+        ids, counts = self.tokens.answer(answer)
+        return {
+            "prompt": [*self.before, *self._question(asked, epoch, obsid), *self.between],
+            "answer": [*ids, *self.after],
+            "counts": [*counts, *[True] * len(self.after)],
+        }
+
+    def _row(self, epoch: int, place: int) -> int:
+        if not self.shuffled:
+            return place
+        if self._order is None or self._order[0] != epoch:
+            self._order = epoch, np.random.default_rng([self.seed, epoch]).permutation(len(self.rows))
+        return int(self._order[1][place])
+
+    def _question(self, asked: str, epoch: int, obsid: int) -> list[int]:
+        if self.augment is None:
+            return self.tokens.question(asked)
+        codec = self.tokens.codec
+        labels, text = parse_question(self.tokens.task, asked)
+        flux = codec.flux(codec.parse(text)[None])
+        flux = redraw_flux(flux, self.augment, np.random.default_rng([self.seed, epoch, obsid]))
+        return self.tokens.prompt(labels, codec.values_from_binned(flux)[0])
+
+
+def redraw_flux(flux: np.ndarray, augment: Augment, rng: np.random.Generator) -> np.ndarray:
+    """(n, m) flux with photon-like noise and a smooth tilt of its own per row; the maximum of each row is 1 again.
+
+    Noise grows with the square root of the flux and its level varies by row (log-normal, sigma 0.5) about
+    ``augment.noise``; the tilt is a slope and a bend in the exponent, ``augment.tilt`` at the ends.
+    """
+    rows, width = flux.shape
+    level = augment.noise * np.exp(0.5 * rng.standard_normal((rows, 1)))
+    out = flux + level * np.sqrt(np.clip(flux, 0.05, None)) * rng.standard_normal(flux.shape)
+    at = np.linspace(-1, 1, width)
+    slope, bend = augment.tilt * rng.standard_normal((2, rows, 1))
+    out = out * np.exp(slope * at + 0.5 * bend * (at**2 - 1 / 3))
+    return out / out.max(axis=1, keepdims=True)
+
+
+@dataclass(frozen=True)
+class Collate:
+    """Joins examples to a batch, padded on the left so that all answers end together.
+
+    Then the logits of the last ``logits_to_keep`` positions are all that the loss needs: at 5,000 tokens and a
+    vocabulary of 128,000 that is a twelfth of the memory and of the time.
+    """
+
+    pad: int
+
+    def __call__(self, examples: Sequence[Mapping[str, Any]]) -> dict[str, Tensor | int]:
+        """input_ids and attention_mask (n, length), labels (n, longest answer + 1), logits_to_keep."""
+        import torch
+
+        longest = max(len(example["answer"]) for example in examples)
+        width = max(len(example["prompt"]) + len(example["answer"]) for example in examples)
+        ids = np.full((len(examples), width), self.pad, dtype=np.int64)
+        mask = np.zeros((len(examples), width), dtype=np.int64)
+        labels = np.full((len(examples), longest + 1), IGNORED, dtype=np.int64)
+        for row, example in enumerate(examples):
+            answer = np.asarray(example["answer"], dtype=np.int64)
+            whole = np.concatenate([np.asarray(example["prompt"], dtype=np.int64), answer])
+            ids[row, width - len(whole) :] = whole
+            mask[row, width - len(whole) :] = 1
+            labels[row, longest + 1 - len(answer) :] = np.where(example["counts"], answer, IGNORED)
+        return {
+            "input_ids": torch.from_numpy(ids),
+            "attention_mask": torch.from_numpy(mask),
+            "labels": torch.from_numpy(labels),
+            "logits_to_keep": longest + 1,
+        }

@@ -1,0 +1,187 @@
+"""QLoRA fine-tuning on questions and answers (paper 3.3): set up, load, train, validate, save."""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+import shutil
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from starglot.config.models import Encoding, Llm, Task, Training, Wavelength
+from starglot.errors import StarglotError
+from starglot.language.tokens import PromptTokens
+from starglot.models import llm
+from starglot.tables import write_json
+from starglot.training.data import Collate, Draws, cache_rows
+from starglot.training.finished import MANIFEST, deliver, digests, hand_back, versions, workplace, write_run
+
+log = logging.getLogger(__name__)
+
+#: Validation looks at this many spectra at most: the loss is known to a few per cent then.
+_VALIDATED = 2000
+
+
+def finetune(
+    settings: Llm,
+    task: Task,
+    encoding: Encoding,
+    wavelength: Wavelength,
+    size: str,
+    base: str,
+    init_adapter: Path | None,
+    qa_train: list[Path],
+    qa_val: list[Path],
+    out: Path,
+    state: Path,
+    identity: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Train adapters on a frozen, quantised base; returns the manifest that it writes last into ``out``.
+
+    base: folder or Hugging Face id (must be there: nothing is downloaded); init_adapter: folder of the adapter to
+    continue from, or None for a fresh one; qa_train, qa_val: JSONL files; out: gets adapter, tokenizer, loss.csv,
+    run.json and manifest.json; state: folder of checkpoints and finished work; identity: JSON-able, all that the
+    result depends on (settings, code, digests of inputs): the same again is handed back from ``state``, a killed run
+    continues from its last good checkpoint, bit for bit as if it had not been killed.
+
+    Under torchrun every process calls it with the same arguments.  Raises StarglotError for a base or an adapter that
+    is not there, questions that cannot be read, and GPUs that are not there.
+    """
+    from starglot.training.loop import make_trainer, run, write_curve
+
+    # ---- set up
+    started = time.time()
+    chief = int(os.environ.get("RANK", "0")) == 0
+    place = workplace(state, identity)
+    finished = hand_back(place, Path(out), write=chief)
+    if finished is not None:
+        return finished
+    training = settings.training
+    check_devices(training)
+    log.info("%s, %s, on %s", out, size, "the CPU" if not training.gpus else f"{training.gpus} GPU(s)")
+
+    # ---- load
+    inputs = digests([*qa_train, *qa_val])
+    rows = cache_rows(qa_train, inputs, Path(state) / "questions", chief)
+    held_out = cache_rows(qa_val, inputs, Path(state) / "questions", chief)
+    if not len(rows):
+        raise StarglotError("there is no training question", where=qa_train[0].parent, todo="take a larger sample")
+    plan = make_plan(training, size, len(rows), settings.seed)
+    arguments = plan.arguments(place / "checkpoints")  # before the model: ZeRO-3 changes how that is loaded
+    tokenizer = llm.load_tokenizer(base)
+    tokens = PromptTokens(tokenizer, task, encoding, wavelength)
+    draws = Draws(rows, tokens, plan.steps * effective_batch(training), settings.seed, training.augment)
+    model = llm.load_base(
+        base, settings.quantisation, for_training=True, on_gpu=plan.on_gpu, sharded=training.deepspeed
+    )
+    if init_adapter is None:
+        adapted = llm.attach_adapter(model, settings.lora, settings.seed, sharded=training.deepspeed)
+    else:
+        llm.check_adapter(init_adapter, settings.lora)
+        adapted = llm.load_adapter(model, init_adapter, trainable=True)
+
+    # ---- train
+    trainer = make_trainer(adapted, draws, Collate(tokenizer.pad_token_id), arguments, f"{task.prompt}, {size}")
+    curve = run(trainer)
+
+    # ---- validate
+    metrics = {"train_loss": curve[-1]["loss"]}
+    if len(held_out):
+        seen = Draws(held_out, tokens, min(len(held_out), _VALIDATED), seed=0, shuffled=False)
+        metrics["val_loss"] = float(trainer.evaluate(seen)["eval_loss"])
+    log.info("loss: %s", metrics)
+
+    # ---- save
+    made = place / "made"
+    trainer.save_model(str(made / "trainer"))
+    trainable, everything = adapted.get_nb_trainable_parameters()
+    manifest = {
+        "kind": "llm",
+        "task": task.model_dump(),
+        "size": size,
+        "model": settings.model_dump(),
+        "encoding": encoding.model_dump(),
+        "wavelength": wavelength.model_dump(),
+        "base": base,
+        "continues": None if init_adapter is None else digests([Path(init_adapter) / llm.ADAPTER_FILES[1]]),
+        "inputs": inputs,
+        "identity": place.name,
+        "counts": {
+            "train": len(rows),
+            "val": len(held_out),
+            "examples": len(draws),
+            "steps": plan.steps,
+            "prompt_tokens": len(draws[0]["prompt"]),
+            "trainable_parameters": trainable,
+            "parameters": everything,
+        },
+        "seed": settings.seed,
+        "metrics": metrics,
+        "versions": versions(),
+    }
+    if chief:
+        for name in llm.ADAPTER_FILES:
+            os.replace(made / "trainer" / name, made / name)
+        shutil.rmtree(made / "trainer")
+        tokenizer.save_pretrained(str(made))
+        write_curve(curve, made / "loss.csv")
+        write_run(made, started, examples_per_second=len(draws) / (time.time() - started))
+        write_json(manifest, made / MANIFEST)
+        deliver(made, place, Path(out))
+    return manifest
+
+
+def effective_batch(training: Training) -> int:
+    """Spectra per optimiser step, over all devices."""
+    return training.batch * training.accumulate * max(1, training.gpus)
+
+
+def make_plan(training: Training, size: str, rows: int, seed: int) -> Any:
+    """Steps, rates and devices of a training on ``rows`` questions.
+
+    Raises StarglotError when the epochs of this size are not given.
+    """
+    from starglot.training.deepspeed import zero_3
+    from starglot.training.loop import Plan
+
+    epochs = training.epochs if isinstance(training.epochs, float) else training.epochs.get(size)
+    if epochs is None:
+        raise StarglotError(
+            f"how often to pass over a sample of the size '{size}' is not given",
+            where="models: training: epochs",
+            allowed=f"a number, or numbers for: {', '.join(training.epochs)}",  # type: ignore[arg-type]
+        )
+    return Plan(
+        steps=max(1, math.ceil(epochs * rows / effective_batch(training))),
+        batch=training.batch,
+        accumulate=training.accumulate,
+        learning_rate=training.learning_rate,
+        weight_decay=training.weight_decay,
+        warmup=training.warmup,
+        checkpoints=training.checkpoints,
+        seed=seed,
+        checkpointing=training.gradient_checkpointing,
+        on_gpu=training.gpus > 0,
+        deepspeed=zero_3(training) if training.deepspeed else None,
+    )
+
+
+def check_devices(training: Training) -> None:
+    """Raise StarglotError when the processes or GPUs of this machine are not those that ``gpus`` asks for."""
+    import torch
+
+    world = int(os.environ.get("WORLD_SIZE", "1"))
+    if training.gpus and not torch.cuda.is_available():
+        raise StarglotError(
+            f"training asks for {training.gpus} GPU(s), and torch sees none",
+            where="models: training: gpus",
+            todo="run on a GPU node with `make setup ACCEL=cuda`, or set gpus: 0 to train on the CPU",
+        )
+    if world != max(1, training.gpus):
+        raise StarglotError(
+            f"training asks for {training.gpus} GPU(s) but runs in {world} process(es)",
+            todo=f"start it with torchrun --nproc-per-node {max(1, training.gpus)}",
+        )

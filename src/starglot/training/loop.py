@@ -1,0 +1,196 @@
+"""The training loop: Hugging Face's Trainer, resumed from checkpoints that are known to be whole."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch.utils.data import Dataset
+from tqdm import tqdm
+from transformers import PrinterCallback, Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers.utils.logging import disable_progress_bar
+
+from starglot.models.llm import compute_dtype
+from starglot.tables import write_text
+from starglot.training.checkpoints import checkpoints, newest_good, prune, seal
+
+if TYPE_CHECKING:
+    from peft import PeftModel
+    from transformers import PreTrainedModel
+
+log = logging.getLogger(__name__)
+
+#: Points of the loss curve over a whole training.
+_LOGGED = 500
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How long and how fast: steps of ``batch`` examples x ``accumulate`` x processes."""
+
+    steps: int
+    batch: int
+    accumulate: int
+    learning_rate: float
+    weight_decay: float
+    warmup: float
+    checkpoints: int
+    seed: int
+    checkpointing: bool = False
+    on_gpu: bool = False
+    deepspeed: dict[str, Any] | None = None
+
+    @property
+    def per_log(self) -> int:
+        """Steps between points of the loss curve."""
+        return max(1, self.steps // _LOGGED)
+
+    @property
+    def per_save(self) -> int:
+        """Steps between checkpoints: a multiple of ``per_log``, so that the curve of a resumed run has no seam."""
+        return math.ceil(self.steps / self.checkpoints / self.per_log) * self.per_log
+
+    def arguments(self, folder: Path) -> TrainingArguments:
+        """This plan in the Trainer's terms, with checkpoints in ``folder``."""
+        return TrainingArguments(
+            output_dir=str(folder),
+            max_steps=self.steps,
+            per_device_train_batch_size=self.batch,
+            per_device_eval_batch_size=self.batch,
+            gradient_accumulation_steps=self.accumulate,
+            optim="adamw_torch",
+            learning_rate=self.learning_rate,
+            weight_decay=self.weight_decay,
+            max_grad_norm=1.0,
+            lr_scheduler_type="cosine",
+            warmup_steps=math.ceil(self.warmup * self.steps),
+            activation_checkpointing=self.checkpointing,
+            activation_checkpointing_kwargs={"use_reentrant": self.deepspeed is not None},
+            bf16=compute_dtype(self.on_gpu) == torch.bfloat16,
+            use_cpu=not self.on_gpu and self.deepspeed is None,
+            deepspeed=self.deepspeed,
+            ddp_find_unused_parameters=False,
+            train_sampling_strategy="sequential",  # the draws are in their order already
+            dataloader_num_workers=2 if self.on_gpu else 0,
+            dataloader_pin_memory=self.on_gpu,
+            remove_unused_columns=False,
+            label_names=["labels"],
+            prediction_loss_only=True,
+            logging_steps=self.per_log,
+            logging_nan_inf_filter=False,
+            save_strategy="steps",
+            save_steps=self.per_save,
+            report_to=[],
+            disable_tqdm=True,
+            seed=self.seed,
+        )
+
+
+def make_trainer(
+    model: PreTrainedModel | PeftModel,
+    draws: Dataset[Any],
+    collate: Callable[..., Any],
+    arguments: TrainingArguments,
+    title: str,
+    optimizer: torch.optim.Optimizer | None = None,
+) -> Trainer:
+    """A Trainer that seals its checkpoints and shows its progress as ``title``; ``optimizer`` null: AdamW."""
+    disable_progress_bar()  # the library's own bars, for each file that it reads or writes
+    trainer = Trainer(
+        model=model, args=arguments, train_dataset=draws, data_collator=collate, optimizers=(optimizer, None)
+    )
+    trainer.remove_callback(PrinterCallback)
+    trainer.add_callback(_Seals(trainer))
+    if trainer.is_world_process_zero():
+        per_step = arguments.train_batch_size * arguments.gradient_accumulation_steps * arguments.world_size
+        trainer.add_callback(_Progress(title, per_step))
+    return trainer
+
+
+def run(trainer: Trainer) -> list[dict[str, float]]:
+    """Train to the end, from the newest good checkpoint if there is one.
+
+    Returns the loss curve: step, loss, learning_rate, grad_norm.  A resumed run and an uninterrupted one on the
+    same machine give the same bits.
+    """
+    folder = Path(str(trainer.args.output_dir))
+    if trainer.is_world_process_zero():
+        newest_good(folder)  # removes what is broken, so that all processes see the same newest one
+    trainer.accelerator.wait_for_everyone()
+    found = checkpoints(folder)
+    if found:
+        log.info("continuing from %s", found[-1])
+    trainer.train(resume_from_checkpoint=str(found[-1]) if found else None)
+    names = ("step", "loss", "learning_rate", "grad_norm")
+    return [{name: float(entry[name]) for name in names} for entry in trainer.state.log_history if "loss" in entry]
+
+
+def write_curve(curve: list[dict[str, float]], path: Path) -> None:
+    """The loss curve as CSV."""
+    names = list(curve[0]) if curve else ["step", "loss"]
+    lines = [",".join(f"{point[name]:.8g}" for name in names) for point in curve]
+    write_text("\n".join([",".join(names), *lines]) + "\n", path)
+
+
+class _Seals(TrainerCallback):
+    """Seals each checkpoint once all processes have written their part, then drops the oldest."""
+
+    def __init__(self, trainer: Trainer):
+        self.trainer = trainer
+
+    def on_save(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> TrainerControl:
+        self.trainer.accelerator.wait_for_everyone()
+        if state.is_world_process_zero:
+            folder = Path(str(args.output_dir))
+            seal(folder / f"checkpoint-{state.global_step}")
+            prune(folder)
+        return control
+
+
+class _Progress(TrainerCallback):
+    """A bar with loss, rate and time to go, in examples."""
+
+    def __init__(self, title: str, per_step: int):
+        self.title, self.per_step = title, per_step
+        self.bar: tqdm[Any] | None = None
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        self.bar = tqdm(
+            total=state.max_steps * self.per_step,
+            initial=state.global_step * self.per_step,
+            desc=self.title,
+            unit=" examples",
+            mininterval=2,
+        )
+
+    def on_step_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        if self.bar is not None:
+            self.bar.update(self.per_step)
+
+    def on_log(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        logs: dict[str, float] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        if self.bar is not None and logs and "loss" in logs:
+            self.bar.set_postfix(loss=f"{float(logs['loss']):.4f}", refresh=False)
+
+    def on_train_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        if self.bar is not None:
+            self.bar.close()

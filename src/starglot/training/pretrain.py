@@ -1,0 +1,128 @@
+"""The demo's tiny base: a small Llama and its tokenizer, pre-trained in full on the flux of training stars.
+
+Labels are not read: every question that it learns from is answered by the spectrum in it (:mod:`.pseudo`).
+LoRA on a frozen random base fails to write digits; on this one it learns labels in minutes on two CPU cores.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import shutil
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from starglot.config.models import Encoding, Task, TinyBase, Wavelength
+from starglot.errors import StarglotError
+from starglot.language.prompts import parse_question
+from starglot.language.tiny_tokenizer import build_tokenizer
+from starglot.language.tokens import PromptTokens
+from starglot.models.tiny import build_tiny
+from starglot.tables import write_json
+from starglot.training.data import Collate, cache_rows
+from starglot.training.finished import MANIFEST, deliver, digests, hand_back, versions, workplace, write_run
+from starglot.training.pseudo import PseudoDraws
+
+log = logging.getLogger(__name__)
+
+#: Least training spectra that principal components mean anything for.
+_LEAST = 16
+
+
+def build_base(
+    settings: TinyBase,
+    task: Task,
+    encoding: Encoding,
+    wavelength: Wavelength,
+    qa_train: list[Path],
+    out: Path,
+    state: Path,
+    identity: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Build, pre-train and save a tiny base; returns the manifest that it writes last into ``out``.
+
+    qa_train: JSONL files of the training split, of which the questions' flux is read and the answers are not;
+    out: gets config, weights, tokenizer, loss.csv, run.json, manifest.json; state, identity: as in
+    :func:`starglot.training.finetune.finetune`.  Raises StarglotError when there are too few spectra.
+    """
+    from starglot.training.loop import Plan, make_trainer, run, write_curve
+    from starglot.training.muon import muon_and_adamw
+
+    # ---- set up
+    started = time.time()
+    place = workplace(state, identity)
+    finished = hand_back(place, Path(out))
+    if finished is not None:
+        return finished
+
+    # ---- load
+    inputs = digests(qa_train)
+    rows = cache_rows(qa_train, inputs, Path(state) / "questions")
+    if len(rows) < _LEAST:
+        raise StarglotError(
+            f"{len(rows)} training spectra are too few to pre-train a base on",
+            where=Path(qa_train[0]).parent,
+            allowed=f"{_LEAST} or more",
+            todo="take a larger sample",
+        )
+    tokenizer = build_tokenizer()
+    tokens = PromptTokens(tokenizer, task, encoding, wavelength)
+    questions = (parse_question(task, rows[number][1]) for number in range(len(rows)))
+    prompts = [(labels, tokens.codec.parse(flux)) for labels, flux in questions]
+    steps = math.ceil(settings.examples / settings.batch)
+    draws = PseudoDraws(prompts, tokens, steps * settings.batch, settings)
+    model = build_tiny(settings, tokenizer)
+
+    # ---- train
+    folder = place / "checkpoints"
+    plan = Plan(
+        steps=steps,
+        batch=settings.batch,
+        accumulate=1,
+        learning_rate=settings.learning_rate,
+        weight_decay=settings.weight_decay,
+        warmup=settings.warmup,
+        checkpoints=4,
+        seed=settings.seed,
+    )
+    optimizer = None
+    if settings.muon:
+        optimizer = muon_and_adamw(model, settings.learning_rate, settings.weight_decay)
+    collate = Collate(tokenizer.pad_token_id)
+    trainer = make_trainer(model, draws, collate, plan.arguments(folder), "tiny base", optimizer)
+    curve = run(trainer)
+
+    # ---- save
+    made = place / "made"
+    shutil.rmtree(made, ignore_errors=True)
+    made.mkdir(parents=True)
+    model.config.use_cache = True
+    model.save_pretrained(str(made))
+    tokenizer.save_pretrained(str(made))
+    manifest = {
+        "kind": "tiny",
+        "note": "made for demonstrations on a CPU; no general language model",
+        "task": task.model_dump(),
+        "base": settings.model_dump(),
+        "encoding": encoding.model_dump(),
+        "wavelength": wavelength.model_dump(),
+        "inputs": inputs,
+        "identity": place.name,
+        "counts": {
+            "train": len(rows),
+            "examples": len(draws),
+            "steps": steps,
+            "vocabulary": len(tokenizer),
+            "parameters": sum(parameter.numel() for parameter in model.parameters()),
+        },
+        "seed": settings.seed,
+        "metrics": {"train_loss": curve[-1]["loss"]},
+        "versions": versions(),
+    }
+    write_curve(curve, made / "loss.csv")
+    write_run(made, started, examples_per_second=len(draws) / (time.time() - started))
+    write_json(manifest, made / MANIFEST)
+    deliver(made, place, Path(out))
+    return manifest
