@@ -66,9 +66,8 @@ def llm_base(wildcards):
     name = CONFIG.models[wildcards.model].base
     if name in CONFIG.bases:
         return f"<results>/bases/{name}/manifest.json"
-    if name.count("/") == 1 and not Path(name).parent.is_dir():
-        return "<results>/bases/{}.json".format(name.replace("/", "--"))
-    return []
+    slug = derive.hub_slug(name)
+    return f"<results>/bases/{slug}.json" if slug else []
 
 
 def llm_base_name(wildcards):

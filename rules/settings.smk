@@ -112,4 +112,4 @@ def llm_launcher(wildcards):
 
 def hub_name(wildcards):
     """The Hugging Face id of a base model."""
-    return wildcards.hub.replace("--", "/", 1)
+    return derive.hub_name(wildcards.hub)

@@ -5,6 +5,7 @@ A rule's params hold these mappings, so a changed leaf reruns exactly the rules 
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
@@ -64,6 +65,20 @@ def starts_from(config: Config, task: str, model: str) -> tuple[str, str, str] |
     if not isinstance(settings, Llm) or settings.init is None or settings.init.task == task:
         return None
     return settings.init.task, settings.init.model or model, settings.init.size
+
+
+def hub_slug(base: str) -> str | None:
+    """File name for a base that is a Hugging Face id ('owner--name'); None for a folder.
+
+    'owner/name' whose first part is a folder here is a path, also when the second part is not there yet.
+    """
+    owner, _, name = base.partition("/")
+    return f"{owner}--{name}" if name and "/" not in name and not Path(owner).is_dir() else None
+
+
+def hub_name(slug: str) -> str:
+    """The Hugging Face id behind :func:`hub_slug`."""
+    return slug.replace("--", "/", 1)
 
 
 def trained_on(config: Config, task: str, model: str, size: str) -> list[tuple[str, str]]:

@@ -213,7 +213,9 @@ class _Batch:
         self.answered = 0  # answer tokens in the cache
         self.branched = 0  # tree slots in the cache
 
-    def _forward(self, ids: torch.Tensor, positions: np.ndarray, mask: torch.Tensor, keep: int) -> torch.Tensor:
+    def _forward(
+        self, ids: torch.Tensor, positions: np.ndarray, mask: torch.Tensor | None, keep: int
+    ) -> torch.Tensor:
         import torch
 
         return self.model(
@@ -227,8 +229,7 @@ class _Batch:
 
     def prefill(self) -> torch.Tensor:
         """Read the prompts; (rows, vocabulary) logits behind them."""
-        mask = self._visible.long()
-        return self._forward(self._ids, np.maximum(self._place, 0), mask, 1)[:, -1]
+        return self._forward(self._ids, np.maximum(self._place, 0), self._padding_mask(), 1)[:, -1]
 
     def step(self, tokens: list[int]) -> torch.Tensor:
         """Read one answer token per row; (rows, vocabulary) logits behind it."""
@@ -237,9 +238,16 @@ class _Batch:
         ids = torch.tensor(tokens, device=self.device)[:, None]
         positions = np.array(self.lengths)[:, None] + self.answered
         self.answered += 1
+        return self._forward(ids, positions, self._padding_mask(), 1)[:, -1]
+
+    def _padding_mask(self) -> torch.Tensor | None:
+        """(rows, keys) 1 where there is a token; None where no prompt is padded, for the attention's fast path."""
+        import torch
+
+        if min(self.lengths) == self.width:
+            return None
         answers = self._visible.new_ones((self.rows, self.answered))
-        mask = torch.cat([self._visible, answers], dim=1).long()
-        return self._forward(ids, positions, mask, 1)[:, -1]
+        return torch.cat([self._visible, answers], dim=1).long()
 
     def read_nodes(self, queues: list[list[_Node]], alphabet: Alphabet) -> tuple[int, np.ndarray]:
         """Read tree nodes, each followed by the alphabet's prefixes, into a block of slots of its own.

@@ -19,6 +19,8 @@ _POINT, _MINUS, _END = 10, 11, 12
 
 #: Relative to ``prune``: wide branches are followed down to this, and what is rarer behind its prefix is left out.
 _RARE = 0.01
+#: Cut branches of a lower joint probability are left out, too: a hundredth of a kelvin even when 10,000 K off.
+_NEGLIGIBLE = 1e-6
 #: A branch is wide when its digits leave more than so many units of the number's resolution open.
 _WIDE = 10
 
@@ -160,7 +162,7 @@ class DigitTree:
         live = sorted([*live, *self._spines(children, live)], key=lambda child: (child[2], child[3]))
         kept = {child[1] for child in live}
         for probability, text, _, _ in children:
-            if text not in kept:
+            if text not in kept and probability >= _NEGLIGIBLE:
                 self._cut[text] = probability
         self.frontier = [child[1] for child in live]
         self.origin = [(child[2], child[3]) for child in live]
@@ -207,17 +209,22 @@ class DigitTree:
         9990 K and 10050 K differ in length: a branch cut at "10" is worth 1050 or 10500.  Per sign and leading digit
         the most probable continuation is therefore followed to its end, at the price of one node a level.
         """
-        alive = {self._leading(child[1]) for child in live}
-        groups = {self._leading(prefix) for prefix in self.frontier if prefix not in ("", "-")}
+        waiting = {self._leading(prefix) for prefix in self.frontier if prefix not in ("", "-")} - self._sized
+        waiting -= {self._leading(child[1]) for child in live}
+        if not waiting:
+            return []
+        best: dict[str, tuple[float, str, int, int]] = {}
+        for child in children:  # the likeliest come first
+            if len(child[1]) < self.max_symbols:
+                best.setdefault(self._leading(child[1]), child)
         spines = []
-        for group in sorted(groups - alive - self._sized):
-            ends = [(p, n) for n, p in self._whole.items() if self._leading(n) == group and n in self.frontier]
-            best_end = max(ends, default=(0.0, ""))
-            going_on = [c for c in children if self._leading(c[1]) == group and len(c[1]) < self.max_symbols]
-            if going_on and going_on[0][0] > best_end[0]:
-                spines.append(going_on[0])
-            elif best_end[1]:
-                self._know(best_end[1], best_end[0])
+        for group in sorted(waiting):
+            ends = [(self._whole[n], n) for n in self.frontier if n in self._whole and self._leading(n) == group]
+            probability, number = max(ends, default=(0.0, ""))
+            if group in best and best[group][0] > probability:
+                spines.append(best[group])
+            elif number:
+                self._know(number, probability)
         return spines
 
     def _place(self, text: str) -> tuple[float, float, float] | None:

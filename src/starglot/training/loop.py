@@ -97,13 +97,10 @@ def make_trainer(
     collate: Callable[..., Any],
     arguments: TrainingArguments,
     title: str,
-    optimizer: torch.optim.Optimizer | None = None,
 ) -> Trainer:
-    """A Trainer that seals its checkpoints and shows its progress as ``title``; ``optimizer`` null: AdamW."""
+    """A Trainer that seals its checkpoints and shows its progress as ``title``."""
     disable_progress_bar()  # the library's own bars, for each file that it reads or writes
-    trainer = Trainer(
-        model=model, args=arguments, train_dataset=draws, data_collator=collate, optimizers=(optimizer, None)
-    )
+    trainer = Trainer(model=model, args=arguments, train_dataset=draws, data_collator=collate)
     trainer.remove_callback(PrinterCallback)
     trainer.add_callback(_Seals(trainer))
     if trainer.is_world_process_zero():

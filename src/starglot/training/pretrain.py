@@ -48,7 +48,6 @@ def build_base(
     :func:`starglot.training.finetune.finetune`.  Raises StarglotError when there are too few spectra.
     """
     from starglot.training.loop import Plan, make_trainer, run, write_curve
-    from starglot.training.muon import muon_and_adamw
 
     # ---- set up
     started = time.time()
@@ -87,11 +86,7 @@ def build_base(
         checkpoints=4,
         seed=settings.seed,
     )
-    optimizer = None
-    if settings.muon:
-        optimizer = muon_and_adamw(model, settings.learning_rate, settings.weight_decay)
-    collate = Collate(tokenizer.pad_token_id)
-    trainer = make_trainer(model, draws, collate, plan.arguments(folder), "tiny base", optimizer)
+    trainer = make_trainer(model, draws, Collate(tokenizer.pad_token_id), plan.arguments(folder), "tiny base")
     curve = run(trainer)
 
     # ---- save
