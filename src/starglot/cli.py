@@ -77,7 +77,7 @@ def run(main: Callable[[argparse.Namespace], None], parser: argparse.ArgumentPar
 def parser(doc: str | None) -> argparse.ArgumentParser:
     """An argument parser described by the script's docstring, with ``--settings`` (the config leaves it reads)."""
     made = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
-    made.add_argument("--settings", type=json.loads, required=True, help="JSON of the config leaves that this step reads")
+    made.add_argument("--settings", type=json.loads, required=True, help="JSON of the config leaves it reads")
     return made
 
 

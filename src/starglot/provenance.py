@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ast
 import hashlib
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 
 import starglot
@@ -41,7 +41,7 @@ def _parse(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
 
 
-@lru_cache(maxsize=None)
+@cache
 def _file(module: str) -> Path | None:
     path = SOURCE_ROOT.joinpath(*module.split("."))
     for candidate in (path.with_suffix(".py"), path / "__init__.py"):
@@ -50,13 +50,13 @@ def _file(module: str) -> Path | None:
     return None
 
 
-@lru_cache(maxsize=None)
+@cache
 def _module_imports(module: str) -> tuple[str, ...]:
     file = _file(module)
     return tuple(_imports(_parse(file), module)) if file else ()
 
 
-@lru_cache(maxsize=None)
+@cache
 def _module_dump(module: str) -> str:
     file = _file(module)
     if not file:
@@ -68,7 +68,10 @@ def _package_data(folder: Path) -> str:
     """Digest of the files that a package carries beside its code (templates), if any."""
     carried = [
         path
-        for part in [folder, *(sub for sub in folder.iterdir() if sub.is_dir() and not (sub / "__init__.py").exists())]
+        for part in [
+            folder,
+            *(sub for sub in folder.iterdir() if sub.is_dir() and not (sub / "__init__.py").exists()),
+        ]
         for path in part.iterdir()
         if path.is_file() and path.suffix not in (".py", ".pyc")
     ]
@@ -102,6 +105,10 @@ def _dump(tree: ast.Module) -> str:
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             first = node.body[0] if node.body else None
-            if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and isinstance(first.value.value, str):
+            if (
+                isinstance(first, ast.Expr)
+                and isinstance(first.value, ast.Constant)
+                and isinstance(first.value.value, str)
+            ):
                 node.body = node.body[1:]
     return ast.dump(tree)

@@ -39,7 +39,11 @@ def test_hashes_do_not_depend_on_order_or_process():
     assert (stable_hash(names, "other") != here).all()
     code = "from starglot.hashing import stable_hash; print(stable_hash(['gaia:7'], 'seed')[0])"
     elsewhere = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env={**os.environ, "PYTHONHASHSEED": "9"}
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "PYTHONHASHSEED": "9"},
     )
     assert int(elsewhere.stdout) == here[7]
 

@@ -29,7 +29,18 @@ class Project:
         flags = [arg for arg in args if arg.startswith("-")]
         if flags:
             targets = [arg for arg in args if not arg.startswith("-")]
-            command = [sys.executable, "-m", "snakemake", "--cores", "2", *flags, "--configfile", *overlays, "--", *targets]
+            command = [
+                sys.executable,
+                "-m",
+                "snakemake",
+                "--cores",
+                "2",
+                *flags,
+                "--configfile",
+                *overlays,
+                "--",
+                *targets,
+            ]
         done = subprocess.run(
             command, cwd=self.folder, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "2"}
         )

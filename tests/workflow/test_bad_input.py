@@ -26,7 +26,9 @@ def message(done):
 
 def test_a_typo_in_the_configuration(fresh):
     said = message(
-        fresh.snakemake("-n", overlays=overlay(fresh, spectra={"normalization": "max"}, run={"models": ["rigde"]}), check=False)
+        fresh.snakemake(
+            "-n", overlays=overlay(fresh, spectra={"normalization": "max"}, run={"models": ["rigde"]}), check=False
+        )
     )
     assert "did you mean 'normalisation'?" in said
     assert "Traceback" not in said

@@ -8,7 +8,9 @@ from starglot.tables import write_parquet
 
 
 def main(args):
-    matched = {star for path in args.matches for star in pq.read_table(path, columns=["star_id"])["star_id"].to_pylist()}
+    matched = {
+        star for path in args.matches for star in pq.read_table(path, columns=["star_id"])["star_id"].to_pylist()
+    }
     candidates = select(
         pq.read_table(args.catalog),
         largest_per_class=args.settings["wanted"],
