@@ -9,6 +9,7 @@ from starglot.cli import parser, run
 from starglot.config.models import Model, Task
 from starglot.models.baselines import train_baseline
 from starglot.tables import write_json
+from starglot.training.finished import digests, versions
 
 
 def main(args):
@@ -20,7 +21,12 @@ def main(args):
         shard_path=lambda shard: Path(args.spectra) / f"{shard}.parquet",
         out=Path(args.manifest).parent,
     )
-    write_json(manifest, args.manifest)
+    about = {
+        "inputs": digests([Path(args.sample), Path(args.labels)]),
+        "settings": args.settings,
+        "versions": versions(),
+    }
+    write_json({**manifest, **about}, args.manifest)
 
 
 if __name__ == "__main__":

@@ -176,8 +176,10 @@ class DigitTree:
         return float(text) < low if text.startswith("-") else float(text) > high
 
     def _follow(self, text: str, probability: float) -> bool:
-        if len(text) >= self.max_symbols or probability >= self.prune:
-            return len(text) < self.max_symbols
+        if len(text) >= self.max_symbols or probability < _RARE * self.prune:
+            return False
+        if probability >= self.prune:
+            return True
         place = self._place(text)
         return place is None or place[1] > _WIDE * self.resolution * 1.001
 
