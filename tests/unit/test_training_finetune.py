@@ -292,3 +292,31 @@ def test_gpus_that_are_not_there_are_named_before_anything_is_loaded(place, ques
 def test_a_size_without_epochs_is_an_error(place, questions, base):
     with pytest.raises(StarglotError, match="'demo' is not given"):
         train(place, questions, base, "epochs", settings=model(epochs={"1e5": 1.0}))
+
+
+@pytest.mark.parametrize(
+    "raised",
+    [
+        OSError(28, "No space left on device"),
+        OSError(122, "Disk quota exceeded"),
+        RuntimeError("PytorchStreamWriter failed writing file data/0: No space left on device"),
+    ],
+    ids=["write", "quota", "torch"],
+)
+def test_a_full_disk_in_the_middle_is_one_clear_error(place, questions, base, raised, monkeypatch):
+    from starglot.training import loop
+
+    def full(folder):
+        raise raised
+
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "seal", full)
+        with pytest.raises(StarglotError, match=r"disk is full(.|\n)*run the same command again"):
+            train(place, questions, base, f"full-{type(raised).__name__}")
+
+
+def test_other_errors_stay_what_they_are(tmp_path):
+    from starglot.training.loop import explained
+
+    with pytest.raises(RuntimeError, match="shapes"), explained(tmp_path):
+        raise RuntimeError("shapes do not fit")

@@ -9,7 +9,7 @@ import shutil
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from starglot.config.models import Encoding, Llm, Task, Training, Wavelength
 from starglot.errors import StarglotError
@@ -18,6 +18,9 @@ from starglot.models import llm
 from starglot.tables import write_json
 from starglot.training.data import Collate, Draws, cache_rows
 from starglot.training.finished import MANIFEST, deliver, digests, hand_back, versions, workplace, write_run
+
+if TYPE_CHECKING:
+    from starglot.training.loop import Plan
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +53,7 @@ def finetune(
     Under torchrun every process calls it with the same arguments.  Raises StarglotError for a base or an adapter that
     is not there, questions that cannot be read, and GPUs that are not there.
     """
-    from starglot.training.loop import make_trainer, run, write_curve
+    from starglot.training.loop import explained, make_trainer, run, write_curve
 
     # ---- set up
     started = time.time()
@@ -96,7 +99,6 @@ def finetune(
 
     # ---- save
     made = place / "made"
-    trainer.save_model(str(made / "trainer"))
     trainable, everything = adapted.get_nb_trainable_parameters()
     manifest = {
         "kind": "llm",
@@ -122,15 +124,19 @@ def finetune(
         "metrics": metrics,
         "versions": versions(),
     }
-    if chief:
-        for name in llm.ADAPTER_FILES:
-            os.replace(made / "trainer" / name, made / name)
-        shutil.rmtree(made / "trainer")
-        tokenizer.save_pretrained(str(made))
-        write_curve(curve, made / "loss.csv")
-        write_run(made, started, examples_per_second=len(draws) / (time.time() - started))
-        write_json(manifest, made / MANIFEST)
-        deliver(made, place, Path(out))
+    with explained(place):
+        if chief:
+            shutil.rmtree(made, ignore_errors=True)
+        trainer.save_model(str(made / "trainer"))  # by all processes: sharded weights are gathered
+        if chief:
+            for name in llm.ADAPTER_FILES:
+                os.replace(made / "trainer" / name, made / name)
+            shutil.rmtree(made / "trainer")
+            tokenizer.save_pretrained(str(made))
+            write_curve(curve, made / "loss.csv")
+            write_run(made, started, examples_per_second=len(draws) / (time.time() - started))
+            write_json(manifest, made / MANIFEST)
+            deliver(made, place, Path(out))
     return manifest
 
 
@@ -139,7 +145,7 @@ def effective_batch(training: Training) -> int:
     return training.batch * training.accumulate * max(1, training.gpus)
 
 
-def make_plan(training: Training, size: str, rows: int, seed: int) -> Any:
+def make_plan(training: Training, size: str, rows: int, seed: int) -> Plan:
     """Steps, rates and devices of a training on ``rows`` questions.
 
     Raises StarglotError when the epochs of this size are not given.

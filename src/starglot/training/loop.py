@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
+from safetensors import SafetensorError
 from torch.utils.data import Dataset
 from tqdm import tqdm
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from transformers.utils.logging import disable_progress_bar
 
+from starglot.errors import StarglotError
 from starglot.models.llm import compute_dtype
 from starglot.tables import write_text
 from starglot.training.checkpoints import checkpoints, newest_good, prune, seal
@@ -27,6 +31,8 @@ log = logging.getLogger(__name__)
 
 #: Points of the loss curve over a whole training.
 _LOGGED = 500
+#: Fewer free bytes than this count as a full disk when writing has failed.
+_NO_SPACE = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -113,7 +119,7 @@ def run(trainer: Trainer) -> list[dict[str, float]]:
     """Train to the end, from the newest good checkpoint if there is one.
 
     Returns the loss curve: step, loss, learning_rate, grad_norm.  A resumed run and an uninterrupted one on the
-    same machine give the same bits.
+    same machine give the same bits.  Raises StarglotError when the disk is full or a GPU's memory is too small.
     """
     folder = Path(str(trainer.args.output_dir))
     if trainer.is_world_process_zero():
@@ -122,9 +128,32 @@ def run(trainer: Trainer) -> list[dict[str, float]]:
     found = checkpoints(folder)
     if found:
         log.info("continuing from %s", found[-1])
-    trainer.train(resume_from_checkpoint=str(found[-1]) if found else None)
+    with explained(folder):
+        trainer.train(resume_from_checkpoint=str(found[-1]) if found else None)
     names = ("step", "loss", "learning_rate", "grad_norm")
     return [{name: float(entry[name]) for name in names} for entry in trainer.state.log_history if "loss" in entry]
+
+
+@contextmanager
+def explained(folder: Path) -> Iterator[None]:
+    """Turn a full disk (which each library reports in its own way) and too little GPU memory into a StarglotError."""
+    try:
+        yield
+    except torch.cuda.OutOfMemoryError as error:
+        raise StarglotError(
+            f"the GPU's memory is too small: {str(error).splitlines()[0]}",
+            where="models: training: batch",
+            todo="lower batch and raise accumulate by as much, and switch gradient_checkpointing on",
+        ) from error
+    except (OSError, RuntimeError, SafetensorError) as error:
+        full = "No space left" in str(error) or "quota exceeded" in str(error)
+        if not full and shutil.disk_usage(folder).free > _NO_SPACE:
+            raise
+        raise StarglotError(
+            "the disk is full (or the quota is used up)",
+            where=folder,
+            todo="free some space and run the same command again; training continues from its last good checkpoint",
+        ) from error
 
 
 def write_curve(curve: list[dict[str, float]], path: Path) -> None:

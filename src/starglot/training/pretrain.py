@@ -47,7 +47,7 @@ def build_base(
     out: gets config, weights, tokenizer, loss.csv, run.json, manifest.json; state, identity: as in
     :func:`starglot.training.finetune.finetune`.  Raises StarglotError when there are too few spectra.
     """
-    from starglot.training.loop import Plan, make_trainer, run, write_curve
+    from starglot.training.loop import Plan, explained, make_trainer, run, write_curve
 
     # ---- set up
     started = time.time()
@@ -90,12 +90,6 @@ def build_base(
     curve = run(trainer)
 
     # ---- save
-    made = place / "made"
-    shutil.rmtree(made, ignore_errors=True)
-    made.mkdir(parents=True)
-    model.config.use_cache = True
-    model.save_pretrained(str(made))
-    tokenizer.save_pretrained(str(made))
     manifest = {
         "kind": "tiny",
         "note": "made for demonstrations on a CPU; no general language model",
@@ -116,8 +110,15 @@ def build_base(
         "metrics": {"train_loss": curve[-1]["loss"]},
         "versions": versions(),
     }
-    write_curve(curve, made / "loss.csv")
-    write_run(made, started, examples_per_second=len(draws) / (time.time() - started))
-    write_json(manifest, made / MANIFEST)
-    deliver(made, place, Path(out))
+    made = place / "made"
+    with explained(place):
+        shutil.rmtree(made, ignore_errors=True)
+        made.mkdir(parents=True)
+        model.config.use_cache = True
+        model.save_pretrained(str(made))
+        tokenizer.save_pretrained(str(made))
+        write_curve(curve, made / "loss.csv")
+        write_run(made, started, examples_per_second=len(draws) / (time.time() - started))
+        write_json(manifest, made / MANIFEST)
+        deliver(made, place, Path(out))
     return manifest
