@@ -1,7 +1,7 @@
 """Tables and figures, computed from prediction tables alone."""
 
 
-rule tabulate:
+rule tabulate_residuals:
     """Residual statistics by model, size, set, class and label, and the headline beside the baselines."""
     input:
         task_predictions,
@@ -16,9 +16,9 @@ rule tabulate:
             "headline_{task}.tex",
         ),
     log:
-        "<results>/logs/tabulate/{task}.log",
+        "<results>/logs/tabulate_residuals/{task}.log",
     benchmark:
-        "<results>/benchmarks/tabulate/{task}.tsv"
+        "<results>/benchmarks/tabulate_residuals/{task}.tsv"
     conda:
         ENV
     resources:
@@ -26,9 +26,9 @@ rule tabulate:
         runtime=grow(60),
     params:
         settings=table_settings,
-        code=code("tabulate"),
+        code=code("tabulate_residuals"),
     shell:
-        "python workflow/scripts/tabulate.py --settings {params.settings:q} --predictions {input:q}"
+        "python workflow/scripts/tabulate_residuals.py --settings {params.settings:q} --predictions {input:q}"
         " --residuals {output.residuals:q} --headline {output.headline:q} 2>&1 | tee {log}"
 
 

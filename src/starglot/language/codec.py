@@ -6,8 +6,10 @@ so that a star's question is the same in every sample.
 Values are integers ready to be written:
 
 - ``as_is``: thousandths of the normalised flux (paper 2.1, three decimals, half to even);
-- ``continuum``: 500 x flux / smooth continuum, so that 500 is the continuum and emission up to twice the continuum
-  has room, followed by ten coarse values 1000 x (1 + log10(mean flux) / 2), which put 0.01 to 1 on 0 to 1000.
+- ``continuum``: flux / smooth continuum, with 500 for the continuum itself, 0 for no flux and 1000 for twice the
+  continuum, stretched by an inverse hyperbolic sine in between: weak lines, which carry the metals, take five times
+  the range that they had on a straight scale, and deep bands still fit.  Ten coarse values
+  1000 x (1 + log10(mean flux) / 2) follow, which put 0.01 to 1 on 0 to 1000.
 
 With ``bin`` above 1 the mean of each bin is divided by the largest bin of the spectrum first.  Packed and continuum
 values are clipped to 0..999 (1.000 is written 999: a fourth digit would shift all that follow); the paper's own form
@@ -29,7 +31,10 @@ from starglot.spectra.rebin import rebin
 from starglot.tables import FLUX_SCALE
 
 #: Written value of the continuum itself.
-CONTINUUM_SCALE = 500
+CONTINUUM_VALUE = 500
+#: Depths (or heights) well below this are written in proportion, those well above in their logarithm.
+WEAK = 0.05
+_STRETCH = CONTINUUM_VALUE / np.arcsinh(1 / WEAK)
 #: Coarse values at the end of a continuum-divided spectrum.
 COARSE = 10
 
@@ -90,7 +95,7 @@ class Codec:
         if not self.n_coarse:
             low, high = (0, _HIGHEST) if self._packed else (_INT16.min, _INT16.max)
             return np.rint(FLUX_SCALE * flux).clip(low, high).astype(np.int16)
-        fine = CONTINUUM_SCALE * flux / smooth_continuum(flux)
+        fine = CONTINUUM_VALUE + _STRETCH * np.arcsinh((flux / smooth_continuum(flux) - 1) / WEAK)
         coarse = 1000 * (1 - coarse_log_flux(flux, self.n_coarse) / np.log(FLOOR))
         return np.rint(np.concatenate([fine, coarse], axis=1)).clip(0, _HIGHEST).astype(np.int16)
 
@@ -105,7 +110,7 @@ class Codec:
         written = np.asarray(values, dtype=np.float64)
         if not self.n_coarse:
             return written / FLUX_SCALE
-        ratio = written[:, : self.n_bins] / CONTINUUM_SCALE
+        ratio = 1 + WEAK * np.sinh((written[:, : self.n_bins] - CONTINUUM_VALUE) / _STRETCH)
         wanted = (written[:, self.n_bins :] / 1000 - 1) * -np.log(FLOOR)
         continuum = np.exp(self._spread(wanted))
         for _ in range(_ROUNDS):

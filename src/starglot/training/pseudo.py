@@ -8,7 +8,8 @@ digit by digit.  No label is read.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -25,9 +26,13 @@ from starglot.training.data import redraw_flux
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-#: Mean, spread and limits of the pseudo-values: the ranges of real labels, so that their digits are practised.
-_RANGES = {"teff": (5700.0, 1250.0, 3000.0, 9990.0), "logg": (3.2, 0.8, 0.0, 5.49), "feh": (-0.2, 0.45, -2.9, 0.9)}
-_ABUNDANCE = (0.05, 0.25, -0.95, 0.95)
+#: Pseudo-values from standard ones: the ranges of real labels, so that their digits are practised.
+_VALUES: dict[str, Callable[[float], float]] = {
+    "teff": lambda z: 5500 * math.exp(0.28 * z),  # some beyond 10,000 K, where a fifth digit begins
+    "logg": lambda z: min(max(3.2 + 0.8 * z, 0.0), 5.49),
+    "feh": lambda z: -0.2 + 0.45 * z,
+}
+_ABUNDANCE = 0.05, 0.25
 #: Pseudo-classes by pseudo-temperature, falling.
 _LETTERS = ((7400.0, "A"), (6000.0, "F"), (5200.0, "G"), (3900.0, "K"), (-np.inf, "M"))
 #: Names of the questions: a letter in front of the answer.
@@ -135,7 +140,7 @@ class PseudoDraws(Dataset[dict[str, Any]]):
     def _list(self, row: int, question: int) -> str:
         """A pseudo-answer in the form of stage 1."""
         values = {
-            name: _scaled(self.hidden[row, at], _RANGES[name])
+            name: _VALUES[name](float(self.hidden[row, at]))
             for name, at in zip(ATMOSPHERE_NAMES, self.triples[question], strict=True)
         }
         letter = next(letter for low, letter in _LETTERS if values["teff"] >= low)
@@ -145,13 +150,9 @@ class PseudoDraws(Dataset[dict[str, Any]]):
         """A pseudo-answer in the form of stage 2, for a few labels in the glossary's order."""
         chosen = np.sort(rng.permutation(len(ABUNDANCE_NAMES))[: self.settings.names])
         labels = [ABUNDANCE_NAMES[index] for index in chosen]
-        values = {name: _scaled(self.hidden[row, self.by_name[name]], _ABUNDANCE) for name in labels}
+        mean, spread = _ABUNDANCE
+        values = {name: mean + spread * float(self.hidden[row, self.by_name[name]]) for name in labels}
         return render(_task("abundances"), None, values, labels, "rounded")
-
-
-def _scaled(number: float, limits: tuple[float, float, float, float]) -> float:
-    mean, spread, low, high = limits
-    return float(np.clip(mean + spread * number, low, high))
 
 
 def _task(prompt: str) -> Task:
