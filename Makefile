@@ -28,7 +28,7 @@ setup: ## make or update .venv from requirements/lock.txt (ACCEL=cpu|cuda choose
 
 demo: setup ## the main job, end to end, on a mock release: tables and a report in results/demo
 	@python workflow/scripts/check.py config/config.yaml $(DEMO)
-	@snakemake --cores $(CORES) --configfile $(DEMO) --rerun-incomplete
+	@snakemake --cores $(CORES) --configfile $(DEMO) --rerun-incomplete --quiet rules host reason
 	@echo
 	@cat $(DEMO_RESULTS)/tables/headline_atmosphere.md
 	@echo

@@ -192,5 +192,5 @@ def find_base(base: str | Path) -> Path:
         "there is no base model",
         where=base,
         allowed="a folder with config.json, weights and tokenizer, or a Hugging Face id that has been fetched",
-        todo=_FETCH if hub_id else "build it first: snakemake train",
+        todo=_FETCH if hub_id else "put the model there, or name a Hugging Face id and run `make fetch-base`",
     )
