@@ -78,7 +78,7 @@ def test_a_model_that_was_never_fetched_is_named_without_asking_the_network(load
 
 
 def test_a_base_folder_that_is_not_built_yet_says_so(tmp_path):
-    with pytest.raises(StarglotError, match="build it first"):
+    with pytest.raises(StarglotError, match="put the model there"):
         llm.load_base(tmp_path / "bases" / "tiny")
 
 
