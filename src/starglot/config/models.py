@@ -360,7 +360,9 @@ class Mock(Strict):
     )
     plates: int = Field(6, ge=1, le=500, description="Plates, each a shard of its own.")
     broken: int = Field(12, ge=0, description="Spectra broken in ways that happen.")
-    snr: tuple[float, float] = Field((10.0, 150.0), description="Range of S/N in the g band, drawn evenly in its logarithm.")
+    snr: tuple[float, float] = Field(
+        (10.0, 150.0), description="Range of S/N in the g band, drawn evenly in its logarithm."
+    )
     apogee_fraction: float = Field(0.8, ge=0, le=1, description="Stars that APOGEE has observed.")
     seed: int = Field(1, description="The same seed gives the same bytes.")
 
