@@ -174,7 +174,7 @@ example = st.tuples(st.integers(1, 9), st.lists(st.booleans(), min_size=1, max_s
 
 @settings(max_examples=40, deadline=None)
 @given(st.lists(example, min_size=1, max_size=5))
-def test_answers_end_together_and_only_counted_tokens_are_labels(shapes):
+def test_prompts_start_together_and_only_counted_tokens_are_labels(shapes):
     examples = [
         {"prompt": [7] * asked, "answer": list(range(20, 20 + len(counts))), "counts": counts}
         for asked, counts in shapes
@@ -184,13 +184,11 @@ def test_answers_end_together_and_only_counted_tokens_are_labels(shapes):
     assert batch["labels"].shape == (len(examples), kept)
     for row, item in enumerate(examples):
         whole = [*item["prompt"], *item["answer"]]
-        ids, mask = batch["input_ids"][row].tolist(), batch["attention_mask"][row].tolist()
-        assert ids[len(ids) - len(whole) :] == whole
-        assert mask == [0] * (len(ids) - len(whole)) + [1] * len(whole)
+        ids = batch["input_ids"][row].tolist()
+        assert ids == whole + [0] * (len(ids) - len(whole))
         labels = batch["labels"][row].tolist()
-        tail = ids[-kept:]
         assert [label for label in labels if label != IGNORED] == [
             token for token, counts in zip(item["answer"], item["counts"], strict=True) if counts
         ]
-        assert all(label in (IGNORED, token) for label, token in zip(labels, tail, strict=False))
+        assert all(label in (IGNORED, token) for label, token in zip(labels, ids[-kept:], strict=True))
         assert labels[0] == IGNORED  # nothing comes before the first kept position that could predict it

@@ -180,32 +180,30 @@ def redraw_flux(flux: np.ndarray, augment: Augment, rng: np.random.Generator) ->
 
 @dataclass(frozen=True)
 class Collate:
-    """Joins examples to a batch, padded on the left so that all answers end together.
+    """Joins examples to a batch, filled up on the right.
 
-    Then the logits of the last ``logits_to_keep`` positions are all that the loss needs: at 5,000 tokens and a
-    vocabulary of 128,000 that is a twelfth of the memory and of the time.
+    A causal model sees nothing of what stands to the right, so no attention mask is needed, and attention takes its
+    causal fast path, at half the work.  The loss needs logits from the shortest prompt's end on only
+    (``logits_to_keep``): at 5,000 tokens and a vocabulary of 128,000 that is a twelfth of the memory and of the time.
     """
 
     pad: int
 
     def __call__(self, examples: Sequence[Mapping[str, Any]]) -> dict[str, Tensor | int]:
-        """input_ids and attention_mask (n, length), labels (n, longest answer + 1), logits_to_keep."""
+        """input_ids (n, length), labels (n, logits_to_keep), logits_to_keep."""
         import torch
 
-        longest = max(len(example["answer"]) for example in examples)
         width = max(len(example["prompt"]) + len(example["answer"]) for example in examples)
+        kept = width - min(len(example["prompt"]) for example in examples) + 1
         ids = np.full((len(examples), width), self.pad, dtype=np.int64)
-        mask = np.zeros((len(examples), width), dtype=np.int64)
-        labels = np.full((len(examples), longest + 1), IGNORED, dtype=np.int64)
+        labels = np.full((len(examples), width), IGNORED, dtype=np.int64)
         for row, example in enumerate(examples):
             answer = np.asarray(example["answer"], dtype=np.int64)
-            whole = np.concatenate([np.asarray(example["prompt"], dtype=np.int64), answer])
-            ids[row, width - len(whole) :] = whole
-            mask[row, width - len(whole) :] = 1
-            labels[row, longest + 1 - len(answer) :] = np.where(example["counts"], answer, IGNORED)
+            start, stop = len(example["prompt"]), len(example["prompt"]) + len(answer)
+            ids[row, :start], ids[row, start:stop] = example["prompt"], answer
+            labels[row, start:stop] = np.where(example["counts"], answer, IGNORED)
         return {
             "input_ids": torch.from_numpy(ids),
-            "attention_mask": torch.from_numpy(mask),
-            "labels": torch.from_numpy(labels),
-            "logits_to_keep": longest + 1,
+            "labels": torch.from_numpy(labels[:, width - kept :].copy()),
+            "logits_to_keep": kept,
         }
