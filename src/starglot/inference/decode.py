@@ -196,7 +196,8 @@ class _Batch:
 
     def __init__(self, model: Any, prompts: Sequence[Sequence[int]], pad: int):
         import torch
-        from transformers import DynamicCache
+
+        from starglot.inference.cache import roomy_cache
 
         self.model, self.pad, self.rows = model, pad, len(prompts)
         self.lengths = [len(prompt) for prompt in prompts]
@@ -209,7 +210,7 @@ class _Batch:
         self.device = model.device
         self._ids = torch.from_numpy(ids).to(self.device)
         self._visible = torch.from_numpy(self._place >= 0).to(self.device)
-        self._cache = DynamicCache(config=model.config)
+        self._cache = roomy_cache(model.config)
         self.answered = 0  # answer tokens in the cache
         self.branched = 0  # tree slots in the cache
 
