@@ -12,6 +12,7 @@ from snakemake.settings.types import DeploymentMethod
 from starglot.config import derive
 from starglot.config.load import load_config
 from starglot.errors import StarglotError
+from starglot.fingerprint import fingerprint
 from starglot.provenance import code_hash
 
 try:
@@ -83,14 +84,31 @@ def shards(wildcards=None):
         return listed.read().split()
 
 
-def all_selected(wildcards):
-    """The selected rows of every shard."""
-    return expand("<results>/catalog/selected/{shard}.parquet", shard=shards())
-
-
 def all_spectra(wildcards):
     """The cleaned spectra of every shard."""
     return expand("<results>/spectra/{shard}.parquet", shard=shards())
+
+
+def all_spectra_digests(wildcards):
+    """The digests of every shard's cleaned spectra."""
+    return expand("<results>/spectra/{shard}.sha256", shard=shards())
+
+
+def digests(*large):
+    """Input function: the digest files of large files, which are inputs as `ancient()` beside it.
+
+    A rule runs when a digest changes, whatever the age of the large file (docs/rebuilds.md).  Each of `large` is a
+    path, or an input function that returns paths.
+    """
+
+    def beside(wildcards):
+        paths = []
+        for each in large:
+            found = each(wildcards) if callable(each) else each.format(**wildcards)
+            paths += [found] if isinstance(found, str) else found
+        return [f"{path}.sha256" for path in paths]
+
+    return beside
 
 
 def qa_files(task, encoding, size, split):
