@@ -110,10 +110,12 @@ rule train_baseline:
         runtime=grow(120),
     params:
         settings=baseline_settings,
+        state=f"{CONFIG.state_dir}/train",
         code=code("train_baseline"),
     shell:
         "python workflow/scripts/train_baseline.py --settings {params.settings:q} --sample {input.sample:q}"
-        " --labels {input.labels:q} --index {input.index:q} --manifest {output:q} 2>&1 | tee {log}"
+        " --labels {input.labels:q} --index {input.index:q} --code {params.code} --state {params.state:q}"
+        " --manifest {output:q} 2>&1 | tee {log}"
 
 
 localrules:

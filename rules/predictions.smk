@@ -69,12 +69,13 @@ rule predict_baseline:
         runtime=grow(60),
     params:
         settings=baseline_settings,
+        state=f"{CONFIG.state_dir}/predict",
         split=predicted_split,
         code=code("predict_baseline"),
     shell:
         "python workflow/scripts/predict_baseline.py --settings {params.settings:q} --model {input.model:q}"
         " --sample {input.sample:q} --split {params.split} --labels {input.labels:q} --seen {input.seen:q}"
-        " --index {input.index:q} --out {output.raw:q} 2>&1 | tee {log}"
+        " --index {input.index:q} --code {params.code} --state {params.state:q} --out {output.raw:q} 2>&1 | tee {log}"
 
 
 rule calibrate:

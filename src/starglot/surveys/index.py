@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from starglot.errors import StarglotError
@@ -35,6 +35,13 @@ def indexed_shards(index: str | Path) -> list[str]:
     """Names of the shards in an index, in its order."""
     lines = Path(index).read_text(encoding="utf-8").splitlines()[1:]
     return [line.split("\t", 1)[0] for line in lines]
+
+
+def shard_digests(index: str | Path, shards: Collection[str]) -> dict[str, str]:
+    """Digest of the cleaned spectra of the ``shards``: a model depends on those of its stars, and on no others."""
+    lines = Path(index).read_text(encoding="utf-8").splitlines()[1:]
+    rows = (line.split("\t") for line in lines)
+    return {row[0]: row[1] for row in rows if row[0] in shards}
 
 
 def require_shards(index: str | Path, folder: str | Path) -> list[str]:
