@@ -18,6 +18,7 @@ rule build_report:
             *built(
                 "<results>/figures/training_{task}_{model}_{size}.png", models=LLMS
             ),
+            *KIELS,
         ],
         predictions=ancient(
             built(

@@ -11,43 +11,46 @@ from __future__ import annotations
 import argparse
 import datetime
 import sys
+from pathlib import Path
 
 from explain import Plan
 
 from starglot.errors import StarglotError
 from starglot.rebuilds.accepted import RECORDS, Acceptance, add_accepted
-from starglot.rebuilds.explain import causes, edited_modules
+from starglot.rebuilds.explain import Job, causes, edited_modules
 
 
 def main(because: str, arguments: list[str]) -> None:
     """Record the decision for every job of the plan whose code alone has changed; say what still runs."""
-    plan = Plan(arguments)
-    code = plan.state / "code"
-    records = []
-    for job in plan.jobs:
-        if job.only_code():
-            kept, given = job.code_change() or ("", "")
-            modules = edited_modules(code, kept, job.modules) or ["not on record"]
-            records.append(
-                Acceptance(
-                    target=job.target,
-                    script=job.script,
-                    wildcards=dict(job.wildcards),
-                    kept=kept,
-                    given=given,
-                    modules=tuple(modules),
-                    because=because,
-                    date=datetime.date.today().isoformat(),
-                )
-            )
-            print(f"accepted: {job.target} (code {kept} for {given}: {', '.join(modules)})")
-    if records:
+    accepted = 0
+    while True:
+        plan = Plan(arguments)
+        records = [_record(job, plan.state / "code", because) for job in plan.jobs if job.only_code()]
+        if not records:
+            break
+        for record in records:
+            print(f"accepted: {record.target} (code {record.kept} for {record.given}: {', '.join(record.modules)})")
+        # What lies below the inventory is planned once that need not run.
         add_accepted(plan.results / RECORDS, records)
-    left = Plan(arguments).jobs
-    for job in left:
-        print(f"still runs: {job.target}: {'; '.join(causes(job, code))}")
-    if not records:
+        accepted += len(records)
+    for job in plan.jobs:
+        print(f"still runs: {job.name}: {'; '.join(causes(job, plan.state / 'code'))}")
+    if not accepted:
         print("nothing was accepted: no result differs by its code alone")
+
+
+def _record(job: Job, code: Path, because: str) -> Acceptance:
+    kept, given = job.code_change() or ("", "")
+    return Acceptance(
+        target=job.target,
+        script=job.script,
+        wildcards=dict(job.wildcards),
+        kept=kept,
+        given=given,
+        modules=tuple(edited_modules(code, kept, job.modules) or ["not on record"]),
+        because=because,
+        date=datetime.date.today().isoformat(),
+    )
 
 
 if __name__ == "__main__":

@@ -41,7 +41,7 @@ class Plan:
         # --summary builds the graph of jobs, as a run would, and runs nothing.
         summary, Workflow.summary = Workflow.summary, instead
         try:
-            cli.main(["--summary", "--quiet", "all", *arguments])
+            cli.main(["--quiet", "all", "--summary", *arguments])
         except SystemExit as end:
             if not built:
                 raise StarglotError("snakemake cannot plan this; its message is above") from end

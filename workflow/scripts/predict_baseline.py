@@ -13,7 +13,8 @@ from starglot.models.baselines import predict_baseline
 from starglot.samples.split import training_stars
 from starglot.surveys.index import require_shards
 from starglot.tables import write_with_digest
-from starglot.training.finished import kept_table, sample_identity, workplace
+from starglot.training.finished import workplace
+from starglot.training.kept import kept_table, sample_identity
 
 
 def main(args):

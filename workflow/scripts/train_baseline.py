@@ -15,10 +15,10 @@ from starglot.training.finished import (
     deliver,
     hand_back,
     new_folder,
-    sample_identity,
     versions,
     workplace,
 )
+from starglot.training.kept import sample_identity
 
 
 def main(args):
