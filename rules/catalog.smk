@@ -4,10 +4,14 @@
 rule read_lamost:
     """LAMOST catalogues -> one table in the project's names, units and nulls, with the identity of each star."""
     input:
-        stellar=CONFIG.surveys.lamost.stellar,
-        mstellar=[CONFIG.surveys.lamost.mstellar or []],
+        stellar=ancient(CONFIG.surveys.lamost.stellar),
+        mstellar=ancient(
+            [CONFIG.surveys.lamost.mstellar] if CONFIG.surveys.lamost.mstellar else []
+        ),
+        digests=MOCK_DIGESTS,
     output:
-        "<results>/catalog/lamost.parquet",
+        catalog="<results>/catalog/lamost.parquet",
+        digest="<results>/catalog/lamost.parquet.sha256",
     log:
         "<results>/logs/read_lamost.log",
     benchmark:
@@ -30,17 +34,20 @@ rule read_lamost:
                 },
             )
         ),
+        contents=lamost_contents,
         code=code("read_lamost"),
     shell:
-        "python workflow/scripts/read_lamost.py --settings {params.settings:q} --out {output:q} 2>&1 | tee {log}"
+        "python workflow/scripts/read_lamost.py --settings {params.settings:q} --out {output.catalog:q} 2>&1 | tee {log}"
 
 
 rule read_survey:
     """Another survey's catalogue -> one table in the project's names, units and nulls, its flags applied."""
     input:
-        survey_file,
+        catalog=ancient(survey_file),
+        digests=MOCK_DIGESTS,
     output:
-        "<results>/catalog/{survey}.parquet",
+        catalog="<results>/catalog/{survey}.parquet",
+        digest="<results>/catalog/{survey}.parquet.sha256",
     log:
         "<results>/logs/read_survey/{survey}.log",
     benchmark:
@@ -52,19 +59,25 @@ rule read_survey:
         runtime=grow(30),
     params:
         settings=survey_settings,
+        contents=survey_contents,
         code=code("read_survey"),
     shell:
         "python workflow/scripts/read_survey.py --settings {params.settings:q} --survey {wildcards.survey}"
-        " --out {output:q} 2>&1 | tee {log}"
+        " --out {output.catalog:q} 2>&1 | tee {log}"
 
 
 rule match_survey:
     """Stars of LAMOST in another survey: by Gaia id within one Gaia release, else by position, one to one."""
     input:
-        lamost="<results>/catalog/lamost.parquet",
-        other="<results>/catalog/{survey}.parquet",
+        lamost=ancient("<results>/catalog/lamost.parquet"),
+        other=ancient("<results>/catalog/{survey}.parquet"),
+        digests=[
+            "<results>/catalog/lamost.parquet.sha256",
+            "<results>/catalog/{survey}.parquet.sha256",
+        ],
     output:
-        "<results>/match/lamost_{survey}.parquet",
+        match="<results>/match/lamost_{survey}.parquet",
+        digest="<results>/match/lamost_{survey}.parquet.sha256",
     log:
         "<results>/logs/match_survey/{survey}.log",
     benchmark:
@@ -82,19 +95,29 @@ rule match_survey:
         code=code("match_survey"),
     shell:
         "python workflow/scripts/match_survey.py --settings {params.settings:q} --lamost {input.lamost:q}"
-        " --other {input.other:q} --survey {wildcards.survey} --out {output:q} 2>&1 | tee {log}"
+        " --other {input.other:q} --survey {wildcards.survey} --out {output.match:q} 2>&1 | tee {log}"
 
 
 rule select_stars:
     """The catalogue rows that the configured samples need, with a margin, and every star matched to a survey."""
     input:
-        catalog="<results>/catalog/lamost.parquet",
-        matches=expand(
-            "<results>/match/lamost_{survey}.parquet",
-            survey=derive.label_surveys(CONFIG),
+        catalog=ancient("<results>/catalog/lamost.parquet"),
+        matches=ancient(
+            expand(
+                "<results>/match/lamost_{survey}.parquet",
+                survey=derive.label_surveys(CONFIG),
+            )
         ),
+        digests=[
+            "<results>/catalog/lamost.parquet.sha256",
+            *expand(
+                "<results>/match/lamost_{survey}.parquet.sha256",
+                survey=derive.label_surveys(CONFIG),
+            ),
+        ],
     output:
-        "<results>/catalog/candidates.parquet",
+        candidates="<results>/catalog/candidates.parquet",
+        digest="<results>/catalog/candidates.parquet.sha256",
     log:
         "<results>/logs/select_stars.log",
     benchmark:
@@ -114,13 +137,14 @@ rule select_stars:
         code=code("select_stars"),
     shell:
         "python workflow/scripts/select_stars.py --settings {params.settings:q} --catalog {input.catalog:q}"
-        " --matches {input.matches:q} --out {output:q} 2>&1 | tee {log}"
+        " --matches {input.matches:q} --out {output.candidates:q} 2>&1 | tee {log}"
 
 
 checkpoint inventory:
     """Which of the selected files are on disk (path, size, mtime), by shard.  Rescan: snakemake -R inventory inventory"""
     input:
-        "<results>/catalog/candidates.parquet",
+        candidates=ancient("<results>/catalog/candidates.parquet"),
+        digests=["<results>/catalog/candidates.parquet.sha256", *MOCK_DIGESTS],
     output:
         shards="<results>/catalog/shards.txt",
         folder=directory("<results>/catalog/inventory"),
@@ -137,7 +161,7 @@ checkpoint inventory:
         root=CONFIG.surveys.lamost.spectra,
         code=code("inventory"),
     shell:
-        "python workflow/scripts/inventory.py --settings '{{}}' --candidates {input:q} --root {params.root:q}"
+        "python workflow/scripts/inventory.py --settings '{{}}' --candidates {input.candidates:q} --root {params.root:q}"
         " --shards {output.shards:q} --folder {output.folder:q} 2>&1 | tee {log}"
 
 

@@ -12,10 +12,14 @@ from snakemake.settings.types import DeploymentMethod
 from starglot.config import derive
 from starglot.config.load import load_config
 from starglot.errors import StarglotError
-from starglot.provenance import code_hash
+from starglot.fingerprint import fingerprint
+from starglot.provenance import code_modules, hash_of_modules
+from starglot.rebuilds.accepted import RECORDS, kept_hashes, read_accepted
+from starglot.rebuilds.explain import record_code
 
 try:
     CONFIG = load_config(config, "config/config.yaml and the files laid over it")
+    ACCEPTED = read_accepted(f"{CONFIG.results}/{RECORDS}")
 except StarglotError as error:
     raise WorkflowError(str(error))
 
@@ -58,9 +62,29 @@ wildcard_constraints:
     set="val|test|common",
 
 
+#: Code hash -> the modules behind it, for every script of a rule.
+CODE = {}
+
+
 def code(script):
-    """Hash of the code that a script runs; a param of every rule."""
-    return code_hash(SCRIPTS / f"{script}.py")
+    """Hash of the code that a script runs; a param of every rule.
+
+    For a job whose result was accepted as current (docs/rebuilds.md), the hash of the code that made the result.
+    """
+    modules = code_modules(SCRIPTS / f"{script}.py")
+    now = hash_of_modules(modules)
+    CODE[now] = modules
+    kept = kept_hashes(ACCEPTED, script, now)
+
+    def accepted(wildcards):
+        return kept.get(frozenset(wildcards.items()), now)
+
+    return accepted if kept else now
+
+
+onstart:
+    for hashed, modules in CODE.items():
+        record_code(Path(CONFIG.state_dir) / "code", hashed, modules)
 
 
 def leaves(**values):
@@ -83,14 +107,31 @@ def shards(wildcards=None):
         return listed.read().split()
 
 
-def all_selected(wildcards):
-    """The selected rows of every shard."""
-    return expand("<results>/catalog/selected/{shard}.parquet", shard=shards())
-
-
 def all_spectra(wildcards):
     """The cleaned spectra of every shard."""
     return expand("<results>/spectra/{shard}.parquet", shard=shards())
+
+
+def all_spectra_digests(wildcards):
+    """The digests of every shard's cleaned spectra."""
+    return expand("<results>/spectra/{shard}.sha256", shard=shards())
+
+
+def digests(*large):
+    """Input function: the digest files of large files, which are inputs as `ancient()` beside it.
+
+    A rule runs when a digest changes, whatever the age of the large file (docs/rebuilds.md).  Each of `large` is a
+    path, or an input function that returns paths.
+    """
+
+    def beside(wildcards):
+        paths = []
+        for each in large:
+            found = each(wildcards) if callable(each) else each.format(**wildcards)
+            paths += [found] if isinstance(found, str) else found
+        return [f"{path}.sha256" for path in paths]
+
+    return beside
 
 
 def qa_files(task, encoding, size, split):

@@ -4,7 +4,8 @@
 rule tabulate_residuals:
     """Residual statistics by model, size, set, class and label, and the headline beside the baselines."""
     input:
-        task_predictions,
+        predictions=ancient(task_predictions),
+        digests=digests(task_predictions),
     output:
         residuals="<results>/tables/residuals_{task}.csv",
         headline="<results>/tables/headline_{task}.csv",
@@ -28,20 +29,15 @@ rule tabulate_residuals:
         settings=table_settings,
         code=code("tabulate_residuals"),
     shell:
-        "python workflow/scripts/tabulate_residuals.py --settings {params.settings:q} --predictions {input:q}"
+        "python workflow/scripts/tabulate_residuals.py --settings {params.settings:q} --predictions {input.predictions:q}"
         " --residuals {output.residuals:q} --headline {output.headline:q} 2>&1 | tee {log}"
 
 
 rule count_labels:
     """Table 1 of the paper: spectra with valid labels, by class."""
     input:
-        "<results>/labels/{task}.parquet".format(
-            task=(
-                "abundances"
-                if "abundances" in CONFIG.run.tasks
-                else CONFIG.run.tasks[-1]
-            )
-        ),
+        labels=ancient(COUNTED_LABELS),
+        digest=f"{COUNTED_LABELS}.sha256",
     output:
         csv="<results>/tables/table_1.csv",
         md="<results>/tables/table_1.md",
@@ -59,14 +55,15 @@ rule count_labels:
         ),
         code=code("count_labels"),
     shell:
-        "python workflow/scripts/count_labels.py --settings {params.settings:q} --labels {input:q}"
+        "python workflow/scripts/count_labels.py --settings {params.settings:q} --labels {input.labels:q}"
         " --csv {output.csv:q} 2>&1 | tee {log}"
 
 
 rule draw_predicted:
     """Predicted against true, with residuals, for one model."""
     input:
-        "<results>/predictions/{task}/{model}/{size}/{set}.parquet",
+        predictions=ancient("<results>/predictions/{task}/{model}/{size}/{set}.parquet"),
+        digest="<results>/predictions/{task}/{model}/{size}/{set}.parquet.sha256",
     output:
         png="<results>/figures/predicted_{task}_{model}_{size}_{set}.png",
         svg="<results>/figures/predicted_{task}_{model}_{size}_{set}.svg",
@@ -81,7 +78,7 @@ rule draw_predicted:
         settings=table_settings,
         code=code("draw_predicted"),
     shell:
-        "python workflow/scripts/draw_predicted.py --settings {params.settings:q} --predictions {input:q}"
+        "python workflow/scripts/draw_predicted.py --settings {params.settings:q} --predictions {input.predictions:q}"
         " --model {wildcards.model:q} --size {wildcards.size:q} --set {wildcards.set:q}"
         " --png {output.png:q} 2>&1 | tee {log}"
 
@@ -89,7 +86,8 @@ rule draw_predicted:
 rule draw_kiel:
     """Teff against log g, predicted beside catalogue, coloured by [Fe/H]."""
     input:
-        "<results>/predictions/{task}/{model}/{size}/{set}.parquet",
+        predictions=ancient("<results>/predictions/{task}/{model}/{size}/{set}.parquet"),
+        digest="<results>/predictions/{task}/{model}/{size}/{set}.parquet.sha256",
     output:
         png="<results>/figures/kiel_{task}_{model}_{size}_{set}.png",
         svg="<results>/figures/kiel_{task}_{model}_{size}_{set}.svg",
@@ -104,7 +102,7 @@ rule draw_kiel:
         settings=table_settings,
         code=code("draw_kiel"),
     shell:
-        "python workflow/scripts/draw_kiel.py --settings {params.settings:q} --predictions {input:q}"
+        "python workflow/scripts/draw_kiel.py --settings {params.settings:q} --predictions {input.predictions:q}"
         " --model {wildcards.model:q} --size {wildcards.size:q} --set {wildcards.set:q}"
         " --png {output.png:q} 2>&1 | tee {log}"
 

@@ -8,9 +8,31 @@ def made_by_mock():
     return [lamost.stellar, lamost.mstellar, *(other.catalog for other in others)]
 
 
+#: Digests of the mock release's catalogues and spectra; a list, empty where there is no mock.
+MOCK_DIGESTS = ["<results>/mock/release.sha256"] if CONFIG.mock else []
+
+
 def survey_file(wildcards):
     """The survey's catalogue, as the configuration names it."""
     return getattr(CONFIG.surveys, wildcards.survey).catalog
+
+
+def contents(*paths):
+    """Digests of files from outside: each is read once, and again only when its size or time has changed."""
+    if CONFIG.mock:
+        return []
+    known = f"{CONFIG.state_dir}/fingerprints.json"
+    return [fingerprint(path, known) for path in paths if path]
+
+
+def lamost_contents(wildcards):
+    """Digests of LAMOST's catalogues, when they come from outside."""
+    return contents(CONFIG.surveys.lamost.stellar, CONFIG.surveys.lamost.mstellar)
+
+
+def survey_contents(wildcards):
+    """Digest of the survey's catalogue, when it comes from outside."""
+    return contents(survey_file(wildcards))
 
 
 def inventoried(wildcards):
@@ -38,10 +60,21 @@ def all_qa(wildcards):
     ]
 
 
+def qa_digest(task, encoding, size, split):
+    """The digests of one split's files."""
+    return f"<results>/qa/{task}/{encoding}/{size}/{split}.sha256"
+
+
 def base_qa(wildcards):
     """Training questions that a tiny base is pre-trained on (their answers stay unread)."""
     base = CONFIG.bases[wildcards.base]
     return qa_files(base.task, base.encoding, base.size, "train")
+
+
+def base_qa_digest(wildcards):
+    """Digests of those questions."""
+    base = CONFIG.bases[wildcards.base]
+    return qa_digest(base.task, base.encoding, base.size, "train")
 
 
 def llm_qa(wildcards, split):
@@ -59,6 +92,15 @@ def llm_train_qa(wildcards):
 def llm_val_qa(wildcards):
     """Validation questions of the model."""
     return llm_qa(wildcards, "val")
+
+
+def llm_qa_digests(wildcards):
+    """Digests of the training and the validation questions."""
+    encoding = CONFIG.models[wildcards.model].encoding
+    return [
+        qa_digest(wildcards.task, encoding, wildcards.size, split)
+        for split in ("train", "val")
+    ]
 
 
 def llm_base(wildcards):
@@ -105,6 +147,13 @@ def predicted_qa(wildcards):
     )
 
 
+def predicted_qa_digest(wildcards):
+    """Digests of those questions."""
+    encoding = CONFIG.models[wildcards.model].encoding
+    size, split = predicted_size(wildcards), predicted_split(wildcards)
+    return qa_digest(wildcards.task, encoding, size, split)
+
+
 def seen_samples(wildcards):
     """Samples whose training stars the model has seen, its start's and its base's too."""
     return [
@@ -139,3 +188,8 @@ def kiel_figures():
 
 
 KIELS = kiel_figures()
+
+#: The labels that table 1 of the paper counts.
+COUNTED_LABELS = "<results>/labels/{}.parquet".format(
+    "abundances" if "abundances" in CONFIG.run.tasks else CONFIG.run.tasks[-1]
+)

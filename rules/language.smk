@@ -4,10 +4,18 @@
 rule write_qa:
     """One sample as question-and-answer files, train, val and test."""
     input:
-        sample="<results>/samples/{task}/{size}.parquet",
-        labels="<results>/labels/{task}.parquet",
-        spectra=all_spectra,
+        sample=ancient("<results>/samples/{task}/{size}.parquet"),
+        labels=ancient("<results>/labels/{task}.parquet"),
+        digests=[
+            "<results>/samples/{task}/{size}.parquet.sha256",
+            "<results>/labels/{task}.parquet.sha256",
+        ],
+        index="<results>/spectra/index.tsv",
     output:
+        [
+            f"<results>/qa/{{task}}/{{encoding}}/{{size}}/{split}.sha256"
+            for split in CONFIG.qa.files
+        ],
         [
             f"<results>/qa/{{task}}/{{encoding}}/{{size}}/{split}-{part:04d}.jsonl.gz"
             for split, count in CONFIG.qa.files.items()
@@ -25,12 +33,11 @@ rule write_qa:
         runtime=grow(240),
     params:
         settings=qa_settings,
-        spectra=f"{CONFIG.results}/spectra",
         out=f"{CONFIG.results}/qa/{{task}}/{{encoding}}/{{size}}",
         code=code("write_qa"),
     shell:
         "python workflow/scripts/write_qa.py --settings {params.settings:q} --sample {input.sample:q}"
-        " --labels {input.labels:q} --spectra {params.spectra:q} --workers {threads} --out {params.out:q}"
+        " --labels {input.labels:q} --index {input.index:q} --workers {threads} --out {params.out:q}"
         " 2>&1 | tee {log}"
 
 

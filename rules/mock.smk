@@ -7,6 +7,7 @@ if CONFIG.mock:
         output:
             truth="<results>/mock/truth.parquet",
             catalogs=made_by_mock(),
+            digests=MOCK_DIGESTS,
         log:
             "<results>/logs/make_mock.log",
         benchmark:
@@ -20,4 +21,5 @@ if CONFIG.mock:
             settings=leaves(mock=derive.dump(CONFIG.mock)),
             code=code("make_mock"),
         shell:
-            "python workflow/scripts/make_mock.py --settings {params.settings:q} --truth {output.truth:q} 2>&1 | tee {log}"
+            "python workflow/scripts/make_mock.py --settings {params.settings:q} --truth {output.truth:q}"
+            " --catalogs {output.catalogs:q} --digests {output.digests:q} 2>&1 | tee {log}"

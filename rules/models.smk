@@ -27,7 +27,8 @@ rule fetch_base:
 rule build_base:
     """A tiny Llama for demonstrations, pre-trained without labels on the flux of training stars."""
     input:
-        base_qa,
+        qa=ancient(base_qa),
+        digests=base_qa_digest,
     output:
         "<results>/bases/{base}/manifest.json",
     log:
@@ -45,15 +46,16 @@ rule build_base:
         state=f"{CONFIG.state_dir}/bases",
         code=code("build_base"),
     shell:
-        "python workflow/scripts/build_base.py --settings {params.settings:q} --qa {input:q}"
+        "python workflow/scripts/build_base.py --settings {params.settings:q} --qa {input.qa:q}"
         " --code {params.code} --state {params.state:q} --threads {threads} --manifest {output:q} 2>&1 | tee {log}"
 
 
 rule train_llm:
     """QLoRA fine-tuning; continues from its last good checkpoint, hands finished work back from the state folder."""
     input:
-        train=llm_train_qa,
-        val=llm_val_qa,
+        train=ancient(llm_train_qa),
+        val=ancient(llm_val_qa),
+        digests=llm_qa_digests,
         base=llm_base,
         start=llm_start,
     output:
@@ -86,9 +88,13 @@ rule train_llm:
 rule train_baseline:
     """A baseline on the same sample and split."""
     input:
-        sample="<results>/samples/{task}/{size}.parquet",
-        labels="<results>/labels/{task}.parquet",
-        spectra=all_spectra,
+        sample=ancient("<results>/samples/{task}/{size}.parquet"),
+        labels=ancient("<results>/labels/{task}.parquet"),
+        digests=[
+            "<results>/samples/{task}/{size}.parquet.sha256",
+            "<results>/labels/{task}.parquet.sha256",
+        ],
+        index="<results>/spectra/index.tsv",
     output:
         "<results>/models/{task}/{model}/{size}/manifest.json",
     log:
@@ -104,11 +110,12 @@ rule train_baseline:
         runtime=grow(120),
     params:
         settings=baseline_settings,
-        spectra=f"{CONFIG.results}/spectra",
+        state=f"{CONFIG.state_dir}/train",
         code=code("train_baseline"),
     shell:
         "python workflow/scripts/train_baseline.py --settings {params.settings:q} --sample {input.sample:q}"
-        " --labels {input.labels:q} --spectra {params.spectra:q} --manifest {output:q} 2>&1 | tee {log}"
+        " --labels {input.labels:q} --index {input.index:q} --code {params.code} --state {params.state:q}"
+        " --manifest {output:q} 2>&1 | tee {log}"
 
 
 localrules:

@@ -5,12 +5,17 @@ rule predict_llm:
     """Ask the language model; finished blocks are kept, a killed prediction goes on where it stopped."""
     input:
         model="<results>/models/{task}/{model}/{size}/manifest.json",
-        qa=predicted_qa,
-        sample=predicted_sample,
-        labels="<results>/labels/{task}.parquet",
-        seen=seen_samples,
+        qa=ancient(predicted_qa),
+        qa_digest=predicted_qa_digest,
+        sample=ancient(predicted_sample),
+        labels=ancient("<results>/labels/{task}.parquet"),
+        seen=ancient(seen_samples),
+        digests=digests(
+            predicted_sample, "<results>/labels/{task}.parquet", seen_samples
+        ),
     output:
-        "<results>/predictions/{task}/{model}/{size}/{set}.raw.parquet",
+        raw="<results>/predictions/{task}/{model}/{size}/{set}.raw.parquet",
+        digest="<results>/predictions/{task}/{model}/{size}/{set}.raw.parquet.sha256",
     log:
         "<results>/logs/predict_llm/{task}/{model}/{size}/{set}.log",
     benchmark:
@@ -34,19 +39,23 @@ rule predict_llm:
         "python workflow/scripts/predict_llm.py --settings {params.settings:q} --model {input.model:q}"
         " --base {params.base:q} --qa {input.qa:q} --sample {input.sample:q} --split {params.split}"
         " --labels {input.labels:q} --seen {input.seen:q} --code {params.code} --state {params.state:q}"
-        " --threads {threads} --out {output:q} 2>&1 | tee {log}"
+        " --threads {threads} --out {output.raw:q} 2>&1 | tee {log}"
 
 
 rule predict_baseline:
     """A baseline's values for a prediction set."""
     input:
         model="<results>/models/{task}/{model}/{size}/manifest.json",
-        sample=predicted_sample,
-        labels="<results>/labels/{task}.parquet",
-        seen=seen_samples,
-        spectra=all_spectra,
+        sample=ancient(predicted_sample),
+        labels=ancient("<results>/labels/{task}.parquet"),
+        seen=ancient(seen_samples),
+        digests=digests(
+            predicted_sample, "<results>/labels/{task}.parquet", seen_samples
+        ),
+        index="<results>/spectra/index.tsv",
     output:
-        "<results>/predictions/{task}/{model}/{size}/{set}.raw.parquet",
+        raw="<results>/predictions/{task}/{model}/{size}/{set}.raw.parquet",
+        digest="<results>/predictions/{task}/{model}/{size}/{set}.raw.parquet.sha256",
     log:
         "<results>/logs/predict_baseline/{task}/{model}/{size}/{set}.log",
     benchmark:
@@ -60,22 +69,27 @@ rule predict_baseline:
         runtime=grow(60),
     params:
         settings=baseline_settings,
+        state=f"{CONFIG.state_dir}/predict",
         split=predicted_split,
-        spectra=f"{CONFIG.results}/spectra",
         code=code("predict_baseline"),
     shell:
         "python workflow/scripts/predict_baseline.py --settings {params.settings:q} --model {input.model:q}"
         " --sample {input.sample:q} --split {params.split} --labels {input.labels:q} --seen {input.seen:q}"
-        " --spectra {params.spectra:q} --out {output:q} 2>&1 | tee {log}"
+        " --index {input.index:q} --code {params.code} --state {params.state:q} --out {output.raw:q} 2>&1 | tee {log}"
 
 
 rule calibrate:
     """Scale the raw uncertainties so that they hold on validation stars."""
     input:
-        raw="<results>/predictions/{task}/{model}/{size}/{set}.raw.parquet",
-        val="<results>/predictions/{task}/{model}/{size}/val.raw.parquet",
+        raw=ancient("<results>/predictions/{task}/{model}/{size}/{set}.raw.parquet"),
+        val=ancient("<results>/predictions/{task}/{model}/{size}/val.raw.parquet"),
+        digests=[
+            "<results>/predictions/{task}/{model}/{size}/{set}.raw.parquet.sha256",
+            "<results>/predictions/{task}/{model}/{size}/val.raw.parquet.sha256",
+        ],
     output:
         predictions="<results>/predictions/{task}/{model}/{size}/{set}.parquet",
+        digest="<results>/predictions/{task}/{model}/{size}/{set}.parquet.sha256",
         calibration="<results>/predictions/{task}/{model}/{size}/{set}.calibration.json",
     log:
         "<results>/logs/calibrate/{task}/{model}/{size}/{set}.log",

@@ -18,9 +18,16 @@ rule build_report:
             *built(
                 "<results>/figures/training_{task}_{model}_{size}.png", models=LLMS
             ),
+            *KIELS,
         ],
-        predictions=built(
-            "<results>/predictions/{task}/{model}/{size}/{set}.parquet",
+        predictions=ancient(
+            built(
+                "<results>/predictions/{task}/{model}/{size}/{set}.parquet",
+                set=CONFIG.run.sets,
+            )
+        ),
+        digests=built(
+            "<results>/predictions/{task}/{model}/{size}/{set}.parquet.sha256",
             set=CONFIG.run.sets,
         ),
         models=built("<results>/models/{task}/{model}/{size}/manifest.json"),
@@ -30,8 +37,7 @@ rule build_report:
             set=CONFIG.run.sets,
         ),
         shards="<results>/catalog/shards.txt",
-        selected=all_selected,
-        spectra=all_spectra,
+        index="<results>/spectra/index.tsv",
     output:
         "<results>/report.html",
     log:

@@ -4,12 +4,12 @@
 rule collect_labels:
     """The labels of every cleaned spectrum that has any, by task."""
     input:
-        selected=all_selected,
-        spectra=all_spectra,
-        shards="<results>/catalog/shards.txt",
-        match=label_match,
+        index="<results>/spectra/index.tsv",
+        match=ancient(label_match),
+        digests=digests(label_match),
     output:
-        "<results>/labels/{task}.parquet",
+        labels="<results>/labels/{task}.parquet",
+        digest="<results>/labels/{task}.parquet.sha256",
     log:
         "<results>/logs/collect_labels/{task}.log",
     benchmark:
@@ -22,20 +22,20 @@ rule collect_labels:
     params:
         settings=label_settings,
         selected=f"{CONFIG.results}/catalog/selected",
-        spectra=f"{CONFIG.results}/spectra",
         code=code("collect_labels"),
     shell:
-        "python workflow/scripts/collect_labels.py --settings {params.settings:q} --shards {input.shards:q}"
-        " --selected {params.selected:q} --spectra {params.spectra:q} --match {input.match:q}"
-        " --out {output:q} 2>&1 | tee {log}"
+        "python workflow/scripts/collect_labels.py --settings {params.settings:q} --index {input.index:q}"
+        " --selected {params.selected:q} --match {input.match:q} --out {output.labels:q} 2>&1 | tee {log}"
 
 
 rule draw_sample:
     """A task's selection of one size: balanced, nested, split by star."""
     input:
-        "<results>/labels/{task}.parquet",
+        labels=ancient("<results>/labels/{task}.parquet"),
+        digests=["<results>/labels/{task}.parquet.sha256"],
     output:
         sample="<results>/samples/{task}/{size}.parquet",
+        digest="<results>/samples/{task}/{size}.parquet.sha256",
         manifest="<results>/samples/{task}/{size}.json",
     log:
         "<results>/logs/draw_sample/{task}/{size}.log",
@@ -50,7 +50,7 @@ rule draw_sample:
         settings=sample_settings,
         code=code("draw_sample"),
     shell:
-        "python workflow/scripts/draw_sample.py --settings {params.settings:q} --labels {input:q}"
+        "python workflow/scripts/draw_sample.py --settings {params.settings:q} --labels {input.labels:q}"
         " --size {wildcards.size:q} --out {output.sample:q} --manifest {output.manifest:q} 2>&1 | tee {log}"
 
 

@@ -8,6 +8,7 @@ rule clean_shard:
     output:
         spectra="<results>/spectra/{shard}.parquet",
         rejected="<results>/spectra/{shard}.rejected.parquet",
+        digests="<results>/spectra/{shard}.sha256",
     log:
         "<results>/logs/clean_shard/{shard}.log",
     benchmark:
@@ -25,14 +26,37 @@ rule clean_shard:
     shell:
         "python workflow/scripts/clean_shard.py --settings {params.settings:q} --selected {input:q}"
         " --root {params.root:q} --workers {threads} --spectra {output.spectra:q}"
-        " --rejected {output.rejected:q} 2>&1 | tee {log}"
+        " --rejected {output.rejected:q} --digests {output.digests:q} 2>&1 | tee {log}"
 
 
 localrules:
+    index_spectra,
     clean,
+
+
+rule index_spectra:
+    """All shards in one small table of digests: what the rules that read spectra depend on, in place of each shard."""
+    input:
+        shards="<results>/catalog/shards.txt",
+        digests=all_spectra_digests,
+    output:
+        "<results>/spectra/index.tsv",
+    log:
+        "<results>/logs/index_spectra.log",
+    conda:
+        ENV
+    resources:
+        mem_mb=500,
+        runtime=10,
+    params:
+        code=code("index_spectra"),
+    shell:
+        "python workflow/scripts/index_spectra.py --settings '{{}}' --shards {input.shards:q}"
+        " --out {output:q} 2>&1 | tee {log}"
 
 
 rule clean:
     """Target: every cleaned shard."""
     input:
+        "<results>/spectra/index.tsv",
         all_spectra,

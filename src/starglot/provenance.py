@@ -9,17 +9,31 @@ from __future__ import annotations
 
 import ast
 import hashlib
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
 import starglot
 
 PACKAGE = starglot.__name__
+#: What the script itself is called among the modules that it runs.
+SCRIPT = "script"
 SOURCE_ROOT = Path(starglot.__file__).parent.parent
 
 
 def code_hash(script: str | Path) -> str:
-    """16 hex digits for ``script`` and all modules of this package that it imports, transitively.
+    """16 hex digits for ``script`` and all modules of this package that it imports, transitively."""
+    return hash_of_modules(code_modules(script))
+
+
+def hash_of_modules(modules: Mapping[str, str]) -> str:
+    """16 hex digits for modules and their own hashes."""
+    listed = "".join(f"{module}\0{modules[module]}\n" for module in sorted(modules))
+    return hashlib.sha256(listed.encode()).hexdigest()[:16]
+
+
+def code_modules(script: str | Path) -> dict[str, str]:
+    """Hash of each part of the code that ``script`` runs: 'script' itself, and every module of this package.
 
     Imports inside functions count; they are found in the text, nothing is imported.
     """
@@ -31,10 +45,11 @@ def code_hash(script: str | Path) -> str:
         if module not in modules:
             modules.add(module)
             todo += _module_imports(module)
-    digest = hashlib.sha256(_dump(tree).encode())
-    for module in sorted(modules):
-        digest.update(f"\0{module}\0{_module_dump(module)}".encode())
-    return digest.hexdigest()[:16]
+    return {SCRIPT: _short(_dump(tree)), **{module: _module_hash(module) for module in sorted(modules)}}
+
+
+def _short(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _parse(path: Path) -> ast.Module:
@@ -57,11 +72,11 @@ def _module_imports(module: str) -> tuple[str, ...]:
 
 
 @cache
-def _module_dump(module: str) -> str:
+def _module_hash(module: str) -> str:
     file = _file(module)
     if not file:
         return ""
-    return _dump(_parse(file)) + (_package_data(file.parent) if file.name == "__init__.py" else "")
+    return _short(_dump(_parse(file)) + (_package_data(file.parent) if file.name == "__init__.py" else ""))
 
 
 def _package_data(folder: Path) -> str:

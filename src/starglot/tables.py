@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import secrets
@@ -15,6 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from starglot.errors import StarglotError
+from starglot.hashing import file_digest
 
 #: Stored flux is round(FLUX_SCALE x normalised flux) as int16.
 FLUX_SCALE = 1000
@@ -125,6 +127,49 @@ def read_metadata(path: str | Path) -> dict[str, Any]:
     """The JSON that :func:`write_parquet` put in the schema ({} when there is none)."""
     raw = (pq.read_schema(path).metadata or {}).get(b"starglot")
     return json.loads(raw) if raw else {}
+
+
+def digest_path(path: str | Path) -> Path:
+    """Where the digest of a large file stands: beside it, with ``.sha256`` after its name."""
+    return Path(f"{path}.sha256")
+
+
+def write_digests(paths: Sequence[str | Path], out: str | Path, about: Mapping[str, str] | None = None) -> None:
+    """Write the SHA-256 of finished files to ``out``, one line each, as ``sha256sum -c`` reads them.
+
+    The rules depend on this small file, by its content, in place of the large ones: what is merely touched or copied
+    is not made again, and nothing has to read large files to find that out.  ``about`` goes to comment lines
+    ``# key value``.  ``paths`` stand in the folder of ``out`` and keep the order given.
+    """
+    lines = [f"# {key} {value}\n" for key, value in (about or {}).items()]
+    lines += [f"{file_digest(path)}  {Path(path).name}\n" for path in paths]
+    write_text("".join(lines), out)
+
+
+def write_with_digest(table: pa.Table, path: str | Path, metadata: Mapping[str, Any] | None = None) -> None:
+    """:func:`write_parquet`, then the file's digest beside it."""
+    write_parquet(table, path, metadata)
+    write_digests([path], digest_path(path))
+
+
+def table_digest(table: pa.Table) -> str:
+    """SHA-256 of a table's schema and values, whatever file they came from and however it was chunked."""
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema) as stream:
+        stream.write_table(table.combine_chunks())
+    return hashlib.sha256(sink.getvalue()).hexdigest()
+
+
+def read_digests(path: str | Path) -> dict[str, str]:
+    """File name (or key of a comment) to digest, from a file of :func:`write_digests`."""
+    found = {}
+    for line in Path(path).read_text(encoding="utf-8").splitlines():
+        if line.startswith("#"):
+            key, value = line.split()[1:]
+        else:
+            value, key = line.split(maxsplit=1)
+        found[key] = value
+    return found
 
 
 def write_text(text: str, path: str | Path) -> None:

@@ -25,12 +25,12 @@ def package(tmp_path, monkeypatch):
     monkeypatch.setattr(provenance, "SOURCE_ROOT", root)
 
     def hashed():
-        for cached in (provenance._file, provenance._module_imports, provenance._module_dump):
+        for cached in (provenance._file, provenance._module_imports, provenance._module_hash):
             cached.cache_clear()
         return provenance.code_hash(root / "script.py")
 
     yield root, hashed
-    for cached in (provenance._file, provenance._module_imports, provenance._module_dump):
+    for cached in (provenance._file, provenance._module_imports, provenance._module_hash):
         cached.cache_clear()
 
 

@@ -1,5 +1,7 @@
 """A checkpoint counts only when it is whole; the newest whole one is continued from."""
 
+import hashlib
+
 import pytest
 
 from starglot.training import checkpoints
@@ -68,7 +70,8 @@ def test_finished_work_is_handed_back_for_the_same_identity_only(tmp_path, made)
     place, folder = made
     deliver(folder, place, tmp_path / "out")
     again = workplace(tmp_path / "state", {"questions": {"a": "digest"}, "learning_rate": 1e-4})
-    assert hand_back(again, tmp_path / "second") == {"size": "demo"}
+    weights = {"adapter_model.safetensors": hashlib.sha256(b"weights").hexdigest()}
+    assert hand_back(again, tmp_path / "second") == {"size": "demo", "files": weights}
     assert (tmp_path / "second" / "adapter_model.safetensors").read_bytes() == b"weights"
     other = workplace(tmp_path / "state", {"questions": {"a": "digest"}, "learning_rate": 2e-4})
     assert hand_back(other, tmp_path / "third") is None

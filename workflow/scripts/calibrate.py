@@ -4,13 +4,13 @@ import pyarrow.parquet as pq
 
 from starglot.cli import parser, run
 from starglot.evaluation.calibration import calibrate
-from starglot.tables import write_json, write_parquet
+from starglot.tables import write_json, write_with_digest
 
 
 def main(args):
     predictions, report = calibrate(pq.read_table(args.val), pq.read_table(args.raw))
     write_json(report, args.report)
-    write_parquet(predictions, args.out)
+    write_with_digest(predictions, args.out)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ import pyarrow.parquet as pq
 from starglot.cli import parser, run
 from starglot.config.models import Split, Task
 from starglot.samples.draw import draw
-from starglot.tables import write_json, write_parquet
+from starglot.tables import write_json, write_with_digest
 
 
 def main(args):
@@ -17,7 +17,7 @@ def main(args):
         args.settings["seed"],
     )
     write_json(manifest, args.manifest)
-    write_parquet(sample, args.out)
+    write_with_digest(sample, args.out)
 
 
 if __name__ == "__main__":

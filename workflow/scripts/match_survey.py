@@ -4,7 +4,7 @@ import pyarrow.parquet as pq
 
 from starglot.cli import parser, run
 from starglot.samples.match import match
-from starglot.tables import write_parquet
+from starglot.tables import write_with_digest
 
 #: Column that names a star in each survey's table.
 IDS = {"apogee": "apogee_id", "galah": "source_id", "gaia_eso": "source_id"}
@@ -18,7 +18,7 @@ def main(args):
         lamost_gaia_release=args.settings["gaia_release"],
         radius_arcsec=args.settings["match"]["radius_arcsec"],
     )
-    write_parquet(matched, args.out)
+    write_with_digest(matched, args.out)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from starglot.cli import parser, run, use_threads
 from starglot.config.models import Encoding, Llm, Task, Wavelength
 from starglot.inference.predict import predict_llm
 from starglot.samples.split import training_stars
-from starglot.tables import write_parquet
+from starglot.tables import write_with_digest
 
 
 def main(args):
@@ -31,7 +31,7 @@ def main(args):
         state=args.state,
         code=args.code,
     )
-    write_parquet(predictions, args.out)
+    write_with_digest(predictions, args.out)
 
 
 if __name__ == "__main__":

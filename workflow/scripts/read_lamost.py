@@ -4,12 +4,12 @@ from starglot.cli import parser, run
 from starglot.config.models import Lamost
 from starglot.samples.identity import star_ids
 from starglot.surveys.lamost import read_catalog
-from starglot.tables import write_parquet
+from starglot.tables import write_with_digest
 
 
 def main(args):
     catalog = read_catalog(Lamost.model_validate({**args.settings["survey"], "spectra": ""}))
-    write_parquet(catalog.append_column("star_id", star_ids(catalog)), args.out)
+    write_with_digest(catalog.append_column("star_id", star_ids(catalog)), args.out)
 
 
 if __name__ == "__main__":

@@ -3,14 +3,14 @@
 from starglot.cli import parser, run
 from starglot.config.models import Apogee, GaiaEso, Galah
 from starglot.surveys import apogee, gaia_eso, galah
-from starglot.tables import write_parquet
+from starglot.tables import write_with_digest
 
 READERS = {"apogee": (apogee, Apogee), "galah": (galah, Galah), "gaia_eso": (gaia_eso, GaiaEso)}
 
 
 def main(args):
     reader, settings = READERS[args.survey]
-    write_parquet(reader.read_catalog(settings.model_validate(args.settings["survey"])), args.out)
+    write_with_digest(reader.read_catalog(settings.model_validate(args.settings["survey"])), args.out)
 
 
 if __name__ == "__main__":

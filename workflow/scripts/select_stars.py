@@ -4,7 +4,7 @@ import pyarrow.parquet as pq
 
 from starglot.cli import parser, run
 from starglot.samples.select import select
-from starglot.tables import write_parquet
+from starglot.tables import write_with_digest
 
 
 def main(args):
@@ -19,7 +19,7 @@ def main(args):
         margin=args.settings["select"]["margin"],
         seed=args.settings["seed"],
     )
-    write_parquet(candidates, args.out)
+    write_with_digest(candidates, args.out)
 
 
 if __name__ == "__main__":

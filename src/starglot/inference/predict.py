@@ -79,6 +79,8 @@ def predict_llm(
     folder = Path(state) / _identity(settings, task, encoding, wavelength, base, adapter_dir, qa_files, obsids, code)
     paths = [folder / f"block-{number:05d}.parquet" for number in range(len(blocks))]
     missing = [number for number, path in enumerate(paths) if not path.is_file()]
+    if paths and not missing:
+        log.info("this was done before with the same settings, inputs and code: handing back %s", folder)
     if missing:
         done = len(obsids) - sum(len(blocks[number]) for number in missing)
         if done:

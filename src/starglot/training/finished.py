@@ -50,13 +50,26 @@ def hand_back(place: Path, out: Path, write: bool = True) -> dict[str, Any] | No
 
 
 def deliver(made: Path, place: Path, out: Path) -> None:
-    """Keep the folder ``made`` as finished work, copy it to ``out``, and drop the checkpoints that led to it."""
+    """Keep the folder ``made`` as finished work, copy it to ``out``, and drop the checkpoints that led to it.
+
+    The manifest gets the digests of the files beside it: rules depend on it alone, so it must change when they do.
+    """
+    files = [path for path in sorted(made.iterdir()) if path.is_file() and path.name not in (MANIFEST, RUN)]
+    write_json({**read_json(made / MANIFEST), "files": digests(files)}, made / MANIFEST)
     kept = place / "finished"
     shutil.rmtree(kept, ignore_errors=True)
     seal(made)
     os.replace(made, kept)
     _copy(kept, out)
     shutil.rmtree(place / "checkpoints", ignore_errors=True)
+
+
+def new_folder(place: Path) -> Path:
+    """An empty folder to work in, what a killed run left there removed."""
+    made = place / "made"
+    shutil.rmtree(made, ignore_errors=True)
+    made.mkdir(parents=True)
+    return made
 
 
 def _copy(kept: Path, out: Path) -> None:

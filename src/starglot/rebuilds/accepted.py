@@ -1,0 +1,63 @@
+"""Code edits that a person judged to leave a result as it is: the result keeps the hash of the code that made it.
+
+A record says for one job (a rule's script and wildcards) that code ``given`` counts as code ``kept``.  The workflow
+then asks for ``kept`` in place of ``given`` (``code`` in rules/common.smk): nothing runs, finished work in the state
+folder is found under the identity that it was made with, and any later edit runs as ever.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from starglot.errors import StarglotError
+from starglot.tables import read_json, write_json
+
+#: Name of the file of records, in the results folder.
+RECORDS = "accepted.json"
+
+
+@dataclass(frozen=True)
+class Acceptance:
+    """That ``target``, made by the code ``kept``, stands for what the code ``given`` would make.
+
+    modules: what was edited between the two; because: the person's reason; date: ISO, of the decision.
+    """
+
+    target: str
+    script: str
+    wildcards: Mapping[str, str]
+    kept: str
+    given: str
+    modules: tuple[str, ...]
+    because: str
+    date: str
+
+
+def read_accepted(path: str | Path) -> list[Acceptance]:
+    """All records in a file, oldest first; none where there is no file."""
+    if not Path(path).is_file():
+        return []
+    try:
+        return [Acceptance(**{**row, "modules": tuple(row["modules"])}) for row in read_json(path)]
+    except (ValueError, TypeError, KeyError) as error:
+        raise StarglotError(
+            f"the record of accepted code edits cannot be read: {error}",
+            where=path,
+            todo="mend it, or remove it: then what was accepted in it is made again",
+        ) from error
+
+
+def add_accepted(path: str | Path, records: Iterable[Acceptance]) -> None:
+    """Append records to a file."""
+    write_json([asdict(record) for record in [*read_accepted(path), *records]], path)
+
+
+def kept_hashes(records: Iterable[Acceptance], script: str, code: str) -> dict[frozenset[tuple[str, str]], str]:
+    """Wildcards -> hash that stands for ``code`` of ``script``, for the jobs whose results were accepted."""
+    return {
+        frozenset(record.wildcards.items()): record.kept
+        for record in records
+        if record.script == script and record.given == code
+    }

@@ -1,0 +1,58 @@
+"""The index of all shards: what consumers of cleaned spectra depend on in place of thousands of files."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from pathlib import Path
+
+from starglot.errors import StarglotError
+from starglot.tables import read_digests
+
+#: Columns of spectra/index.tsv: digests of {shard}.parquet, {shard}.rejected.parquet, and of the catalogue rows.
+COLUMNS = ("shard", "spectra", "rejected", "rows")
+
+
+def index_table(shards: Sequence[str], folder: Path) -> str:
+    """Tab-separated table of COLUMNS, by shard, from the digest files ``{shard}.sha256`` in ``folder``.
+
+    Raises StarglotError when a digest file is absent or does not name the shard's files.
+    """
+    lines = ["\t".join(COLUMNS)]
+    for shard in sorted(shards):
+        path = folder / f"{shard}.sha256"
+        try:
+            found = read_digests(path)
+            digests = (found[name] for name in (f"{shard}.parquet", f"{shard}.rejected.parquet", "rows"))
+            lines.append("\t".join((shard, *digests)))
+        except (FileNotFoundError, KeyError, ValueError) as error:
+            raise StarglotError(
+                f"the digests of shard {shard} cannot be read ({error})", where=path, todo="clean it: snakemake clean"
+            ) from error
+    return "".join(f"{line}\n" for line in lines)
+
+
+def indexed_shards(index: str | Path) -> list[str]:
+    """Names of the shards in an index, in its order."""
+    lines = Path(index).read_text(encoding="utf-8").splitlines()[1:]
+    return [line.split("\t", 1)[0] for line in lines]
+
+
+def shard_digests(index: str | Path, shards: Collection[str]) -> dict[str, str]:
+    """Digest of the cleaned spectra of the ``shards``: a model depends on those of its stars, and on no others."""
+    lines = Path(index).read_text(encoding="utf-8").splitlines()[1:]
+    rows = (line.split("\t") for line in lines)
+    return {row[0]: row[1] for row in rows if row[0] in shards}
+
+
+def require_shards(index: str | Path, folder: str | Path) -> list[str]:
+    """The shards of an index; raises StarglotError when a file of cleaned spectra that it lists is not there."""
+    folder, shards = Path(folder), indexed_shards(index)
+    there = {path.name for path in folder.glob("*.parquet")}
+    missing = [shard for shard in shards if f"{shard}.parquet" not in there]
+    if missing:
+        raise StarglotError(
+            f"{len(missing)} of {len(shards)} shards of cleaned spectra are not there, though the index lists them",
+            where=folder / f"{missing[0]}.parquet",
+            todo="clean them again: snakemake clean (with the same --configfile)",
+        )
+    return shards

@@ -1,0 +1,113 @@
+"""Small files that stand for large ones: exact, readable by sha256sum, and not in want of the large ones' time."""
+
+import hashlib
+import os
+import shutil
+import subprocess
+
+import pyarrow as pa
+import pytest
+
+from starglot import fingerprint as fingerprints
+from starglot.errors import StarglotError
+from starglot.fingerprint import fingerprint
+from starglot.surveys.index import index_table, indexed_shards, require_shards
+from starglot.tables import read_digests, table_digest, write_digests, write_with_digest
+
+
+def test_sha256sum_agrees(tmp_path):
+    write_with_digest(pa.table({"obsid": [1, 2]}), tmp_path / "labels.parquet")
+    said = subprocess.run(["sha256sum", "-c", "labels.parquet.sha256"], cwd=tmp_path, capture_output=True, text=True)
+    assert said.stdout == "labels.parquet: OK\n" and not said.returncode
+    (tmp_path / "labels.parquet").write_bytes(b"other")
+    assert subprocess.run(["sha256sum", "-c", "labels.parquet.sha256"], cwd=tmp_path, capture_output=True).returncode
+
+
+def test_digests_are_read_back_with_what_is_said_about_them(tmp_path):
+    (tmp_path / "a b.gz").write_bytes(b"one")
+    write_digests([tmp_path / "a b.gz"], tmp_path / "all.sha256", {"rows": "beef"})
+    assert read_digests(tmp_path / "all.sha256") == {"rows": "beef", "a b.gz": hashlib.sha256(b"one").hexdigest()}
+
+
+def test_a_table_digest_is_of_values_and_schema_and_not_of_chunks():
+    whole = pa.table({"obsid": pa.array([1, 2, 3]), "class": ["A", None, "K"]})
+    chunked = pa.concat_tables([whole.slice(0, 1), whole.slice(1)])
+    assert table_digest(whole) == table_digest(chunked)
+    others = [
+        whole.slice(1),
+        whole.rename_columns(["obsid", "letter"]),
+        pa.table({"obsid": pa.array([1, 2, 3], pa.int32()), "class": ["A", None, "K"]}),
+        pa.table({"obsid": pa.array([1, 2, 3]), "class": ["A", "", "K"]}),
+    ]
+    assert len({table_digest(other) for other in [whole, *others]}) == 5
+
+
+@pytest.fixture
+def shards(tmp_path):
+    for name in ("58000-B2", "55000-A1"):
+        files = [tmp_path / f"{name}.parquet", tmp_path / f"{name}.rejected.parquet"]
+        for path in files:
+            path.write_text(path.name)
+        write_digests(files, tmp_path / f"{name}.sha256", {"rows": "00"})
+    (tmp_path / "index.tsv").write_text(index_table(["58000-B2", "55000-A1"], tmp_path))
+    return tmp_path
+
+
+def test_the_index_lists_every_shard_with_its_digests(shards):
+    head, first, _ = (line.split("\t") for line in (shards / "index.tsv").read_text().splitlines())
+    assert head == ["shard", "spectra", "rejected", "rows"]
+    digests = [
+        hashlib.sha256(name.encode()).hexdigest() for name in ("55000-A1.parquet", "55000-A1.rejected.parquet")
+    ]
+    assert first == ["55000-A1", *digests, "00"]
+    assert indexed_shards(shards / "index.tsv") == ["55000-A1", "58000-B2"]
+
+
+def test_a_listed_shard_that_is_not_there_is_named(shards):
+    assert require_shards(shards / "index.tsv", shards) == ["55000-A1", "58000-B2"]
+    (shards / "58000-B2.parquet").unlink()
+    with pytest.raises(StarglotError, match=r"1 of 2 shards[\s\S]*58000-B2.parquet[\s\S]*snakemake clean"):
+        require_shards(shards / "index.tsv", shards)
+
+
+def test_a_shard_without_digests_is_named(shards):
+    (shards / "58000-B2.sha256").unlink()
+    with pytest.raises(StarglotError, match="shard 58000-B2"):
+        index_table(["58000-B2"], shards)
+
+
+@pytest.fixture
+def reads(monkeypatch):
+    """Files that were read in full."""
+    seen = []
+
+    def counted(path):
+        seen.append(os.path.basename(path))
+        return hashlib.sha256(open(path, "rb").read()).hexdigest()
+
+    monkeypatch.setattr(fingerprints, "file_digest", counted)
+    return seen
+
+
+def test_a_file_from_outside_is_read_once(tmp_path, reads):
+    catalog, known = tmp_path / "stellar.fits", tmp_path / "state/fingerprints.json"
+    catalog.write_bytes(b"catalogue")
+    first = fingerprint(catalog, known)
+    assert first == hashlib.sha256(b"catalogue").hexdigest() == fingerprint(catalog, known)
+    assert reads == ["stellar.fits"]
+    os.utime(catalog)
+    assert fingerprint(catalog, known) == first and len(reads) == 2
+    catalog.write_bytes(b"newer one")
+    assert fingerprint(catalog, known) != first
+    shutil.rmtree(known.parent)
+    assert fingerprint(catalog, known) == hashlib.sha256(b"newer one").hexdigest()
+    catalog.unlink()
+    assert fingerprint(catalog, known) == "absent"
+
+
+def test_damaged_memory_of_digests_costs_a_reading_only(tmp_path, reads):
+    catalog, known = tmp_path / "stellar.fits", tmp_path / "fingerprints.json"
+    catalog.write_bytes(b"catalogue")
+    known.write_text("{")
+    assert fingerprint(catalog, known) == fingerprint(catalog, known)
+    assert reads == ["stellar.fits"]

@@ -1,0 +1,170 @@
+"""The rebuild table: what each change rebuilds is what rebuilds.yaml says, job by job."""
+
+from __future__ import annotations
+
+import fnmatch
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from queue import SimpleQueue
+
+import pytest
+import yaml
+from rebuild_changes import CHANGES, CODE, configs, snakemake
+
+from starglot.rebuilds.table import expanded, read_table
+
+pytestmark = [pytest.mark.workflow, pytest.mark.xdist_group("mini")]
+
+ROOT = Path(__file__).parents[2]
+FILE = read_table(ROOT / "tests/workflow/rebuilds.yaml")
+ROWS = FILE["changes"]
+
+Jobs = set[tuple[str, str]]
+
+
+class Planner:
+    """Processes that plan runs of snakemake (planner.py), two at a time."""
+
+    def __init__(self) -> None:
+        self.idle: SimpleQueue[subprocess.Popen[str]] = SimpleQueue()
+        script = str(ROOT / "tests/workflow/planner.py")
+        self.all = [
+            subprocess.Popen(
+                [sys.executable, script],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+                stderr=subprocess.DEVNULL,
+            )
+            for _ in range(2)
+        ]
+        for each in self.all:
+            self.idle.put(each)
+
+    def jobs(self, folder: Path, arguments: Iterable[str] = ()) -> Jobs:
+        """(rule, wildcards) of the jobs that snakemake would run."""
+        process = self.idle.get()
+        try:
+            asked = {"folder": str(folder), "arguments": [*arguments, "--configfile", *configs(folder)]}
+            process.stdin.write(json.dumps(asked) + "\n")
+            process.stdin.flush()
+            answer = json.loads(process.stdout.readline())
+        finally:
+            self.idle.put(process)
+        assert "jobs" in answer, answer
+        return {(rule, wildcards) for rule, wildcards in answer["jobs"]}
+
+    def close(self) -> None:
+        for each in self.all:
+            each.stdin.close()
+            each.wait()
+
+
+@pytest.fixture(scope="module")
+def planner():
+    planner = Planner()
+    yield planner
+    planner.close()
+
+
+@pytest.fixture(scope="module")
+def settled(mini, tmp_path_factory):
+    """The mini's release as files of one's own, run to the report; the mini's trainings are handed back to it."""
+    folder = tmp_path_factory.mktemp("settled") / "project"
+    folder.mkdir()
+    for part in CODE:
+        source = ROOT / part
+        shutil.copytree(source, folder / part) if source.is_dir() else shutil.copy(source, folder / part)
+    shutil.copytree(mini.path("mock"), folder / "data")
+    shutil.copytree(mini.path("state"), folder / "results/state")
+    shutil.copy(mini.folder / "mini.yaml", folder)
+    surveys = yaml.safe_load((folder / "mini.yaml").read_text())["surveys"]
+    own = yaml.safe_dump({"mock": None, "surveys": surveys}).replace("results/mock", "data")
+    (folder / "own.yaml").write_text(own)
+    said = snakemake(folder)
+    return folder, said
+
+
+@pytest.fixture(scope="module")
+def planned(settled, planner, tmp_path_factory):
+    """Change -> the project after it, and the jobs that snakemake then lists."""
+
+    def plan(row):
+        folder = tmp_path_factory.mktemp(row["change"]) / "project"
+        shutil.copytree(settled[0], folder, symlinks=True, copy_function=_copy)
+        arguments = CHANGES[row["change"]](folder) or []
+        return folder, planner.jobs(folder, arguments), arguments
+
+    with ThreadPoolExecutor(2) as pool:
+        return dict(zip((row["change"] for row in ROWS), pool.map(plan, ROWS), strict=True))
+
+
+def _copy(source: str, target: str) -> None:
+    """Code and records are copied, large or many files linked: a change replaces files, and writes into none."""
+    if f"{os.sep}results{os.sep}" in source or f"{os.sep}data{os.sep}" in source:
+        os.link(source, target)
+    else:
+        shutil.copy2(source, target)
+
+
+@pytest.fixture(scope="module")
+def universe(settled, planner):
+    """All jobs of the settled project."""
+    return planner.jobs(settled[0], ["--forceall"])
+
+
+def expected(listed: Mapping[str, object], known: Jobs, first: str) -> Jobs:
+    """The jobs that a row of the table stands for."""
+    found: Jobs = set()
+    for rule, which in expanded(listed, FILE["groups"]).items():
+        mine = {wildcards for name, wildcards in known if name == rule}
+        if which == "all":
+            found |= {(rule, wildcards) for wildcards in mine}
+        else:
+            for pattern in which:
+                pattern = first if pattern == "first" else pattern
+                found |= {(rule, name) for name in fnmatch.filter(mine, pattern)} or {(rule, pattern)}
+    return found
+
+
+def test_there_are_enough_changes_each_with_its_reason():
+    assert len(ROWS) >= 30 and len({row["change"] for row in ROWS}) == len(ROWS)
+    assert {row["change"] for row in ROWS} == set(CHANGES)
+    assert all(row["title"] and row["why"] for row in ROWS)
+
+
+def test_a_clone_that_is_given_the_state_of_another_trains_nothing(settled):
+    folder, _ = settled
+    for rule in ("build_base", "train_llm", "predict_llm", "train_baseline", "predict_baseline"):
+        logs = [path.read_text() for path in (folder / "results/logs" / rule).rglob("*.log")]
+        assert logs and all("handing back" in text for text in logs), rule
+
+
+@pytest.mark.parametrize("row", ROWS, ids=[row["change"] for row in ROWS])
+def test_a_change_lists_what_the_table_says(row, planned, universe, settled, planner):
+    folder, listed, _ = planned[row["change"]]
+    first = sorted((folder / "results/catalog/selected").glob("*.parquet"))[0].stem
+    assert sorted(listed) == sorted(expected(row["listed"], universe | listed, first))
+
+
+@pytest.mark.parametrize("row", [row for row in ROWS if row.get("handed back")], ids=lambda row: row["change"])
+def test_dear_work_is_handed_back(row, planned, universe):
+    folder, listed, arguments = planned[row["change"]]
+    logs = folder / "results/logs"
+    shutil.rmtree(logs)
+    snakemake(folder, *arguments)
+    back = {(rule, name) for rule, name in listed if "handing back" in _log(logs, rule, name)}
+    assert sorted(back) == sorted(expected(row["handed back"], universe, ""))
+    assert "handing back" not in _log(logs, "calibrate", "atmosphere llm-mini mini test")
+
+
+def _log(logs: Path, rule: str, wildcards: str) -> str:
+    """The log of one job."""
+    path = logs.joinpath(rule, *wildcards.split()).with_suffix("") if wildcards else logs / rule
+    return Path(f"{path}.log").read_text()

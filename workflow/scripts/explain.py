@@ -1,0 +1,117 @@
+"""Say why jobs would run: which setting, module or input changed, or which job before them makes their inputs anew.
+
+Takes the arguments of snakemake: python workflow/scripts/explain.py TARGET --configfile config/demo.yaml
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from starglot.errors import StarglotError
+from starglot.hashing import file_digest
+from starglot.provenance import code_modules
+from starglot.rebuilds.explain import Job, report
+
+SCRIPTS = Path(__file__).parent
+
+
+class Plan:
+    """The jobs that snakemake would run for some arguments, in order, and where the workflow keeps things."""
+
+    def __init__(self, arguments: Sequence[str]):
+        from snakemake import cli
+        from snakemake.workflow import Workflow
+
+        self.jobs: list[Job] = []
+        self.results = self.state = Path()
+        built = False
+
+        def instead(workflow: Any, detailed: bool = False) -> None:
+            nonlocal built
+            workflow._prepare_dag(forceall=False, ignore_incomplete=True, lock_warn_only=True)
+            workflow._build_dag()
+            self._take(workflow)
+            built = True
+
+        # --summary builds the graph of jobs, as a run would, and runs nothing.
+        summary, Workflow.summary = Workflow.summary, instead
+        try:
+            cli.main(["--quiet", "all", "--summary", *arguments])
+        except SystemExit as end:
+            if not built:
+                raise StarglotError("snakemake cannot plan this; its message is above") from end
+        finally:
+            Workflow.summary = summary
+
+    def _take(self, workflow: Any) -> None:
+        config = workflow.globals["CONFIG"]
+        self.results, self.state = Path(config.results), Path(config.state_dir)
+        order = {job: level for level, jobs in enumerate(workflow.dag.toposorted()) for job in jobs}
+        planned = [job for job in workflow.dag.needrun_jobs() if job.output]
+        for job in sorted(planned, key=lambda job: (order[job], job.rule.name, str(job.output[0]))):
+            self.jobs.append(_described(workflow, job))
+
+
+def _described(workflow: Any, job: Any) -> Job:
+    """A job of snakemake's, with what its record and the disk say."""
+    record, reason, dag = workflow.persistence, workflow.dag.reason(job), workflow.dag
+    target = job.output[0]
+    named = re.search(r"workflow/scripts/(\w+)\.py", job.rule.shellcmd or "")
+    script = named[1] if named else ""
+    metadata = record.metadata(target)
+    remade = {str(path) for path in reason.updated_input_run}
+    # Below a checkpoint that runs, the inputs are not known yet.
+    waits = any(path.flags.get("checkpoint_target") for path in job.input)
+    inputs = set(map(str, job.input))
+    known = inputs if metadata is None or metadata.input is None or waits else set(metadata.input)
+    checksums = (metadata.input_checksums if metadata else None) or {}
+    if metadata is None:
+        changed = [str(path) for path in reason.updated_input]
+    else:
+        changed = [path for path in checksums if path in inputs - remade and _differs(path, checksums[path])]
+    lasting = {repr(value) for value in job.non_derived_params}
+    before = [other for other in dag.dependencies[job] if other in dag._needrun and other.output]
+    return Job(
+        rule=job.rule.name,
+        wildcards=dict(job.wildcards.items()),
+        target=str(target),
+        script=script,
+        forced=bool(reason.forced),
+        missing=sorted(str(path) for path in job.output if not os.path.exists(path)),
+        before=None if metadata is None else metadata.params,
+        now={name: repr(value) for name, value in job.params.items() if repr(value) in lasting},
+        command=metadata is not None and metadata.code not in (None, job.rule.shellcmd),
+        added=sorted(inputs - known),
+        removed=sorted(known - inputs),
+        changed=sorted(changed),
+        after=sorted({" ".join([other.rule.name, *other.wildcards]) for other in before}),
+        modules=code_modules(SCRIPTS / f"{script}.py") if script else {},
+    )
+
+
+def _differs(path: str, recorded: str) -> bool:
+    """Whether a small input's content is another than the recorded one (algorithm:hex, or hex alone)."""
+    if not os.path.isfile(path) or recorded is None:
+        return False
+    algorithm, _, value = recorded.rpartition(":")
+    return algorithm in ("", "sha256") and file_digest(path) != value
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Print the reasons, or that there is nothing to do."""
+    plan = Plan(arguments)
+    print(report(plan.jobs, plan.state / "code") if plan.jobs else "Nothing to be done: everything is as asked for.")
+
+
+if __name__ == "__main__":
+    if sys.argv[1:] in ([], ["-h"], ["--help"]):
+        sys.exit(__doc__)
+    try:
+        main(sys.argv[1:])
+    except StarglotError as error:
+        sys.exit(f"error: {error}")
