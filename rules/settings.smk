@@ -41,6 +41,7 @@ def base_settings(wildcards):
         task=derive.asked(CONFIG.tasks[base.task]),
         encoding=derive.dump(CONFIG.encodings[base.encoding]),
         wavelength=derive.dump(CONFIG.spectra.wavelength),
+        decimals=derive.decimals(CONFIG),
     )
 
 

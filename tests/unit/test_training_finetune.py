@@ -94,7 +94,7 @@ def questions(place):
 
 @pytest.fixture(scope="module")
 def base(place, questions):
-    build_base(BASE, TASK, ENCODING, WAVELENGTH, [questions[0]], place / "base", place / "state", {"base": 1})
+    build_base(BASE, TASK, ENCODING, WAVELENGTH, {}, [questions[0]], place / "base", place / "state", {"base": 1})
     return place / "base"
 
 

@@ -40,7 +40,7 @@ def tokens():
 
 def draws(tokens, spectra, length=400, **settings):
     base = TinyBase(task="atmosphere", size="demo", encoding="x", **settings)
-    return PseudoDraws([(TASK.labels, row) for row in spectra[0]], tokens, length, base)
+    return PseudoDraws([(TASK.labels, row) for row in spectra[0]], tokens, length, base, {})
 
 
 def test_the_first_quantities_are_what_the_spectra_differ_in(spectra):

@@ -17,6 +17,7 @@ def main(args):
         Task.model_validate(settings["task"]),
         Encoding.model_validate(settings["encoding"]),
         Wavelength.model_validate(settings["wavelength"]),
+        settings["decimals"],
         qa_train=questions,
         out=Path(args.manifest).parent,
         state=Path(args.state),

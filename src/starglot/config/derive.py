@@ -28,6 +28,14 @@ def asked(task: Task, *, training: bool = False) -> dict[str, Any]:
     return {**dump(task, exclude=drop), "sizes": {}, "balanced": False}
 
 
+def decimals(config: Config) -> dict[str, int]:
+    """Digits after the point by label, of all tasks together (the first task that names a label decides)."""
+    found: dict[str, int] = {}
+    for task in config.tasks.values():
+        found = {**task.decimals, **found}
+    return found
+
+
 def sizes_of(config: Config, task: str) -> list[str]:
     """The sizes of ``task`` that are built, smallest first (null, all there are, counts as the largest)."""
     sizes = config.tasks[task].sizes

@@ -36,6 +36,7 @@ def build_base(
     task: Task,
     encoding: Encoding,
     wavelength: Wavelength,
+    decimals: Mapping[str, int],
     qa_train: list[Path],
     out: Path,
     state: Path,
@@ -43,9 +44,10 @@ def build_base(
 ) -> dict[str, Any]:
     """Build, pre-train and save a tiny base; returns the manifest that it writes last into ``out``.
 
-    qa_train: JSONL files of the training split, of which the questions' flux is read and the answers are not;
-    out: gets config, weights, tokenizer, loss.csv, run.json, manifest.json; state, identity: as in
-    :func:`starglot.training.finetune.finetune`.  Raises StarglotError when there are too few spectra.
+    decimals: digits after the point by label, of all tasks; qa_train: JSONL files of the training split, of which the
+    questions' flux is read and the answers are not; out: gets config, weights, tokenizer, loss.csv, run.json,
+    manifest.json; state, identity: as in :func:`starglot.training.finetune.finetune`.
+    Raises StarglotError when there are too few spectra.
     """
     from starglot.training.loop import Plan, explained, make_trainer, run, write_curve
 
@@ -71,7 +73,7 @@ def build_base(
     questions = (parse_question(task, rows[number][1]) for number in range(len(rows)))
     prompts = [(labels, tokens.codec.parse(flux)) for labels, flux in questions]
     steps = math.ceil(settings.examples / settings.batch)
-    draws = PseudoDraws(prompts, tokens, steps * settings.batch, settings)
+    draws = PseudoDraws(prompts, tokens, steps * settings.batch, settings, decimals)
     model = build_tiny(settings, tokenizer)
 
     # ---- train

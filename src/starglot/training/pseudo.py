@@ -9,7 +9,7 @@ digit by digit.  No label is read.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -90,8 +90,11 @@ class PseudoDraws(Dataset[dict[str, Any]]):
         tokens: PromptTokens,
         length: int,
         settings: TinyBase,
+        decimals: Mapping[str, int],
     ):
+        """decimals: digits after the point by label, where the tasks to come have others than the glossary's."""
         self.prompts, self.tokens, self.length, self.settings = prompts, tokens, length, settings
+        self.atmosphere, self.abundances = _task("atmosphere", decimals), _task("abundances", decimals)
         self.augment = Augment(noise=settings.noise, tilt=settings.tilt)
         self.before, self.between, self.after = frame(tokens.tokenizer)
         self.marks = [tokens.tokenizer.convert_tokens_to_ids(mark) for mark in _MARKS[: settings.questions]]
@@ -144,7 +147,7 @@ class PseudoDraws(Dataset[dict[str, Any]]):
             for name, at in zip(ATMOSPHERE_NAMES, self.triples[question], strict=True)
         }
         letter = next(letter for low, letter in _LETTERS if values["teff"] >= low)
-        return render(_task("atmosphere"), letter, values, ATMOSPHERE_NAMES, "rounded")
+        return render(self.atmosphere, letter, values, ATMOSPHERE_NAMES, "rounded")
 
     def _named(self, row: int, rng: np.random.Generator) -> str:
         """A pseudo-answer in the form of stage 2, for a few labels in the glossary's order."""
@@ -152,11 +155,18 @@ class PseudoDraws(Dataset[dict[str, Any]]):
         labels = [ABUNDANCE_NAMES[index] for index in chosen]
         mean, spread = _ABUNDANCE
         values = {name: mean + spread * float(self.hidden[row, self.by_name[name]]) for name in labels}
-        return render(_task("abundances"), None, values, labels, "rounded")
+        return render(self.abundances, None, values, labels, "rounded")
 
 
-def _task(prompt: str) -> Task:
+def _task(prompt: str, decimals: Mapping[str, int]) -> Task:
     labels = list(ATMOSPHERE_NAMES if prompt == "atmosphere" else ABUNDANCE_NAMES)
     return Task.model_validate(
-        {"source": "lamost", "labels": labels, "prompt": prompt, "balanced": False, "sizes": {"all": None}}
+        {
+            "source": "lamost",
+            "labels": labels,
+            "prompt": prompt,
+            "balanced": False,
+            "sizes": {"all": None},
+            "decimals": {label: decimals[label] for label in labels if label in decimals},
+        }
     )
