@@ -39,7 +39,12 @@ ENV = "../envs/starglot.yaml"
 
 LLMS = [name for name in CONFIG.run.models if name.startswith("llm")]
 ALL_LLMS = [name for name in CONFIG.models if name.startswith("llm")]
-BASELINES = [name for name in CONFIG.models if not name.startswith("llm")]
+ENSEMBLES = [name for name, it in CONFIG.models.items() if it.kind == "ensemble"]
+BASELINES = [
+    name
+    for name in CONFIG.models
+    if not name.startswith("llm") and name not in ENSEMBLES
+]
 
 
 def one_of(names):

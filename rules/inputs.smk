@@ -124,6 +124,27 @@ def llm_start(wildcards):
     return "<results>/models/{}/{}/{}/manifest.json".format(*start) if start else []
 
 
+def member_predictions(wildcards, name):
+    """The raw predictions of an ensemble's members for one set, in the members' order."""
+    return expand(
+        "<results>/predictions/{task}/{member}/{size}/{set}.raw.parquet",
+        task=wildcards.task,
+        member=CONFIG.models[wildcards.model].members,
+        size=wildcards.size,
+        set=name,
+    )
+
+
+def members_val(wildcards):
+    """What the members say of validation stars."""
+    return member_predictions(wildcards, "val")
+
+
+def members_set(wildcards):
+    """What the members say of a prediction set."""
+    return member_predictions(wildcards, wildcards.set)
+
+
 def predicted_size(wildcards):
     """Size whose sample holds the spectra of a prediction set."""
     return derive.set_source(CONFIG, wildcards.task, wildcards.size, wildcards.set)[0]

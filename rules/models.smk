@@ -1,4 +1,4 @@
-"""Training: the demo's tiny base, QLoRA adapters of both stages, and the baselines."""
+"""Training: the demo's tiny base, QLoRA adapters of both stages, baselines and ensembles."""
 
 
 localrules:
@@ -86,7 +86,7 @@ rule train_llm:
 
 
 rule train_baseline:
-    """A baseline on the same sample and split."""
+    """A baseline on the same sample and split; networks and trees continue where they were killed."""
     input:
         sample=ancient("<results>/samples/{task}/{size}.parquet"),
         labels=ancient("<results>/labels/{task}.parquet"),
@@ -105,16 +105,43 @@ rule train_baseline:
         model=one_of(BASELINES),
     conda:
         ENV
+    threads: tree_threads
     resources:
-        mem_mb=grow(8000),
-        runtime=grow(120),
+        mem_mb=grow(12000),
+        runtime=1440,
+        gpu=baseline_gpus,
+    params:
+        script=baseline_script("train"),
+        settings=baseline_settings,
+        state=f"{CONFIG.state_dir}/baselines",
+        code=baseline_code("train"),
+    shell:
+        "python workflow/scripts/{params.script}.py --settings {params.settings:q} --sample {input.sample:q}"
+        " --labels {input.labels:q} --index {input.index:q} --code {params.code} --state {params.state:q}"
+        " --manifest {output:q} 2>&1 | tee {log}"
+
+
+rule fit_ensemble:
+    """Weights of an ensemble's members, by label, from their predictions of validation stars."""
+    input:
+        val=ancient(members_val),
+        digests=digests(members_val),
+    output:
+        "<results>/models/{task}/{model}/{size}/manifest.json",
+    log:
+        "<results>/logs/fit_ensemble/{task}/{model}/{size}.log",
+    wildcard_constraints:
+        model=one_of(ENSEMBLES),
+    conda:
+        ENV
+    resources:
+        mem_mb=grow(4000),
+        runtime=grow(20),
     params:
         settings=baseline_settings,
-        state=f"{CONFIG.state_dir}/train",
-        code=code("train_baseline"),
+        code=code("fit_ensemble"),
     shell:
-        "python workflow/scripts/train_baseline.py --settings {params.settings:q} --sample {input.sample:q}"
-        " --labels {input.labels:q} --index {input.index:q} --code {params.code} --state {params.state:q}"
+        "python workflow/scripts/fit_ensemble.py --settings {params.settings:q} --val {input.val:q}"
         " --manifest {output:q} 2>&1 | tee {log}"
 
 

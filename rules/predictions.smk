@@ -64,18 +64,47 @@ rule predict_baseline:
         model=one_of(BASELINES),
     conda:
         ENV
+    threads: tree_threads
     resources:
         mem_mb=grow(8000),
-        runtime=grow(60),
+        runtime=grow(120),
+        gpu=baseline_gpus,
     params:
+        script=baseline_script("predict"),
         settings=baseline_settings,
         state=f"{CONFIG.state_dir}/predict",
         split=predicted_split,
-        code=code("predict_baseline"),
+        code=baseline_code("predict"),
     shell:
-        "python workflow/scripts/predict_baseline.py --settings {params.settings:q} --model {input.model:q}"
+        "python workflow/scripts/{params.script}.py --settings {params.settings:q} --model {input.model:q}"
         " --sample {input.sample:q} --split {params.split} --labels {input.labels:q} --seen {input.seen:q}"
         " --index {input.index:q} --code {params.code} --state {params.state:q} --out {output.raw:q} 2>&1 | tee {log}"
+
+
+rule combine_members:
+    """An ensemble's values for a prediction set, from those of its members."""
+    input:
+        model="<results>/models/{task}/{model}/{size}/manifest.json",
+        raw=ancient(members_set),
+        digests=digests(members_set),
+    output:
+        raw="<results>/predictions/{task}/{model}/{size}/{set}.raw.parquet",
+        digest="<results>/predictions/{task}/{model}/{size}/{set}.raw.parquet.sha256",
+    log:
+        "<results>/logs/combine_members/{task}/{model}/{size}/{set}.log",
+    wildcard_constraints:
+        model=one_of(ENSEMBLES),
+    conda:
+        ENV
+    resources:
+        mem_mb=grow(4000),
+        runtime=grow(20),
+    params:
+        settings=baseline_settings,
+        code=code("combine_members"),
+    shell:
+        "python workflow/scripts/combine_members.py --settings {params.settings:q} --model {input.model:q}"
+        " --raw {input.raw:q} --out {output.raw:q} 2>&1 | tee {log}"
 
 
 rule calibrate:

@@ -67,12 +67,41 @@ def llm_gpus(wildcards):
 
 
 def baseline_settings(wildcards):
-    """What decides a baseline: its own settings, and which labels it learns."""
+    """What decides a baseline: its own settings at this size, and which labels it learns."""
+    model = derive.at_size(CONFIG.models[wildcards.model], wildcards.size)
     return leaves(
-        model=derive.dump(CONFIG.models[wildcards.model]),
-        task=derive.asked(CONFIG.tasks[wildcards.task]),
-        seed=CONFIG.seed,
+        model=derive.dump(model), task=derive.asked(CONFIG.tasks[wildcards.task])
     )
+
+
+def baseline_gpus(wildcards):
+    """GPUs of a baseline's jobs."""
+    return getattr(CONFIG.models[wildcards.model], "gpus", 0)
+
+
+def baseline_script(step):
+    """The script that trains or predicts with a baseline's family, so that each job's code is its own family's."""
+
+    def script(wildcards):
+        return f"{step}_{derive.family(CONFIG.models[wildcards.model])}"
+
+    return script
+
+
+def baseline_code(step):
+    """Hash of the code of :func:`baseline_script`."""
+    codes = {name: code(f"{step}_{name}") for name in derive.FAMILIES}
+
+    def hashed(wildcards):
+        found = codes[derive.family(CONFIG.models[wildcards.model])]
+        return found(wildcards) if callable(found) else found
+
+    return hashed
+
+
+def tree_threads(wildcards):
+    """Trees are grown on many cores; all else takes one, so that its sums do not depend on how many there are."""
+    return 16 if derive.family(CONFIG.models[wildcards.model]) == "trees" else 1
 
 
 def answer_settings(wildcards):

@@ -74,7 +74,10 @@ def test_shipped_configurations_load_and_are_what_the_paper_says(project: Path) 
         ({"tasks__atmosphere__shortages": 1}, "tasks.atmosphere.shortages: unknown key; did you mean 'shortage'?"),
         ({"surveys__galah__snrmin": 1}, "surveys.galah.snrmin: unknown key; did you mean 'snr_min'?"),
         ({"models__ridge__kind": "rigde"}, "models.ridge: unknown kind 'rigde'; did you mean 'ridge'?"),
-        ({"models__ridge": {}}, "models.ridge: needs a `kind`: llm, class_mean, ridge"),
+        (
+            {"models__ridge": {}},
+            "models.ridge: needs a `kind`: llm, class_mean, ridge, lightgbm, resnet50, cnn, gru, mlp, ensemble",
+        ),
         ({"surveys__lamost__stellar": ...}, "surveys.lamost.stellar: this key is needed"),
         (
             {"spectra__normalisation": "mx"},

@@ -15,7 +15,8 @@ from starglot.language.codec import Codec
 from starglot.language.prompts import question
 from starglot.language.tiny_tokenizer import build_tokenizer
 from starglot.language.tokens import PromptTokens
-from starglot.training.data import IGNORED, Collate, Draws, cache_rows, redraw_flux
+from starglot.spectra.redraw import redraw_flux
+from starglot.training.data import IGNORED, Collate, Draws, cache_rows
 from starglot.training.finished import digests
 
 WAVELENGTH = Wavelength(start=4000, stop=4199, step=1)

@@ -329,7 +329,7 @@ CHANGES: dict[str, Change] = {
     "edit_continuum": editing("spectra/continuum.py"),
     "edit_draw": editing("samples/draw.py"),
     "edit_answers": editing("language/answers.py"),
-    "edit_baselines": editing("models/baselines.py"),
+    "edit_baselines": editing("models/baselines/rows.py"),
     "edit_training_loop": editing("training/loop.py"),
     "edit_digits": editing("inference/digits.py"),
     "edit_calibration": editing("evaluation/calibration.py"),

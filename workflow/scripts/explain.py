@@ -62,7 +62,7 @@ def _described(workflow: Any, job: Any) -> Job:
     record, reason, dag = workflow.persistence, workflow.dag.reason(job), workflow.dag
     target = job.output[0]
     named = re.search(r"workflow/scripts/(\w+)\.py", job.rule.shellcmd or "")
-    script = named[1] if named else ""
+    script = named[1] if named else str(job.params.get("script", ""))
     metadata = record.metadata(target)
     remade = {str(path) for path in reason.updated_input_run}
     # Below a checkpoint that runs, the inputs are not known yet.

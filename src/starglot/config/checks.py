@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from starglot.config.baselines import Ensemble, Network, Ridge, Spectrum
 from starglot.config.faults import nearest
 from starglot.config.models import ALL_LABELS, Config, Llm
 from starglot.glossary import ABUNDANCE_NAMES, ATMOSPHERE_NAMES, CLASSES
@@ -100,6 +101,14 @@ def _models(config: Config) -> Iterator[str]:
         at = f"models.{name}"
         if isinstance(model, Llm) != name.startswith("llm"):
             yield f"{at}: names of LLM models, and only theirs, begin with 'llm'"
+        if isinstance(model, Ensemble):
+            yield from _members(config, f"{at}.members", model)
+        elif isinstance(model, Spectrum | Ridge) and model.bin > config.spectra.wavelength.size:
+            values = config.spectra.wavelength.size
+            yield f"{at}.bin: {model.bin} is more than the {values} values of spectra.wavelength"
+        if isinstance(model, Network):
+            sizes = sorted({size for task in config.tasks.values() for size in task.sizes})
+            yield from (unknown(f"{at}.by_size", size, sizes) for size in model.by_size if size not in sizes)
         if not isinstance(model, Llm):
             continue
         if model.encoding not in config.encodings:
@@ -113,6 +122,16 @@ def _models(config: Config) -> Iterator[str]:
             yield from _task_and_size(config, f"{at}.init", model.init.task, model.init.size)
             if model.init.model and model.init.model not in config.models:
                 yield unknown(f"{at}.init.model", model.init.model, config.models)
+
+
+def _members(config: Config, at: str, ensemble: Ensemble) -> Iterator[str]:
+    for name in ensemble.members:
+        if name not in config.models:
+            yield unknown(at, name, config.models)
+        elif isinstance(config.models[name], Ensemble):
+            yield f"{at}: '{name}' is an ensemble itself; name its members instead"
+    if len(set(ensemble.members)) < len(ensemble.members):
+        yield f"{at}: a model is named twice"
 
 
 def _bases(config: Config) -> Iterator[str]:

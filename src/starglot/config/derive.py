@@ -10,7 +10,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from starglot.config.models import Config, Llm, Task
+from starglot.config.baselines import Ensemble, LightGbm, Network
+from starglot.config.models import Config, Llm, Model, Task
 from starglot.glossary import CLASSES
 
 #: Fields of a task that decide which stars are drawn, not what is asked of them.
@@ -96,10 +97,30 @@ def trained_on(config: Config, task: str, model: str, size: str) -> list[tuple[s
     if start:
         samples += trained_on(config, start[0], start[1], start[2])
     settings = config.models[model]
+    if isinstance(settings, Ensemble):
+        return sorted({seen for member in settings.members for seen in trained_on(config, task, member, size)})
     if isinstance(settings, Llm) and settings.base in config.bases:
         base = config.bases[settings.base]
         samples.append((base.task, base.size))
     return sorted(set(samples))
+
+
+#: Baselines that share their scripts, by what those import.
+FAMILIES = ("plain", "trees", "network")
+
+
+def family(model: Model) -> str:
+    """Which of FAMILIES a baseline is of."""
+    if isinstance(model, Network):
+        return "network"
+    return "trees" if isinstance(model, LightGbm) else "plain"
+
+
+def at_size(model: Model, size: str) -> Model:
+    """A model with its training of one size in place of the choice of several."""
+    if not isinstance(model, Network):
+        return model
+    return model.model_copy(update={"training": model.by_size.get(size, model.training), "by_size": {}})
 
 
 def set_source(config: Config, task: str, size: str, name: str) -> tuple[str, str]:

@@ -8,18 +8,11 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from starglot.config.baselines import ClassMean, Cnn, Ensemble, Gru, LightGbm, Mlp, ResNet50, Ridge
+from starglot.config.strict import Augment, Name, Strict
 from starglot.glossary import ABUNDANCE_NAMES, ATMOSPHERE_NAMES
-
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
-
-
-class Strict(BaseModel):
-    """Unknown keys are errors; values do not change after loading."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
 
 # ---------------------------------------------------------------- surveys
 
@@ -249,13 +242,6 @@ class Lora(Strict):
     dropout: float = Field(0.1, ge=0, lt=1, description="Dropout before the adapter.")
 
 
-class Augment(Strict):
-    """Changes drawn anew at each pass over a training spectrum; 0 switches one off (ours)."""
-
-    noise: float = Field(0.0, ge=0, le=1, description="Photon-like noise, relative to the flux maximum.")
-    tilt: float = Field(0.0, ge=0, le=1, description="Smooth flux tilt, relative at the ends.")
-
-
 class Training(Strict):
     """QLoRA training (paper 3.3)."""
 
@@ -314,25 +300,9 @@ class Llm(Strict):
     seed: int = Field(0, description="Adapter's first weights, order, dropout and augmentation.")
 
 
-class ClassMean(Strict):
-    """Predicts the mean label of the catalogue's class: what knowing the class alone is worth."""
-
-    kind: Literal["class_mean"] = Field(description="It has no settings.")
-
-
-class Ridge(Strict):
-    """Ridge regression on the cleaned flux: the floor for a linear reading of the spectrum."""
-
-    kind: Literal["ridge"] = Field(description="Linear in the binned flux, and in the class.")
-    bin: int = Field(10, ge=1, description="Mean of this many grid values.")
-    alphas: list[float] = Field(
-        [1e-3, 1e-2, 1e-1, 1.0, 10.0, 100.0, 1e3],
-        min_length=1,
-        description="Penalties to choose from, on validation stars.",
-    )
-
-
-Model = Annotated[Llm | ClassMean | Ridge, Field(discriminator="kind")]
+Model = Annotated[
+    Llm | ClassMean | Ridge | LightGbm | ResNet50 | Cnn | Gru | Mlp | Ensemble, Field(discriminator="kind")
+]
 
 
 # ---------------------------------------------------------------- what is built
@@ -382,7 +352,7 @@ class Config(Strict):
     tasks: dict[Name, Task]
     encodings: dict[Name, Encoding]
     qa: Qa = Qa()
-    bases: dict[Name, TinyBase] = {}
+    bases: dict[Name, TinyBase] = Field({})
     models: dict[Name, Model]
     run: Run
 

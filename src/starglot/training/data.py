@@ -24,6 +24,7 @@ from starglot.errors import StarglotError
 from starglot.hashing import digest_of
 from starglot.language.chat import frame
 from starglot.language.prompts import parse_question
+from starglot.spectra.redraw import redraw_flux
 from starglot.tables import atomic_path
 
 if TYPE_CHECKING:
@@ -161,21 +162,6 @@ class Draws(Dataset[dict[str, Any]]):
         flux = codec.flux(codec.parse(text)[None])
         flux = redraw_flux(flux, self.augment, np.random.default_rng([self.seed, epoch, obsid]))
         return self.tokens.prompt(labels, codec.values_from_binned(flux)[0])
-
-
-def redraw_flux(flux: np.ndarray, augment: Augment, rng: np.random.Generator) -> np.ndarray:
-    """(n, m) flux with photon-like noise and a smooth tilt of its own per row; the maximum of each row is 1 again.
-
-    Noise grows with the square root of the flux and its level varies by row (log-normal, sigma 0.5) about
-    ``augment.noise``; the tilt is a slope and a bend in the exponent, ``augment.tilt`` at the ends.
-    """
-    rows, width = flux.shape
-    level = augment.noise * np.exp(0.5 * rng.standard_normal((rows, 1)))
-    out = flux + level * np.sqrt(np.clip(flux, 0.05, None)) * rng.standard_normal(flux.shape)
-    at = np.linspace(-1, 1, width)
-    slope, bend = augment.tilt * rng.standard_normal((2, rows, 1))
-    out = out * np.exp(slope * at + 0.5 * bend * (at**2 - 1 / 3))
-    return out / out.max(axis=1, keepdims=True)
 
 
 @dataclass(frozen=True)

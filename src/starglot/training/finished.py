@@ -11,6 +11,7 @@ import os
 import platform
 import resource
 import shutil
+import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -95,26 +96,25 @@ def versions() -> dict[str, str]:
     """Versions of what decides the numbers."""
     from importlib.metadata import version
 
-    names = ("starglot", "torch", "transformers", "peft", "bitsandbytes", "accelerate", "numpy")
+    names = ("starglot", "torch", "transformers", "peft", "bitsandbytes", "accelerate", "lightgbm", "numpy")
     return {name: version(name) for name in names}
 
 
 def write_run(folder: Path, started: float, **facts: Any) -> None:
     """run.json: when, where, how long and with how much memory; nothing that a result depends on."""
-    import torch
-
     usage = resource.getrusage(resource.RUSAGE_SELF)
-    gpus = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
+    torch = sys.modules.get("torch")  # not imported for the sake of this: what does without it starts sooner
+    gpus = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())] if torch else []
     write_json(
         {
             "started": time.strftime("%Y-%m-%dT%H:%M:%S%z", time.localtime(started)),
             "seconds": round(time.time() - started, 1),
             "cpu_seconds": round(usage.ru_utime + usage.ru_stime, 1),
             "peak_memory_mb": round(usage.ru_maxrss / 1024),
-            "peak_gpu_memory_mb": round(torch.cuda.max_memory_allocated() / 2**20) if gpus else None,
+            "peak_gpu_memory_mb": round(torch.cuda.max_memory_allocated() / 2**20) if torch and gpus else None,
             "host": platform.node(),
             "gpus": gpus,
-            "threads": torch.get_num_threads(),
+            "threads": torch.get_num_threads() if torch else int(os.environ.get("OMP_NUM_THREADS", "1")),
             **facts,
         },
         folder / RUN,

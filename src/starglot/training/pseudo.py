@@ -21,7 +21,7 @@ from starglot.glossary import ABUNDANCE_NAMES, ATMOSPHERE_NAMES
 from starglot.language.answers import render
 from starglot.language.chat import frame
 from starglot.language.tokens import PromptTokens
-from starglot.training.data import redraw_flux
+from starglot.spectra.redraw import redraw_flux
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

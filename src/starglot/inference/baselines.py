@@ -1,0 +1,69 @@
+"""Predictions of a baseline, from the workflow's files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from pydantic import TypeAdapter
+
+from starglot.config.models import Model, Task
+from starglot.hashing import digest_of, file_digest
+from starglot.models.baselines.class_mean import read_class_mean
+from starglot.models.baselines.predict import Answer, predict
+from starglot.models.baselines.ridge import read_ridge
+from starglot.models.baselines.rows import Rows, ShardPath
+from starglot.samples.split import training_stars
+from starglot.surveys.index import require_shards
+from starglot.training.finished import workplace
+from starglot.training.kept import kept_table, sample_identity
+
+#: A kind's way to read rows: settings, task, the model's folder, rows, shard to file.
+Reader = Callable[[Any, Task, Path, Rows, ShardPath], Answer]
+
+#: Readers of the baselines that need no library of their own.
+PLAIN: dict[str, Reader] = {"class_mean": read_class_mean, "ridge": read_ridge}
+
+
+def predict_files(
+    readers: Mapping[str, Reader],
+    settings: Mapping[str, Any],
+    model: str | Path,
+    sample: str | Path,
+    split: str,
+    labels: str | Path,
+    seen: Sequence[str],
+    index: str | Path,
+    code: str,
+    state: str | Path,
+) -> pa.Table:
+    """Raw predictions (``tables.PREDICTION``) for one split of a sample; handed back from ``state`` if made before.
+
+    readers: by kind; settings: model and task, as the rule is told them; model: the model's manifest;
+    sample, labels: Parquet; seen: samples whose training stars the model has seen; index: of the cleaned spectra, in
+    their folder; code: hash of the code.
+    """
+    spectra = Path(index).parent
+    require_shards(index, spectra)
+    chosen = TypeAdapter(Model).validate_python(settings["model"])
+    task = Task.model_validate(settings["task"])
+    whole, known, stars = pq.read_table(sample), pq.read_table(labels), training_stars(seen)
+    asked = whole.filter(pc.equal(whole["split"], split))
+
+    def read(rows: Rows) -> Answer:
+        return readers[chosen.kind](
+            chosen, task, Path(model).parent, rows, lambda shard: spectra / f"{shard}.parquet"
+        )
+
+    identity = {
+        "settings": settings,
+        "code": code,
+        "model": file_digest(model),
+        "seen": digest_of(sorted(stars)),
+        **sample_identity(asked, known, index),
+    }
+    return kept_table(workplace(Path(state), identity), lambda: predict(read, task, asked, known, stars))

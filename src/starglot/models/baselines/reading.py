@@ -1,0 +1,127 @@
+"""A network with what belongs to it: the scales of its inputs and labels, and the scatter of its residuals."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from starglot.config.baselines import Network
+from starglot.config.models import Task
+from starglot.errors import StarglotError
+from starglot.glossary import CLASSES
+from starglot.models.baselines.bins import binned
+from starglot.models.baselines.features import coarse_values, prepared
+from starglot.models.baselines.files import load, save
+from starglot.models.baselines.networks import build_network
+from starglot.models.baselines.predict import Answer
+from starglot.models.baselines.rows import Rows, ShardPath, blocks
+
+#: Spectra that pass through a network together when it only predicts.
+_BATCH = 256
+_NETWORK = "network."
+
+
+@dataclass(frozen=True)
+class Scales:
+    """inputs: shift and scale (features,); labels: shift and scale (labels,), NaN for a label that nobody has."""
+
+    input_shift: np.ndarray
+    input_scale: np.ndarray
+    label_shift: np.ndarray
+    label_scale: np.ndarray
+
+    def inputs(self, features: np.ndarray) -> np.ndarray:
+        """float32 features in the network's units."""
+        return ((features - self.input_shift) / self.input_scale).astype(np.float32)
+
+    def labels(self, truth: np.ndarray) -> np.ndarray:
+        """float32 labels in the network's units, NaN where missing."""
+        return ((truth - self.label_shift) / self.label_scale).astype(np.float32)
+
+    def undone(self, labels: np.ndarray) -> np.ndarray:
+        """Labels in their own units, from the network's."""
+        return np.asarray(labels, dtype=np.float64) * self.label_scale + self.label_shift
+
+
+def label_scales(how: str, truth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Shift and scale of each label, from training truth (n, labels; NaN where missing); NaN where nobody has it.
+
+    how: 'standard' (mean and standard deviation) or 'minmax' (least value and range).
+    """
+    shift, scale = np.full(truth.shape[1], np.nan), np.full(truth.shape[1], np.nan)
+    for j in range(truth.shape[1]):
+        known = truth[np.isfinite(truth[:, j]), j]
+        if len(known):
+            shift[j], scale[j] = (
+                (known.mean(), known.std()) if how == "standard" else (known.min(), known.max() - known.min())
+            )
+            scale[j] = scale[j] or 1.0  # one value only
+    return shift, scale
+
+
+def use_device(gpus: int) -> torch.device:
+    """The device that ``gpus`` asks for, with results that repeat.  Raises StarglotError when it is not there."""
+    if gpus and not torch.cuda.is_available():
+        raise StarglotError(
+            "this model asks for a GPU, and torch sees none",
+            where="models: gpus",
+            todo="run on a GPU node with `make setup ACCEL=cuda`, or set gpus: 0 to work on the CPU",
+        )
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.use_deterministic_algorithms(True)
+    return torch.device("cuda" if gpus else "cpu")
+
+
+def forward(network: nn.Module, features: np.ndarray, device: torch.device) -> Iterator[tuple[Tensor, Tensor]]:
+    """Logits and scaled labels, batch by batch, without gradients; the network is left in its evaluation mode."""
+    network.eval()
+    with torch.no_grad():
+        for first in range(0, len(features), _BATCH):
+            yield network(torch.from_numpy(features[first : first + _BATCH]).to(device))
+
+
+def read_features(
+    network: nn.Module, scales: Scales, features: np.ndarray, device: torch.device
+) -> tuple[np.ndarray, np.ndarray]:
+    """Values (n, labels) in their own units, and codes (n,) of the class, from features as they come."""
+    parts = [
+        (values.cpu().numpy(), logits.argmax(dim=1).cpu().numpy())
+        for logits, values in forward(network, scales.inputs(features), device)
+    ]
+    if not parts:
+        return np.empty((0, len(scales.label_shift))), np.empty(0, int)
+    return scales.undone(np.concatenate([p[0] for p in parts])), np.concatenate([p[1] for p in parts])
+
+
+def save_network(
+    network_state: dict[str, Tensor], scales: Scales, sigma: np.ndarray, settings: Network, task: Task, folder: Path
+) -> None:
+    """Weights, scales and scatter (labels, classes + 1) in one file of safetensors."""
+    kind: str = settings.kind  # type: ignore[attr-defined]
+    tensors = {f"{_NETWORK}{name}": tensor.cpu().numpy() for name, tensor in network_state.items()}
+    save({**tensors, **vars(scales), "sigma": sigma}, kind, task, folder, bin=settings.bin)
+
+
+def read_network(settings: Network, task: Task, folder: Path, rows: Rows, shard_path: ShardPath) -> Answer:
+    """Values, scatter of the predicted class, and the class, shard by shard."""
+    device = use_device(settings.gpus)
+    tensors, _ = load(folder, settings.kind, task)  # type: ignore[attr-defined]
+    scales = Scales(**{name: tensors[name] for name in Scales.__dataclass_fields__})
+    network = build_network(settings, len(scales.input_shift), coarse_values(settings), len(task.labels))
+    state = {
+        name.removeprefix(_NETWORK): torch.from_numpy(value) for name, value in tensors.items() if _NETWORK in name
+    }
+    network.load_state_dict(state)
+    network.to(device)
+    value = np.full((len(rows), len(task.labels)), np.nan)
+    predicted = np.full(len(rows), len(CLASSES))
+    for at, flux in blocks(rows, shard_path, "predict"):
+        features = prepared(binned(flux, settings.bin), settings)
+        value[at], predicted[at] = read_features(network, scales, features, device)
+    return Answer(value, tensors["sigma"].T[predicted], predicted)

@@ -1,0 +1,94 @@
+"""Ridge regression on the cleaned flux, and linear discriminants for the class: the floor for a linear reading."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from starglot.config.models import Ridge, Task
+from starglot.glossary import CLASSES
+from starglot.models.baselines.bins import binned
+from starglot.models.baselines.files import load
+from starglot.models.baselines.moments import Moments, discriminant, solve
+from starglot.models.baselines.predict import Answer
+from starglot.models.baselines.rows import Rows, ShardPath, blocks
+from starglot.models.baselines.scatter import accuracy, rms, scatter_by_class
+
+
+def fit_ridge(
+    settings: Ridge, train: Rows, val: Rows, shard_path: ShardPath
+) -> tuple[dict[str, np.ndarray], dict[str, list[Any]]]:
+    """Ridge regression for each label, and linear discriminants from the regressed classes.
+
+    Returns tensors coefficient (m, labels), intercept (labels,), class_coefficient (m, classes), class_intercept
+    (classes,; -inf for a class without rows), sigma (labels, classes + 1: residual scatter on validation rows by
+    predicted class; the last column: all), and facts by label.  NaN for a label without training rows.
+    """
+    k = train.truth.shape[1]
+    classes = list(range(k, k + len(CLASSES)))
+    groups = [[j] for j in range(k)] + [classes]
+    moments: dict[str, Moments] = {}
+    origin: np.ndarray | None = None
+    for name, rows in (("train", train), ("val", val)):
+        for at, flux in blocks(rows, shard_path, f"ridge: {name}"):
+            features, block = binned(flux, settings.bin), rows.where(at)
+            if origin is None:
+                origin = features.mean(axis=0, dtype=float)
+            if name not in moments:
+                moments[name] = Moments(groups, origin)
+            moments[name].add(features, np.hstack([block.truth, _one_hot(block.code)]))
+    assert origin is not None
+    moments.setdefault("val", Moments(groups, origin))
+    m = len(origin)
+    weights = {
+        "coefficient": np.full((m, k), np.nan),
+        "intercept": np.full(k, np.nan),
+        "class_coefficient": np.zeros((m, len(CLASSES))),
+        "class_intercept": np.zeros(len(CLASSES)),
+        "sigma": np.full((k, len(CLASSES) + 1), np.nan),
+    }
+    fits = [solve(moments["train"], moments["val"], g, settings.alphas) for g in range(k + 1)]
+    for j, fit in enumerate(fits[:k]):
+        if fit is not None:
+            weights["coefficient"][:, j], weights["intercept"][j] = fit.coefficient[:, 0], fit.intercept[0]
+            weights["sigma"][j] = fit.training_sigma[0]
+    if (letters := fits[k]) is not None:
+        weights["class_coefficient"], weights["class_intercept"] = discriminant(moments["train"], k, letters)
+    residuals = np.full(val.truth.shape, np.nan)
+    predicted = np.zeros(len(val), int)
+    for at, flux in blocks(val, shard_path, "ridge: scatter"):
+        features = binned(flux, settings.bin)
+        residuals[at] = features @ weights["coefficient"] + weights["intercept"] - val.truth[at]
+        predicted[at] = _classify(features, weights)
+    scatter_by_class(weights["sigma"], residuals, predicted)
+    return weights, {
+        "alpha": [None if fit is None else fit.alpha for fit in fits[:k]],
+        "alpha_chosen_on": [None if fit is None else fit.chosen_on for fit in fits[:k]],
+        "val_rmse": [rms(residuals[:, j]) for j in range(k)],
+        "class_accuracy": [accuracy(predicted, val.code)] * k,
+    }
+
+
+def read_ridge(settings: Ridge, task: Task, folder: Path, rows: Rows, shard_path: ShardPath) -> Answer:
+    """Values, scatter of the predicted class, and the class."""
+    weights, _ = load(folder, settings.kind, task)
+    value = np.full((len(rows), len(task.labels)), np.nan)
+    predicted = np.full(len(rows), -1)
+    for at, flux in blocks(rows, shard_path, "predict"):
+        features = binned(flux, settings.bin)
+        value[at] = features @ weights["coefficient"] + weights["intercept"]
+        predicted[at] = _classify(features, weights)
+    return Answer(value, weights["sigma"].T[predicted], predicted)
+
+
+def _one_hot(code: np.ndarray) -> np.ndarray:
+    """(n, classes); rows without a class are NaN."""
+    hot = (code[:, None] == np.arange(len(CLASSES))).astype(float)
+    hot[code < 0] = np.nan
+    return hot
+
+
+def _classify(features: np.ndarray, weights: dict[str, np.ndarray]) -> np.ndarray:
+    return np.argmax(features @ weights["class_coefficient"] + weights["class_intercept"], axis=1)

@@ -1,0 +1,175 @@
+"""Training of a baseline: set up, load, fit, save; finished work is handed back, killed work goes on."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pydantic import TypeAdapter
+
+from starglot.config.models import Model, Task
+from starglot.errors import StarglotError
+from starglot.models.baselines.class_mean import fit_class_mean
+from starglot.models.baselines.files import save
+from starglot.models.baselines.ridge import fit_ridge
+from starglot.models.baselines.rows import Rows, ShardPath, rows_of
+from starglot.surveys.index import require_shards
+from starglot.tables import read_json, write_json
+from starglot.training.finished import MANIFEST, deliver, hand_back, new_folder, versions, workplace, write_run
+from starglot.training.flux import Bins, map_flux
+from starglot.training.kept import sample_identity
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Work:
+    """One training: spectra of both splits by obsid, where flux comes from, and where files go.
+
+    made: gets the weights; checkpoints: of this work alone; flux: shared with other models of the sample;
+    inputs: digests of what is read.
+    """
+
+    settings: Any
+    task: Task
+    train: Rows
+    val: Rows
+    shard_path: ShardPath
+    made: Path
+    checkpoints: Path
+    flux: Path
+    inputs: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """What a manifest says of a training: counts and metrics of all, and facts by label (a list for each)."""
+
+    counts: Mapping[str, int]
+    metrics: Mapping[str, float | None]
+    by_label: Mapping[str, list[Any]]
+
+
+def train_files(
+    fit: Callable[[Work], Fitted],
+    settings: Mapping[str, Any],
+    sample: str | Path,
+    labels: str | Path,
+    index: str | Path,
+    code: str,
+    state: str | Path,
+    manifest: str | Path,
+) -> dict[str, Any]:
+    """:func:`train_baseline` on the workflow's files.
+
+    settings: model and task, as the rule is told them; sample, labels: Parquet; index: of the cleaned spectra, in
+    their folder; code: hash of the code, part of the work's identity; manifest: the file to write, weights beside it.
+    """
+    spectra = Path(index).parent
+    require_shards(index, spectra)
+    rows, known = pq.read_table(sample), pq.read_table(labels)
+    return train_baseline(
+        fit,
+        TypeAdapter(Model).validate_python(settings["model"]),
+        Task.model_validate(settings["task"]),
+        rows,
+        known,
+        lambda shard: spectra / f"{shard}.parquet",
+        Path(manifest).parent,
+        Path(state),
+        sample_identity(rows, known, index),
+        code,
+    )
+
+
+def train_baseline(
+    fit: Callable[[Work], Fitted],
+    settings: Any,
+    task: Task,
+    sample: pa.Table,
+    labels: pa.Table,
+    shard_path: ShardPath,
+    out: Path,
+    state: Path,
+    inputs: Mapping[str, str],
+    code: str,
+) -> dict[str, Any]:
+    """Train on the sample's training split; returns the manifest that it writes last into ``out``.
+
+    fit: of the model's kind; sample: ``tables.SAMPLE``; labels: obsid, shard and the task's label columns for at
+    least the sample's spectra; shard_path: a shard's cleaned spectra; state: folder of checkpoints and finished work;
+    inputs: digests of sample, labels and spectra; code: hash of the code.  The same again is handed back.
+    The validation split chooses and measures.  Raises StarglotError when the training split is empty.
+    """
+    # ---- set up
+    started = time.time()
+    about = {"model": settings.model_dump(), "task": task.model_dump()}
+    place = workplace(state, {**about, "inputs": inputs, "code": code})
+    finished = hand_back(place, Path(out))
+    if finished is not None:
+        return finished
+
+    # ---- load
+    sample = sample.sort_by("obsid")
+    rows = rows_of(task, sample, labels)
+    split = sample["split"].to_numpy(zero_copy_only=False)
+    train, val = rows.where(split == "train"), rows.where(split == "val")
+    if not len(train):
+        raise StarglotError("the training split of this sample is empty", todo="take a larger sample")
+
+    # ---- fit
+    made = new_folder(place)
+    fitted = fit(
+        Work(settings, task, train, val, shard_path, made, place / "checkpoints", Path(state) / "flux", inputs)
+    )
+    log.info("%s: %s", settings.kind, {name: value for name, value in fitted.metrics.items() if value is not None})
+
+    # ---- save
+    manifest = {
+        "kind": settings.kind,
+        **about,
+        "inputs": inputs,
+        "identity": place.name,
+        "counts": {"train": len(train), "val": len(val), **fitted.counts},
+        "labels": {
+            name: {
+                "train": int(np.isfinite(train.truth[:, j]).sum()),
+                "val": int(np.isfinite(val.truth[:, j]).sum()),
+                **{fact: values[j] for fact, values in fitted.by_label.items()},
+            }
+            for j, name in enumerate(task.labels)
+        },
+        "seed": getattr(settings, "seed", None),
+        "metrics": dict(fitted.metrics),
+        "versions": versions(),
+    }
+    write_run(made, started, examples_per_second=fitted.counts.get("examples", len(train)) / (time.time() - started))
+    write_json(manifest, made / MANIFEST)
+    deliver(made, place, Path(out))
+    return read_json(Path(out) / MANIFEST)
+
+
+def split_bins(work: Work, drawn: np.ndarray) -> tuple[Bins, Bins]:
+    """Binned flux of the training rows numbered ``drawn``, and of all validation rows, from the mapped sample."""
+    flux = map_flux(work.train.followed_by(work.val), work.shard_path, work.inputs, work.flux)
+    return Bins(flux, drawn, work.settings), Bins(flux, np.arange(len(work.train), len(flux)), work.settings)
+
+
+def fit_plain(work: Work) -> Fitted:
+    """The baselines that are fitted in one go: class mean and ridge."""
+    weights, facts = _PLAIN[work.settings.kind](work.settings, work.train, work.val, work.shard_path)
+    save(weights, work.settings.kind, work.task, work.made)
+    return Fitted({}, {}, facts)
+
+
+_PLAIN: dict[str, Callable[..., tuple[dict[str, np.ndarray], dict[str, list[Any]]]]] = {
+    "class_mean": fit_class_mean,
+    "ridge": fit_ridge,
+}

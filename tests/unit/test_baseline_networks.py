@@ -1,0 +1,276 @@
+"""Networks: their layers counted by hand, their loss by numpy, and training that is killed, stops and repeats."""
+
+import math
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import torch
+from baseline_spectra import NAMED, TASK, Survey, linear_survey
+from torch import nn
+
+from starglot.config.baselines import Cnn, Gru, Mlp, NetworkTraining, ResNet50
+from starglot.config.strict import Augment
+from starglot.errors import StarglotError
+from starglot.models.baselines.class_mean import fit_class_mean
+from starglot.models.baselines.files import WEIGHTS, load
+from starglot.models.baselines.networks import Bottleneck, build_network
+from starglot.models.baselines.predict import predict
+from starglot.models.baselines.reading import Scales, label_scales, read_network
+from starglot.models.baselines.rows import rows_of
+from starglot.training import networks
+from starglot.training.baselines import train_baseline
+from starglot.training.networks import Losses, fit_network
+
+
+@pytest.fixture(scope="module")
+def survey(tmp_path_factory) -> Survey:
+    return linear_survey(tmp_path_factory.mktemp("spectra"))
+
+
+def cnn(epochs=3, **more):
+    training = NetworkTraining(**{"epochs": epochs, "batch": 64, "augment": Augment(noise=0.01), **more})
+    return Cnn(
+        kind="cnn",
+        bin=2,
+        preparation="continuum",
+        inputs="standard",
+        labels="standard",
+        channels=[4],
+        kernel=3,
+        pool=2,
+        dense=[16],
+        dropout=0.1,
+        training=training,
+        gpus=0,
+    )
+
+
+def trained(settings, survey, out, state, task=TASK, sample=None):
+    sample = survey.sample if sample is None else sample
+    return train_baseline(
+        fit_network,
+        settings,
+        task,
+        sample,
+        survey.labels,
+        survey.shard_path,
+        out,
+        state,
+        {},
+        "code",
+    )
+
+
+def told(settings, survey, folder, rows, task=TASK):
+    def read(these):
+        return read_network(settings, task, folder, these, survey.shard_path)
+
+    return predict(read, task, rows, survey.labels, [])
+
+
+def count(network):
+    return sum(p.numel() for p in network.parameters())
+
+
+# ---------------------------------------------------------------- layers
+
+
+def test_resnet50_has_fifty_weighted_layers_and_their_parameters():
+    network = build_network(ResNet50(kind="resnet50"), 4901, 0, 3)
+    blocks = [m for m in network.modules() if isinstance(m, Bottleneck)]
+    assert len(blocks) == 3 + 4 + 6 + 3
+    in_paths = sum(isinstance(m, nn.Conv1d) for block in blocks for m in block.path.modules())
+    shortcuts = sum(isinstance(m, nn.Conv1d) for block in blocks for m in block.shortcut.modules())
+    convolutions = sum(isinstance(m, nn.Conv1d) for m in network.modules())
+    assert convolutions - shortcuts + 1 == 50 and in_paths == 48 and shortcuts == 4  # and one layer of heads
+    expected = 7 * 64 + 2 * 64
+    channels_in = 64
+    for channels, number in ((64, 3), (128, 4), (256, 6), (512, 3)):
+        for block in range(number):
+            wide = 4 * channels
+            expected += channels_in * channels + 3 * channels**2 + channels * wide + 2 * (channels + channels + wide)
+            if block == 0:
+                expected += channels_in * wide + 2 * wide
+            channels_in = wide
+    expected += (2048 + 1) * 5 + 3 * (2048 + 1)
+    assert count(network) == expected
+
+
+def test_resnet50_halves_its_length_five_times():
+    network = build_network(ResNet50(kind="resnet50", width=0.125), 320, 0, 1)
+    assert network.trunk[:-1](torch.zeros(1, 1, 320)).shape == (1, 256, 10)
+
+
+def test_gru_has_three_layers():
+    network = build_network(Gru(kind="gru", step=50, hidden=16), 4901, 0, 2)
+    gru = network.trunk.gru
+    assert gru.num_layers == 3
+    first, further = 3 * (16 * 50 + 16 * 16 + 2 * 16), 3 * (16 * 16 + 16 * 16 + 2 * 16)
+    assert count(gru) == first + 2 * further
+    both = build_network(Gru(kind="gru", step=50, hidden=16, bidirectional=True), 4901, 10, 2)
+    assert both.class_head.in_features == 2 * 16 + 10
+
+
+def test_mlp_is_the_one_of_the_transfer_paper():
+    network = build_network(Mlp(kind="mlp"), 1462, 0, 2)
+    linear = [(m.in_features, m.out_features) for m in network.of_label[0] if isinstance(m, nn.Linear)]
+    assert linear == [(1462, 1024), (1024, 512), (512, 64), (64, 1)]
+    normalised = 2 * (1024 + 512 + 64)
+    assert count(network.of_label[0]) - normalised == 2_055_809  # the paper says about 2.06 million
+    assert [m.p for m in network.of_label[1] if isinstance(m, nn.Dropout)] == [0.1] * 3
+
+
+def test_too_few_values_for_the_layers_is_said():
+    with pytest.raises(StarglotError, match="do not pass through"):
+        build_network(Cnn(kind="cnn", channels=[4, 4, 4], pool=4), 20, 0, 3)
+
+
+# ---------------------------------------------------------------- loss and scales
+
+
+def test_the_loss_is_cross_entropy_and_fifty_times_the_squared_error_of_what_is_known():
+    rng = np.random.default_rng(0)
+    logits, values = rng.normal(size=(4, 5)), rng.normal(size=(4, 3))
+    code = np.array([0, 4, -1, 2])
+    target = rng.normal(size=(4, 3))
+    target[0, 1] = target[3] = np.nan
+    losses = Losses()
+    losses.add(*(torch.from_numpy(array) for array in (logits, values, code, target)))
+    entropy = [math.log(np.exp(logits[i]).sum()) - logits[i, code[i]] for i in (0, 1, 3)]
+    squared = (values - target)[np.isfinite(target)] ** 2
+    assert len(squared) == 8
+    assert float(losses.total(50.0)) == pytest.approx(np.mean(entropy) + 50 * squared.mean())
+
+
+def test_a_missing_label_moves_no_weight():
+    network = build_network(cnn(), 32, 0, 2)
+    logits, values = network(torch.randn(6, 32))
+    target = torch.full((6, 2), torch.nan)
+    target[:, 0] = 1.0
+    losses = Losses()
+    losses.add(logits, values, torch.full((6,), -1), target)
+    losses.total(50.0).backward()
+    assert network.label_heads[0].weight.grad.abs().sum() > 0
+    assert network.label_heads[1].weight.grad.abs().sum() == 0
+    assert network.class_head.weight.grad.abs().sum() == 0
+    assert all(torch.isfinite(p.grad).all() for p in network.parameters())
+
+
+def test_labels_are_scaled_and_scaled_back():
+    truth = np.array([[4000.0, np.nan], [6000.0, np.nan], [5000.0, np.nan], [np.nan, np.nan]])
+    for how, first in (("minmax", [0, 1, 0.5]), ("standard", [-1.2247, 1.2247, 0])):
+        scales = Scales(np.zeros(1), np.ones(1), *label_scales(how, truth))
+        scaled = scales.labels(truth)
+        assert scaled[:3, 0] == pytest.approx(first, abs=1e-4) and np.isnan(scaled[:, 1]).all()
+        assert scales.undone(scaled)[:3, 0] == pytest.approx(truth[:3, 0])
+
+
+# ---------------------------------------------------------------- training
+
+
+@pytest.mark.parametrize("more", [{"schedule": "cosine", "warmup": 0.2}, {"schedule": "plateau"}])
+def test_a_killed_training_goes_on_bit_for_bit(survey, tmp_path, monkeypatch, more):
+    settings = cnn(4, **more)
+    trained(settings, survey, tmp_path / "whole", tmp_path / "a")
+    validate = networks._Trainer._validate
+
+    class Killed(Exception):
+        pass
+
+    def dies(trainer):
+        if len(list(trainer.folder.glob("checkpoint-*"))) == 2:
+            raise Killed
+        return validate(trainer)
+
+    monkeypatch.setattr(networks._Trainer, "_validate", dies)
+    with pytest.raises(Killed):
+        trained(settings, survey, tmp_path / "killed", tmp_path / "b")
+    newest = max((tmp_path / "b").glob("*/checkpoints/checkpoint-2/network.safetensors"))
+    newest.write_bytes(newest.read_bytes()[:100])  # and the newest checkpoint is cut off
+    passes = []
+    monkeypatch.setattr(networks._Trainer, "_validate", lambda trainer: passes.append(1) or validate(trainer))
+    trained(settings, survey, tmp_path / "killed", tmp_path / "b")
+    assert len(passes) == 3  # epochs 2 to 4
+    for name in (WEIGHTS, "loss.csv", "manifest.json"):
+        assert (tmp_path / "killed" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes(), name
+
+
+def test_the_rate_falls_on_a_plateau_and_training_stops(survey, tmp_path, monkeypatch):
+    losses = iter([5.0, 4.0, *[4.5] * 20])
+    monkeypatch.setattr(networks._Trainer, "_validate", lambda trainer: next(losses))
+    manifest = trained(cnn(30), survey, tmp_path / "out", tmp_path / "state")  # plateau, 3 epochs, 0.1; stop after 7
+    assert (manifest["counts"]["best_epoch"], manifest["counts"]["epochs"]) == (2, 9)
+    assert manifest["metrics"]["val_loss"] == 4.0
+    curve = np.genfromtxt(tmp_path / "out/loss.csv", delimiter=",", names=True)
+    assert curve["learning_rate"] == pytest.approx([1e-3] * 5 + [1e-4] * 3 + [1e-5])
+    assert curve["step"].tolist() == [6 * epoch for epoch in range(1, 10)]
+
+
+def test_the_cosine_ends_at_nothing(survey, tmp_path):
+    trained(cnn(5, schedule="cosine", stop_after=None), survey, tmp_path / "out", tmp_path / "state")
+    curve = np.genfromtxt(tmp_path / "out/loss.csv", delimiter=",", names=True)
+    steps = np.arange(5, 30, 6)
+    assert curve["learning_rate"] == pytest.approx(5e-4 * (1 + np.cos(np.pi * steps / 30)), abs=1e-9)
+
+
+def test_a_network_learns_more_than_the_class(survey, tmp_path):
+    settings = Mlp(
+        kind="mlp",
+        bin=4,
+        inputs="standard",
+        labels="standard",
+        hidden=[64],
+        dropout=0.0,
+        training=NetworkTraining(epochs=40, batch=32, learning_rate=3e-3, schedule="cosine"),
+        gpus=0,
+    )
+    trained(settings, survey, tmp_path / "out", tmp_path / "state")
+    table = told(settings, survey, tmp_path / "out", survey.of("test"))
+    rows = rows_of(TASK, survey.of("test").sort_by("obsid"), survey.labels)
+    train = rows_of(TASK, survey.of("train"), survey.labels)
+    mean = fit_class_mean(None, train, train, None)[0]["mean"].T[rows.code]
+    value = table["value"].to_numpy().reshape(-1, 3)
+    for j in range(3):
+        known = np.isfinite(rows.truth[:, j])
+        error = ((value - rows.truth)[known, j] ** 2).mean()
+        assert error < 0.5 * ((mean - rows.truth)[known, j] ** 2).mean(), TASK.labels[j]
+    right = np.array(table["class_pred"].to_pylist()) == np.array(table["class"].to_pylist())
+    assert right.mean() > 0.8
+    within = np.abs(value - rows.truth)[:, 1] < table["sigma_raw"].to_numpy().reshape(-1, 3)[:, 1]
+    assert 0.5 < within.mean() < 0.85
+
+
+def test_a_label_that_nobody_has_and_no_validation_stars(survey, tmp_path):
+    few = survey.sample.filter(pa.compute.not_equal(survey.sample["split"], "val"))
+    settings = cnn(1)
+    manifest = trained(settings, survey, tmp_path / "out", tmp_path / "state", NAMED, few)
+    assert manifest["metrics"]["val_loss"] is None
+    table = told(settings, survey, tmp_path / "out", survey.of("test"), NAMED)
+    status = dict(zip(table["label"].to_pylist(), table["status"].to_pylist(), strict=True))
+    assert status == {"mg_fe": "not_answered", "feh": "ok"}
+    assert set(table["class_pred"].to_pylist()) == {None}
+    feh = table.filter(pa.compute.equal(table["label"], "feh"))
+    assert feh["sigma_raw"].null_count == 0
+
+
+def test_the_best_epoch_is_kept(survey, tmp_path, monkeypatch):
+    losses = iter([3.0, 9.0, 9.0])
+    monkeypatch.setattr(networks._Trainer, "_validate", lambda trainer: next(losses))
+    trained(cnn(3), survey, tmp_path / "three", tmp_path / "a")
+    losses = iter([3.0])
+    trained(cnn(1), survey, tmp_path / "one", tmp_path / "b")
+    three, one = (load(tmp_path / name, "cnn", TASK)[0] for name in ("three", "one"))
+    assert all(np.array_equal(three[name], one[name]) for name in one)
+
+
+def test_a_loss_that_is_no_number_is_said(survey, tmp_path, monkeypatch):
+    monkeypatch.setattr(networks._Trainer, "_validate", lambda trainer: math.nan)
+    with pytest.raises(StarglotError, match="no number any more in epoch 1"):
+        trained(cnn(2), survey, tmp_path / "out", tmp_path / "state")
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_gpu_that_is_not_there_is_said(survey, tmp_path):
+    with pytest.raises(StarglotError, match="torch sees none"):
+        trained(cnn(1).model_copy(update={"gpus": 1}), survey, tmp_path / "out", tmp_path / "state")
