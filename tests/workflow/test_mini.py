@@ -71,7 +71,7 @@ def test_every_row_of_a_sample_is_asked_once(mini):
         assert all(set(row) == {"obsid", "question", "answer"} for row in asked)
 
 
-@pytest.mark.parametrize("model", ["llm-mini", "ridge", "class-mean"])
+@pytest.mark.parametrize("model", ["llm-mini", "ridge", "class-mean", "cnn", "ensemble"])
 @pytest.mark.parametrize(("task", "size", "labels"), [("atmosphere", "mini", 3), ("abundances", "all", 21)])
 def test_predictions_follow_the_contract(mini, model, task, size, labels):
     table = pq.read_table(mini.path(f"predictions/{task}/{model}/{size}/test.parquet"))

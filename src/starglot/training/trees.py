@@ -181,9 +181,9 @@ def _target(rows: Rows, name: str, labels: list[str], classes: list[int]) -> np.
 
 def _sequence(bins: Bins, settings: LightGbm) -> Any:
     """The features as LightGBM takes them block by block, so that they are never in memory as numbers."""
-    lightgbm = library()
+    sequence: Any = library().Sequence
 
-    class Features(lightgbm.Sequence):  # type: ignore[misc]
+    class Features(sequence):  # type: ignore[misc]
         batch_size = _BLOCK
 
         def __len__(self) -> int:

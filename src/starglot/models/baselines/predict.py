@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -13,7 +14,7 @@ from starglot.glossary import CLASSES
 from starglot.models.baselines.rows import Rows, rows_of
 from starglot.tables import PREDICTION
 
-Stars = Collection[str] | pa.Array | pa.ChunkedArray
+Stars: TypeAlias = Collection[str] | pa.Array | pa.ChunkedArray
 
 
 @dataclass(frozen=True)
