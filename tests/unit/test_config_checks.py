@@ -94,6 +94,23 @@ CASES: list[tuple[str, dict[str, Any], str]] = [
         {"models__llm-packed__training__epochs": {"1e5": 1}},
         "models.llm-packed.training.epochs: no entry for size '5e5' of task 'atmosphere'",
     ),
+    (
+        "paper",
+        {"models__ensemble__members": ["llm-packed", "resnet-50"]},
+        "models.ensemble.members: unknown name 'resnet-50'; did you mean 'resnet50'?",
+    ),
+    (
+        "paper",
+        {"models__two": {"kind": "ensemble", "members": ["ridge", "ensemble"]}},
+        "models.two.members: 'ensemble' is an ensemble itself",
+    ),
+    ("paper", {"models__ensemble__members": ["cnn", "cnn"]}, "models.ensemble.members: a model is named twice"),
+    (
+        "paper",
+        {"models__cnn__by_size": {"1e6": {}}},
+        "models.cnn.by_size: unknown name '1e6'; did you mean '1.5e6'?",
+    ),
+    ("paper", {"models__mlp__bin": 5000}, "models.mlp.bin: 5000 is more than the 4901 values"),
     ("paper", {"run__tasks": ["atmosphre"]}, "run.tasks: unknown name 'atmosphre'; did you mean 'atmosphere'?"),
     ("paper", {"run__models": ["rigde"]}, "run.models: unknown name 'rigde'; did you mean 'ridge'?"),
     ("paper", {"run__sizes": ["1e5", "2e5", "all"]}, "run.sizes: unknown name '2e5'"),

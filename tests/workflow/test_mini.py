@@ -71,7 +71,7 @@ def test_every_row_of_a_sample_is_asked_once(mini):
         assert all(set(row) == {"obsid", "question", "answer"} for row in asked)
 
 
-@pytest.mark.parametrize("model", ["llm-mini", "ridge", "class-mean", "cnn", "ensemble"])
+@pytest.mark.parametrize("model", ["llm-mini", "ridge", "class-mean"])
 @pytest.mark.parametrize(("task", "size", "labels"), [("atmosphere", "mini", 3), ("abundances", "all", 21)])
 def test_predictions_follow_the_contract(mini, model, task, size, labels):
     table = pq.read_table(mini.path(f"predictions/{task}/{model}/{size}/test.parquet"))
@@ -128,6 +128,21 @@ def test_any_contract_path_is_a_target(mini, tmp_path):
         "figures/predicted_atmosphere_ridge_mini_test.svg",
     ):
         assert "MissingRule" not in mini.snakemake("-n", f"results/{target}").stderr
+
+
+def test_a_network_and_an_ensemble_are_built_on_request(mini):
+    mini.snakemake("results/predictions/atmosphere/ensemble/mini/test.parquet")
+    table = pq.read_table(mini.path("predictions/atmosphere/ensemble/mini/test.parquet")).to_pandas()
+    members = [
+        pq.read_table(mini.path(f"predictions/atmosphere/{name}/mini/test.raw.parquet")) for name in ("ridge", "cnn")
+    ]
+    assert all(set(member["obsid"].to_pylist()) == set(table.obsid) for member in members)
+    assert (table.status == "ok").all() and (table.sigma > 0).all()
+    weight = tables.read_json(mini.path("models/atmosphere/ensemble/mini/manifest.json"))["labels"]["teff"]["weight"]
+    assert sum(weight) == pytest.approx(1)
+    network = mini.path("models/atmosphere/cnn/mini")
+    assert tables.read_json(network / "manifest.json")["counts"]["epochs"] == 8
+    assert len((network / "loss.csv").read_text().splitlines()) == 9
 
 
 def test_one_plate_is_built_from_nothing_on_request(fresh):
