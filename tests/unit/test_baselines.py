@@ -18,7 +18,8 @@ from starglot.models.baselines.moments import Moments, solve
 from starglot.models.baselines.predict import predict
 from starglot.models.baselines.ridge import read_ridge
 from starglot.tables import PREDICTION
-from starglot.training.baselines import fit_plain, train_baseline
+from starglot.training.baselines import train_baseline
+from starglot.training.plain import fit_plain
 
 
 @pytest.fixture(scope="module")

@@ -1,13 +1,15 @@
 """Values of the class mean or of ridge regression for a prediction set."""
 
 from starglot.cli import parser, run
-from starglot.inference.baselines import PLAIN, predict_files
+from starglot.inference.baselines import predict_files
+from starglot.models.baselines.class_mean import read_class_mean
+from starglot.models.baselines.ridge import read_ridge
 from starglot.tables import write_with_digest
 
 
 def main(args):
     predictions = predict_files(
-        PLAIN,
+        {"class_mean": read_class_mean, "ridge": read_ridge},
         args.settings,
         model=args.model,
         sample=args.sample,

@@ -1,7 +1,8 @@
 """The class mean, or ridge regression, on one sample."""
 
 from starglot.cli import parser, run
-from starglot.training.baselines import fit_plain, train_files
+from starglot.training.baselines import train_files
+from starglot.training.plain import fit_plain
 
 
 def main(args):

@@ -13,9 +13,7 @@ from pydantic import TypeAdapter
 
 from starglot.config.models import Model, Task
 from starglot.hashing import digest_of, file_digest
-from starglot.models.baselines.class_mean import read_class_mean
 from starglot.models.baselines.predict import Answer, predict
-from starglot.models.baselines.ridge import read_ridge
 from starglot.models.baselines.rows import Rows, ShardPath
 from starglot.samples.split import training_stars
 from starglot.surveys.index import require_shards
@@ -24,9 +22,6 @@ from starglot.training.kept import kept_table, sample_identity
 
 #: A kind's way to read rows: settings, task, the model's folder, rows, shard to file.
 Reader = Callable[[Any, Task, Path, Rows, ShardPath], Answer]
-
-#: Readers of the baselines that need no library of their own.
-PLAIN: dict[str, Reader] = {"class_mean": read_class_mean, "ridge": read_ridge}
 
 
 def predict_files(

@@ -16,9 +16,6 @@ from pydantic import TypeAdapter
 
 from starglot.config.models import Model, Task
 from starglot.errors import StarglotError
-from starglot.models.baselines.class_mean import fit_class_mean
-from starglot.models.baselines.files import save
-from starglot.models.baselines.ridge import fit_ridge
 from starglot.models.baselines.rows import Rows, ShardPath, rows_of
 from starglot.surveys.index import require_shards
 from starglot.tables import read_json, write_json
@@ -160,16 +157,3 @@ def split_bins(work: Work, drawn: np.ndarray) -> tuple[Bins, Bins]:
     """Binned flux of the training rows numbered ``drawn``, and of all validation rows, from the mapped sample."""
     flux = map_flux(work.train.followed_by(work.val), work.shard_path, work.inputs, work.flux)
     return Bins(flux, drawn, work.settings), Bins(flux, np.arange(len(work.train), len(flux)), work.settings)
-
-
-def fit_plain(work: Work) -> Fitted:
-    """The baselines that are fitted in one go: class mean and ridge."""
-    weights, facts = _PLAIN[work.settings.kind](work.settings, work.train, work.val, work.shard_path)
-    save(weights, work.settings.kind, work.task, work.made)
-    return Fitted({}, {}, facts)
-
-
-_PLAIN: dict[str, Callable[..., tuple[dict[str, np.ndarray], dict[str, list[Any]]]]] = {
-    "class_mean": fit_class_mean,
-    "ridge": fit_ridge,
-}
