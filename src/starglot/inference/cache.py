@@ -38,11 +38,11 @@ class RoomyLayer(DynamicLayer):
         self.keys, self.values = (room[..., :total, :] for room in self._rooms)
         return self.keys, self.values
 
-    def _larger(self, old: torch.Tensor, states: torch.Tensor, total: int) -> torch.Tensor:
+    def _larger(self, old: torch.Tensor | None, states: torch.Tensor, total: int) -> torch.Tensor:
         """A buffer for ``total`` tokens and more, which begins with what ``old`` holds."""
         rows, heads, _, width = states.shape
         room = states.new_empty((rows, heads, int(_GROWTH * total), width))
-        if old.numel():
+        if old is not None and old.numel():
             room[..., : old.shape[-2], :] = old
         return room
 
