@@ -5,6 +5,8 @@ Takes the arguments of snakemake: python workflow/scripts/explain.py TARGET --co
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 import re
 import sys
@@ -40,11 +42,13 @@ class Plan:
 
         # --summary builds the graph of jobs, as a run would, and runs nothing.
         summary, Workflow.summary = Workflow.summary, instead
+        said = io.StringIO()
         try:
-            cli.main(["--quiet", "all", "--summary", *arguments])
+            with contextlib.redirect_stderr(said):
+                cli.main(["--summary", *arguments])
         except SystemExit as end:
             if not built:
-                raise StarglotError("snakemake cannot plan this; its message is above") from end
+                raise StarglotError(f"snakemake cannot plan this; it says:\n{said.getvalue().strip()}") from end
         finally:
             Workflow.summary = summary
 
