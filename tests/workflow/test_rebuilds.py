@@ -117,7 +117,9 @@ def _copy(source: str, target: str) -> None:
 @pytest.fixture(scope="module")
 def universe(settled, planner):
     """All jobs of the settled project."""
-    return planner.jobs(settled[0], ["--forceall"])
+    jobs = planner.jobs(settled[0], ["--forceall"])
+    assert len(jobs) > 50
+    return jobs
 
 
 def expected(listed: Mapping[str, object], known: Jobs, first: str) -> Jobs:

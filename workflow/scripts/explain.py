@@ -35,7 +35,9 @@ class Plan:
 
         def instead(workflow: Any, detailed: bool = False) -> None:
             nonlocal built
-            workflow._prepare_dag(forceall=False, ignore_incomplete=True, lock_warn_only=True)
+            workflow._prepare_dag(
+                forceall=workflow.dag_settings.forceall, ignore_incomplete=True, lock_warn_only=True
+            )
             workflow._build_dag()
             self._take(workflow)
             built = True
