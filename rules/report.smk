@@ -49,6 +49,7 @@ rule build_report:
         runtime=grow(20),
     params:
         settings=report_settings,
+        accepted=accepted_edits,
         code=code("build_report"),
     shell:
         "python workflow/scripts/build_report.py --settings {params.settings:q}"

@@ -132,6 +132,11 @@ def report_settings(wildcards):
     return leaves(config=derive.dump(CONFIG))
 
 
+def accepted_edits(wildcards):
+    """What was accepted as current after edits of the code: the report shows it."""
+    return leaves(accepted=[asdict(record) for record in ACCEPTED])
+
+
 def llm_launcher(wildcards):
     """What starts a training: one process a GPU, or plain Python."""
     gpus = CONFIG.models[wildcards.model].training.gpus

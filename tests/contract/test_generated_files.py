@@ -13,6 +13,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from starglot.config import reference
+from starglot.rebuilds import table
 
 CORE = "snakemake torch transformers peft bitsandbytes deepspeed astropy pandas pyarrow fitsio".split()
 
@@ -36,6 +37,12 @@ def test_schema_and_reference_are_generated_from_the_models(project: Path) -> No
     hint = "out of step with the models: make docs"
     assert (project / "config/schema.json").read_text() == reference.schema_json(), hint
     assert (project / "docs/reference.md").read_text() == reference.reference_markdown(), hint
+
+
+def test_the_rebuild_table_is_what_is_tested(project: Path) -> None:
+    page = (project / "docs/rebuilds.md").read_text()
+    rows = table.read_table(project / "tests/workflow/rebuilds.yaml")
+    assert page == table.with_table(page, rows), "out of step with tests/workflow/rebuilds.yaml: make docs"
 
 
 def test_the_lock_pins_what_is_declared(declared: dict[str, list[Requirement]], lock: dict[str, str]) -> None:

@@ -1,5 +1,6 @@
 """The report page: complete, offline, true to its inputs, and working in a browser."""
 
+import dataclasses
 import re
 import shutil
 import subprocess
@@ -19,6 +20,7 @@ from starglot.evaluation.summary import headline_table, table_1
 from starglot.evaluation.tables_io import write_table
 from starglot.glossary import CLASSES, REJECTIONS
 from starglot.plots.predicted import draw_predicted
+from starglot.rebuilds.accepted import Acceptance
 from starglot.report.build import build_report
 from starglot.report.inputs import inputs_of
 from starglot.tables import REJECTED, SAMPLE, write_json, write_parquet
@@ -236,3 +238,21 @@ def test_it_works_in_a_browser(page, tmp_path, width):
     dom = subprocess.run(command, capture_output=True, text=True, timeout=120).stdout
     title = re.search(r"<title>(.*?)</title>", dom, re.DOTALL)
     assert title and title.group(1) == f"[54,6,1,true,true,true,true,false,[],{width}]"
+
+
+def test_results_accepted_after_an_edit_are_shown(demo, results, tmp_path):
+    record = Acceptance(
+        target="models/atmosphere/llm-demo/demo/manifest.json",
+        script="train_llm",
+        wildcards={},
+        kept="0123456789abcdef",
+        given="fedcba9876543210",
+        modules=("starglot.training.loop",),
+        because="a name <changed>",
+        date="2026-01-01",
+    )
+    inputs = dataclasses.replace(inputs_of(demo, results), accepted=[record])
+    build_report(inputs, tmp_path / "report.html")
+    page = (tmp_path / "report.html").read_text()
+    for part in ("0123456789abcdef", "fedcba9876543210", "starglot.training.loop", "a name &lt;changed&gt;"):
+        assert part in page

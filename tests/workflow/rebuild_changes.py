@@ -266,7 +266,7 @@ def touch_file_clean(folder):
     touched([_first_file(folder)])
     snakemake(folder, "-R", "inventory", "--", "inventory")
     said = snakemake(folder, "--", "clean")
-    assert len(re.findall(r"^rule clean_shard:", said, re.M)) == 1
+    assert len(re.findall(r"^(?:local)?rule clean_shard:", said, re.M)) == 1
 
 
 # ---------------------------------------------------------------- results

@@ -5,6 +5,8 @@ Takes the arguments of snakemake: python workflow/scripts/explain.py TARGET --co
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 import re
 import sys
@@ -33,18 +35,22 @@ class Plan:
 
         def instead(workflow: Any, detailed: bool = False) -> None:
             nonlocal built
-            workflow._prepare_dag(forceall=False, ignore_incomplete=True, lock_warn_only=True)
+            workflow._prepare_dag(
+                forceall=workflow.dag_settings.forceall, ignore_incomplete=True, lock_warn_only=True
+            )
             workflow._build_dag()
             self._take(workflow)
             built = True
 
         # --summary builds the graph of jobs, as a run would, and runs nothing.
         summary, Workflow.summary = Workflow.summary, instead
+        said = io.StringIO()
         try:
-            cli.main(["--quiet", "all", "--summary", *arguments])
+            with contextlib.redirect_stderr(said):
+                cli.main(["--summary", *arguments])
         except SystemExit as end:
             if not built:
-                raise StarglotError("snakemake cannot plan this; its message is above") from end
+                raise StarglotError(f"snakemake cannot plan this; it says:\n{said.getvalue().strip()}") from end
         finally:
             Workflow.summary = summary
 

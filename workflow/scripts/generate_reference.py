@@ -1,4 +1,4 @@
-"""Write config/schema.json and docs/reference.md from the typed configuration models."""
+"""Write config/schema.json and docs/reference.md from the typed configuration models, and the rebuild table."""
 
 from __future__ import annotations
 
@@ -7,13 +7,17 @@ from pathlib import Path
 
 from starglot import cli
 from starglot.config import reference
+from starglot.rebuilds import table
 from starglot.tables import write_text
 
 
 def main(args: argparse.Namespace) -> None:
-    """Write both files below the project's root."""
+    """Write the files below the project's root."""
     write_text(reference.schema_json(), args.root / "config" / "schema.json")
     write_text(reference.reference_markdown(), args.root / "docs" / "reference.md")
+    rebuilds = args.root / "docs" / "rebuilds.md"
+    rows = table.read_table(args.root / "tests" / "workflow" / "rebuilds.yaml")
+    write_text(table.with_table(rebuilds.read_text(encoding="utf-8"), rows), rebuilds)
 
 
 if __name__ == "__main__":

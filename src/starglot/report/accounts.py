@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from starglot.glossary import CLASSES, REJECTIONS, SPLITS
+from starglot.rebuilds.accepted import Acceptance
 from starglot.report.inputs import ReportInputs
 from starglot.tables import read_json
 
@@ -75,6 +76,22 @@ def rejections(paths: list[Path], examples: int = 3) -> pd.DataFrame:
         for reason in sorted(counts, key=lambda reason: (-counts[reason], reason))
     ]
     return pd.DataFrame(rows, columns=["reason", "n_spectra", "meaning", "examples"])
+
+
+def acceptances(records: Sequence[Acceptance]) -> pd.DataFrame:
+    """Results that were made by other code than the present one, and accepted as what this would make."""
+    rows = [
+        {
+            "result": record.target,
+            "made by code": record.kept,
+            "accepted for code": record.given,
+            "edited between": ", ".join(record.modules),
+            "because": record.because,
+            "date": record.date,
+        }
+        for record in records
+    ]
+    return pd.DataFrame(rows)
 
 
 def sample_counts(samples: Mapping[tuple[str, str], Path]) -> pd.DataFrame:

@@ -17,6 +17,7 @@ from starglot.evaluation.summary import answer_counts, class_confusion, ordering
 from starglot.evaluation.tables_io import read_table
 from starglot.glossary import LABELS
 from starglot.report.accounts import (
+    acceptances,
     conservation,
     rejections,
     rule_times,
@@ -83,6 +84,7 @@ def _content(inputs: ReportInputs) -> dict[str, Any]:
     trained = trainings(inputs.models)
     times = rule_times(inputs.benchmarks) if inputs.benchmarks else pd.DataFrame()
     scaled, scaling_notes = scalings(inputs.calibrations)
+    taken = acceptances(inputs.accepted)
     leading = [figure for figure in inputs.figures if figure.leads]
     return {
         "mock": inputs.mock,
@@ -111,6 +113,9 @@ def _content(inputs: ReportInputs) -> dict[str, Any]:
         "settings": yaml.safe_dump(
             dict(inputs.settings), sort_keys=False, allow_unicode=True, default_flow_style=None, width=110
         ),
+        "accepted": html_table("accepted", taken, "Results kept after an edit of the code, as a person judged")
+        if len(taken)
+        else None,
         "versions": html_table("versions", versions(inputs.models), "Versions"),
     }
 

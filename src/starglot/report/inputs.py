@@ -9,6 +9,7 @@ from typing import Any
 
 from starglot.config import derive
 from starglot.config.models import Config
+from starglot.rebuilds.accepted import RECORDS, Acceptance, read_accepted
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,8 @@ class ReportInputs:
     calibrations: (task, model, size, set) -> JSON of how sigma was scaled;
     models: (task, model, size) -> folder with manifest.json and run.json; samples: (task, size) -> Parquet, with its
     manifest ``.json`` beside it;
-    selected, spectra, rejected: Parquet by shard, in the same order; benchmarks: Snakemake's folder of TSV files.
+    selected, spectra, rejected: Parquet by shard, in the same order; benchmarks: Snakemake's folder of TSV files;
+    accepted: code edits after which a result was accepted as current.
     """
 
     settings: Mapping[str, Any]
@@ -48,6 +50,7 @@ class ReportInputs:
     spectra: Sequence[Path] = ()
     rejected: Sequence[Path] = ()
     benchmarks: Path | None = None
+    accepted: Sequence[Acceptance] = ()
 
 
 def inputs_of(config: Config, results: Path) -> ReportInputs:
@@ -94,6 +97,7 @@ def inputs_of(config: Config, results: Path) -> ReportInputs:
         spectra=[results / "spectra" / f"{shard}.parquet" for shard in shards],
         rejected=[results / "spectra" / f"{shard}.rejected.parquet" for shard in shards],
         benchmarks=benchmarks if benchmarks.is_dir() else None,
+        accepted=read_accepted(results / RECORDS),
     )
 
 

@@ -15,6 +15,9 @@ from starglot.glossary import ATMOSPHERE_NAMES
 from starglot.samples.identity import star_ids
 from starglot.samples.order import star_ranks
 
+#: Steps in which the cut in rank moves.
+STEP = 1.1
+
 log = logging.getLogger(__name__)
 
 
@@ -34,7 +37,9 @@ def select(
 
     A star counts in a class with its spectra that have a class letter, the S/N and any of Teff, logg, [Fe/H].
     Every visit of a kept star that has letter and S/N is a candidate.  Sorted by obsid; the order of rows does
-    not matter, and rows of new stars push out only stars at the end of a class.
+    not matter.  The cut in rank moves in steps, so up to STEP times as many stars are kept as needed, and a new plate
+    (a few rows in ten thousand) pushes out nobody, except for the rare one that moves the cut by a step: the rows of
+    other plates, and so their cleaned shards, stay.
 
     Raises StarglotError when a band of ``snr_min`` is missing from every row, or nothing is left.
     """
@@ -53,9 +58,9 @@ def select(
         rows = np.flatnonzero(labelled & (letters == letter))
         needed = len(rows) if wanted is None else math.ceil(wanted * margin)
         sorted_ranks = np.sort(ranks[rows])
-        if needed:
-            last = sorted_ranks[min(needed, len(rows)) - 1] if len(rows) else None
-            chosen[rows] = ranks[rows] <= last if last is not None else False
+        if needed and len(rows):
+            last = int(sorted_ranks[min(needed, len(rows)) - 1])
+            chosen[rows] = ranks[rows] <= np.uint64(_step_above(last))
         log.info("class %s: %d of %d labelled spectra are candidates", letter, int(chosen[rows].sum()), len(rows))
     first_stars = pc.unique(stars.filter(pa.array(chosen)))
     kept = kept | pc.is_in(stars, value_set=first_stars).to_numpy(zero_copy_only=False)
@@ -67,6 +72,12 @@ def select(
         )
     log.info("%d candidates, %d stars matched to other surveys among them", int(kept.sum()), len(matched_stars))
     return usable.filter(pa.array(kept)).sort_by("obsid").combine_chunks()
+
+
+def _step_above(rank: int) -> int:
+    """The least of 2**64 / STEP**k (k = 0, 1, ...) that is not below a uint64 rank; at most the largest rank."""
+    k = math.floor(math.log(2.0**64 / (rank + 1)) / math.log(STEP))
+    return max(rank, min(2**64 - 1, int(2.0**64 / STEP**k)))
 
 
 def _usable(catalog: pa.Table, snr_min: Mapping[str, float]) -> pa.ChunkedArray:
