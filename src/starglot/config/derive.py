@@ -147,7 +147,7 @@ def judged_set(config: Config) -> str:
 
 
 def baseline_of(config: Config) -> list[str]:
-    """The model that stands beside the LLM, if any: the one named, else a ResNet-50, else the last that is no blend."""
+    """The model beside the LLM, if any: the one named, else the last ResNet-50, else the last that is no blend."""
     if config.tables.baseline:
         return [config.tables.baseline]
     kinds = {name: config.models[name].kind for name in config.run.models}
