@@ -330,7 +330,7 @@ class Tables(Strict):
 
     baseline: Name | None = Field(
         None,
-        description="Of `run: models`, beside the LLM in tables 6-8; null: the last ResNet-50, else the last baseline.",
+        description="Of `run: models`, beside the LLM in tables 6-8; null: the last ResNet-50, else the last one.",
     )
 
 
