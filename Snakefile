@@ -22,9 +22,11 @@ include: "rules/catalog.smk"
 include: "rules/spectra.smk"
 include: "rules/samples.smk"
 include: "rules/language.smk"
+include: "rules/external.smk"
 include: "rules/models.smk"
 include: "rules/predictions.smk"
 include: "rules/evaluation.smk"
+include: "rules/figures.smk"
 include: "rules/report.smk"
 
 

@@ -65,7 +65,7 @@ wildcard_constraints:
     encoding=one_of(CONFIG.encodings),
     model=one_of(CONFIG.models),
     base=one_of(CONFIG.bases),
-    set="val|test|common",
+    set=one_of(("val", "test", "common", *derive.SAMPLED_SETS)),
 
 
 #: Code hash -> the modules behind it, for every script of a rule.
@@ -144,7 +144,7 @@ def qa_files(task, encoding, size, split):
     """The question-and-answer files of one split."""
     return [
         f"<results>/qa/{task}/{encoding}/{size}/{split}-{part:04d}.jsonl.gz"
-        for part in range(CONFIG.qa.files[split])
+        for part in range(CONFIG.qa.files.get(split, CONFIG.qa.files["test"]))
     ]
 
 

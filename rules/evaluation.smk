@@ -5,7 +5,8 @@ rule tabulate_residuals:
     """Residual statistics by model, size, set, class and label, and the headline beside the baselines."""
     input:
         predictions=ancient(task_predictions),
-        digests=digests(task_predictions),
+        catalog=ancient(controls_of_abundances),
+        digests=digests(task_predictions, controls_of_abundances),
     output:
         residuals="<results>/tables/residuals_{task}.csv",
         headline="<results>/tables/headline_{task}.csv",
@@ -30,7 +31,162 @@ rule tabulate_residuals:
         code=code("tabulate_residuals"),
     shell:
         "python workflow/scripts/tabulate_residuals.py --settings {params.settings:q} --predictions {input.predictions:q}"
-        " --residuals {output.residuals:q} --headline {output.headline:q} 2>&1 | tee {log}"
+        " --catalog {input.catalog:q} --residuals {output.residuals:q} --headline {output.headline:q}"
+        " 2>&1 | tee {log}"
+
+
+rule tabulate_diagnostics:
+    """Calibration of the uncertainties, error budget, and the tails, of one task."""
+    input:
+        predictions=ancient(judged_predictions),
+        labels=ancient("<results>/labels/{task}.parquet"),
+        catalog=ancient("<results>/catalog/candidates.parquet"),
+        digests=digests(
+            judged_predictions,
+            "<results>/labels/{task}.parquet",
+            "<results>/catalog/candidates.parquet",
+        ),
+    output:
+        csv=expand("<results>/tables/{kind}_{{task}}.csv", kind=DIAGNOSTICS),
+        rendered=expand(
+            "<results>/tables/{kind}_{{task}}.{ending}",
+            kind=DIAGNOSTICS,
+            ending=["md", "tex"],
+        ),
+    log:
+        "<results>/logs/tabulate_diagnostics/{task}.log",
+    benchmark:
+        "<results>/benchmarks/tabulate_diagnostics/{task}.tsv"
+    conda:
+        ENV
+    resources:
+        mem_mb=grow(8000),
+        runtime=grow(60),
+    params:
+        settings=table_settings,
+        out=f"{CONFIG.results}/tables",
+        code=code("tabulate_diagnostics"),
+    shell:
+        "python workflow/scripts/tabulate_diagnostics.py --settings {params.settings:q}"
+        " --predictions {input.predictions:q} --labels {input.labels:q} --catalog {input.catalog:q}"
+        " --out {params.out:q} 2>&1 | tee {log}"
+
+
+rule audit_leakage:
+    """Is any star or spectrum in two splits, and which plates do they share?"""
+    input:
+        samples=ancient(RUN_SAMPLES),
+        catalog=ancient("<results>/catalog/candidates.parquet"),
+        digests=[
+            f"{path}.sha256"
+            for path in [*RUN_SAMPLES, "<results>/catalog/candidates.parquet"]
+        ],
+    output:
+        csv="<results>/tables/leakage.csv",
+        rendered=multiext("<results>/tables/leakage", ".md", ".tex"),
+    log:
+        "<results>/logs/audit_leakage.log",
+    conda:
+        ENV
+    resources:
+        mem_mb=grow(8000),
+        runtime=grow(20),
+    params:
+        code=code("audit_leakage"),
+    shell:
+        "python workflow/scripts/audit_leakage.py --settings '{{}}' --samples {input.samples:q}"
+        " --catalog {input.catalog:q} --csv {output.csv:q} 2>&1 | tee {log}"
+
+
+rule tabulate_external:
+    """Residuals against the labels of external surveys: accuracy, where residuals_* is imitation."""
+    input:
+        predictions=ancient(external_predictions),
+        digests=digests(external_predictions),
+    output:
+        csv="<results>/tables/external_{task}.csv",
+        rendered=multiext("<results>/tables/external_{task}", ".md", ".tex"),
+    log:
+        "<results>/logs/tabulate_external/{task}.log",
+    benchmark:
+        "<results>/benchmarks/tabulate_external/{task}.tsv"
+    conda:
+        ENV
+    resources:
+        mem_mb=grow(4000),
+        runtime=grow(60),
+    params:
+        settings=table_settings,
+        code=code("tabulate_residuals"),
+    shell:
+        "python workflow/scripts/tabulate_residuals.py --settings {params.settings:q} --predictions {input.predictions:q}"
+        " --residuals {output.csv:q} 2>&1 | tee {log}"
+
+
+rule tabulate_paper:
+    """Tables 2 to 8 of the paper, by number, beside the paper's own cells."""
+    input:
+        residuals=expand("<results>/tables/residuals_{task}.csv", task=CONFIG.run.tasks),
+        external=external_tables(),
+    output:
+        expand(
+            "<results>/tables/table_{number}.{kind}",
+            number=range(2, 9),
+            kind=["csv", "md", "tex"],
+        ),
+    log:
+        "<results>/logs/tabulate_paper.log",
+    conda:
+        ENV
+    resources:
+        mem_mb=grow(2000),
+        runtime=grow(10),
+    params:
+        settings=leaves(
+            tables=derive.paper_tables(CONFIG),
+            release=CONFIG.surveys.lamost.release,
+            mock=CONFIG.mock is not None,
+        ),
+        out=f"{CONFIG.results}/tables",
+        code=code("tabulate_paper"),
+    shell:
+        "python workflow/scripts/tabulate_paper.py --settings {params.settings:q} --residuals {input.residuals:q}"
+        " --external {input.external:q} --out {params.out:q} 2>&1 | tee {log}"
+
+
+if OWN_LINE_TASK:
+
+    rule tabulate_own_line:
+        """Which abundances are read from their own lines: response to one [X/Fe] alone, on mock spectra."""
+        input:
+            predictions=ancient(own_line_predictions()),
+            changes=ancient(f"<results>/labels/{OWN_LINE_TASK}/own_line.parquet"),
+            digests=[
+                f"{path}.sha256"
+                for path in [
+                    *own_line_predictions(),
+                    f"<results>/labels/{OWN_LINE_TASK}/own_line.parquet",
+                ]
+            ],
+        output:
+            csv="<results>/tables/own_line.csv",
+            rendered=multiext("<results>/tables/own_line", ".md", ".tex"),
+            png="<results>/figures/own_line.png",
+            svg="<results>/figures/own_line.svg",
+        log:
+            "<results>/logs/tabulate_own_line.log",
+        conda:
+            ENV
+        resources:
+            mem_mb=grow(2000),
+            runtime=grow(10),
+        params:
+            settings=leaves(task=derive.asked(CONFIG.tasks[OWN_LINE_TASK])),
+            code=code("tabulate_own_line"),
+        shell:
+            "python workflow/scripts/tabulate_own_line.py --settings {params.settings:q}"
+            " --predictions {input.predictions:q} --changes {input.changes:q} --csv {output.csv:q}"
+            " --png {output.png:q} 2>&1 | tee {log}"
 
 
 rule count_labels:
@@ -138,10 +294,21 @@ rule tables:
     """Target: every table and figure of `run:`."""
     input:
         expand("<results>/tables/residuals_{task}.csv", task=CONFIG.run.tasks),
-        "<results>/tables/table_1.csv",
+        expand("<results>/tables/table_{number}.csv", number=range(1, 9)),
+        external_tables(),
+        own_line_outputs(),
+        expand(
+            "<results>/tables/{kind}_{task}.csv",
+            kind=DIAGNOSTICS,
+            task=CONFIG.run.tasks,
+        ),
+        "<results>/tables/leakage.csv",
         built(
             "<results>/figures/predicted_{task}_{model}_{size}_{set}.png",
+            models=shown_models(),
             set=CONFIG.run.sets,
         ),
         KIELS,
+        diagnostic_figures(),
+        expand("<results>/figures/figure_{number}.png", number=list(PAPER_FIGURES)),
         built("<results>/figures/training_{task}_{model}_{size}.png", models=LLMS),

@@ -160,6 +160,18 @@ def predicted_sample(wildcards):
     return f"<results>/samples/{wildcards.task}/{predicted_size(wildcards)}.parquet"
 
 
+def predicted_labels(wildcards):
+    """True labels of a prediction set: those of the task, an external survey's, or the own-line test's."""
+    name = f"/{wildcards.set}" if wildcards.set in derive.SAMPLED_SETS else ""
+    return f"<results>/labels/{wildcards.task}{name}.parquet"
+
+
+def predicted_index(wildcards):
+    """Index of the folder that holds the spectra of a prediction set."""
+    folder = "own_line" if wildcards.set == "own_line" else "spectra"
+    return f"<results>/{folder}/index.tsv"
+
+
 def predicted_qa(wildcards):
     """Questions of a prediction set."""
     encoding = CONFIG.models[wildcards.model].encoding
@@ -196,6 +208,41 @@ def task_predictions(wildcards):
     )
 
 
+def judged_predictions(wildcards):
+    """The prediction tables of one task that its tables by number are made of: one set, all models and sizes."""
+    return expand(
+        "<results>/predictions/{task}/{model}/{size}/{set}.parquet",
+        task=wildcards.task,
+        model=CONFIG.run.models,
+        size=derive.sizes_of(CONFIG, wildcards.task),
+        set=derive.judged_set(CONFIG),
+    )
+
+
+def controls_of_abundances(wildcards):
+    """Where the catalogue's Teff, log g and [Fe/H] are, for tasks of abundances."""
+    asked = CONFIG.tasks[wildcards.task].prompt
+    return "<results>/catalog/candidates.parquet" if asked == "abundances" else []
+
+
+def external_predictions(wildcards):
+    """Prediction tables of one task for the external surveys, at its largest size."""
+    return expand(
+        "<results>/predictions/{task}/{model}/{size}/{set}.parquet",
+        task=wildcards.task,
+        model=derive.judged_outside(CONFIG),
+        size=derive.sizes_of(CONFIG, wildcards.task)[-1],
+        set=CONFIG.run.validation,
+    )
+
+
+def external_tables():
+    """Residuals against external surveys, where any is configured."""
+    if not CONFIG.run.validation:
+        return []
+    return expand("<results>/tables/external_{task}.csv", task=CONFIG.run.tasks)
+
+
 def kiel_figures():
     """Kiel diagrams of the language models, for the tasks that ask for Teff, log g and [Fe/H]."""
     return [
@@ -214,3 +261,66 @@ KIELS = kiel_figures()
 COUNTED_LABELS = "<results>/labels/{}.parquet".format(
     "abundances" if "abundances" in CONFIG.run.tasks else CONFIG.run.tasks[-1]
 )
+
+#: Tables of a task on the quality of its uncertainties and errors.
+DIAGNOSTICS = ["calibration", "budget", "tails"]
+DIAGNOSTIC_FIGURES = ["trends", "repeats", "calibration", "worst"]
+
+PAPER_FIGURES = derive.paper_figures(CONFIG)
+
+
+def tasks_of(prompt):
+    """Tasks with the paper's first or second question."""
+    return [name for name, task in CONFIG.tasks.items() if task.prompt == prompt]
+
+
+def paper_figure_predictions():
+    """The prediction tables that figures 1 to 8 show."""
+    return sorted(
+        {
+            "<results>/predictions/{task}/{model}/{size}/{set}.parquet".format(**figure)
+            for figure in PAPER_FIGURES.values()
+        }
+    )
+
+
+def diagnostic_figures():
+    """Diagnostic figures of the leading model, at the largest size of each task."""
+    extra = {"atmosphere": "confusion", "abundances": "planes"}
+    return [
+        f"<results>/figures/{kind}_{task}_{derive.leading_model(CONFIG)}_{derive.sizes_of(CONFIG, task)[-1]}"
+        f"_{derive.judged_set(CONFIG)}.png"
+        for task in CONFIG.run.tasks
+        for kind in [*DIAGNOSTIC_FIGURES, extra[CONFIG.tasks[task].prompt]]
+    ]
+
+
+def shown_models():
+    """Models whose predictions are drawn: the LLMs and the one beside them (any other on request, by path)."""
+    return derive.judged_outside(CONFIG)
+
+
+OWN_LINE_TASK = derive.own_line_task(CONFIG)
+
+
+def own_line_predictions():
+    """The own-line test of the models that are judged outside, at the task's largest size."""
+    if not OWN_LINE_TASK:
+        return []
+    return expand(
+        "<results>/predictions/{task}/{model}/{size}/own_line.parquet",
+        task=OWN_LINE_TASK,
+        model=derive.judged_outside(CONFIG),
+        size=derive.sizes_of(CONFIG, OWN_LINE_TASK)[-1],
+    )
+
+
+def own_line_outputs():
+    """Table and figure of the own-line test, where there is one."""
+    if not OWN_LINE_TASK:
+        return []
+    return ["<results>/tables/own_line.csv", "<results>/figures/own_line.png"]
+
+
+#: Every sample of `run:`.
+RUN_SAMPLES = built("<results>/samples/{task}/{size}.parquet", models=["-"])

@@ -18,8 +18,41 @@ if CONFIG.mock:
             mem_mb=grow(3000),
             runtime=grow(30),
         params:
-            settings=leaves(mock=derive.dump(CONFIG.mock)),
+            settings=leaves(mock=derive.dump(CONFIG.mock, exclude={"own_line"})),
             code=code("make_mock"),
         shell:
             "python workflow/scripts/make_mock.py --settings {params.settings:q} --truth {output.truth:q}"
             " --catalogs {output.catalogs:q} --digests {output.digests:q} 2>&1 | tee {log}"
+
+
+if OWN_LINE_TASK:
+
+    rule make_own_line:
+        """Spectra in which one [X/Fe] changes and nothing else: a prediction set of its own."""
+        output:
+            spectra="<results>/own_line/own_line.parquet",
+            index="<results>/own_line/index.tsv",
+            labels=f"<results>/labels/{OWN_LINE_TASK}/own_line.parquet",
+            labels_digest=f"<results>/labels/{OWN_LINE_TASK}/own_line.parquet.sha256",
+            sample=f"<results>/samples/{OWN_LINE_TASK}/own_line.parquet",
+            sample_digest=f"<results>/samples/{OWN_LINE_TASK}/own_line.parquet.sha256",
+        log:
+            "<results>/logs/make_own_line.log",
+        benchmark:
+            "<results>/benchmarks/make_own_line.tsv"
+        conda:
+            ENV
+        resources:
+            mem_mb=grow(3000),
+            runtime=grow(20),
+        params:
+            settings=leaves(
+                task=derive.asked(CONFIG.tasks[OWN_LINE_TASK]),
+                recipe=derive.dump(CONFIG.spectra),
+                stars=CONFIG.mock.own_line,
+                seed=CONFIG.mock.seed,
+            ),
+            code=code("make_own_line"),
+        shell:
+            "python workflow/scripts/make_own_line.py --settings {params.settings:q} --spectra {output.spectra:q}"
+            " --index {output.index:q} --labels {output.labels:q} --sample {output.sample:q} 2>&1 | tee {log}"

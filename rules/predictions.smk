@@ -8,11 +8,9 @@ rule predict_llm:
         qa=ancient(predicted_qa),
         qa_digest=predicted_qa_digest,
         sample=ancient(predicted_sample),
-        labels=ancient("<results>/labels/{task}.parquet"),
+        labels=ancient(predicted_labels),
         seen=ancient(seen_samples),
-        digests=digests(
-            predicted_sample, "<results>/labels/{task}.parquet", seen_samples
-        ),
+        digests=digests(predicted_sample, predicted_labels, seen_samples),
     output:
         raw="<results>/predictions/{task}/{model}/{size}/{set}.raw.parquet",
         digest="<results>/predictions/{task}/{model}/{size}/{set}.raw.parquet.sha256",
@@ -47,12 +45,10 @@ rule predict_baseline:
     input:
         model="<results>/models/{task}/{model}/{size}/manifest.json",
         sample=ancient(predicted_sample),
-        labels=ancient("<results>/labels/{task}.parquet"),
+        labels=ancient(predicted_labels),
         seen=ancient(seen_samples),
-        digests=digests(
-            predicted_sample, "<results>/labels/{task}.parquet", seen_samples
-        ),
-        index="<results>/spectra/index.tsv",
+        digests=digests(predicted_sample, predicted_labels, seen_samples),
+        index=predicted_index,
     output:
         raw="<results>/predictions/{task}/{model}/{size}/{set}.raw.parquet",
         digest="<results>/predictions/{task}/{model}/{size}/{set}.raw.parquet.sha256",

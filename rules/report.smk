@@ -9,11 +9,27 @@ rule build_report:
             kind=["residuals", "headline"],
             task=CONFIG.run.tasks,
         ),
-        table_1="<results>/tables/table_1.csv",
+        numbered=expand("<results>/tables/table_{number}.csv", number=range(1, 9)),
+        more=[
+            *expand(
+                "<results>/tables/{kind}_{task}.csv",
+                kind=DIAGNOSTICS,
+                task=CONFIG.run.tasks,
+            ),
+            *external_tables(),
+            *own_line_outputs(),
+            "<results>/tables/leakage.csv",
+        ],
         figures=[
             *built(
                 "<results>/figures/predicted_{task}_{model}_{size}_{set}.png",
+                models=shown_models(),
                 set=CONFIG.run.sets,
+            ),
+            *KIELS,
+            *diagnostic_figures(),
+            *expand(
+                "<results>/figures/figure_{number}.png", number=list(PAPER_FIGURES)
             ),
             *built(
                 "<results>/figures/training_{task}_{model}_{size}.png", models=LLMS

@@ -33,6 +33,17 @@ def qa_settings(wildcards):
     )
 
 
+def external_qa_settings(wildcards):
+    """What decides the text of a survey's spectra: as in qa_settings, one split of the survey's name."""
+    return leaves(
+        task=derive.asked(CONFIG.tasks[wildcards.task]),
+        encoding=derive.dump(CONFIG.encodings[wildcards.encoding]),
+        wavelength=derive.dump(CONFIG.spectra.wavelength),
+        files={wildcards.survey: CONFIG.qa.files["test"]},
+        seed=CONFIG.seed,
+    )
+
+
 def base_settings(wildcards):
     """What decides a tiny base: its recipe, and the form of questions and answers."""
     base = CONFIG.bases[wildcards.base]

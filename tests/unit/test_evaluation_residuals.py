@@ -114,6 +114,21 @@ def test_stars_seen_in_training_are_counted(tmp_path):
     assert at(table_of(tmp_path, table, ("teff",)), "teff", ALL)["n_seen"] == 2
 
 
+def test_models_are_judged_on_the_same_unseen_stars(tmp_path):
+    paths = {}
+    for model, seen in (("llm-x", range(0, 20)), ("ridge", range(10, 30))):
+        table = with_rows(predictions(("teff",), stars=50, visits=1), seen=dict.fromkeys(seen, True))
+        paths[model, "1e5", "galah"] = tmp_path / f"{model}.parquet"
+        write_parquet(table, paths[model, "1e5", "galah"])
+    own = residual_table(paths, ["teff"], task="t", replicates=5)
+    assert list(own[own["class"] == ALL]["n"]) == [30, 30]
+    same = residual_table(paths, ["teff"], task="t", replicates=5, unseen_by_all=True)
+    assert list(same[same["class"] == ALL]["n"]) == [20, 20] and list(same[same["class"] == ALL]["n_seen"]) == [
+        30,
+        30,
+    ]
+
+
 def repeated(table):
     return pa.concat_tables([table, table.slice(3, 1)])
 

@@ -4,6 +4,7 @@ import gzip
 import json
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -89,6 +90,40 @@ def test_predictions_follow_the_contract(mini, model, task, size, labels):
         assert (frame.status == "ok").mean() > 0.5
 
 
+@pytest.mark.parametrize("model", ["llm-mini", "ridge"])
+@pytest.mark.parametrize(("task", "size", "labels"), [("atmosphere", "mini", 3), ("abundances", "all", 21)])
+@pytest.mark.parametrize("survey", ["galah", "gaia_eso"])
+def test_external_predictions_follow_the_contract(mini, survey, model, task, size, labels):
+    frame = pq.read_table(mini.path(f"predictions/{task}/{model}/{size}/{survey}.parquet"))
+    assert frame.schema.remove_metadata() == tables.PREDICTION
+    frame = frame.to_pandas()
+    match = pq.read_table(mini.path(f"match/lamost_{survey}.parquet")).to_pandas().set_index("obsid")
+    sample = pq.read_table(mini.path(f"samples/{task}/{survey}.parquet")).to_pandas()
+    assert 1 <= len(sample) <= 20 and len(frame) == labels * len(sample)
+    # Truth is the survey's own label, missing where it has none; LAMOST's or APOGEE's is not to be seen.
+    for label, rows in frame.groupby("label"):
+        expected = match[label].reindex(rows["obsid"]).to_numpy() if label in match else np.full(len(rows), np.nan)
+        assert np.array_equal(rows["truth"].to_numpy(float), expected.astype(float), equal_nan=True)
+    trained = pq.read_table(mini.path(f"samples/{task}/{size}.parquet")).to_pandas()
+    seen = set(trained.loc[trained["split"] == "train", "star_id"])
+    assert frame.loc[frame["star_id"].isin(seen), "seen"].all()
+    if model == "ridge":
+        assert set(frame.loc[frame["seen"], "star_id"]) <= seen
+
+
+def test_tables_by_number_hold_this_run_and_the_paper(mini):
+    for number in range(2, 9):
+        table = pd.read_csv(mini.path(f"tables/table_{number}.csv"))
+        assert set(table["source"]) == {"this run", "paper"}
+        assert "paper: LLM" in mini.path(f"tables/table_{number}.md").read_text()
+        assert mini.path(f"figures/figure_{number}.png").read_bytes().startswith(b"\x89PNG")
+        ours = table[(table["source"] == "this run") & (table["n"] > 1) & table["std"].notna()]
+        assert (ours["rmse"] ** 2).to_numpy() == pytest.approx((ours["mean"] ** 2 + ours["std"] ** 2).to_numpy())
+    leakage = pd.read_csv(mini.path("tables/leakage.csv"))
+    assert (leakage["stars in two splits"] == 0).all() and len(leakage) == 2
+    assert len(pd.read_csv(mini.path("tables/own_line.csv"))) == 2 * 21
+
+
 def test_the_adapters_are_what_the_manifest_says(mini):
     from safetensors.numpy import load_file
 
@@ -126,6 +161,8 @@ def test_any_contract_path_is_a_target(mini, tmp_path):
         "predictions/atmosphere/ridge/mini/common.parquet",
         "tables/residuals_atmosphere.md",
         "figures/predicted_atmosphere_ridge_mini_test.svg",
+        "predictions/atmosphere/class-mean/mini/gaia_eso.parquet",
+        "figures/planes_abundances_ridge_all_test.png",
     ):
         assert "MissingRule" not in mini.snakemake("-n", f"results/{target}").stderr
 

@@ -17,6 +17,7 @@ def main(args):
         selected=[Path(args.selected) / f"{shard}.parquet" for shard in shards],
         spectra=[spectra / f"{shard}.parquet" for shard in shards],
         match_table=Path(args.match) if args.match else None,
+        external=args.external,
     )
     write_with_digest(labels, args.out)
 
@@ -26,5 +27,6 @@ if __name__ == "__main__":
     command.add_argument("--index", required=True, help="index of the cleaned spectra, in their folder")
     command.add_argument("--selected", required=True, help="folder of the selected rows")
     command.add_argument("--match", nargs="?", help="match table that brings the labels; none: the catalogue's own")
+    command.add_argument("--external", help="the survey of the match, where the task does not learn from it")
     command.add_argument("--out", required=True)
     run(main, command)

@@ -2,24 +2,40 @@
 
 from pathlib import Path
 
+import pyarrow.parquet as pq
+
 from starglot.cli import parser, run
+from starglot.evaluation.partial import partial_table
 from starglot.evaluation.residuals import residual_table
 from starglot.evaluation.summary import headline_table
 from starglot.evaluation.tables_io import write_table
+from starglot.glossary import ATMOSPHERE_NAMES
 
 
 def main(args):
     settings = args.settings
     of = f"task {settings['name']}, {settings['release']}{' (a mock, not real stars)' if settings['mock'] else ''}"
     tables = {(path.parts[-3], path.parts[-2], path.stem): path for path in map(Path, args.predictions)}
-    residuals = residual_table(tables, settings["task"]["labels"], task=settings["name"])
-    write_table(residuals, Path(args.residuals).with_suffix(""), f"Residuals, predicted minus catalogue: {of}.")
-    write_table(headline_table(residuals), Path(args.headline).with_suffix(""), f"Scores by model and label: {of}.")
+    residuals = residual_table(
+        tables, settings["task"]["labels"], task=settings["name"], unseen_by_all=not args.headline
+    )
+    stem = Path(args.residuals).with_suffix("")
+    if args.headline:
+        write_table(residuals, stem, f"Residuals, predicted minus catalogue: {of}.")
+        headline = headline_table(residuals)
+        if args.catalog:
+            catalog = pq.read_table(args.catalog, columns=["obsid", *ATMOSPHERE_NAMES])
+            partial = partial_table(tables, settings["task"]["labels"], catalog)
+            headline = headline.merge(partial, how="left", on=["model", "size", "set", "label"])
+        write_table(headline, Path(args.headline).with_suffix(""), f"Scores by model and label: {of}.")
+    else:
+        write_table(residuals, stem, f"Residuals against external surveys, predicted minus their label: {of}.")
 
 
 if __name__ == "__main__":
     command = parser(__doc__)
     command.add_argument("--predictions", nargs="+", required=True, help="prediction tables of one task")
     command.add_argument("--residuals", required=True)
-    command.add_argument("--headline", required=True)
+    command.add_argument("--headline", help="scores side by side; without it the predictions are of external sets")
+    command.add_argument("--catalog", nargs="?", help="candidates: Teff, log g, [Fe/H], for the skill beyond them")
     run(main, command)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from starglot.config.baselines import Ensemble, Network, Ridge, Spectrum
+from starglot.config.derive import SAMPLED_SETS
 from starglot.config.faults import nearest
 from starglot.config.models import ALL_LABELS, Config, Llm
 from starglot.glossary import ABUNDANCE_NAMES, ATMOSPHERE_NAMES, CLASSES
@@ -68,6 +69,8 @@ def _tasks(config: Config) -> Iterator[str]:
             if not 0 <= digits <= 6:
                 yield f"{at}.decimals.{label}: {digits} is out of range 0-6"
         for size, count in task.sizes.items():
+            if size in SAMPLED_SETS:
+                yield f"{at}.sizes.{size}: '{size}' is the name of a prediction set; call the size something else"
             if count is not None and count < 1:
                 yield f"{at}.sizes.{size}: {count} is not a number of spectra"
             elif count is not None and task.balanced and count < len(CLASSES):
@@ -170,6 +173,9 @@ def _run(config: Config) -> Iterator[str]:
     for model in run.models:
         if model not in config.models:
             yield unknown("run.models", model, config.models)
+    baseline = config.tables.baseline
+    if baseline and (baseline not in run.models or isinstance(config.models.get(baseline), Llm)):
+        yield unknown("tables.baseline", baseline, [name for name in run.models if not name.startswith("llm")])
     for survey in run.validation:
         if getattr(config.surveys, survey) is None:
             yield f"run.validation: surveys.{survey} is null"

@@ -14,6 +14,12 @@ from starglot.config.baselines import Ensemble, LightGbm, Network
 from starglot.config.models import Config, Llm, Model, Task
 from starglot.glossary import CLASSES
 
+#: Prediction sets that are judged by another survey's labels.
+EXTERNAL_SETS: tuple[str, ...] = ("galah", "gaia_eso")
+
+#: Prediction sets that are samples of their own, not splits of one: these, and the mock's own-line test.
+SAMPLED_SETS: tuple[str, ...] = (*EXTERNAL_SETS, "own_line")
+
 #: Fields of a task that decide which stars are drawn, not what is asked of them.
 _SAMPLING = {"sizes", "shortage", "balanced"}
 
@@ -124,7 +130,98 @@ def at_size(model: Model, size: str) -> Model:
 
 
 def set_source(config: Config, task: str, size: str, name: str) -> tuple[str, str]:
-    """(size, split) whose spectra make up the prediction set ``name`` of a model trained at ``size``."""
+    """(size, split) whose spectra make up the prediction set ``name`` of a model trained at ``size``.
+
+    The spectra of :data:`SAMPLED_SETS` are a sample and a split of their own, both of the set's name.
+    """
+    if name in SAMPLED_SETS:
+        return name, name
     if name == "common":
         return smallest_size(config, task), "test"
     return size, name
+
+
+def judged_set(config: Config) -> str:
+    """The set that tables by number and most figures are made of: the first of `run:`, test where there is one."""
+    return "test" if "test" in config.run.sets else config.run.sets[0]
+
+
+def baseline_of(config: Config) -> list[str]:
+    """The model beside the LLM, if any: the one named, else the last ResNet-50, else the last that is no blend."""
+    if config.tables.baseline:
+        return [config.tables.baseline]
+    kinds = {name: config.models[name].kind for name in config.run.models}
+    residual = [name for name, kind in kinds.items() if kind == "resnet50"]
+    return (residual or [name for name, kind in kinds.items() if kind not in ("llm", "ensemble")])[-1:]
+
+
+def judged_outside(config: Config) -> list[str]:
+    """Models that are judged by external surveys: the LLMs and the one beside them."""
+    return [*(name for name in config.run.models if name.startswith("llm")), *baseline_of(config)]
+
+
+def stage_of(config: Config, prompt: str) -> str | None:
+    """The task of `run:` with a prompt: 'atmosphere' is the paper's first stage, 'abundances' its second."""
+    return next((task for task in config.run.tasks if config.tasks[task].prompt == prompt), None)
+
+
+def own_line_task(config: Config) -> str | None:
+    """The task of the own-line test, where the mock makes one and the run has abundances."""
+    return stage_of(config, "abundances") if config.mock and config.mock.own_line else None
+
+
+def paper_tables(config: Config) -> dict[str, dict[str, Any]]:
+    """What tables 2 to 8 of the paper are made of here: task, size, sets, models, and a note for the reader.
+
+    Table 2 and 5 to 8 take the largest size of their task, table 3 the smallest, table 4 the next one.
+    """
+    one, two = stage_of(config, "atmosphere"), stage_of(config, "abundances")
+    sizes: list[str | None] = [*sizes_of(config, one)] if one else [None]
+    largest = sizes_of(config, two)[-1] if two else None
+    llms = [name for name in config.run.models if name.startswith("llm")]
+    here, outside = [judged_set(config)], [name for name in EXTERNAL_SETS if name in config.run.validation]
+    beside = judged_outside(config)
+    plans = {
+        2: (one, sizes[-1], here, llms or config.run.models),
+        3: (one, sizes[0], here, config.run.models),
+        4: (one, sizes[:2][-1], here, config.run.models),
+        5: (two, largest, here, llms or config.run.models),
+        6: (two, largest, here, beside),
+        7: (one, sizes[-1] if outside else None, outside, beside),
+        8: (two, largest if outside else None, outside, beside),
+    }
+    repeated = "This run has one size: its cells are those of table 3." if len(sizes) == 1 else None
+    return {
+        str(number): {
+            "task": task,
+            "size": size,
+            "sets": sets,
+            "models": models,
+            "note": repeated if number == 4 else None,
+        }
+        for number, (task, size, sets, models) in plans.items()
+    }
+
+
+def leading_model(config: Config) -> str:
+    """The model that figures show: the first LLM, else the first of `run:`."""
+    return next((name for name in config.run.models if name.startswith("llm")), config.run.models[0])
+
+
+def paper_figures(config: Config) -> dict[str, dict[str, Any]]:
+    """Figures 1 to 8 of the paper as far as `run:` has their task and survey: task, model, size, set, labels."""
+    figures: dict[str, dict[str, Any]] = {}
+    for name, survey, first, last in (("gaia_eso", "Gaia-ESO", 1, 7), ("galah", "GALAH DR4", 4, 8)):
+        one, two = stage_of(config, "atmosphere"), stage_of(config, "abundances")
+        wanted = [(first + i, one, [label]) for i, label in enumerate(("teff", "logg", "feh"))]
+        for number, task, labels in [*wanted, (last, two, config.tasks[two].labels if two else [])]:
+            if task and name in config.run.validation and set(labels) <= set(config.tasks[task].labels):
+                figures[str(number)] = {
+                    "task": task,
+                    "model": leading_model(config),
+                    "size": sizes_of(config, task)[-1],
+                    "set": name,
+                    "survey": survey,
+                    "labels": labels,
+                }
+    return dict(sorted(figures.items()))

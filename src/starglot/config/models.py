@@ -318,7 +318,19 @@ class Run(Strict):
         ["test"], min_length=1, description="Splits to predict; common is the test split of the smallest size."
     )
     validation: list[Literal["galah", "gaia_eso"]] = Field(
-        [], description="External surveys whose matched stars are selected and cleaned too."
+        [], description="External surveys whose matched stars are cleaned too, predicted and judged by their labels."
+    )
+    validation_limit: int | None = Field(
+        None, ge=1, description="Most spectra of an external survey to predict, test stars first; null: all."
+    )
+
+
+class Tables(Strict):
+    """What the paper's tables and figures are made of."""
+
+    baseline: Name | None = Field(
+        None,
+        description="Of `run: models`, beside the LLM in tables 6-8; null: the last ResNet-50, else the last one.",
     )
 
 
@@ -332,6 +344,9 @@ class Mock(Strict):
     broken: int = Field(12, ge=0, description="Spectra broken in ways that happen.")
     snr: tuple[float, float] = Field(
         (10.0, 150.0), description="Range of S/N in the g band, drawn evenly in its logarithm."
+    )
+    own_line: int = Field(
+        0, ge=0, le=100, description="F to K stars of the own-line test (one [X/Fe] changes at a time); 0: no test."
     )
     apogee_fraction: float = Field(0.8, ge=0, le=1, description="Stars that APOGEE has observed.")
     seed: int = Field(1, description="The same seed gives the same bytes.")
@@ -355,6 +370,7 @@ class Config(Strict):
     bases: dict[Name, TinyBase] = Field({})
     models: dict[Name, Model]
     run: Run
+    tables: Tables = Tables()
 
     @property
     def state_dir(self) -> str:

@@ -1,21 +1,25 @@
 """Uncertainties that mean what they say: sigmas scaled so that they cover what they should on validation stars.
 
-sigma = scale x sqrt(sigma_raw^2 + floor^2), by label, and by class where a class has enough validation rows.  For
-any floor the scale is such that 68.27 % of the validation errors are within one sigma; it is set by that quantile, so
-outliers do not move it.  A floor above zero is taken when it clearly raises the likelihood: it is there for models
-that are now and then far too sure of themselves.
+sigma = scale x sqrt(sigma_raw^2 + floor^2), by label, and by class where a class has enough validation rows.  The
+scale is such that 68.27 % of the validation errors are within one sigma; it is set by quantiles, so outliers do not
+move it.  Two things keep the noise of few validation stars out of it.  Up to a few hundred errors it is the mean over
+quantiles around 68.27 %, each divided by the normal distribution's (the window closes as their number grows, so that
+no shape is assumed of many).  And labels, and the classes of a label, are drawn towards each other as far as their
+scales differ by no more than chance (empirical Bayes).  A floor above zero is taken when it clearly raises the
+likelihood: it is there for models that are now and then far too sure of themselves.
 """
 
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from starglot.evaluation.statistics import normal_half_width
 from starglot.tables import PREDICTION
 
 log = logging.getLogger(__name__)
@@ -23,7 +27,15 @@ log = logging.getLogger(__name__)
 #: Fewest validation rows for a scale of its own: of a label, and of a class of a label.
 MIN_LABEL, MIN_CLASS = 30, 50
 
-_COVERAGE = {"1_sigma": (1.0, 0.6827), "2_sigma": (2.0, 0.9545)}
+_ONE_SIGMA = 0.6827
+#: Half-width of the window of quantiles at up to so many errors; it closes with the square root of their number.
+_WINDOW, _WINDOW_ERRORS = 0.2, 200
+#: Quantiles in the window.
+_QUANTILES = 9
+#: Variance of the logarithm of a scale from one star's error, about: divided by the number of stars.
+_VARIANCE = 0.6
+
+_COVERAGE = {"1_sigma": (1.0, _ONE_SIGMA), "2_sigma": (2.0, 0.9545)}
 #: Errors beyond so many sigma count as so many in the likelihood: one outlier must not choose the floor.
 _CAP = 5.0
 #: Gain in log-likelihood that a floor must bring (twice Akaike's price of a parameter).
@@ -45,12 +57,36 @@ class Scale:
         return self.scale * np.sqrt(raw**2 + self.floor**2)
 
 
+def ratio_scale(ratio: np.ndarray) -> float:
+    """The factor on sigma that lets it hold 68.27 % of the errors; 0 or infinite where there is none.
+
+    ratio: |error| / sigma (n,).
+    """
+    half = _WINDOW * min(1.0, (_WINDOW_ERRORS / len(ratio)) ** 0.5)
+    levels = np.linspace(_ONE_SIGMA - half, _ONE_SIGMA + half, _QUANTILES)
+    found = np.quantile(ratio, levels, method="inverted_cdf")
+    if found[0] <= 0 or not np.isfinite(found[-1]):
+        return float(np.quantile(ratio, _ONE_SIGMA, method="inverted_cdf"))
+    widths = np.array([normal_half_width(level) for level in levels])
+    return float(np.exp(np.mean(np.log(found / widths))) * normal_half_width(_ONE_SIGMA))
+
+
+def shrunk(deviation: np.ndarray, variance: np.ndarray) -> np.ndarray:
+    """Deviations (n,) from a common value, each of a known ``variance``, freed of what chance alone explains.
+
+    Their own variance is estimated by moments; where it is nothing beyond ``variance``, all of them become 0.
+    """
+    weight = 1.0 / variance
+    own = max(0.0, (float(np.sum(weight * deviation**2)) - len(deviation)) / float(weight.sum()))
+    return deviation * own / (own + variance)
+
+
 def fit_scale(error: np.ndarray, raw: np.ndarray) -> Scale | None:
     """The scale and floor for errors and raw sigmas (both (n,), finite); None when the sigmas say nothing.
 
-    Without a floor the scale is the 68.27 % quantile of |error| / sigma_raw.
+    Without a floor the scale is :func:`ratio_scale` of |error| / sigma_raw.
     """
-    spread = float(np.quantile(np.abs(error), 0.6827)) if len(error) else 0.0
+    spread = float(np.quantile(np.abs(error), _ONE_SIGMA)) if len(error) else 0.0
     if spread <= 0:
         return None
     best: tuple[float, Scale] | None = None
@@ -58,7 +94,7 @@ def fit_scale(error: np.ndarray, raw: np.ndarray) -> Scale | None:
         floor = relative * spread
         base = np.sqrt(raw**2 + floor**2)
         ratio = np.divide(np.abs(error), base, out=np.full(len(error), np.inf), where=base > 0)
-        scale = float(np.quantile(ratio, 0.6827, method="inverted_cdf"))
+        scale = ratio_scale(ratio)
         if not 0 < scale < np.inf:
             continue
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -101,14 +137,18 @@ def calibrate(val_raw: pa.Table, raw: pa.Table) -> tuple[pa.Table, dict[str, Any
 def _fit(val: pa.Table) -> tuple[dict[tuple[str, str], Scale], list[str]]:
     """Scales by (label, class); class '' is all classes of the label, ('', '') all labels together."""
     error, raw, usable = _errors(val)
-    names, classes = _strings(val["label"]), _classes(val)
+    names, classes, stars = _strings(val["label"]), _classes(val), _strings(val["star_id"])
     fitted: dict[tuple[str, str], Scale] = {}
+    found: dict[tuple[str, str], tuple[float, int]] = {}  # log of the scale without a floor, and stars
     notes: list[str] = []
 
     def fit(key: tuple[str, str], mine: np.ndarray) -> bool:
         scale = fit_scale(error[mine], raw[mine])
         if scale is not None:
             fitted[key] = scale
+            if np.all(raw[mine] > 0):
+                plain = ratio_scale(np.abs(error[mine]) / raw[mine])
+                found[key] = float(np.log(plain)), len(np.unique(stars[mine]))
         return scale is not None
 
     few = []
@@ -120,16 +160,37 @@ def _fit(val: pa.Table) -> tuple[dict[tuple[str, str], Scale], list[str]]:
         for letter in np.unique(classes[mine]):
             if letter and (of_class := mine & (classes == letter)).sum() >= MIN_CLASS:
                 fit((label, str(letter)), of_class)
+    _draw_together(fitted, found)
     if few:
         # Kelvin and dex do not mix in a floor, so the common scale has none.
         good = usable & (raw > 0)
         ratio = np.abs(error[good]) / raw[good]
-        common = float(np.quantile(ratio, 0.6827)) if len(ratio) else 0.0
+        common = ratio_scale(ratio) if len(ratio) else 0.0
         if common > 0:
             fitted["", ""] = Scale(common, 0.0, len(ratio))
         source = f"the scale of all {len(ratio)} validation rows" if common > 0 else "sigma_raw as it is"
         notes.append(f"fewer than {MIN_LABEL} usable validation rows for {', '.join(few)}: they take {source}")
     return fitted, notes
+
+
+def _draw_together(fitted: dict[tuple[str, str], Scale], found: dict[tuple[str, str], tuple[float, int]]) -> None:
+    """Shrink the scales of labels towards their common one, and those of classes towards their label's."""
+
+    def shift(keys: list[tuple[str, str]], centre: np.ndarray) -> None:
+        logs = np.array([found[key][0] for key in keys])
+        variance = np.array([_VARIANCE / found[key][1] for key in keys])
+        drawn = centre + shrunk(logs - centre, variance)
+        for key, before, after in zip(keys, logs, drawn, strict=True):
+            fitted[key] = replace(fitted[key], scale=fitted[key].scale * float(np.exp(after - before)))
+            found[key] = float(after), found[key][1]
+
+    labels = [key for key in found if not key[1]]
+    if len(labels) > 2:
+        weights = [found[key][1] for key in labels]
+        shift(labels, np.full(len(labels), np.average([found[key][0] for key in labels], weights=weights)))
+    classes = [key for key in found if key[1] and (key[0], "") in found]
+    if len(classes) > 2:
+        shift(classes, np.array([found[key[0], ""][0] for key in classes]))
 
 
 def _sigmas(table: pa.Table, fitted: dict[tuple[str, str], Scale]) -> pa.Array:

@@ -14,7 +14,10 @@ import pandas as pd
 from starglot.glossary import LABELS
 
 #: Statistics in the unit of the row's label: rounded by that unit.
-PHYSICAL: frozenset[str] = frozenset({"mean", "std", "rmse", "mae", "robust", "floor"})
+PHYSICAL: frozenset[str] = frozenset(
+    {"mean", "std", "rmse", "mae", "robust", "floor", "crps"}
+    | {"label_noise", "photon_noise", "model_scatter", "unexplained"}
+)
 
 #: Digits after the point for K, for dex, and for numbers without a unit.
 DECIMALS: dict[str, int] = {"K": 1, "dex": 3, "": 3}
@@ -38,6 +41,16 @@ HEADINGS: dict[str, str] = {
     "skill": "within-class skill",
     "coverage_68": "coverage 68 %",
     "coverage_95": "coverage 95 %",
+    "partial_r2": "partial R2",
+    "n_revisits": "revisits",
+    "label_noise": "label noise",
+    "photon_noise": "photon noise",
+    "model_scatter": "model scatter",
+    "pull_mean": "mean pull",
+    "pull_std": "std of pulls",
+    "pull_robust": "robust std of pulls",
+    "pit_distance": "PIT distance",
+    "crps": "CRPS",
 }
 
 #: The LaTeX of headings and of label names that need it.
@@ -79,6 +92,14 @@ class Estimate:
 
 
 @dataclass(frozen=True)
+class Summary:
+    """Estimates that stand together (mean and scatter), and the number of spectra they are of."""
+
+    parts: tuple[Estimate, ...]
+    n: int | None
+
+
+@dataclass(frozen=True)
 class Column:
     """A column to show: its name in the frame, its heading, and whether it holds numbers."""
 
@@ -87,7 +108,7 @@ class Column:
     numeric: bool
 
 
-Cell = str | int | Estimate | None
+Cell = str | int | Estimate | Summary | None
 
 
 @dataclass(frozen=True)
@@ -176,6 +197,8 @@ def plain(cell: Cell) -> str:
         if cell.low is None or cell.high is None:
             return text
         return f"{text} [{fixed(cell.low, cell.decimals)}, {fixed(cell.high, cell.decimals)}]"
+    if isinstance(cell, Summary):
+        return " ± ".join(plain(part) for part in cell.parts) + ("" if cell.n is None else f" ({cell.n:,})")
     return str(cell)
 
 
@@ -202,4 +225,7 @@ def latex(cell: Cell) -> str:
             return f"${text}$"
         below, above = (f"{end - cell.value:+.{cell.decimals}f}" for end in (cell.low, cell.high))
         return f"${text}_{{{below}}}^{{{above}}}$"
+    if isinstance(cell, Summary):
+        text = r"\pm".join(latex(part).strip("$") for part in cell.parts)
+        return f"${text}$" + ("" if cell.n is None else f" ({cell.n})")
     return escape_latex(str(cell))

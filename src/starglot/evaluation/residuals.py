@@ -82,6 +82,7 @@ def residual_table(
     level: float = 0.95,
     replicates: int = 500,
     seed: int = 0,
+    unseen_by_all: bool = False,
 ) -> pd.DataFrame:
     """Statistics of value - truth for each (model, size, set) of ``predictions``, label and class, 'All' first.
 
@@ -90,15 +91,19 @@ def residual_table(
     ``split_by`` ('star': no star is in two of train, val, test); ``note``.  mean, std (ddof 0), rmse, mae and
     robust (normalised MAD) are in the label's unit, the others have none.
 
-    ``n`` counts spectra that have a truth and a usable answer; answers that are unparsable, out of range or
-    missing are in ``n_unparsable`` and in no statistic.  A cell that cannot be computed is null and its ``note``
-    says why: no truth, no usable answer, one star, NaN or infinite input.
+    ``n`` counts spectra that have a truth and a usable answer and whose star the model was not trained on; answers
+    that are unparsable, out of range or missing are in ``n_unparsable``, spectra of training stars in ``n_seen``, and
+    neither is in any statistic.  With ``unseen_by_all`` a star that one model was trained on is left out for every
+    model of its set, so that all are judged on the same stars.  A cell that cannot be computed is null and its
+    ``note`` says why: no truth, no usable answer, one star, NaN or infinite input.
 
     Raises StarglotError as :func:`read_predictions` does.
     """
+    tables = {key: read_predictions(path) for key, path in predictions.items()}
+    if unseen_by_all:
+        tables = _seen_by_any(tables)
     records = []
-    for (model, size, name), path in predictions.items():
-        table = read_predictions(path)
+    for (model, size, name), table in tables.items():
         for label in task_labels:
             rows = _arrays(table.filter(pc.equal(table["label"], label)))
             for letter in (ALL, *CLASSES):
@@ -106,6 +111,22 @@ def residual_table(
                 keys = dict(zip(KEYS, (task, model, size, name, label, letter), strict=True))
                 records.append(keys | _cell(chosen, level, replicates, seed))
     return pd.DataFrame.from_records(records, columns=_columns())
+
+
+def _seen_by_any(tables: dict[tuple[str, str, str], pa.Table]) -> dict[tuple[str, str, str], pa.Table]:
+    """The tables with ``seen`` set for every star that any model of the same set has seen."""
+    seen: dict[str, list[pa.ChunkedArray]] = {}
+    for (_, _, name), table in tables.items():
+        seen.setdefault(name, []).append(table.filter(pc.fill_null(table["seen"], False))["star_id"])
+    known = {
+        name: pc.unique(pa.chunked_array([c for part in parts for c in part.chunks], pa.string()))
+        for name, parts in seen.items()
+    }
+    at = PREDICTION.get_field_index("seen")
+    return {
+        key: table.set_column(at, PREDICTION.field(at), pc.is_in(table["star_id"], value_set=known[key[2]]))
+        for key, table in tables.items()
+    }
 
 
 def _columns() -> list[str]:
@@ -131,14 +152,16 @@ def _arrays(rows: pa.Table) -> dict[str, np.ndarray]:
 def _cell(rows: dict[str, np.ndarray], level: float, replicates: int, seed: int) -> dict[str, object]:
     truth, has_truth = rows["truth"], rows["has_truth"]
     answered = rows["has_value"] & rows["ok"]
-    used = has_truth & answered
+    # What a model remembers of its training stars says nothing about a new star.
+    judged = has_truth & ~rows["seen"]
+    used = judged & answered
     sigma, has_sigma = rows["sigma"], rows["has_sigma"] & used
     usable = CellRows(truth[used], rows["value"][used], sigma[used], rows["star"][used], rows["letter"][used])
     stars = len(np.unique(usable.star))
     spoilt = [
         f"{count} {what}"
         for count, what in (
-            (int(np.sum(has_truth & ~np.isfinite(truth))), "truths are NaN or infinite"),
+            (int(np.sum(judged & ~np.isfinite(truth))), "truths are NaN or infinite"),
             (int(np.sum(~np.isfinite(usable.value))), "predicted values are NaN or infinite"),
             (int(np.sum(has_sigma & ~(np.isfinite(sigma) & (sigma >= 0)))), "sigmas are NaN, infinite or negative"),
         )
@@ -150,10 +173,10 @@ def _cell(rows: dict[str, np.ndarray], level: float, replicates: int, seed: int)
     cell: dict[str, object] = {
         "n": int(used.sum()),
         "n_stars": stars,
-        "n_unparsable": int((has_truth & ~answered).sum()),
+        "n_unparsable": int((judged & ~answered).sum()),
         "n_no_truth": int((~has_truth).sum()),
         "n_no_sigma": int((used & ~has_sigma).sum()),
-        "n_seen": int((used & rows["seen"]).sum()),
+        "n_seen": int((has_truth & rows["seen"]).sum()),
     }
     return (
         cell
@@ -161,17 +184,19 @@ def _cell(rows: dict[str, np.ndarray], level: float, replicates: int, seed: int)
         | {
             "interval": level,
             "split_by": "star",
-            "note": "; ".join(spoilt) or _note(len(truth), int(has_truth.sum()), int(used.sum()), stars),
+            "note": "; ".join(spoilt) or _note(len(truth), bool(has_truth.any()), bool(judged.any()), stars),
         }
     )
 
 
-def _note(rows: int, with_truth: int, used: int, stars: int) -> str | None:
+def _note(rows: int, with_truth: bool, judged: bool, stars: int) -> str | None:
     if rows == 0:
         return "no spectra"
-    if with_truth == 0:
+    if not with_truth:
         return "no spectrum has a truth"
-    if used == 0:
+    if not judged:
+        return "every star was seen in training"
+    if stars == 0:
         return "no usable answer"
     if stars == 1:
         return "one star: no scatter, no skill"

@@ -10,6 +10,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+#: Rows that each term of a regression on the controls must have.
+_ROWS_PER_TERM = 4
+
 
 def negligible(truth: np.ndarray) -> float:
     """Sum of squares below which ``truth`` (n,) is constant up to rounding, so that no skill is defined."""
@@ -38,3 +41,25 @@ def within_class_skill(truth: np.ndarray, value: np.ndarray, classes: Sequence[s
         about += float(np.sum((truth[here] - truth[here].mean()) ** 2))
         floor += negligible(truth[here])
     return 1.0 - residual / about if about > floor else float("nan")
+
+
+def without_controls(
+    truth: np.ndarray, value: np.ndarray, controls: np.ndarray
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """What is left of truth and value (n,) once a quadratic function of ``controls`` (n, k) is taken out of both.
+
+    The correlation of the two is the partial correlation; its square is the share of what the controls leave of the
+    truth's variance that the value explains (partial R2).  None when there are too few rows or nothing is left.
+    """
+    scale = controls.std(axis=0)
+    z = (controls - controls.mean(axis=0)) / np.where(scale > 0, scale, 1.0)
+    k = z.shape[1]
+    squares = [z[:, i] * z[:, j] for i in range(k) for j in range(i, k)]
+    design = np.column_stack([np.ones(len(z)), z, *squares])
+    if len(truth) < _ROWS_PER_TERM * design.shape[1]:
+        return None
+    both = np.column_stack([truth, value])
+    left = both - design @ np.linalg.lstsq(design, both, rcond=None)[0]
+    if np.any(np.sum(left**2, axis=0) <= [negligible(truth), negligible(value)]):
+        return None
+    return left[:, 0], left[:, 1]

@@ -19,15 +19,22 @@ _LONG = 45
 SPLIT_NOTE = "Spectra are split into train, validation and test by star: no star is in two of them."
 
 
-def write_table(frame: pd.DataFrame, stem: Path, caption: str, notes: str | Sequence[str] = ()) -> None:
+def write_table(
+    frame: pd.DataFrame,
+    stem: Path,
+    caption: str,
+    notes: str | Sequence[str] = (),
+    shown: Presentation | None = None,
+) -> None:
     """Write ``{stem}.csv`` (full precision, empty where missing), ``{stem}.md`` and ``{stem}.tex`` (deluxetable).
 
     Columns ``x``, ``x_lo``, ``x_hi`` are printed as one; columns that say the same in every row, and ``note``, go
     below the table.  How the split was made, the set and what N counts are added to ``notes``.
+    shown: how the frame is printed, where that is not a line for each of its rows.
     """
     with atomic_path(stem.with_name(f"{stem.name}.csv")) as partial:
         frame.to_csv(partial, index=False, lineterminator="\n")
-    shown = present(frame, FOLDED)
+    shown = shown or present(frame, FOLDED)
     below = [*table_notes(frame, shown), *([notes] if isinstance(notes, str) else notes)]
     write_text(_markdown(shown, caption, below), stem.with_name(f"{stem.name}.md"))
     write_text(_deluxetable(shown, stem.name, caption, below), stem.with_name(f"{stem.name}.tex"))
@@ -52,8 +59,11 @@ def table_notes(frame: pd.DataFrame, shown: Presentation) -> list[str]:
         )
     elif "n" in frame.columns:
         notes.append("N counts spectra.")
-    if "interval" in frame.columns and len(frame):
-        level = 100 * float(frame["interval"].iloc[0])
+    if "n_seen" in frame.columns and frame["n_seen"].any():
+        notes.append("'seen in training' counts spectra of stars that the model was trained on; they are left out.")
+    levels = frame["interval"].dropna() if "interval" in frame.columns else pd.Series(dtype=float)
+    if len(levels):
+        level = 100 * float(levels.iloc[0])
         notes.append(f"Intervals are {level:g} % bootstrap intervals over stars, not spectra.")
     if "robust" in frame.columns:
         notes.append(
@@ -63,6 +73,18 @@ def table_notes(frame: pd.DataFrame, shown: Presentation) -> list[str]:
     if "skill" in frame.columns:
         notes.append(
             "Within-class skill is 1 - SS_res / SS about the class mean: 0 is what the class alone is worth."
+        )
+    if "partial_r2" in frame.columns:
+        notes.append(
+            "Partial R2 is the share of what the true Teff, log g, [Fe/H] and [Mg/Fe] (a quadratic function of them) "
+            "leave unexplained that the prediction explains; minus: it goes the wrong way."
+        )
+    if "pit_distance" in frame.columns:
+        notes.append(
+            "Predictions are read as normal distributions. Pull: (label - predicted) / sigma, of mean 0 and std 1 if "
+            "sigma is right. PIT distance: largest distance of the distribution of the pulls' probabilities from the "
+            "uniform one. CRPS: continuous ranked probability score in the label's unit, smaller is better. "
+            "S/N: r band."
         )
     return notes + [f"({i}) {note}." for i, note in enumerate(shown.notes, start=1)]
 

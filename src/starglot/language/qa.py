@@ -28,7 +28,6 @@ from tqdm import tqdm
 
 from starglot.config.models import Encoding, Task, Wavelength
 from starglot.errors import StarglotError
-from starglot.glossary import SPLITS
 from starglot.hashing import stable_hash, unit_interval
 from starglot.language.answers import render
 from starglot.language.codec import Codec
@@ -43,7 +42,7 @@ _GZIP_LEVEL = 1
 
 def file_names(files: Mapping[str, int]) -> dict[str, list[str]]:
     """Names of the files of each split: ``{'val': ['val-0000.jsonl.gz', ...]}``."""
-    return {split: [f"{split}-{index:04d}.jsonl.gz" for index in range(files[split])] for split in SPLITS}
+    return {split: [f"{split}-{index:04d}.jsonl.gz" for index in range(count)] for split, count in files.items()}
 
 
 def read_qa(path: str | Path) -> Iterator[dict[str, Any]]:
@@ -84,7 +83,7 @@ def write_qa(
     only; the validity of a label is the truth's secret everywhere else.
     Returns counts for a manifest.  Raises StarglotError when a spectrum has no labels or is in no shard.
     """
-    if min(files[split] for split in SPLITS) < 1:
+    if min(files.values()) < 1:
         raise StarglotError("a split has no question file to go to", where="qa: files", allowed="1 or more by split")
     out_dir = Path(out_dir)
     codec = Codec(encoding, wavelength)
@@ -108,8 +107,8 @@ def write_qa(
     finally:
         shutil.rmtree(spill.folder, ignore_errors=True)
     return {
-        "rows": {split: int(pc.sum(pc.equal(rows["split"], split)).as_py() or 0) for split in SPLITS},
-        "files": {split: int(files[split]) for split in SPLITS},
+        "rows": {split: int(pc.sum(pc.equal(rows["split"], split)).as_py() or 0) for split in files},
+        "files": {split: int(count) for split, count in files.items()},
         "values": codec.n_values,
         "labels_asked": asked,
         "questions_of_all_labels": int(pc.sum(rows["ask_all"]).as_py() or 0),

@@ -30,10 +30,10 @@ class Points:
 def points(predictions: pa.Table, label: str) -> Points:
     """The rows of ``label`` with a truth, an answer that is ok and finite numbers; the rest is counted.
 
-    Rows without a truth are not counted: nothing could be compared.
+    Rows without a truth, and spectra of training stars, are not counted: nothing is to be compared.
     """
     rows = predictions.filter(pc.equal(predictions["label"], label)).sort_by("obsid")
-    rows = rows.filter(pc.is_valid(rows["truth"]))
+    rows = rows.filter(pc.and_(pc.is_valid(rows["truth"]), pc.invert(pc.fill_null(rows["seen"], False))))
     truth = rows["truth"].combine_chunks().to_numpy(zero_copy_only=False)
     value = rows["value"].combine_chunks().to_numpy(zero_copy_only=False)
     letter = np.array(rows["class"].to_pylist(), dtype=object)

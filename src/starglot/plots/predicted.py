@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -29,8 +30,10 @@ _RESIDUAL_ASPECT = 0.38
 _SHOWN = 0.995
 
 
-def draw_predicted(predictions: pa.Table, stem: Path, title: str, labels: Sequence[str]) -> None:
-    """Write ``{stem}.png`` and ``.svg``: predicted against catalogue value of each of ``labels``.
+def draw_predicted(
+    predictions: pa.Table, stem: Path, title: str, labels: Sequence[str], reference: str = "catalogue"
+) -> None:
+    """Write ``{stem}.png`` and ``.svg``: predicted against true value of each of ``labels``; reference: whose truth.
 
     ``predictions`` is a prediction table (``tables.PREDICTION``).  Up to four labels have a panel of residuals
     below; more make a grid of small panels.  Colour and marker give the class; above 3000 spectra a density is
@@ -51,25 +54,33 @@ def draw_predicted(predictions: pa.Table, stem: Path, title: str, labels: Sequen
             figure, axes = plt.subplots(
                 2,
                 len(labels),
-                figsize=(0.6 + 3.3 * len(labels), 5.0),
+                figsize=(0.6 + 3.3 * len(labels), 5.0 if len(labels) > 1 else 5.6),
                 height_ratios=[3, 3 * _RESIDUAL_ASPECT],
                 layout="compressed",
                 squeeze=False,
             )
             for column, (label, p) in enumerate(chosen.items()):
                 _compare(axes[0, column], p, label, full=True)
-                _residuals(axes[1, column], axes[0, column], p, label)
+                _residuals(axes[1, column], axes[0, column], p, label, reference)
         else:
             rows = -(-len(labels) // _GRID_COLUMNS)
-            figure, axes = plt.subplots(rows, _GRID_COLUMNS, figsize=(14, 0.7 + 2.15 * rows), squeeze=False)
+            height = 0.9 + 2.15 * rows
+            # Placed by hand: the automatic layout of many panels takes longer than drawing them.
+            figure, axes = plt.subplots(rows, _GRID_COLUMNS, figsize=(14, height), squeeze=False, layout="none")
+            figure.subplots_adjust(
+                left=0.05, right=0.995, bottom=0.55 / height, top=1 - 0.65 / height, wspace=0.28, hspace=0.25
+            )
             for axis, (label, p) in zip(axes.flat, chosen.items(), strict=False):
                 _compare(axis, p, label, full=False)
             for axis in axes.flat[len(labels) :]:
                 axis.set_axis_off()
-            figure.supxlabel("catalogue (dex)", fontsize=9)
+            figure.supxlabel(f"{reference} (dex)", fontsize=9)
             figure.supylabel("predicted (dex)", fontsize=9)
+        narrow = len(labels) == 1
+        title = textwrap.fill(title, 45) if narrow else title
         figure.suptitle(title, x=0.01, ha="left", fontsize=10, fontweight="bold")
-        class_legend(figure, sorted({c for p in chosen.values() if len(p) <= DENSE for c in p.classes}))
+        classes = sorted({c for p in chosen.values() if len(p) <= DENSE for c in p.classes})
+        class_legend(figure, classes, below=narrow)
         save(figure, stem)
 
 
@@ -157,9 +168,9 @@ def _write_statistics(axis: Axes, p: Points, label: str, limits: tuple[float, fl
     )
 
 
-def _residuals(axis: Axes, above: Axes, p: Points, label: str) -> None:
+def _residuals(axis: Axes, above: Axes, p: Points, label: str, reference: str) -> None:
     known = LABELS.get(label)
-    axis.set_xlabel(axis_text(label, "catalogue"))
+    axis.set_xlabel(axis_text(label, reference))
     axis.set_ylabel(f"residual ({known.unit})" if known else "residual")
     if len(p) == 0:
         axis.set(xticks=[], yticks=[])

@@ -13,7 +13,9 @@ import matplotlib
 matplotlib.use("Agg")
 
 import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, FormatStrFormatter, NullLocator
 
 from starglot.evaluation.presentation import label_text
 from starglot.glossary import CLASSES
@@ -65,6 +67,8 @@ CLASS_MARKS: dict[str, ClassMark] = dict(
     )
 )
 
+_SNR_TICKS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
+
 #: More points than this are drawn as a density: markers would only hide each other.
 DENSE = 3000
 
@@ -87,17 +91,29 @@ def save(figure: Figure, stem: Path) -> None:
     for kind, metadata in (("png", {"Software": None}), ("svg", {"Date": None, "Creator": None})):
         with atomic_path(stem.with_name(f"{stem.name}.{kind}")) as partial:
             figure.savefig(partial, format=kind, metadata=metadata)
+        # The layout is half the time of a figure with many panels: the second file takes that of the first.
+        figure.set_layout_engine("none")
 
 
-def class_legend(figure: Figure, classes: list[str]) -> None:
-    """A row of class markers above the panels."""
+def snr_axis(axis: Axes) -> None:
+    """A logarithmic axis of S/N with ticks at round numbers."""
+    axis.set_xscale("log")
+    axis.xaxis.set_major_locator(FixedLocator(_SNR_TICKS))
+    axis.xaxis.set_major_formatter(FormatStrFormatter("%g"))
+    axis.xaxis.set_minor_locator(NullLocator())
+
+
+def class_legend(figure: Figure, classes: list[str], below: bool = False) -> None:
+    """A row of class markers above the panels, or below where the title leaves no room."""
     handles = [
         plt.Line2D([], [], linestyle="", marker=mark.marker, color=mark.colour, label=letter)
         for letter, mark in CLASS_MARKS.items()
         if letter in classes
     ]
     if handles:
-        figure.legend(handles=handles, loc="outside upper right", ncols=len(handles), title=None, handletextpad=0.1)
+        corner: Any = "lower right" if below else "upper right"
+        place: Any = corner if figure.get_layout_engine() is None else f"outside {corner}"
+        figure.legend(handles=handles, loc=place, ncols=len(handles), title=None, handletextpad=0.1)
 
 
 def axis_text(label: str, what: str) -> str:

@@ -28,6 +28,7 @@ from starglot.report.accounts import (
     trainings,
     versions,
 )
+from starglot.report.further import further_tables, numbered_tables
 from starglot.report.html_table import HtmlTable, html_table
 from starglot.report.inputs import FigureFile, ReportInputs
 from starglot.tables import write_text
@@ -66,6 +67,8 @@ def _check(inputs: ReportInputs) -> None:
         *inputs.spectra,
         *inputs.rejected,
         *([inputs.table_1] if inputs.table_1 else []),
+        *inputs.numbered.values(),
+        *inputs.further,
     ]
     absent = [path for path in needed if not path.is_file()]
     if absent:
@@ -107,6 +110,8 @@ def _content(inputs: ReportInputs) -> dict[str, Any]:
         if len(scaled)
         else None,
         "shortages": shortages(inputs.samples),
+        "numbered": numbered_tables(inputs.numbered),
+        "further": further_tables(inputs.further),
         "figures": [_figure(figure) for figure in inputs.figures if not figure.leads],
         "trainings": html_table("trainings", trained, "What each training did and took") if len(trained) else None,
         "times": html_table("times", times, "Time and memory by rule") if len(times) else None,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 import pandas as pd
 
-from starglot.evaluation.presentation import Cell, Estimate, fixed, plain, present
+from starglot.evaluation.presentation import Cell, Estimate, Presentation, Summary, fixed, plain, present
 
 #: Text columns with at most this many different values get a drop-down.
 _CHOICES = 30
@@ -62,13 +62,15 @@ def html_table(
     fold: Sequence[str] = (),
     best: str | None = None,
     group: str | None = None,
+    shown: Presentation | None = None,
 ) -> HtmlTable:
     """``frame`` as a table of the page; ``name`` is its id there.
 
     fold: columns that go to the notes when constant; best: a column whose smallest value is bold among the rows that
-    share set, size and label; group: a column whose change of value is marked by a line.
+    share set, size and label; group: a column whose change of value is marked by a line; shown: how the frame is laid
+    out, where that is not a line for each of its rows (``best`` and ``group`` are of the frame's own rows).
     """
-    shown = present(frame, fold)
+    shown = shown or present(frame, fold)
     leading = _smallest(frame, best) if best else set()
     rows = []
     for i, row in enumerate(shown.rows):
@@ -122,6 +124,8 @@ def _cell(cell: Cell, classes: str) -> HtmlCell:
         if cell.low is not None and cell.high is not None:
             bounds = f"[{fixed(cell.low, cell.decimals)}, {fixed(cell.high, cell.decimals)}]"
         return HtmlCell(fixed(cell.value, cell.decimals), bounds, repr(cell.value), classes)
+    if isinstance(cell, Summary):
+        return HtmlCell(plain(cell), "", repr(cell.parts[-1].value), classes)
     if isinstance(cell, int):
         return HtmlCell(f"{cell:,}", "", str(cell), classes)
     return HtmlCell(plain(cell), "", "" if cell is None else cell, classes)

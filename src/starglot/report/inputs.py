@@ -11,6 +11,24 @@ from starglot.config import derive
 from starglot.config.models import Config
 from starglot.rebuilds.accepted import RECORDS, Acceptance, read_accepted
 
+#: Tables of a task that the page lists behind the paper's.
+_FURTHER = ("external", "calibration", "budget", "tails")
+
+#: Figures of a task, model, size and set, and what they show.
+_DRAWN = {
+    "predicted": "Predicted against catalogue value",
+    "kiel": "Kiel diagram, catalogue beside prediction",
+    "planes": "[X/Fe] against [Fe/H], label above prediction",
+    "confusion": "Class of the catalogue against class answered",
+    "trends": "Residuals along S/N, Teff, log g and [Fe/H]",
+    "repeats": "Differences between visits of one star, against S/N",
+    "calibration": "Quality of the uncertainties: coverage, PIT, coverage of 68 % intervals by label",
+    "worst": "The spectra with the largest errors",
+}
+
+#: Of these, the ones that lead a task's section.
+_LEADING = ("predicted", "kiel", "planes")
+
 
 @dataclass(frozen=True)
 class FigureFile:
@@ -31,6 +49,7 @@ class ReportInputs:
     calibrations: (task, model, size, set) -> JSON of how sigma was scaled;
     models: (task, model, size) -> folder with manifest.json and run.json; samples: (task, size) -> Parquet, with its
     manifest ``.json`` beside it;
+    numbered: CSV of the paper's tables 2 to 8 by number; further: CSV of further tables, named by their stem;
     selected, spectra, rejected: Parquet by shard, in the same order; benchmarks: Snakemake's folder of TSV files;
     accepted: code edits after which a result was accepted as current.
     """
@@ -46,6 +65,8 @@ class ReportInputs:
     models: Mapping[tuple[str, str, str], Path] = field(default_factory=dict)
     figures: Sequence[FigureFile] = ()
     table_1: Path | None = None
+    numbered: Mapping[int, Path] = field(default_factory=dict)
+    further: Sequence[Path] = ()
     selected: Sequence[Path] = ()
     spectra: Sequence[Path] = ()
     rejected: Sequence[Path] = ()
@@ -91,8 +112,23 @@ def inputs_of(config: Config, results: Path) -> ReportInputs:
             for size in derive.sizes_of(config, task)
         },
         models={run: results.joinpath("models", *run) for run in runs},
-        figures=[figure for run in runs for figure in _figures(config, results / "figures", *run)],
+        figures=[
+            *(figure for run in runs for figure in _figures(config, results / "figures", *run)),
+            *_paper_figures(config, results / "figures"),
+        ],
         table_1=table_1 if table_1.is_file() else None,
+        numbered={
+            number: path for number in range(2, 9) if (path := results / "tables" / f"table_{number}.csv").is_file()
+        },
+        further=[
+            path
+            for name in (
+                *(f"{kind}_{task}" for kind in _FURTHER for task in config.run.tasks),
+                "own_line",
+                "leakage",
+            )
+            if (path := results / "tables" / f"{name}.csv").is_file()
+        ],
         selected=[results / "catalog" / "selected" / f"{shard}.parquet" for shard in shards],
         spectra=[results / "spectra" / f"{shard}.parquet" for shard in shards],
         rejected=[results / "spectra" / f"{shard}.rejected.parquet" for shard in shards],
@@ -108,13 +144,28 @@ def _figures(config: Config, folder: Path, task: str, model: str, size: str) -> 
     found = []
     for name in config.run.sets:
         first = leads and name == config.run.sets[0]
-        caption = f"Predicted against catalogue value: {run}, set {name}."
-        found.append(FigureFile(folder / f"predicted_{task}_{model}_{size}_{name}", caption, task, first))
-        caption = f"Kiel diagram, catalogue beside prediction: {run}, set {name}."
-        found.append(FigureFile(folder / f"kiel_{task}_{model}_{size}_{name}", caption, task, first))
+        for kind, shows in _DRAWN.items():
+            stem = folder / f"{kind}_{task}_{model}_{size}_{name}"
+            found.append(FigureFile(stem, f"{shows}: {run}, set {name}.", task, first and kind in _LEADING))
     found.append(FigureFile(folder / f"training_{task}_{model}_{size}", f"Loss in training: {run}.", task))
-    return [
-        figure
-        for figure in found
-        if any(figure.stem.with_name(f"{figure.stem.name}.{e}").is_file() for e in ("svg", "png"))
+    return [figure for figure in found if _drawn(figure)]
+
+
+def _paper_figures(config: Config, folder: Path) -> list[FigureFile]:
+    """Figures 1 to 8 of the paper, and the own-line test."""
+    found = [
+        FigureFile(
+            folder / f"figure_{number}",
+            f"Figure {number} of the paper, here: {figure['model']} ({figure['task']}, size {figure['size']}) "
+            f"against {figure['survey']}, stars outside training.",
+            figure["task"],
+        )
+        for number, figure in derive.paper_figures(config).items()
     ]
+    stem = folder / "own_line"
+    found.append(FigureFile(stem, "Own-line test: response of each abundance to its own element alone (mock).", ""))
+    return [figure for figure in found if _drawn(figure)]
+
+
+def _drawn(figure: FigureFile) -> bool:
+    return any(figure.stem.with_name(f"{figure.stem.name}.{ending}").is_file() for ending in ("svg", "png"))

@@ -20,18 +20,25 @@ _KEYS = ("obsid", "star_id", "class", "snr_r", "snr_i")
 
 
 def collect_labels(
-    task: Task, selected: Iterable[Path], spectra: Iterable[Path], match_table: Path | None
+    task: Task,
+    selected: Iterable[Path],
+    spectra: Iterable[Path],
+    match_table: Path | None,
+    external: str | None = None,
 ) -> pa.Table:
     """One row per cleaned spectrum with at least one valid label of ``task``, sorted by obsid.
 
     selected, spectra: files of the shards, {shard}.parquet in both; match_table: of the task's survey (obsid and
-    its labels), None when LAMOST's own labels are asked.  Columns: obsid, star_id, class, shard, snr_r, snr_i,
-    then each label and its error (null where missing).
+    its labels), None when LAMOST's own labels are asked; external: the survey whose match with LAMOST that is, when
+    the task is to be judged against another survey than it learns from: labels that it lacks are null.
+    Columns: obsid, star_id, class, shard, snr_r, snr_i, then each label and its error (null where missing).
 
-    Raises StarglotError when a shard has no selected rows, or the source lacks a label of the task.
+    Raises StarglotError when a shard has no selected rows, or the source lacks a label of the task (an external
+    survey: every label).
     """
     columns = [name for label in task.labels for name in (label, LABELS[label].error)]
-    matched = None if task.source == "lamost" else _matched(task, columns, match_table)
+    source = external or task.source
+    matched = None if source == "lamost" else _matched(source, columns, match_table, bool(external))
     by_shard = {path.stem: path for path in selected}
     parts = []
     for path in spectra:
@@ -44,7 +51,7 @@ def collect_labels(
     if not parts:
         raise StarglotError("there is no shard to collect labels from", todo="run: snakemake inventory")
     table = pa.concat_tables(parts).sort_by("obsid").combine_chunks()
-    log.info("%d cleaned spectra have a label of %s", len(table), task.source)
+    log.info("%d cleaned spectra have a label of %s", len(table), source)
     return table
 
 
@@ -71,12 +78,18 @@ def _shard(selected: Path, spectra: Path, columns: list[str], matched: pa.Table 
     return pa.table({**keys, **{name: rows[name] for name in ("snr_r", "snr_i", *columns)}})
 
 
-def _matched(task: Task, columns: list[str], match_table: Path | None) -> pa.Table:
+def _matched(source: str, columns: list[str], match_table: Path | None, some: bool) -> pa.Table:
+    """obsid and ``columns`` of a match table; with ``some``, columns that it lacks are null."""
     if match_table is None:
         raise StarglotError(
-            f"labels of {task.source} need its match with LAMOST", todo=f"build match/lamost_{task.source}.parquet"
+            f"labels of {source} need its match with LAMOST", todo=f"build match/lamost_{source}.parquet"
         )
     lacking = [name for name in columns if name not in pq.read_schema(match_table).names]
+    if some and len(lacking) < len(columns):
+        table = pq.read_table(match_table, columns=["obsid", *(name for name in columns if name not in lacking)])
+        for name in lacking:
+            table = table.append_column(name, pa.nulls(len(table), pa.float64()))
+        return table
     if lacking:
         raise StarglotError(
             f"the match table lacks {', '.join(lacking)}", where=match_table, todo="correct the task's labels"

@@ -1,0 +1,110 @@
+"""External surveys: LAMOST spectra of stars that they have measured, as prediction sets of their own."""
+
+
+rule collect_external_labels:
+    """A survey's labels of the cleaned spectra, after its cuts and flags; labels that it lacks are null."""
+    input:
+        index="<results>/spectra/index.tsv",
+        match=ancient("<results>/match/lamost_{survey}.parquet"),
+        digests=digests("<results>/match/lamost_{survey}.parquet"),
+    output:
+        labels="<results>/labels/{task}/{survey}.parquet",
+        digest="<results>/labels/{task}/{survey}.parquet.sha256",
+    log:
+        "<results>/logs/collect_external_labels/{task}/{survey}.log",
+    benchmark:
+        "<results>/benchmarks/collect_external_labels/{task}/{survey}.tsv"
+    conda:
+        ENV
+    resources:
+        mem_mb=grow(8000),
+        runtime=grow(30),
+    params:
+        settings=label_settings,
+        selected=f"{CONFIG.results}/catalog/selected",
+        code=code("collect_labels"),
+    shell:
+        "python workflow/scripts/collect_labels.py --settings {params.settings:q} --index {input.index:q}"
+        " --selected {params.selected:q} --match {input.match:q} --external {wildcards.survey}"
+        " --out {output.labels:q} 2>&1 | tee {log}"
+
+
+rule draw_external:
+    """The spectra that are predicted for a survey, stars outside training first."""
+    input:
+        labels=ancient("<results>/labels/{task}/{survey}.parquet"),
+        digests=digests("<results>/labels/{task}/{survey}.parquet"),
+    output:
+        sample="<results>/samples/{task}/{survey}.parquet",
+        digest="<results>/samples/{task}/{survey}.parquet.sha256",
+        manifest="<results>/samples/{task}/{survey}.json",
+    log:
+        "<results>/logs/draw_external/{task}/{survey}.log",
+    conda:
+        ENV
+    resources:
+        mem_mb=grow(4000),
+        runtime=grow(20),
+    params:
+        settings=leaves(
+            limit=CONFIG.run.validation_limit,
+            split=derive.dump(CONFIG.split),
+            seed=CONFIG.seed,
+        ),
+        code=code("draw_external"),
+    shell:
+        "python workflow/scripts/draw_external.py --settings {params.settings:q} --labels {input.labels:q}"
+        " --survey {wildcards.survey} --out {output.sample:q} --manifest {output.manifest:q} 2>&1 | tee {log}"
+
+
+rule write_external_qa:
+    """The survey's spectra as questions; every question names all labels."""
+    input:
+        sample=ancient("<results>/samples/{task}/{survey}.parquet"),
+        labels=ancient("<results>/labels/{task}/{survey}.parquet"),
+        digests=digests(
+            "<results>/samples/{task}/{survey}.parquet",
+            "<results>/labels/{task}/{survey}.parquet",
+        ),
+        index="<results>/spectra/index.tsv",
+    output:
+        "<results>/qa/{task}/{encoding}/{survey}/{survey}.sha256",
+        [
+            f"<results>/qa/{{task}}/{{encoding}}/{{survey}}/{{survey}}-{part:04d}.jsonl.gz"
+            for part in range(CONFIG.qa.files["test"])
+        ],
+    log:
+        "<results>/logs/write_external_qa/{task}/{encoding}/{survey}.log",
+    benchmark:
+        "<results>/benchmarks/write_external_qa/{task}/{encoding}/{survey}.tsv"
+    conda:
+        ENV
+    threads: 2
+    resources:
+        mem_mb=grow(8000),
+        runtime=grow(60),
+    params:
+        settings=external_qa_settings,
+        out=f"{CONFIG.results}/qa/{{task}}/{{encoding}}/{{survey}}",
+        code=code("write_qa"),
+    shell:
+        "python workflow/scripts/write_qa.py --settings {params.settings:q} --sample {input.sample:q}"
+        " --labels {input.labels:q} --index {input.index:q} --workers {threads} --out {params.out:q}"
+        " 2>&1 | tee {log}"
+
+
+use rule write_external_qa as write_own_line_qa with:
+    input:
+        sample=ancient("<results>/samples/{task}/{survey}.parquet"),
+        labels=ancient("<results>/labels/{task}/{survey}.parquet"),
+        digests=digests(
+            "<results>/samples/{task}/{survey}.parquet",
+            "<results>/labels/{task}/{survey}.parquet",
+        ),
+        index="<results>/own_line/index.tsv",
+    log:
+        "<results>/logs/write_own_line_qa/{task}/{encoding}/{survey}.log",
+    benchmark:
+        "<results>/benchmarks/write_own_line_qa/{task}/{encoding}/{survey}.tsv"
+    wildcard_constraints:
+        survey="own_line",

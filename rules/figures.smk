@@ -1,0 +1,89 @@
+"""Figures of a task as a whole, several to a job: starting matplotlib costs more than drawing one."""
+
+
+rule draw_diagnostics:
+    """Where a model errs: trends, repeat visits, calibration, worst spectra, classes confused."""
+    input:
+        predictions=ancient("<results>/predictions/{task}/{model}/{size}/{set}.parquet"),
+        catalog=ancient("<results>/catalog/candidates.parquet"),
+        digests=digests(
+            "<results>/predictions/{task}/{model}/{size}/{set}.parquet",
+            "<results>/catalog/candidates.parquet",
+        ),
+        index="<results>/spectra/index.tsv",
+    output:
+        expand(
+            "<results>/figures/{kind}_{{task}}_{{model}}_{{size}}_{{set}}.{ending}",
+            kind=[*DIAGNOSTIC_FIGURES, "confusion"],
+            ending=["png", "svg"],
+        ),
+    log:
+        "<results>/logs/draw_diagnostics/{task}/{model}/{size}/{set}.log",
+    benchmark:
+        "<results>/benchmarks/draw_diagnostics/{task}/{model}/{size}/{set}.tsv"
+    wildcard_constraints:
+        task=one_of(tasks_of("atmosphere")),
+    conda:
+        ENV
+    resources:
+        mem_mb=grow(6000),
+        runtime=grow(30),
+    params:
+        settings=table_settings,
+        code=code("draw_diagnostics"),
+    shell:
+        "python workflow/scripts/draw_diagnostics.py --settings {params.settings:q}"
+        " --predictions {input.predictions:q} --catalog {input.catalog:q} --index {input.index:q}"
+        " --model {wildcards.model:q} --size {wildcards.size:q}"
+        " --set {wildcards.set:q} --png {output:q} 2>&1 | tee {log}"
+
+
+use rule draw_diagnostics as draw_abundance_diagnostics with:
+    output:
+        expand(
+            "<results>/figures/{kind}_{{task}}_{{model}}_{{size}}_{{set}}.{ending}",
+            kind=[*DIAGNOSTIC_FIGURES, "planes"],
+            ending=["png", "svg"],
+        ),
+    log:
+        "<results>/logs/draw_abundance_diagnostics/{task}/{model}/{size}/{set}.log",
+    benchmark:
+        "<results>/benchmarks/draw_abundance_diagnostics/{task}/{model}/{size}/{set}.tsv"
+    wildcard_constraints:
+        task=one_of(tasks_of("abundances")),
+
+
+if PAPER_FIGURES:
+
+    rule draw_paper:
+        """Figures 1 to 8 of the paper: predicted against external surveys."""
+        input:
+            predictions=ancient(paper_figure_predictions()),
+            digests=[f"{path}.sha256" for path in paper_figure_predictions()],
+        output:
+            expand(
+                "<results>/figures/figure_{number}.{ending}",
+                number=list(PAPER_FIGURES),
+                ending=["png", "svg"],
+            ),
+        log:
+            "<results>/logs/draw_paper.log",
+        benchmark:
+            "<results>/benchmarks/draw_paper.tsv"
+        conda:
+            ENV
+        resources:
+            mem_mb=grow(4000),
+            runtime=grow(20),
+        params:
+            settings=leaves(
+                figures=PAPER_FIGURES,
+                release=CONFIG.surveys.lamost.release,
+                mock=CONFIG.mock is not None,
+            ),
+            predictions=f"{CONFIG.results}/predictions",
+            out=f"{CONFIG.results}/figures",
+            code=code("draw_paper"),
+        shell:
+            "python workflow/scripts/draw_paper.py --settings {params.settings:q}"
+            " --predictions {params.predictions:q} --out {params.out:q} 2>&1 | tee {log}"

@@ -1,0 +1,88 @@
+"""Mock spectra of one star in which a single [X/Fe] changes: which abundances does a model read from their own lines?
+
+In a survey every element follows the others, so a model that answers from [Fe/H] and alpha alone looks good.  Here
+nothing but the lines of one element differs, and a model that does not look at them answers the same.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+
+from starglot.config.models import Recipe, Task
+from starglot.errors import StarglotError
+from starglot.glossary import ABUNDANCE_NAMES, CLASSES, LABELS
+from starglot.mock.population import Population, draw_stars
+from starglot.mock.survey import stellar
+from starglot.mock.synthesis import Stellar, grid, rest_spectra, shifted
+from starglot.spectra.clean import clean
+from starglot.tables import SAMPLE, flux_column, spectra_schema
+
+#: The name of the prediction set, of its sample and of its spectra.
+SET = "own_line"
+
+#: Change of the one [X/Fe] to both sides (dex).
+STEP = 0.3
+
+#: Stars from here on are in no release.
+_FIRST_STAR, _POOL = 50_000_000, 400
+#: Stars whose spectra have lines of most elements: Teff (K), least [Fe/H].
+_TEFF, _LEAST_FEH = (4300.0, 6300.0), -0.8
+_FIRST_OBSID = 990_000_000_000
+
+
+def base_stars(count: int, seed: int) -> Population:
+    """The first ``count`` F to K stars of an endless list that no release draws from."""
+    pool = draw_stars(_FIRST_STAR, _FIRST_STAR + _POOL, seed)
+    inside = (pool.teff > _TEFF[0]) & (pool.teff < _TEFF[1]) & (pool.feh > _LEAST_FEH)
+    return pool.take(np.flatnonzero(inside)[:count])
+
+
+def own_line_tables(task: Task, recipe: Recipe, count: int, seed: int) -> tuple[pa.Table, pa.Table, pa.Table]:
+    """(spectra, labels, sample) of ``count`` base stars x the task's labels x two steps, free of noise.
+
+    spectra: as ``spectra/{shard}.parquet``; labels: obsid, star_id, class, shard, ``changed`` (the label), ``step``
+    (dex), and the true labels of the task; sample: ``tables.SAMPLE``, its split named :data:`SET`.
+
+    Raises StarglotError when the task asks for anything but abundances.
+    """
+    wrong = [label for label in task.labels if label not in ABUNDANCE_NAMES]
+    if wrong:
+        raise StarglotError(f"the own-line test has no {', '.join(wrong)}", allowed=", ".join(ABUNDANCE_NAMES))
+    stars = base_stars(count, seed)
+    changes = [(label, sign * STEP) for label in task.labels for sign in (-1, 1)]
+    rows = np.repeat(np.arange(len(stars.star)), len(changes))
+    every = stars.take(rows)
+    xfe = every.xfe.copy()
+    changed = [changes[i % len(changes)] for i in range(len(rows))]
+    for row, (label, step) in enumerate(changed):
+        xfe[row, ABUNDANCE_NAMES.index(label)] += step
+    base = stellar(every)
+    flux = shifted(rest_spectra(Stellar(base.teff, base.logg, base.feh, xfe)), np.zeros(len(rows)))
+    wavelength = grid().astype(float)
+    ones, none = np.ones(len(wavelength)), np.zeros(len(wavelength), np.int64)
+    stored = np.stack([clean(wavelength, spectrum.astype(float), ones, none, recipe)[0] for spectrum in flux])
+
+    keys = {
+        "obsid": pa.array(_FIRST_OBSID + np.arange(len(rows))),
+        "star_id": pa.array([f"{SET}:{star}" for star in every.star], pa.string()),
+    }
+    letter = pa.array([CLASSES[target] for target in every.target], pa.string())
+    spectra = pa.table({**keys, "flux": flux_column(stored), "n_masked": pa.array(np.zeros(len(rows), np.int32))})
+    truth = {label: pa.array(xfe[:, ABUNDANCE_NAMES.index(label)]) for label in task.labels}
+    labels = {
+        **keys,
+        "class": letter,
+        "shard": pa.array([SET] * len(rows), pa.string()),
+        "changed": pa.array([label for label, _ in changed], pa.string()),
+        "step": pa.array([step for _, step in changed]),
+        **truth,
+        **{LABELS[label].error: pa.nulls(len(rows), pa.float64()) for label in task.labels},
+    }
+    sample = {
+        **keys,
+        "class": letter,
+        "split": pa.array([SET] * len(rows), pa.string()),
+        "fold": pa.array(np.zeros(len(rows), np.int8)),
+    }
+    return spectra.cast(spectra_schema(recipe.wavelength.size)), pa.table(labels), pa.table(sample).cast(SAMPLE)

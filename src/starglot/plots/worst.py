@@ -1,0 +1,90 @@
+"""The spectra with the largest errors, drawn: is it the model, the spectrum, or the label?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from starglot.errors import StarglotError
+from starglot.evaluation.rows import judged, values_of
+from starglot.evaluation.statistics import robust_scatter
+from starglot.glossary import LABELS
+from starglot.plots.style import save, styled
+from starglot.tables import FLUX_SCALE, read_metadata, read_spectra
+
+_SPECTRA, _COLUMNS = 6, 2
+_NAMED = 2
+
+
+def worst_spectra(predictions: pa.Table, labels: Sequence[str], count: int) -> pd.DataFrame:
+    """The ``count`` spectra whose largest |residual| / robust scatter of its label is largest, one row per label.
+
+    One spectrum of a star.  Columns: obsid, star, class, label, truth, value, error (in scatters), score (of the
+    spectrum); worst spectrum first, then worst label first.
+    """
+    parts = []
+    for label in labels:
+        rows = judged(predictions, label)
+        scatter = robust_scatter(rows.residual)
+        if len(rows) > 1 and scatter > 0:
+            held = {
+                "obsid": rows.obsid,
+                "star": rows.star,
+                "class": rows.letter,
+                "truth": rows.truth,
+                "value": rows.value,
+            }
+            parts.append(pd.DataFrame({**held, "label": label, "error": rows.residual / scatter}))
+    if not parts:
+        return pd.DataFrame()
+    frame = pd.concat(parts, ignore_index=True)
+    frame["size"] = frame["error"].abs()
+    frame["score"] = frame.groupby("obsid")["size"].transform("max")
+    order = frame.sort_values(["score", "obsid", "size"], ascending=[False, True, False], kind="stable")
+    chosen = order.drop_duplicates("star")["obsid"].head(count)
+    return order[order["obsid"].isin(chosen)].drop(columns="size")
+
+
+def draw_worst(
+    predictions: pa.Table, catalog: pa.Table, spectra: Sequence[Path], stem: Path, title: str, labels: Sequence[str]
+) -> None:
+    """Write ``{stem}.png`` and ``.svg``: the six worst spectra with their worst labels, truth → prediction.
+
+    The error in brackets is in robust scatters of the label.  catalog: obsid and snr_r; spectra: files of the shards.
+    Raises StarglotError when nothing can be judged.
+    """
+    worst = worst_spectra(predictions, labels, _SPECTRA)
+    if worst.empty:
+        raise StarglotError("there is nothing to draw: no label has two spectra with an error", where=stem)
+    obsids = worst["obsid"].drop_duplicates().to_numpy()
+    flux = read_spectra(spectra, obsids) / FLUX_SCALE
+    grid = read_metadata(spectra[0])["wavelength"]
+    wavelength = grid["start"] + grid["step"] * np.arange(flux.shape[1])
+    snr = values_of(catalog, "snr_r", obsids)
+    lines = -(-len(obsids) // _COLUMNS)
+    with styled():
+        figure, axes = plt.subplots(lines, _COLUMNS, figsize=(13, 0.8 + 2.1 * lines), sharex=True, squeeze=False)
+        for axis in axes.flat[len(obsids) :]:
+            axis.set_visible(False)
+        for axis, obsid, values, noise in zip(axes.flat, obsids, flux, snr, strict=False):
+            rows = worst[worst["obsid"] == obsid]
+            axis.plot(wavelength, values, color="#10206b", linewidth=0.6)
+            said = []
+            for row in rows.head(_NAMED).to_dict("records"):
+                known = LABELS[row["label"]]
+                digits = 0 if known.unit == "K" else 2
+                said.append(
+                    f"{known.display} {row['truth']:.{digits}f} → {row['value']:.{digits}f} {known.unit} "
+                    f"({row['error']:+.1f}σ)"
+                )
+            axis.set_title(f"{obsid}, class {rows['class'].iloc[0]}, S/N {noise:.0f}", loc="left", pad=3)
+            axis.set_title("; ".join(said), loc="right", pad=3, fontsize=7.5)
+        figure.supxlabel("wavelength (Å, vacuum)", fontsize=9)
+        figure.supylabel("normalised flux", fontsize=9)
+        figure.suptitle(title, x=0.01, ha="left", fontsize=10, fontweight="bold")
+        save(figure, stem)

@@ -1,0 +1,35 @@
+"""Calibration, error budget and tails of one task."""
+
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
+from starglot.cli import parser, run
+from starglot.evaluation import budget, tails, uncertainty
+from starglot.evaluation.tables_io import write_table
+from starglot.glossary import ATMOSPHERE_NAMES
+
+
+def main(args):
+    settings, out = args.settings, Path(args.out)
+    task, labels = settings["name"], settings["task"]["labels"]
+    of = f"task {task}, {settings['release']}{' (a mock, not real stars)' if settings['mock'] else ''}"
+    tables = {(path.parts[-3], path.parts[-2], path.stem): path for path in map(Path, args.predictions)}
+    facts = pq.read_table(args.labels)
+    catalog = pq.read_table(args.catalog, columns=["obsid", "snr_r", *ATMOSPHERE_NAMES])
+
+    quality = uncertainty.calibration_table(tables, labels, catalog, task=task)
+    write_table(quality, out / f"calibration_{task}", f"Quality of the uncertainties: {of}.")
+    parts = budget.budget_table(tables, labels, facts, task=task)
+    write_table(parts, out / f"budget_{task}", f"Error budget: {of}.", budget.NOTES)
+    rare = tails.tails_table(tables, labels, catalog, task=task)
+    write_table(rare, out / f"tails_{task}", f"Residuals in the tails: {of}.")
+
+
+if __name__ == "__main__":
+    command = parser(__doc__)
+    command.add_argument("--predictions", nargs="+", required=True, help="prediction tables of one task and set")
+    command.add_argument("--labels", required=True, help="the task's labels with their errors")
+    command.add_argument("--catalog", required=True, help="candidates: S/N, Teff, log g, [Fe/H]")
+    command.add_argument("--out", required=True, help="folder of the tables")
+    run(main, command)
