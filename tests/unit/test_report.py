@@ -39,7 +39,9 @@ def merged(base, over):
 @pytest.fixture(scope="module")
 def demo():
     files = (ROOT / "config" / name for name in ("config.yaml", "demo.yaml"))
-    return load_config(merged(*(yaml.safe_load(path.read_text()) for path in files)), "config/demo.yaml")
+    settings = merged(*(yaml.safe_load(path.read_text()) for path in files))
+    settings["run"]["models"] = ["llm-demo", "class-mean", "ridge"]
+    return load_config(settings, "config/demo.yaml")
 
 
 @pytest.fixture(scope="module")

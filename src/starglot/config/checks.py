@@ -64,8 +64,8 @@ def _tasks(config: Config) -> Iterator[str]:
         if task.source == "apogee" and any(label in ATMOSPHERE_NAMES for label in task.labels):
             yield f"{at}.labels: labels from APOGEE are abundances: {', '.join(ABUNDANCE_NAMES)}"
         for label, digits in task.decimals.items():
-            if label not in task.labels:
-                yield unknown(f"{at}.decimals", label, task.labels)
+            if label not in ALL_LABELS:
+                yield unknown(f"{at}.decimals", label, ALL_LABELS)
             if not 0 <= digits <= 6:
                 yield f"{at}.decimals.{label}: {digits} is out of range 0-6"
         for size, count in task.sizes.items():

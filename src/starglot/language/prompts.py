@@ -27,7 +27,7 @@ _HEADS = {
     "abundances": re.compile(
         r"Given the normalized flux data sorted by wavelength, "
         rf"from {_NUMBER} angstrom to {_NUMBER} angstrom\. Your task is to analyze this spectrum, and predict "
-        r"physical parameters: (?P<labels>[^ ]+(?: [^ ]+)*)\. "
+        r"physical parameters: (?P<labels>[^ .]+(?: [^ .]+)*)\. "
     ),
 }
 
