@@ -37,18 +37,18 @@ if [ -s $CONF/slurm.conf ] && ! grep -qF "$MARK" $CONF/slurm.conf; then
     fail "$CONF/slurm.conf belongs to another cluster, and is left alone" "use that cluster: snakemake --profile slurm"
 fi
 
-stop() {
+stop() { # DAEMON...
     local daemon pid
-    for daemon in slurmd-node1 slurmd-node2 slurmctld slurmdbd mariadbd munged; do
+    for daemon in "$@"; do
         [ -s /run/starglot-slurm/$daemon.pid ] || continue
         pid=$(<"/run/starglot-slurm/$daemon.pid")
         ! kill "$pid" 2>/dev/null || tail --pid="$pid" -f /dev/null
         rm -f /run/starglot-slurm/$daemon.pid
     done
-    say "stopped"
 }
 if [ "${1:-}" = stop ]; then
-    stop
+    stop slurmd-node1 slurmd-node2 slurmctld slurmdbd mariadbd munged
+    say "stopped"
     exit 0
 fi
 [ $# = 0 ] || fail "unknown argument: $1" "allowed: nothing, or stop"
@@ -104,7 +104,7 @@ fi
 
 # ---- configuration
 cpus=$(nproc)
-memory=$(($(awk '/MemTotal/ {print $2}' /proc/meminfo) / 1024))
+memory=256000 # MB, more than there is: the profile's requests for the full size fit, and jobs of a mini use little of it
 cat >$CONF/slurm.conf.new <<CONF
 $MARK
 ClusterName=starglot
@@ -124,6 +124,7 @@ TaskPlugin=task/none
 SwitchType=switch/none
 MpiDefault=none
 ReturnToService=2
+SlurmdParameters=config_overrides
 LaunchParameters=disable_send_gids
 PropagateResourceLimits=NONE
 # Quick to start and to end a job, so that tests do not wait.
@@ -176,7 +177,7 @@ cmp -s $CONF/slurm.conf.new $CONF/slurm.conf || changed=yes
 mv $CONF/slurm.conf.new $CONF/slurm.conf
 if [ $changed ] && alive slurmctld; then
     say "the configuration has changed: starting the daemons again"
-    stop
+    stop slurmd-node1 slurmd-node2 slurmctld
 fi
 
 # ---- accounting
@@ -184,21 +185,22 @@ if ! mariadb-admin ping >/dev/null 2>&1; then
     install -d -o mysql -g mysql /run/mysqld
     [ -d /var/lib/mysql/mysql ] || mariadb-install-db --user=mysql >$LOGS/mariadb-install.log 2>&1
     daemon mariadbd mariadbd --user=mysql --bind-address=127.0.0.1 --innodb-buffer-pool-size=64M --performance-schema=OFF
-    wait_for 30 MariaDB mariadb-admin ping
+    wait_for 30 MariaDB timeout 5 mariadb-admin ping
 fi
 mariadb -e "create database if not exists slurm_acct_db;
             create user if not exists 'slurm'@'localhost' identified by 'slurm';
             grant all on slurm_acct_db.* to 'slurm'@'localhost';"
 daemon slurmdbd slurmdbd -D
-wait_for 60 slurmdbd sacctmgr -n list cluster
+wait_for 60 slurmdbd timeout 5 sacctmgr -n list cluster
 known() { sacctmgr -nP list "$1" format="$1" | grep -qx "$2"; }
 known cluster starglot || sacctmgr -iQ add cluster starglot >/dev/null
 known account astro || sacctmgr -iQ add account astro Description=astro Organization=astro >/dev/null
-known user "$(id -un)" || sacctmgr -iQ add user "$(id -un)" Account=astro >/dev/null
+member() { [ -n "$(sacctmgr -nP list associations account=astro user="$(id -un)" format=user)" ]; }
+member || sacctmgr -iQ add user "$(id -un)" Account=astro >/dev/null
 
 # ---- controller and nodes
 daemon slurmctld slurmctld -D
-wait_for 30 slurmctld scontrol ping
+wait_for 30 slurmctld timeout 5 scontrol ping
 daemon slurmd-node1 slurmd -D -N node1
 daemon slurmd-node2 slurmd -D -N node2
 ready() { # a node that a reboot or a kill left down comes back
