@@ -28,10 +28,6 @@ include: "rules/evaluation.smk"
 include: "rules/report.smk"
 
 
-onstart:
-    note_run(Path.cwd(), workflow.dag_settings.targets)
-
-
 rule all:
     """Everything that `run:` asks for: tables, figures and the report."""
     default_target: True

@@ -90,6 +90,7 @@ def code(script):
 
 
 onstart:
+    note_run(Path.cwd(), workflow.dag_settings.targets)
     for hashed, modules in CODE.items():
         record_code(Path(CONFIG.state_dir) / "code", hashed, modules)
 
