@@ -7,6 +7,7 @@ recovery (:func:`recover`) looks for what is left of it.
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import logging
 import os
@@ -30,6 +31,7 @@ log = logging.getLogger(__name__)
 JOB_PREFIX = "starglot_"
 _NOTE = ".snakemake/starglot.json"
 _LOCKS = ".snakemake/locks"
+_MARKS = ".snakemake/incomplete"
 #: What decides what a run makes, besides its command line and the files named there.
 _MADE_BY = ("Snakefile", "config", "rules", "workflow")
 #: Seconds until processes that were asked to end are killed, and until cancelled Slurm jobs must be gone.
@@ -71,7 +73,8 @@ def recover(folder: Path, elsewhere: bool = False) -> str | None:
     _snakemake(folder, options, "--unlock", targets)
     if options:
         _keep_finished(folder, options, targets, unchanged=note["digest"] == _digest(folder, options))
-    return shlex.join(["snakemake", *options, *(["--", *targets] if targets else [])])
+    half_made = [] if "--rerun-incomplete" in options or "--profile" in options else ["--rerun-incomplete"]
+    return shlex.join(["snakemake", *half_made, *options, *(["--", *targets] if targets else [])])
 
 
 def _refuse_the_living(folder: Path, host: str, locked: bool, elsewhere: bool) -> None:
@@ -137,7 +140,7 @@ def _end_processes(folder: Path) -> int:
 
 
 def _here(folder: Path, wanted: Callable[[Sequence[str]], bool]) -> list[psutil.Process]:
-    """This user's processes that work in ``folder`` and whose command line is ``wanted``; not this one, nor its parents."""
+    """This user's processes that work in ``folder`` and whose words are ``wanted``; not this one, nor its parents."""
     mine = {os.getpid(), *(parent.pid for parent in psutil.Process().parents())}
     found = []
     for process in psutil.process_iter():
@@ -162,7 +165,8 @@ def _keep_finished(folder: Path, options: Sequence[str], targets: Sequence[str],
 
     Without a record Snakemake would take these files for current for ever, whatever changes.
     """
-    unseen = _unrecorded(_snakemake(folder, options, "--summary", targets))
+    half_made, summary = _half_made(folder), _snakemake(folder, options, "--summary", targets)
+    unseen = [name for name in _unrecorded(summary) if name not in half_made]
     if not unseen:
         return
     if unchanged:
@@ -178,6 +182,14 @@ def _unrecorded(summary: str) -> list[str]:
     """Files that are there, current by time, and without a record, from Snakemake's summary table."""
     rows = (line.split("\t") for line in summary.splitlines()[1:])
     return [row[0] for row in rows if len(row) >= 6 and row[3] == "-" and row[4] == "ok" and row[5] == "no update"]
+
+
+def _half_made(folder: Path) -> set[str]:
+    """Files that Snakemake marked when their jobs began, and whose jobs did not end: markers are named by them."""
+    marks = folder / _MARKS
+    names = (str(path.relative_to(marks)) for path in marks.rglob("*") if path.is_file())
+    encoded = (name.replace("@", "").replace("/", "") for name in names)  # a long name is folders
+    return {base64.urlsafe_b64decode(name).decode() for name in encoded}
 
 
 def _snakemake(folder: Path, options: Sequence[str], action: str, targets: Sequence[str]) -> str:

@@ -3,7 +3,6 @@
 The tests take one small project from stage to stage, in the order in which they stand here.
 """
 
-import os
 import signal
 import subprocess
 import time
@@ -11,11 +10,12 @@ import time
 import numpy as np
 import psutil
 import pytest
-from conftest import kill, slurm, wait_until
+from cluster_project import kill, slurm, wait_until
 
+from starglot.report.cluster import cluster_use
 from starglot.tables import read_json
 
-pytestmark = [pytest.mark.slurm, pytest.mark.workflow]
+pytestmark = pytest.mark.slurm
 
 MODEL = "models/atmosphere/llm-mini/mini/manifest.json"
 
@@ -31,7 +31,7 @@ def spectra(project):
 
 def test_killed_in_the_middle_of_cleaning_it_recovers_and_nothing_finished_runs_again(project):
     process = project.start("clean")
-    wait_until("the first shard", lambda: spectra(project), project, process)
+    wait_until("two shards", lambda: len(list(project.path("spectra").glob("*.sha256"))) >= 2, project, process)
     kill(process)
     assert project.jobs(), "the job outlives snakemake: otherwise this tests nothing"
     said = project.recover()
@@ -67,7 +67,7 @@ def test_ctrl_c_leaves_no_jobs_and_no_lock(project):
 
 
 def test_training_outlives_kills_and_its_time_limit(project):
-    """Killed with snakemake, told to end by its limit, killed with its job: each time it goes on from a checkpoint."""
+    """Killed with snakemake, ended by its limit, killed with its job: each time it goes on from a checkpoint."""
     log = project.path("logs/train_llm/atmosphere/llm-mini/mini.log")
     state = project.path("state/train")
 
@@ -78,7 +78,7 @@ def test_training_outlives_kills_and_its_time_limit(project):
         return len(list(state.glob("*/checkpoints/*/complete.json")))
 
     project.run("results/bases/tiny/manifest.json")
-    limit = ("train_llm:runtime=1", "train_llm:slurm_extra='--requeue --open-mode=append --signal=URG@35'")
+    limit = ("train_llm:runtime=2", "train_llm:slurm_extra='--requeue --open-mode=append --signal=URG@75'")
     gpu = ("train_llm:slurm_partition=gpu", "train_llm:mem_mb=4000")
     options = ("--set-resources", *gpu, *limit)
 
@@ -95,18 +95,20 @@ def test_training_outlives_kills_and_its_time_limit(project):
     job = project.jobs()[0]
     slurm("scontrol", "update", f"JobId={job}", "StartTime=now")  # Slurm lets a job rest for two minutes
     wait_until("its going on after the limit", lambda: resumed() >= 2, project, process)
-    assert "TimeLimit=00:01:00" in slurm("scontrol", "show", "job", job)
+    assert "TimeLimit=00:02:00" in slurm("scontrol", "show", "job", job)
     for running in psutil.process_iter():  # the job, as a failing node would kill it
         if any("train_llm.py" in word for word in running.cmdline()) and running.cwd() == str(project.folder):
             running.kill()
     wait_until("its going on in another attempt", lambda: resumed() >= 3, project, process)
     while process.poll() is None:  # it may reach its limit once more
         for again in pending(project):
-            subprocess.run(["scontrol", "update", f"JobId={again}", "StartTime=now"], check=False, capture_output=True)
+            subprocess.run(
+                ["scontrol", "update", f"JobId={again}", "StartTime=now"], check=False, capture_output=True
+            )
         time.sleep(1)
     assert process.returncode == 0, project.said()[-6000:]
     told = project.accounted("train_llm")
-    assert {row["TimelimitRaw"] for row in told} == {"1"}
+    assert {row["TimelimitRaw"] for row in told} == {"2"}
     assert "REQUEUED" in {row["State"] for row in told}
     manifest = read_json(project.path(MODEL))
     steps = np.loadtxt(project.path(MODEL).with_name("loss.csv"), delimiter=",", skiprows=1)[:, 0]
@@ -123,7 +125,9 @@ def test_a_failing_job_shows_its_log(project):
     (project.folder / "wrong.yaml").write_text("models: {llm-mini: {base: data/no-such-model}}\n")
     overlays, project.overlays = project.overlays, (*project.overlays, "wrong.yaml")
     try:
-        said = project.run("results/models/atmosphere/llm-mini/mini/manifest.json", options=("--retries", "0"), check=False)
+        said = project.run(
+            "results/models/atmosphere/llm-mini/mini/manifest.json", options=("--retries", "0"), check=False
+        )
     finally:
         project.overlays = overlays
     assert "there is no base model" in said and "data/no-such-model" in said
@@ -134,7 +138,8 @@ def test_two_nodes_train_one_model_as_one_process_does(project):
     targets = [f"results/models/atmosphere/{name}/mini/manifest.json" for name in ("llm-one", "llm-two")]
     project.run(*targets)
     curves = [
-        np.loadtxt((project.folder / target).with_name("loss.csv"), delimiter=",", skiprows=1)[:, 1] for target in targets
+        np.loadtxt((project.folder / target).with_name("loss.csv"), delimiter=",", skiprows=1)[:, 1]
+        for target in targets
     ]
     assert len(curves[0]) > 5
     assert np.allclose(curves[0], curves[1], rtol=5e-4)
@@ -147,6 +152,11 @@ def test_the_run_reaches_its_tables_and_its_report_says_what_it_cost(project):
     project.run()
     assert project.path("tables/residuals_atmosphere.csv").stat().st_size > 100
     page = project.path("report.html").read_text()
-    assert "train_llm" in page
+    assert "What the cluster did, against what was asked" in page
+    table, why = cluster_use(project.folder / ".snakemake/log")
+    assert not why
+    train = table.set_index("rule").loc["train_llm"]
+    assert train["not completed"] >= 3 and train["time asked (h)"] >= 1 / 60
+    assert 0.3 < train["most memory (GB)"] < train["memory asked (GB)"]
     assert "Nothing to be done" in project.run()
-    assert not project.jobs() and os.listdir(project.path("spectra"))
+    assert not project.jobs()

@@ -45,7 +45,18 @@ def test_jobs_ask_for_what_the_profile_says(clone, project_root):
     (clone / "mini.yaml").write_text(text)
     (clone / "two.yaml").write_text(yaml.safe_dump({"models": {"llm-mini": {"training": {"gpus": 8, "nodes": 2}}}}))
     done = subprocess.run(
-        [sys.executable, "-m", "snakemake", "--profile", "slurm", "-n", "-p", "--configfile", "mini.yaml", "two.yaml"],
+        [
+            sys.executable,
+            "-m",
+            "snakemake",
+            "--profile",
+            "slurm",
+            "-n",
+            "-p",
+            "--configfile",
+            "mini.yaml",
+            "two.yaml",
+        ],
         capture_output=True,
         text=True,
         check=True,

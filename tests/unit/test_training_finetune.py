@@ -272,7 +272,12 @@ def test_a_time_limit_stops_it_and_the_next_turn_gives_the_same_bits(
 def test_a_stretch_of_the_curve_that_a_time_limit_cut_is_joined():
     from starglot.training.loop import join_parts
 
-    points = [{"step": 10, "loss": 4.0}, {"step": 13, "loss": 3.0}, {"step": 20, "loss": 2.0}, {"step": 30, "loss": 1.0}]
+    points = [
+        {"step": 10, "loss": 4.0},
+        {"step": 13, "loss": 3.0},
+        {"step": 20, "loss": 2.0},
+        {"step": 30, "loss": 1.0},
+    ]
     assert join_parts(points, 10) == [
         {"step": 10, "loss": 4.0},
         {"step": 20, "loss": pytest.approx((3 * 3.0 + 7 * 2.0) / 10)},

@@ -1,4 +1,4 @@
-"""After a run was killed: end what it left running, keep what it finished, unlock.  Then run the same command again."""
+"""After a run was killed: end what it left running, keep what it finished, unlock; then run the same command again."""
 
 import argparse
 import logging
@@ -11,7 +11,9 @@ from starglot.recovery import recover
 
 def main():
     command = argparse.ArgumentParser(description=__doc__)
-    command.add_argument("--elsewhere", action="store_true", help="the run's machine is gone: go on without asking it")
+    command.add_argument(
+        "--elsewhere", action="store_true", help="the run's machine is gone: go on without asking it"
+    )
     command.add_argument("--quiet", action="store_true", help="say nothing when there is nothing to recover")
     args = command.parse_args()
     logging.basicConfig(level=logging.INFO, format="recover: %(message)s", stream=sys.stderr)

@@ -19,6 +19,7 @@ from starglot.tables import write_json
 from starglot.training.data import Collate, Draws, cache_rows
 from starglot.training.deepspeed import on_the_cpu
 from starglot.training.finished import MANIFEST, deliver, digests, hand_back, versions, workplace, write_run
+from starglot.training.time_limit import listen
 
 if TYPE_CHECKING:
     from starglot.training.loop import Plan
@@ -54,6 +55,7 @@ def finetune(
     Under torchrun every process calls it with the same arguments.  Raises StarglotError for a base or an adapter that
     is not there, questions that cannot be read, and GPUs that are not there.
     """
+    listen()
     from starglot.training.loop import explained, make_trainer, run, write_curve
 
     # ---- set up

@@ -22,7 +22,7 @@ from starglot.errors import StarglotError
 from starglot.models.llm import compute_dtype
 from starglot.tables import write_text
 from starglot.training.checkpoints import checkpoints, newest_good, prune, seal
-from starglot.training.time_limit import StopsInTime, another_turn
+from starglot.training.time_limit import another_turn, asked_to_stop
 
 if TYPE_CHECKING:
     from peft import PeftModel
@@ -110,7 +110,7 @@ def make_trainer(
     trainer = Trainer(model=model, args=arguments, train_dataset=draws, data_collator=collate)
     trainer.remove_callback(PrinterCallback)
     trainer.add_callback(_Seals(trainer))
-    trainer.add_callback(StopsInTime(trainer))
+    trainer.add_callback(_StopsInTime(trainer))
     if trainer.is_world_process_zero():
         per_step = arguments.train_batch_size * arguments.gradient_accumulation_steps * arguments.world_size
         trainer.add_callback(_Progress(title, per_step))
@@ -201,6 +201,28 @@ class _Seals(TrainerCallback):
             seal(folder / f"checkpoint-{state.global_step}")
             prune(folder)
         return control
+
+
+class _StopsInTime(TrainerCallback):
+    """When any process was asked to stop, all save a checkpoint at the end of this step, and stop there together."""
+
+    def __init__(self, trainer: Trainer):
+        self.trainer = trainer
+
+    def on_step_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> TrainerControl:
+        if state.global_step < state.max_steps and self._anyone():
+            control.should_log = control.should_save = control.should_training_stop = True
+        return control
+
+    def _anyone(self) -> bool:
+        """Whether any process was asked: they hear of it at different steps, and must stop at the same one."""
+        accelerator = self.trainer.accelerator
+        if accelerator.num_processes == 1:
+            return asked_to_stop()
+        asked = torch.tensor(float(asked_to_stop()), device=accelerator.device)
+        return bool(accelerator.reduce(asked, "sum") > 0)  # type: ignore[operator]
 
 
 class _Progress(TrainerCallback):

@@ -14,10 +14,7 @@ import signal
 import subprocess
 import time
 from types import FrameType
-from typing import TYPE_CHECKING, Any
-
-import torch
-from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from typing import TYPE_CHECKING
 
 from starglot.errors import StarglotError
 
@@ -31,32 +28,24 @@ log = logging.getLogger(__name__)
 SIGNAL = signal.SIGURG
 #: Seconds that a job waits to be ended by the scheduler once it has been put back.
 _PATIENCE = 120
+_asked = False
 
 
-class StopsInTime(TrainerCallback):
-    """On ``SIGNAL`` to any process: all save a checkpoint at the end of this step, and stop there together."""
+def listen() -> None:
+    """Note ``SIGNAL`` from now on: also while a model is loading, and then training ends after its first step."""
+    global _asked
+    _asked = False
+    signal.signal(SIGNAL, _note)
 
-    def __init__(self, trainer: Trainer):
-        self.trainer, self.asked = trainer, False
-        signal.signal(SIGNAL, self._note)
 
-    def _note(self, number: int, frame: FrameType | None) -> None:
-        self.asked = True
+def _note(number: int, frame: FrameType | None) -> None:
+    global _asked
+    _asked = True
 
-    def on_step_end(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
-    ) -> TrainerControl:
-        if state.global_step < state.max_steps and self._anyone():
-            control.should_log = control.should_save = control.should_training_stop = True
-        return control
 
-    def _anyone(self) -> bool:
-        """Whether any process was asked: ranks hear of it at different steps, and must stop at the same one."""
-        accelerator = self.trainer.accelerator
-        if accelerator.num_processes == 1:
-            return self.asked
-        asked = torch.tensor(float(self.asked), device=accelerator.device)
-        return bool(accelerator.reduce(asked, "sum") > 0)  # type: ignore[operator]
+def asked_to_stop() -> bool:
+    """Whether this process was told that its time is nearly up."""
+    return _asked
 
 
 def another_turn(trainer: Trainer) -> None:
