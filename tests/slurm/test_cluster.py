@@ -78,7 +78,7 @@ def test_training_outlives_kills_and_its_time_limit(project):
         return len(list(state.glob("*/checkpoints/*/complete.json")))
 
     project.run("results/bases/tiny/manifest.json")
-    limit = ("train_llm:runtime=2", "train_llm:slurm_extra='--requeue --open-mode=append --signal=URG@75'")
+    limit = ("train_llm:runtime=2", "train_llm:slurm_extra='--requeue --open-mode=append --signal=URG@30'")
     gpu = ("train_llm:slurm_partition=gpu", "train_llm:mem_mb=4000")
     options = ("--set-resources", *gpu, *limit)
 

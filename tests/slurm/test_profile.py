@@ -29,7 +29,6 @@ def test_the_literal_command_uses_the_slurm_executor(clone):
     assert args.retries == 2 and args.show_failed_logs and args.keep_going
     assert args.slurm_requeue and args.slurm_jobname_prefix == "starglot"
     assert args.groups["clean_shard"] == "clean" and args.group_components["clean"] == 64
-    assert str(args.default_resources).count("astro") == 1
 
 
 def test_the_link_to_the_profile_is_tracked(project_root):

@@ -1,4 +1,4 @@
-"""After a run was killed: end what it left running, keep what it finished, unlock; then run the same command again."""
+"""After a run was killed: end what it left running, keep what it finished, unlock; then run it again."""
 
 import argparse
 import logging

@@ -36,8 +36,8 @@ def zero_3(training: Training) -> dict[str, Any]:
 def on_the_cpu() -> None:
     """Let ZeRO-3 run between CPU processes, over gloo: the recipe can be tried, and tested, without a GPU.
 
-    Accelerate leaves DeepSpeed out on a CPU, and DeepSpeed would spend a minute compiling its shared-memory transport.
-    Call it under a launcher, before anything of the two is imported.
+    Accelerate leaves DeepSpeed out on a CPU, and DeepSpeed would compile a shared-memory transport for a minute.
+    Call it under a launcher, before the training's arguments are made.
     """
     os.environ["DS_ACCELERATOR"] = "cpu"
     import deepspeed

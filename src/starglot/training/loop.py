@@ -121,7 +121,8 @@ def run(trainer: Trainer) -> list[dict[str, float]]:
     """Train to the end, from the newest good checkpoint if there is one; or to the time limit, and come back.
 
     Returns the loss curve: step, loss, learning_rate, grad_norm.  A resumed run and an uninterrupted one on the
-    same machine give the same weights, bit for bit.  Raises StarglotError when the disk is full or a GPU's memory is too small.
+    same machine give the same weights, bit for bit.  Raises StarglotError when the disk is full or a GPU's memory is
+    too small.
     """
     folder = Path(str(trainer.args.output_dir))
     if trainer.is_world_process_zero():
@@ -140,7 +141,7 @@ def run(trainer: Trainer) -> list[dict[str, float]]:
 
 
 def join_parts(points: list[dict[str, float]], every: int) -> list[dict[str, float]]:
-    """One point per ``every`` steps: where a time limit cut a stretch in two, its loss is the mean over both parts."""
+    """One point per ``every`` steps: where a time limit cut a stretch in two, the mean of both parts."""
     joined: list[dict[str, float]] = []
     begun, weight = -1, 0.0  # the stretch of the last point, and how many steps its loss is a mean of
     before = 0.0
