@@ -76,4 +76,5 @@ def test_jobs_ask_for_what_the_profile_says(clone, project_root):
         assert part in asked["train_llm"]
     assert "--signal=URG@600" in asked["train_llm"] and "--ntasks-per-node=1" in asked["train_llm"]
     assert "launch_training.sh 2 4 workflow/scripts/train_llm.py" in asked["command"]
+    assert "slurm_partition=main" in asked["train_baseline"]
     assert "gpu=1," in asked["predict_llm"]  # one process answers, however many trained
