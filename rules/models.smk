@@ -87,7 +87,7 @@ rule train_llm:
     shell:
         "OMP_NUM_THREADS={threads} {params.launcher} workflow/scripts/train_llm.py --settings {params.settings:q} --size {wildcards.size:q}"
         " --train {input.train:q} --val {input.val:q} --base {params.base:q} --start {input.start:q}"
-        " --code {params.code} --state {params.state:q} --threads {threads} --manifest {output:q} 2>&1 | tee -a {log}"
+        " --code {params.code} --state {params.state:q} --threads {threads} --manifest {output:q} 2>&1 | tee {log}"
 
 
 rule train_baseline:

@@ -3,6 +3,7 @@
 The tests take one small project from stage to stage, in the order in which they stand here.
 """
 
+import contextlib
 import signal
 import subprocess
 import time
@@ -68,43 +69,38 @@ def test_ctrl_c_leaves_no_jobs_and_no_lock(project):
 
 def test_training_outlives_kills_and_its_time_limit(project):
     """Killed with snakemake, ended by its limit, killed with its job: each time it goes on from a checkpoint."""
-    log = project.path("logs/train_llm/atmosphere/llm-mini/mini.log")
+    log = project.path("logs/train_llm/atmosphere/llm-mini/mini.log")  # of the present turn: each begins it anew
     state = project.path("state/train")
 
-    def resumed():
-        return log.read_text().count("continuing from") if log.exists() else 0
+    def says(words):
+        return log.exists() and words in log.read_text()
 
-    def sealed():
-        return len(list(state.glob("*/checkpoints/*/complete.json")))
+    def goes_on():
+        return says("continuing from") and says("examples/s") and not says("stopped by a signal")
 
     project.run("results/bases/tiny/manifest.json")
     limit = ("train_llm:runtime=2", "train_llm:slurm_extra='--requeue --open-mode=append --signal=URG@30'")
-    gpu = ("train_llm:slurm_partition=gpu", "train_llm:mem_mb=4000")
-    options = ("--set-resources", *gpu, *limit)
+    options = ("--set-resources", "train_llm:slurm_partition=gpu", "train_llm:mem_mb=4000", *limit)
 
     process = project.start(f"results/{MODEL}", options=options)
-    wait_until("a checkpoint", sealed, project, process)
+    wait_until("a checkpoint", lambda: list(state.glob("*/checkpoints/*/complete.json")), project, process)
     kill(process)
     project.recover()
-    assert not project.jobs() and sealed()
+    assert not project.jobs()
 
     process = project.start(f"results/{MODEL}", options=options)
-    wait_until("its going on", lambda: resumed() >= 1, project, process)
-    wait_until("the signal", lambda: "stopped by a signal" in log.read_text(), project, process)
+    wait_until("its going on", goes_on, project, process)
     wait_until("its place in the queue", lambda: pending(project), project, process)
     job = project.jobs()[0]
     slurm("scontrol", "update", f"JobId={job}", "StartTime=now")  # Slurm lets a job rest for two minutes
-    wait_until("its going on after the limit", lambda: resumed() >= 2, project, process)
+    wait_until("its going on after the limit", goes_on, project, process)
     assert "TimeLimit=00:02:00" in slurm("scontrol", "show", "job", job)
-    for running in psutil.process_iter():  # the job, as a failing node would kill it
-        if any("train_llm.py" in word for word in running.cmdline()) and running.cwd() == str(project.folder):
-            running.kill()
-    wait_until("its going on in another attempt", lambda: resumed() >= 3, project, process)
+    kill_job(project)
+    wait_until("another attempt", lambda: set(project.jobs()) - {job}, project, process)
+    wait_until("its going on in that", goes_on, project, process)
     while process.poll() is None:  # it may reach its limit once more
         for again in pending(project):
-            subprocess.run(
-                ["scontrol", "update", f"JobId={again}", "StartTime=now"], check=False, capture_output=True
-            )
+            subprocess.run(["scontrol", "update", f"JobId={again}", "StartTime=now"], capture_output=True)
         time.sleep(1)
     assert process.returncode == 0, project.said()[-6000:]
     told = project.accounted("train_llm")
@@ -113,6 +109,14 @@ def test_training_outlives_kills_and_its_time_limit(project):
     manifest = read_json(project.path(MODEL))
     steps = np.loadtxt(project.path(MODEL).with_name("loss.csv"), delimiter=",", skiprows=1)[:, 0]
     assert manifest["counts"]["steps"] == steps[-1] and (np.diff(steps) > 0).all()
+
+
+def kill_job(project):
+    """kill -9 of the training and the shell around it, as a node that breaks down would do it."""
+    for running in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if running.cwd() == str(project.folder) and "train_llm.py" in " ".join(running.cmdline()):
+                running.kill()
 
 
 def pending(project):
