@@ -14,7 +14,7 @@ DEMO_RESULTS := results/demo
 export PATH := $(BIN):$(PATH)
 export PYTHONNOUSERSITE := 1
 
-.PHONY: help setup demo clean-demo test check fetch-base lock docs format lint
+.PHONY: help setup demo recover clean-demo test check fetch-base lock docs format lint
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,6 +28,7 @@ setup: ## make or update .venv from requirements/lock.txt (ACCEL=cpu|cuda choose
 
 demo: setup ## the main job, end to end, on a mock release: tables and a report in results/demo
 	@python workflow/scripts/check.py config/config.yaml $(DEMO)
+	@python workflow/scripts/recover.py --quiet
 	@snakemake --cores $(CORES) --configfile $(DEMO) --rerun-incomplete --quiet rules host reason
 	@echo
 	@cat $(DEMO_RESULTS)/tables/headline_atmosphere.md
@@ -35,6 +36,9 @@ demo: setup ## the main job, end to end, on a mock release: tables and a report 
 	@echo "These stars are a mock: the numbers show that the system works, not how well it reads the sky."
 	@echo "Look at  $(DEMO_RESULTS)/report.html  (opens offline),  $(DEMO_RESULTS)/tables/  and  $(DEMO_RESULTS)/figures/."
 	@echo "Next:    docs/tutorial.md explains each step; 'make check' says what the full reproduction needs."
+
+recover: setup ## after a killed run: end its jobs, keep what they finished, unlock
+	@python workflow/scripts/recover.py
 
 clean-demo: ## remove everything that the demo made
 	rm -rf $(DEMO_RESULTS)

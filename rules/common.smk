@@ -17,6 +17,7 @@ from starglot.fingerprint import fingerprint
 from starglot.provenance import code_modules, hash_of_modules
 from starglot.rebuilds.accepted import RECORDS, kept_hashes, read_accepted
 from starglot.rebuilds.explain import record_code
+from starglot.recovery import note_run
 
 try:
     CONFIG = load_config(config, "config/config.yaml and the files laid over it")
@@ -89,6 +90,7 @@ def code(script):
 
 
 onstart:
+    note_run(Path.cwd(), workflow.dag_settings.targets)
     for hashed, modules in CODE.items():
         record_code(Path(CONFIG.state_dir) / "code", hashed, modules)
 

@@ -71,8 +71,13 @@ rule train_llm:
     threads: 16
     resources:
         mem_mb=grow(16000),
-        runtime=1440,
+        runtime=1440,  # does not grow: a training that needs longer comes back by itself, from its checkpoint
         gpu=llm_gpus,
+        nodes=llm_nodes,
+        mpi=over_nodes("srun"),  # the launcher starts its own job step on every node
+        tasks=over_nodes("nodes"),
+        tasks_per_gpu=0,  # the launcher starts the processes, Slurm one task a node
+        slurm_extra=llm_slurm,
     params:
         settings=llm_settings,
         launcher=llm_launcher,
@@ -80,7 +85,7 @@ rule train_llm:
         state=f"{CONFIG.state_dir}/train",
         code=code("train_llm"),
     shell:
-        "{params.launcher} workflow/scripts/train_llm.py --settings {params.settings:q} --size {wildcards.size:q}"
+        "OMP_NUM_THREADS={threads} {params.launcher} workflow/scripts/train_llm.py --settings {params.settings:q} --size {wildcards.size:q}"
         " --train {input.train:q} --val {input.val:q} --base {params.base:q} --start {input.start:q}"
         " --code {params.code} --state {params.state:q} --threads {threads} --manifest {output:q} 2>&1 | tee {log}"
 

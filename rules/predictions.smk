@@ -26,7 +26,7 @@ rule predict_llm:
     resources:
         mem_mb=grow(16000),
         runtime=grow(720),
-        gpu=llm_gpus,
+        gpu=answering_gpus,
     params:
         settings=answer_settings,
         base=llm_base_name,

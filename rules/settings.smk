@@ -72,9 +72,43 @@ def llm_settings(wildcards):
     )
 
 
+def llm_training(wildcards):
+    """How the model is trained: its GPUs and nodes are asked for by the rule."""
+    return CONFIG.models[wildcards.model].training
+
+
 def llm_gpus(wildcards):
-    """GPUs of one training job."""
-    return CONFIG.models[wildcards.model].training.gpus
+    """GPUs of one training job, over all its nodes."""
+    return llm_training(wildcards).gpus
+
+
+def llm_nodes(wildcards):
+    """Nodes of one training job."""
+    return llm_training(wildcards).nodes
+
+
+def over_nodes(value):
+    """A resource of trainings over several nodes, which the others do without; `nodes` stands for their number."""
+
+    def asked(wildcards):
+        nodes = llm_nodes(wildcards)
+        return (nodes if value == "nodes" else value) if nodes > 1 else None
+
+    return asked
+
+
+def llm_slurm(wildcards):
+    """What Slurm is asked besides: a signal ten minutes before the limit, and to take the job back then.
+
+    The signal is that of starglot.training.time_limit; a job that comes back writes on in its log.
+    """
+    asked = "--requeue --open-mode=append --signal=URG@600"
+    return f"{asked} --ntasks-per-node=1" if llm_nodes(wildcards) > 1 else asked
+
+
+def answering_gpus(wildcards):
+    """GPUs of one prediction job: one process answers, however many trained."""
+    return min(1, llm_gpus(wildcards))
 
 
 def baseline_settings(wildcards):
@@ -149,11 +183,12 @@ def accepted_edits(wildcards):
 
 
 def llm_launcher(wildcards):
-    """What starts a training: one process a GPU, or plain Python."""
-    gpus = CONFIG.models[wildcards.model].training.gpus
-    if gpus > 1:
-        return f"torchrun --standalone --nproc-per-node {gpus}"
-    return "python"
+    """What starts a training: one process a GPU (workflow/scripts/launch_training.sh), or plain Python."""
+    training = llm_training(wildcards)
+    if training.processes == 1:
+        return "python"
+    per_node = training.processes // training.nodes
+    return f"workflow/scripts/launch_training.sh {training.nodes} {per_node}"
 
 
 def hub_name(wildcards):

@@ -10,11 +10,12 @@ PROJECT = Path(__file__).resolve().parents[1]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The files of workflow tests go first and to one worker, as they share a run; every other file to any."""
+    """Workflow tests share a run: they go first and to one worker.  So do those on Slurm; every other file to any."""
+    shared = ("slurm", "workflow")
     for item in items:
-        workflow = item.get_closest_marker("workflow") is not None
-        item.add_marker(pytest.mark.xdist_group("workflow" if workflow else str(item.path)))
-    items.sort(key=lambda item: item.get_closest_marker("workflow") is None)
+        group = next((name for name in shared if item.get_closest_marker(name)), str(item.path))
+        item.add_marker(pytest.mark.xdist_group(group))
+    items.sort(key=lambda item: not any(item.get_closest_marker(name) for name in shared))
 
 
 @pytest.fixture(scope="session")

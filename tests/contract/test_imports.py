@@ -16,7 +16,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("errors", "glossary", "hashing", "tables", "config", "provenance", "fingerprint", "rebuilds"),
     ("spectra",),
     ("language", "models", "samples", "surveys", "mock"),
-    ("training", "inference", "evaluation", "plots", "report", "check", "fetch"),
+    ("training", "inference", "evaluation", "plots", "report", "check", "fetch", "recovery"),
     ("cli",),
 )
 HEAVY = ("torch", "transformers", "peft", "accelerate", "deepspeed", "matplotlib", "astropy", "fitsio")

@@ -241,6 +241,81 @@ def test_killed_and_started_again_it_gives_the_same_bits(place, questions, base,
     assert [both[0][key] for key in keys] == [both[1][key] for key in keys]
 
 
+def test_a_time_limit_stops_it_and_the_next_turn_gives_the_same_bits(
+    place, questions, base, trained, tmp_path, monkeypatch
+):
+    from starglot.training import loop, time_limit
+
+    queue = tmp_path / "scontrol"
+    queue.write_text(f'#!/bin/sh\necho "$@" > {tmp_path}/asked\n')
+    queue.chmod(0o755)
+    seal = loop.seal
+
+    def signalled(folder):
+        seal(folder)
+        signal.raise_signal(time_limit.SIGNAL)
+
+    with monkeypatch.context() as patch:
+        patch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+        patch.setenv("SLURM_JOB_ID", "77")
+        patch.setattr(time_limit, "_PATIENCE", 0)
+        patch.setattr(loop, "seal", signalled)
+        with pytest.raises(StarglotError, match="after step 3 of 10"):  # told in step 2, at its checkpoint
+            train(place, questions, base, "limited")
+    assert (tmp_path / "asked").read_text() == "requeue 77\n"
+    resumed, manifest = train(place, questions, base, "limited")
+    assert same(trained, resumed)
+    assert (trained / "loss.csv").read_text() == (resumed / "loss.csv").read_text()
+    assert manifest["metrics"] == read_json(trained / "manifest.json")["metrics"]
+
+
+def test_a_stretch_of_the_curve_that_a_time_limit_cut_is_joined():
+    from starglot.training.loop import join_parts
+
+    points = [
+        {"step": 10, "loss": 4.0},
+        {"step": 13, "loss": 3.0},
+        {"step": 20, "loss": 2.0},
+        {"step": 30, "loss": 1.0},
+    ]
+    assert join_parts(points, 10) == [
+        {"step": 10, "loss": 4.0},
+        {"step": 20, "loss": pytest.approx((3 * 3.0 + 7 * 2.0) / 10)},
+        {"step": 30, "loss": 1.0},
+    ]
+
+
+SHARDED = """
+import sys
+sys.path.insert(0, {tests!r})
+from pathlib import Path
+import test_training_finetune as case
+place = Path({place!r})
+files = place / "train-0000.jsonl.gz", place / "val-0000.jsonl.gz"
+case.train(place, files, place / "base", "sharded", settings=case.without_dropout(nodes=2, deepspeed=True))
+"""
+
+
+def without_dropout(**training):
+    plain = model(**training)
+    return plain.model_copy(update={"lora": plain.lora.model_copy(update={"dropout": 0.0})})
+
+
+def test_two_processes_under_zero_3_learn_as_one_does(place, questions, base):
+    """NF4, gradient accumulation and stage 3 between two processes: the losses of one process to three digits."""
+    script = place / "sharded.py"
+    script.write_text(textwrap.dedent(SHARDED.format(tests=os.path.dirname(__file__), place=str(place))))
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    done = subprocess.run([*launcher, str(script)], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr[-4000:]
+    alone, _ = train(place, questions, base, "alone", settings=without_dropout(accumulate=2))
+    curves = [np.loadtxt(folder / "loss.csv", delimiter=",", skiprows=1) for folder in (alone, place / "sharded")]
+    assert len(curves[0]) == 5
+    assert np.allclose(curves[0][:, 1], curves[1][:, 1], rtol=5e-4)
+    one, two = (load_file(folder / "adapter_model.safetensors") for folder in (alone, place / "sharded"))
+    assert one.keys() == two.keys() and all(one[name].shape == two[name].shape for name in one)
+
+
 def test_finished_work_comes_back_without_training(place, questions, base, trained, monkeypatch):
     from starglot.training import loop
 

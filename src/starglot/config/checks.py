@@ -121,6 +121,9 @@ def _models(config: Config) -> Iterator[str]:
             yield f"{at}: its base '{model.base}' was made for encoding '{built.encoding}', not '{model.encoding}'"
         if built and model.lora.rank > built.hidden:
             yield f"{at}.lora.rank: {model.lora.rank} is out of range 1-{built.hidden} (the base's width)"
+        gpus, nodes = model.training.gpus, model.training.nodes
+        if gpus % nodes:
+            yield f"{at}.training: {gpus} GPU(s) cannot be shared out evenly over {nodes} nodes"
         if model.init:
             yield from _task_and_size(config, f"{at}.init", model.init.task, model.init.size)
             if model.init.model and model.init.model not in config.models:

@@ -254,7 +254,7 @@ class Training(Strict):
     warmup: float = Field(0.03, ge=0, lt=1, description="Fraction of steps (ours).")
     batch: int = Field(1, ge=1, description="Spectra per device and step; lower it when memory runs out.")
     accumulate: int = Field(
-        64, ge=1, description="Gradient accumulation; batch x accumulate x GPUs is effective (64, ours)."
+        64, ge=1, description="Gradient accumulation; batch x accumulate x processes is effective (64, ours)."
     )
     gradient_checkpointing: bool = Field(
         True, description="Recompute activations (paper 3.3); off is faster if it fits."
@@ -262,7 +262,15 @@ class Training(Strict):
     augment: Augment = Augment()
     checkpoints: int = Field(20, ge=1, description="Checkpoints over the whole training; a killed run resumes there.")
     deepspeed: bool = Field(False, description="ZeRO stage 3 (paper 3.3); needs more than one GPU to be worth it.")
-    gpus: int = Field(1, ge=0, description="GPUs per training job; 0 trains on the CPU.")
+    gpus: int = Field(1, ge=0, description="GPUs per training job, a process each; 0 trains on the CPU.")
+    nodes: int = Field(
+        1, ge=1, description="Nodes that the GPUs are shared out over, evenly; on the CPU a process each."
+    )
+
+    @property
+    def processes(self) -> int:
+        """Processes of one training: one a GPU; on the CPU one a node."""
+        return self.gpus or self.nodes
 
 
 class Decoding(Strict):

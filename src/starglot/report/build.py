@@ -28,6 +28,7 @@ from starglot.report.accounts import (
     trainings,
     versions,
 )
+from starglot.report.cluster import cluster_use
 from starglot.report.further import further_tables, numbered_tables
 from starglot.report.html_table import HtmlTable, html_table
 from starglot.report.inputs import FigureFile, ReportInputs
@@ -86,6 +87,7 @@ def _content(inputs: ReportInputs) -> dict[str, Any]:
     samples = sample_counts(inputs.samples)
     trained = trainings(inputs.models)
     times = rule_times(inputs.benchmarks) if inputs.benchmarks else pd.DataFrame()
+    cluster, no_cluster = cluster_use(inputs.run_logs) if inputs.run_logs else (pd.DataFrame(), "")
     scaled, scaling_notes = scalings(inputs.calibrations)
     taken = acceptances(inputs.accepted)
     leading = [figure for figure in inputs.figures if figure.leads]
@@ -115,6 +117,18 @@ def _content(inputs: ReportInputs) -> dict[str, Any]:
         "figures": [_figure(figure) for figure in inputs.figures if not figure.leads],
         "trainings": html_table("trainings", trained, "What each training did and took") if len(trained) else None,
         "times": html_table("times", times, "Time and memory by rule") if len(times) else None,
+        "cluster": html_table(
+            "cluster",
+            cluster,
+            "What the cluster did, against what was asked",
+            [
+                "Slurm's own account, by rule or group of rules; a job that came back counts each time.",
+                "Time, memory: the most of any one job.",
+            ],
+        )
+        if len(cluster)
+        else None,
+        "no_cluster": no_cluster,
         "settings": yaml.safe_dump(
             dict(inputs.settings), sort_keys=False, allow_unicode=True, default_flow_style=None, width=110
         ),

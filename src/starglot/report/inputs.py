@@ -51,7 +51,8 @@ class ReportInputs:
     manifest ``.json`` beside it;
     numbered: CSV of the paper's tables 2 to 8 by number; further: CSV of further tables, named by their stem;
     selected, spectra, rejected: Parquet by shard, in the same order; benchmarks: Snakemake's folder of TSV files;
-    accepted: code edits after which a result was accepted as current.
+    accepted: code edits after which a result was accepted as current;
+    run_logs: Snakemake's own logs, which name the jobs that went through Slurm.
     """
 
     settings: Mapping[str, Any]
@@ -72,6 +73,7 @@ class ReportInputs:
     rejected: Sequence[Path] = ()
     benchmarks: Path | None = None
     accepted: Sequence[Acceptance] = ()
+    run_logs: Path | None = None
 
 
 def inputs_of(config: Config, results: Path) -> ReportInputs:
@@ -134,6 +136,7 @@ def inputs_of(config: Config, results: Path) -> ReportInputs:
         rejected=[results / "spectra" / f"{shard}.rejected.parquet" for shard in shards],
         benchmarks=benchmarks if benchmarks.is_dir() else None,
         accepted=read_accepted(results / RECORDS),
+        run_logs=Path(".snakemake/log"),
     )
 
 

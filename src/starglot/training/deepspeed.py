@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from starglot.config.models import Training
@@ -30,3 +31,18 @@ def zero_3(training: Training) -> dict[str, Any]:
         "zero_allow_untested_optimizer": True,
         "wall_clock_breakdown": False,
     }
+
+
+def on_the_cpu() -> None:
+    """Let ZeRO-3 run between CPU processes, over gloo: the recipe can be tried, and tested, without a GPU.
+
+    Accelerate leaves DeepSpeed out on a CPU, and DeepSpeed would compile a shared-memory transport for a minute.
+    Call it under a launcher, before the training's arguments are made.
+    """
+    os.environ["DS_ACCELERATOR"] = "cpu"
+    import deepspeed
+    from accelerate.state import PartialState
+    from accelerate.utils import DistributedType
+
+    deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
+    PartialState._prepare_backend = lambda *_, **__: ("gloo", DistributedType.MULTI_CPU)

@@ -17,7 +17,9 @@ from starglot.language.tokens import PromptTokens
 from starglot.models import llm
 from starglot.tables import write_json
 from starglot.training.data import Collate, Draws, cache_rows
+from starglot.training.deepspeed import on_the_cpu
 from starglot.training.finished import MANIFEST, deliver, digests, hand_back, versions, workplace, write_run
+from starglot.training.time_limit import listen
 
 if TYPE_CHECKING:
     from starglot.training.loop import Plan
@@ -53,6 +55,7 @@ def finetune(
     Under torchrun every process calls it with the same arguments.  Raises StarglotError for a base or an adapter that
     is not there, questions that cannot be read, and GPUs that are not there.
     """
+    listen()
     from starglot.training.loop import explained, make_trainer, run, write_curve
 
     # ---- set up
@@ -64,7 +67,10 @@ def finetune(
         return finished
     training = settings.training
     check_devices(training)
-    log.info("%s, %s, on %s", out, size, "the CPU" if not training.gpus else f"{training.gpus} GPU(s)")
+    log.info("%s, %s, on %s", out, size, f"{training.gpus} GPU(s)" if training.gpus else "the CPU")
+
+    if training.deepspeed and not training.gpus:
+        on_the_cpu()
 
     # ---- load
     inputs = digests([*qa_train, *qa_val])
@@ -142,7 +148,7 @@ def finetune(
 
 def effective_batch(training: Training) -> int:
     """Spectra per optimiser step, over all devices."""
-    return training.batch * training.accumulate * max(1, training.gpus)
+    return training.batch * training.accumulate * training.processes
 
 
 def make_plan(training: Training, size: str, rows: int, seed: int) -> Plan:
@@ -186,8 +192,9 @@ def check_devices(training: Training) -> None:
             where="models: training: gpus",
             todo="run on a GPU node with `make setup ACCEL=cuda`, or set gpus: 0 to train on the CPU",
         )
-    if world != max(1, training.gpus):
+    if world != training.processes:
         raise StarglotError(
-            f"training asks for {training.gpus} GPU(s) but runs in {world} process(es)",
-            todo=f"start it with torchrun --nproc-per-node {max(1, training.gpus)}",
+            f"training asks for {training.gpus} GPU(s) on {training.nodes} node(s) but runs in {world} process(es)",
+            allowed="one process a GPU; without GPUs one a node",
+            todo=f"start it with torchrun --nproc-per-node {training.processes // training.nodes}",
         )

@@ -22,6 +22,7 @@ from starglot.errors import StarglotError
 from starglot.models.llm import compute_dtype
 from starglot.tables import write_text
 from starglot.training.checkpoints import checkpoints, newest_good, prune, seal
+from starglot.training.time_limit import another_turn, asked_to_stop
 
 if TYPE_CHECKING:
     from peft import PeftModel
@@ -109,6 +110,7 @@ def make_trainer(
     trainer = Trainer(model=model, args=arguments, train_dataset=draws, data_collator=collate)
     trainer.remove_callback(PrinterCallback)
     trainer.add_callback(_Seals(trainer))
+    trainer.add_callback(_StopsInTime(trainer))
     if trainer.is_world_process_zero():
         per_step = arguments.train_batch_size * arguments.gradient_accumulation_steps * arguments.world_size
         trainer.add_callback(_Progress(title, per_step))
@@ -116,10 +118,11 @@ def make_trainer(
 
 
 def run(trainer: Trainer) -> list[dict[str, float]]:
-    """Train to the end, from the newest good checkpoint if there is one.
+    """Train to the end, from the newest good checkpoint if there is one; or to the time limit, and come back.
 
     Returns the loss curve: step, loss, learning_rate, grad_norm.  A resumed run and an uninterrupted one on the
-    same machine give the same bits.  Raises StarglotError when the disk is full or a GPU's memory is too small.
+    same machine give the same weights, bit for bit.  Raises StarglotError when the disk is full or a GPU's memory is
+    too small.
     """
     folder = Path(str(trainer.args.output_dir))
     if trainer.is_world_process_zero():
@@ -130,8 +133,29 @@ def run(trainer: Trainer) -> list[dict[str, float]]:
         log.info("continuing from %s", found[-1])
     with explained(folder):
         trainer.train(resume_from_checkpoint=str(found[-1]) if found else None)
+        if trainer.state.global_step < trainer.state.max_steps:
+            another_turn(trainer)
     names = ("step", "loss", "learning_rate", "grad_norm")
-    return [{name: float(entry[name]) for name in names} for entry in trainer.state.log_history if "loss" in entry]
+    points = [{name: float(entry[name]) for name in names} for entry in trainer.state.log_history if "loss" in entry]
+    return join_parts(points, int(trainer.args.logging_steps))
+
+
+def join_parts(points: list[dict[str, float]], every: int) -> list[dict[str, float]]:
+    """One point per ``every`` steps: where a time limit cut a stretch in two, the mean of both parts."""
+    joined: list[dict[str, float]] = []
+    begun, weight = -1, 0.0  # the stretch of the last point, and how many steps its loss is a mean of
+    before = 0.0
+    for point in points:
+        steps, before = point["step"] - before, point["step"]
+        stretch = math.ceil(point["step"] / every)
+        if stretch == begun:
+            loss = (joined[-1]["loss"] * weight + point["loss"] * steps) / (weight + steps)
+            joined[-1] = {**point, "loss": loss}
+            weight += steps
+        else:
+            joined.append(point)
+            begun, weight = stretch, steps
+    return joined
 
 
 @contextmanager
@@ -178,6 +202,28 @@ class _Seals(TrainerCallback):
             seal(folder / f"checkpoint-{state.global_step}")
             prune(folder)
         return control
+
+
+class _StopsInTime(TrainerCallback):
+    """When any process was asked to stop, all save a checkpoint at the end of this step, and stop there together."""
+
+    def __init__(self, trainer: Trainer):
+        self.trainer = trainer
+
+    def on_step_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> TrainerControl:
+        if state.global_step < state.max_steps and self._anyone():
+            control.should_log = control.should_save = control.should_training_stop = True
+        return control
+
+    def _anyone(self) -> bool:
+        """Whether any process was asked: they hear of it at different steps, and must stop at the same one."""
+        accelerator = self.trainer.accelerator
+        if accelerator.num_processes == 1:
+            return asked_to_stop()
+        asked = torch.tensor(float(asked_to_stop()), device=accelerator.device)
+        return bool(accelerator.reduce(asked, "sum") > 0)  # type: ignore[operator]
 
 
 class _Progress(TrainerCallback):

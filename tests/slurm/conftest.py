@@ -1,0 +1,23 @@
+"""A Slurm cluster on this machine, and one small project whose stages the tests take in turn."""
+
+import subprocess
+
+import pytest
+from cluster_project import HERE, Project
+
+
+@pytest.fixture(scope="session")
+def cluster():
+    """A running cluster; skips the test, with the reason, where none can be started."""
+    done = subprocess.run([HERE / "start_cluster.sh"], capture_output=True, text=True, timeout=600)
+    if done.returncode:
+        said = [line for line in done.stderr.splitlines() if "error:" in line] or done.stderr.splitlines()[-1:]
+        pytest.skip(f"no Slurm cluster on this machine: {' '.join(said)}")
+
+
+@pytest.fixture(scope="session")
+def project(cluster, tmp_path_factory) -> Project:
+    """The project, its catalogues made on this machine: the queue is for what follows."""
+    made = Project(tmp_path_factory.mktemp("slurm") / "project", "tiny.yaml")
+    made.run("results/catalog/shards.txt", profile=())
+    return made

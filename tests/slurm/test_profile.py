@@ -1,0 +1,80 @@
+"""The profile in a fresh clone: `snakemake --profile slurm` submits to Slurm, with the resources that stand in it."""
+
+import subprocess
+import sys
+
+import pytest
+import yaml
+from snakemake.cli import parse_args
+
+PARTS = ("Snakefile", "rules", "workflow", "config", "envs", "profiles", "slurm")
+
+
+@pytest.fixture
+def clone(project_root, tmp_path, monkeypatch):
+    for part in PARTS:
+        (tmp_path / part).symlink_to(project_root / part)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def project_root(request):
+    return request.config.rootpath
+
+
+def test_the_literal_command_uses_the_slurm_executor(clone):
+    _, args = parse_args(["--profile", "slurm"])
+    assert args.executor == "slurm"
+    assert args.retries == 2 and args.show_failed_logs and args.keep_going
+    assert args.slurm_requeue and args.slurm_jobname_prefix == "starglot"
+    assert args.groups["clean_shard"] == "clean" and args.group_components["clean"] == 64
+
+
+def test_the_link_to_the_profile_is_tracked(project_root):
+    listed = subprocess.run(["git", "ls-files", "-s", "slurm"], cwd=project_root, capture_output=True, text=True)
+    if listed.returncode:
+        pytest.skip("not a git checkout")
+    assert listed.stdout.startswith("120000"), "slurm is no link"
+    assert not (project_root / "profiles/default").exists()  # Snakemake would load it by itself, above --profile
+
+
+def test_jobs_ask_for_what_the_profile_says(clone, project_root):
+    text = (project_root / "tests/workflow/mini.yaml").read_text()
+    (clone / "mini.yaml").write_text(text)
+    (clone / "two.yaml").write_text(yaml.safe_dump({"models": {"llm-mini": {"training": {"gpus": 8, "nodes": 2}}}}))
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "snakemake",
+            "--profile",
+            "slurm",
+            "-n",
+            "-p",
+            "--configfile",
+            "mini.yaml",
+            "two.yaml",
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    asked = {}
+    rule = None
+    for line in done.stdout.splitlines():
+        words = line.split()
+        if line.startswith("rule "):
+            rule = words[1].rstrip(":")
+        elif "resources:" in line:
+            asked.setdefault(rule, line)
+        elif "train_llm.py" in line:
+            asked.setdefault("command", line)
+    for part in ("slurm_account=astro", "slurm_partition=main", "mem_mb=16000", "runtime=60"):
+        assert part in asked["read_lamost"]
+    for part in ("slurm_partition=gpu", "gpu_model=h200", "gpu=8", "nodes=2", "tasks=2", "mpi=srun", "runtime=1440"):
+        assert part in asked["train_llm"]
+    assert "--signal=URG@600" in asked["train_llm"] and "--ntasks-per-node=1" in asked["train_llm"]
+    assert "launch_training.sh 2 4 workflow/scripts/train_llm.py" in asked["command"]
+    assert "slurm_partition=main" in asked["train_baseline"]
+    assert "gpu=1," in asked["predict_llm"]  # one process answers, however many trained

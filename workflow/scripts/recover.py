@@ -1,0 +1,32 @@
+"""After a run was killed: end what it left running, keep what it finished, unlock; then run it again."""
+
+import argparse
+import logging
+import sys
+from pathlib import Path
+
+from starglot.errors import StarglotError
+from starglot.recovery import recover
+
+
+def main():
+    command = argparse.ArgumentParser(description=__doc__)
+    command.add_argument(
+        "--elsewhere", action="store_true", help="the run's machine is gone: go on without asking it"
+    )
+    command.add_argument("--quiet", action="store_true", help="say nothing when there is nothing to recover")
+    args = command.parse_args()
+    logging.basicConfig(level=logging.INFO, format="recover: %(message)s", stream=sys.stderr)
+    try:
+        again = recover(Path.cwd(), args.elsewhere)
+    except StarglotError as error:
+        logging.error("error: %s", error)
+        sys.exit(1)
+    if again:
+        logging.info("done; next: %s", again)
+    elif not args.quiet:
+        logging.info("nothing to recover: no lock, no job, no process of a run in this folder")
+
+
+if __name__ == "__main__":
+    main()
