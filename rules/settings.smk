@@ -59,11 +59,12 @@ def base_settings(wildcards):
 def llm_settings(wildcards):
     """What decides an adapter: the model without its decoding, the text's form, the grid."""
     model = CONFIG.models[wildcards.model]
-    epochs = model.training.epochs
     settings = derive.dump(model, exclude={"decoding", "init"})
-    settings["training"]["epochs"] = (
-        epochs[wildcards.size] if isinstance(epochs, dict) else epochs
-    )
+    for key in ("epochs", "learning_rate"):
+        given = getattr(model.training, key)
+        settings["training"][key] = (
+            given[wildcards.size] if isinstance(given, dict) else given
+        )
     return leaves(
         model=settings,
         task=derive.asked(CONFIG.tasks[wildcards.task]),

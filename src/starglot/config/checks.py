@@ -168,7 +168,7 @@ def _run(config: Config) -> Iterator[str]:
             yield f"run.sizes: none is a size of task '{task}' ({', '.join(definition.sizes)})"
         if definition.source != "lamost" and getattr(config.surveys, definition.source) is None:
             yield f"run.tasks: '{task}' learns from {definition.source}, but surveys.{definition.source} is null"
-        yield from _epochs(config, task)
+        yield from _by_size(config, task)
     every = {size for task in config.tasks.values() for size in task.sizes}
     for size in run.sizes:
         if size not in every:
@@ -184,11 +184,14 @@ def _run(config: Config) -> Iterator[str]:
             yield f"run.validation: surveys.{survey} is null"
 
 
-def _epochs(config: Config, task: str) -> Iterator[str]:
+def _by_size(config: Config, task: str) -> Iterator[str]:
+    """Training settings that are given by size must be given for every size that is built."""
     for name in config.run.models:
         model = config.models.get(name)
-        if not isinstance(model, Llm) or not isinstance(model.training.epochs, dict):
+        if not isinstance(model, Llm):
             continue
-        for size in set(config.run.sizes) & set(config.tasks[task].sizes):
-            if size not in model.training.epochs:
-                yield f"models.{name}.training.epochs: no entry for size '{size}' of task '{task}'"
+        for key in ("epochs", "learning_rate"):
+            given = getattr(model.training, key)
+            for size in set(config.run.sizes) & set(config.tasks[task].sizes):
+                if isinstance(given, dict) and size not in given:
+                    yield f"models.{name}.training.{key}: no entry for size '{size}' of task '{task}'"

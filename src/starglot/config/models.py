@@ -242,6 +242,9 @@ class Lora(Strict):
     dropout: float = Field(0.1, ge=0, lt=1, description="Dropout before the adapter.")
 
 
+Rate = Annotated[float, Field(gt=0)]
+
+
 class Training(Strict):
     """QLoRA training (paper 3.3)."""
 
@@ -249,7 +252,9 @@ class Training(Strict):
         {"1e5": 3.0, "5e5": 2.0, "1.5e6": 1.0, "all": 3.0},
         description="Passes, or passes by size name (ours).",
     )
-    learning_rate: float = Field(1e-4, gt=0, description="AdamW (paper 3.3).")
+    learning_rate: Rate | dict[str, Rate] = Field(
+        1e-4, description="AdamW (paper 3.3: 0.0001), or rates by size name: a second stage may want a smaller one."
+    )
     weight_decay: float = Field(0.1, ge=0, description="AdamW (paper 3.3).")
     warmup: float = Field(0.03, ge=0, lt=1, description="Fraction of steps (ours).")
     batch: int = Field(1, ge=1, description="Spectra per device and step; lower it when memory runs out.")

@@ -154,23 +154,17 @@ def effective_batch(training: Training) -> int:
 def make_plan(training: Training, size: str, rows: int, seed: int) -> Plan:
     """Steps, rates and devices of a training on ``rows`` questions.
 
-    Raises StarglotError when the epochs of this size are not given.
+    Raises StarglotError when epochs or learning rate are given by size, and not for this one.
     """
     from starglot.training.deepspeed import zero_3
     from starglot.training.loop import Plan
 
-    epochs = training.epochs if isinstance(training.epochs, float) else training.epochs.get(size)
-    if epochs is None:
-        raise StarglotError(
-            f"how often to pass over a sample of the size '{size}' is not given",
-            where="models: training: epochs",
-            allowed=f"a number, or numbers for: {', '.join(training.epochs)}",  # type: ignore[arg-type]
-        )
+    epochs, learning_rate = (_of_size(training, key, size) for key in ("epochs", "learning_rate"))
     return Plan(
         steps=max(1, math.ceil(epochs * rows / effective_batch(training))),
         batch=training.batch,
         accumulate=training.accumulate,
-        learning_rate=training.learning_rate,
+        learning_rate=learning_rate,
         weight_decay=training.weight_decay,
         warmup=training.warmup,
         checkpoints=training.checkpoints,
@@ -179,6 +173,20 @@ def make_plan(training: Training, size: str, rows: int, seed: int) -> Plan:
         on_gpu=training.gpus > 0,
         deepspeed=zero_3(training) if training.deepspeed else None,
     )
+
+
+def _of_size(training: Training, key: str, size: str) -> float:
+    """A setting that is one number, or a number by size."""
+    given = getattr(training, key)
+    if not isinstance(given, dict):
+        return float(given)
+    if size not in given:
+        raise StarglotError(
+            f"the {key.replace('_', ' ')} for a sample of the size '{size}' is not given",
+            where=f"models: training: {key}",
+            allowed=f"a number, or numbers for: {', '.join(given)}",
+        )
+    return float(given[size])
 
 
 def check_devices(training: Training) -> None:
