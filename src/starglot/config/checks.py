@@ -177,8 +177,8 @@ def _run(config: Config) -> Iterator[str]:
         if model not in config.models:
             yield unknown("run.models", model, config.models)
     baseline = config.tables.baseline
-    if baseline and (baseline not in run.models or isinstance(config.models.get(baseline), Llm)):
-        yield unknown("tables.baseline", baseline, [name for name in run.models if not name.startswith("llm")])
+    if baseline and (baseline not in config.models or isinstance(config.models[baseline], Llm)):
+        yield unknown("tables.baseline", baseline, [name for name in config.models if not name.startswith("llm")])
     for survey in run.validation:
         if getattr(config.surveys, survey) is None:
             yield f"run.validation: surveys.{survey} is null"

@@ -148,8 +148,9 @@ def judged_set(config: Config) -> str:
 
 def baseline_of(config: Config) -> list[str]:
     """The model beside the LLM, if any: the one named, else the last ResNet-50, else the last that is no blend."""
-    if config.tables.baseline:
-        return [config.tables.baseline]
+    named = config.tables.baseline
+    if named and named in config.run.models:
+        return [named]
     kinds = {name: config.models[name].kind for name in config.run.models}
     residual = [name for name, kind in kinds.items() if kind == "resnet50"]
     return (residual or [name for name, kind in kinds.items() if kind not in ("llm", "ensemble")])[-1:]

@@ -343,7 +343,8 @@ class Tables(Strict):
 
     baseline: Name | None = Field(
         None,
-        description="Of `run: models`, beside the LLM in tables 6-8; null: the last ResNet-50, else the last one.",
+        description="Stands beside the LLM in tables 6-8; null, or one that `run: models` does not build: "
+        "the last ResNet-50 there, else the last one.",
     )
 
 
