@@ -62,10 +62,13 @@ def recover(folder: Path, elsewhere: bool = False) -> str | None:
     Raises StarglotError when a run is alive, or may be, and when Slurm jobs do not end.
     """
     folder = folder.resolve()
-    note = read_json(folder / _NOTE) if (folder / _NOTE).is_file() else {"options": [], "targets": []}
+    noted = (folder / _NOTE).is_file()
+    note = read_json(folder / _NOTE) if noted else {"options": [], "targets": []}
     locked = (folder / _LOCKS).is_dir() and any((folder / _LOCKS).iterdir())
+    if not (noted or locked):
+        return None
     _refuse_the_living(folder, note.get("host", platform.node()), locked, elsewhere)
-    ended = _cancel_slurm_jobs(folder) + _end_processes(folder)
+    ended = _cancel_slurm_jobs(folder, by_slurm="slurm" in " ".join(note["options"])) + _end_processes(folder)
     if not (locked or ended):
         return None
     options, targets = note["options"], note["targets"]
@@ -92,11 +95,22 @@ def _refuse_the_living(folder: Path, host: str, locked: bool, elsewhere: bool) -
         )
 
 
-def _cancel_slurm_jobs(folder: Path) -> int:
-    """Cancel this folder's jobs and wait until Slurm has ended them all; how many there were."""
+def _cancel_slurm_jobs(folder: Path, by_slurm: bool) -> int:
+    """Cancel this folder's jobs and wait until Slurm has ended them all; how many there were.
+
+    by_slurm: whether the run was told of Slurm; if not, a Slurm that does not answer is none of its business.
+    """
     if shutil.which("squeue") is None:
         return 0
-    jobs = _slurm_jobs(folder)
+    try:
+        jobs = _slurm_jobs(folder)
+    except StarglotError as error:
+        if by_slurm:
+            raise
+        log.warning(
+            "Slurm is installed here and does not answer; the run did not use it, as far as can be seen (%s)", error
+        )
+        return 0
     if not jobs:
         return 0
     log.info("cancelling %d Slurm job(s) that the run left: %s", len(jobs), " ".join(jobs))

@@ -236,7 +236,9 @@ def add_plate(folder):
     for name, row in zip(files, rows, strict=True):
         shutil.copy(here / name, there / name.replace(f"-{row['lmjd']}-{here.name}_", f"-{NEW_PLATE}_"))
     rows["lmjd"], rows["planid"], rows["obsdate"] = int(lmjd), planid, "2020-12-31"
-    rows["obsid"] = [int(table["obsid"].max()) + 1 + n for n in range(len(rows))]
+    rows["obsid"] = [
+        int(table["obsid"].max()) + 1_000_000 + n for n in range(len(rows))
+    ]  # the M catalogue has its own
     path.unlink()
     vstack([table, rows], metadata_conflicts="silent").write(path)
     snakemake(folder, "--", "inventory")
