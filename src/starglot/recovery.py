@@ -68,7 +68,10 @@ def recover(folder: Path, elsewhere: bool = False) -> str | None:
     if not (noted or locked):
         return None
     _refuse_the_living(folder, note.get("host", platform.node()), locked, elsewhere)
-    ended = _cancel_slurm_jobs(folder, by_slurm="slurm" in " ".join(note["options"])) + _end_processes(folder)
+    by_slurm = "slurm" in " ".join(note["options"])
+    ended = _end_processes(folder)
+    if locked or by_slurm:
+        ended += _cancel_slurm_jobs(folder, by_slurm)
     if not (locked or ended):
         return None
     options, targets = note["options"], note["targets"]
