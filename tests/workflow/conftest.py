@@ -42,7 +42,11 @@ class Project:
                 *targets,
             ]
         done = subprocess.run(
-            command, cwd=self.folder, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "2"}
+            command,
+            cwd=self.folder,
+            capture_output=True,
+            text=True,
+            env={**os.environ, "OMP_NUM_THREADS": "2", "OMP_WAIT_POLICY": "passive"},
         )
         if check and done.returncode:
             raise AssertionError(f"{' '.join(command)}\n{done.stdout[-3000:]}\n{done.stderr[-6000:]}")
