@@ -6,7 +6,7 @@ MAKEFLAGS += --no-print-directory
 
 CORES ?= $(shell nproc 2>/dev/null || echo 2)
 CONFIG ?=
-PYTEST_ARGS ?= -n 2 --dist loadgroup --no-loadscope-reorder
+PYTEST_ARGS ?=
 BIN := $(CURDIR)/.venv/bin
 DEMO := config/demo.yaml
 DEMO_RESULTS := results/demo

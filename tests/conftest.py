@@ -1,4 +1,4 @@
-"""What every kind of test may use, and how tests share two workers."""
+"""What every kind of test may use."""
 
 from __future__ import annotations
 
@@ -7,15 +7,6 @@ from pathlib import Path
 import pytest
 
 PROJECT = Path(__file__).resolve().parents[1]
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Workflow tests share a run: they go first and to one worker.  So do those on Slurm; every other file to any."""
-    shared = ("slurm", "workflow")
-    for item in items:
-        group = next((name for name in shared if item.get_closest_marker(name)), str(item.path))
-        item.add_marker(pytest.mark.xdist_group(group))
-    items.sort(key=lambda item: not any(item.get_closest_marker(name) for name in shared))
 
 
 @pytest.fixture(scope="session")

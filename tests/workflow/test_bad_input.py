@@ -8,8 +8,7 @@ import pytest
 import yaml
 from astropy.table import Table
 
-# One process runs them all, so that the mini is built once.
-pytestmark = [pytest.mark.workflow, pytest.mark.xdist_group("mini")]
+pytestmark = pytest.mark.workflow
 
 
 def overlay(project, **values):

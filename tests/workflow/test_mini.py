@@ -11,8 +11,7 @@ import pytest
 
 from starglot import glossary, tables
 
-# One process runs them all, so that the mini is built once.
-pytestmark = [pytest.mark.workflow, pytest.mark.xdist_group("mini")]
+pytestmark = pytest.mark.workflow
 
 
 def ids(path):

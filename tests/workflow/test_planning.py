@@ -6,7 +6,7 @@ import sys
 import pytest
 import yaml
 
-pytestmark = [pytest.mark.workflow, pytest.mark.xdist_group("mini")]
+pytestmark = pytest.mark.workflow
 
 PROGRAM = """
 import socket, sys

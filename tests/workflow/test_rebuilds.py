@@ -19,7 +19,7 @@ from rebuild_changes import CHANGES, CODE, configs, snakemake
 
 from starglot.rebuilds.table import expanded, read_table
 
-pytestmark = [pytest.mark.workflow, pytest.mark.xdist_group("mini")]
+pytestmark = pytest.mark.workflow
 
 ROOT = Path(__file__).parents[2]
 FILE = read_table(ROOT / "tests/workflow/rebuilds.yaml")

@@ -12,7 +12,7 @@ import pytest
 
 from starglot import recovery
 
-pytestmark = [pytest.mark.workflow, pytest.mark.xdist_group("mini")]
+pytestmark = pytest.mark.workflow
 
 TARGET = "results/mock/truth.parquet"
 
