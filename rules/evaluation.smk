@@ -47,12 +47,12 @@ rule tabulate_diagnostics:
             "<results>/catalog/candidates.parquet",
         ),
     output:
-        csv=expand("<results>/tables/{kind}_{{task}}.csv", kind=DIAGNOSTICS),
-        rendered=expand(
-            "<results>/tables/{kind}_{{task}}.{ending}",
-            kind=DIAGNOSTICS,
-            ending=["md", "tex"],
-        ),
+        csv=[f"<results>/tables/{kind}_{{task}}.csv" for kind in DIAGNOSTICS],
+        rendered=[
+            f"<results>/tables/{kind}_{{task}}.{ending}"
+            for kind in DIAGNOSTICS
+            for ending in ("md", "tex")
+        ],
     log:
         "<results>/logs/tabulate_diagnostics/{task}.log",
     benchmark:
@@ -64,7 +64,7 @@ rule tabulate_diagnostics:
         runtime=grow(60),
     params:
         settings=table_settings,
-        out=f"{CONFIG.results}/tables",
+        out=tables_folder,
         code=code("tabulate_diagnostics"),
     shell:
         "python workflow/scripts/tabulate_diagnostics.py --settings {params.settings:q}"
@@ -126,14 +126,16 @@ rule tabulate_external:
 rule tabulate_paper:
     """Tables 2 to 8 of the paper, by number, beside the paper's own cells."""
     input:
-        residuals=expand("<results>/tables/residuals_{task}.csv", task=CONFIG.run.tasks),
+        residuals=[
+            f"<results>/tables/residuals_{task}.csv" for task in CONFIG.run.tasks
+        ],
         external=external_tables(),
     output:
-        expand(
-            "<results>/tables/table_{number}.{kind}",
-            number=range(2, 9),
-            kind=["csv", "md", "tex"],
-        ),
+        [
+            f"<results>/tables/table_{number}.{kind}"
+            for number in range(2, 9)
+            for kind in ("csv", "md", "tex")
+        ],
     log:
         "<results>/logs/tabulate_paper.log",
     conda:
@@ -147,7 +149,7 @@ rule tabulate_paper:
             release=CONFIG.surveys.lamost.release,
             mock=CONFIG.mock is not None,
         ),
-        out=f"{CONFIG.results}/tables",
+        out=tables_folder,
         code=code("tabulate_paper"),
     shell:
         "python workflow/scripts/tabulate_paper.py --settings {params.settings:q} --residuals {input.residuals:q}"

@@ -61,11 +61,11 @@ if PAPER_FIGURES:
             predictions=ancient(paper_figure_predictions()),
             digests=[f"{path}.sha256" for path in paper_figure_predictions()],
         output:
-            expand(
-                "<results>/figures/figure_{number}.{ending}",
-                number=list(PAPER_FIGURES),
-                ending=["png", "svg"],
-            ),
+            [
+                f"<results>/figures/figure_{number}.{ending}"
+                for number in PAPER_FIGURES
+                for ending in ("png", "svg")
+            ],
         log:
             "<results>/logs/draw_paper.log",
         benchmark:
@@ -81,8 +81,8 @@ if PAPER_FIGURES:
                 release=CONFIG.surveys.lamost.release,
                 mock=CONFIG.mock is not None,
             ),
-            predictions=f"{CONFIG.results}/predictions",
-            out=f"{CONFIG.results}/figures",
+            predictions=predictions_folder,
+            out=figures_folder,
             code=code("draw_paper"),
         shell:
             "python workflow/scripts/draw_paper.py --settings {params.settings:q}"

@@ -162,8 +162,9 @@ def predicted_sample(wildcards):
 
 def predicted_labels(wildcards):
     """True labels of a prediction set: those of the task, an external survey's, or the own-line test's."""
-    name = f"/{wildcards.set}" if wildcards.set in derive.SAMPLED_SETS else ""
-    return f"<results>/labels/{wildcards.task}{name}.parquet"
+    if wildcards.set in derive.SAMPLED_SETS:
+        return f"<results>/labels/{wildcards.task}/{wildcards.set}.parquet"
+    return f"<results>/labels/{wildcards.task}.parquet"
 
 
 def predicted_index(wildcards):

@@ -195,3 +195,18 @@ def llm_launcher(wildcards):
 def hub_name(wildcards):
     """The Hugging Face id of a base model."""
     return derive.hub_name(wildcards.hub)
+
+
+def tables_folder(wildcards):
+    """Where tables go."""
+    return f"{CONFIG.results}/tables"
+
+
+def figures_folder(wildcards):
+    """Where figures go."""
+    return f"{CONFIG.results}/figures"
+
+
+def predictions_folder(wildcards):
+    """Where prediction tables are."""
+    return f"{CONFIG.results}/predictions"
