@@ -22,7 +22,7 @@ rule predict_llm:
         model=one_of(ALL_LLMS),
     conda:
         ENV
-    threads: 16
+    threads: answering_threads
     resources:
         mem_mb=grow(16000),
         runtime=grow(720),

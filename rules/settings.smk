@@ -112,6 +112,11 @@ def answering_gpus(wildcards):
     return min(1, llm_gpus(wildcards))
 
 
+def answering_threads(wildcards):
+    """Threads of one prediction job: a tiny base's steps are too small to share, so its jobs go side by side."""
+    return 1 if CONFIG.models[wildcards.model].base in CONFIG.bases else 16
+
+
 def baseline_settings(wildcards):
     """What decides a baseline: its own settings at this size, and which labels it learns."""
     model = derive.at_size(CONFIG.models[wildcards.model], wildcards.size)
