@@ -9,6 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
+#: Key of a manifest under which stand the code edits that were accepted for it (starglot.rebuilds.accepted).
+ACCEPTED = "accepted_edits"
+
 
 def stable_hash(values: Iterable[object], salt: str) -> np.ndarray:
     """uint64 hash of each value's text under ``salt`` (BLAKE2b, 8 bytes).
@@ -36,3 +39,9 @@ def digest_of(value: object) -> str:
     """SHA-256 of a JSON-able value in canonical form, as hex."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), default=str)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def manifest_digest(path: str | Path) -> str:
+    """Digest of what a manifest says of the work: an edit of the code that was accepted since has not changed it."""
+    manifest = json.loads(Path(path).read_text(encoding="utf-8"))
+    return digest_of({key: value for key, value in manifest.items() if key != ACCEPTED})

@@ -1,11 +1,13 @@
 """Reasons are sentences that name the leaf, the module or the file; decisions are kept and found again."""
 
 import json
+import os
 
 import pytest
 
 from starglot.errors import StarglotError
-from starglot.rebuilds.accepted import Acceptance, add_accepted, kept_hashes, read_accepted
+from starglot.hashing import manifest_digest
+from starglot.rebuilds.accepted import Acceptance, add_accepted, kept_hashes, note_in_manifest, read_accepted
 from starglot.rebuilds.explain import Job, causes, leaf_changes, record_code, report
 from starglot.rebuilds.table import BEGIN, END, expanded, markdown, with_table
 
@@ -114,6 +116,22 @@ def test_a_decision_holds_for_its_job_script_and_code_only(tmp_path):
     key = frozenset({("model", "llm"), ("task", "atmosphere")})
     assert kept_hashes(records, "train_llm", NEW) == {key: OLD}
     assert kept_hashes(records, "train_llm", OLD) == {} == kept_hashes(records, "clean_shard", NEW)
+
+
+def test_a_manifest_says_what_was_accepted_for_it_and_is_as_old_and_as_good_as_before(tmp_path):
+    path = tmp_path / "results/models/m/manifest.json"
+    path.parent.mkdir(parents=True)
+    path.write_text('{"labels": ["teff"]}')
+    os.utime(path, ns=(10**18, 10**18))
+    digest = manifest_digest(path)
+    for because in ("renamed", "again"):
+        note_in_manifest(accepted(because=because), tmp_path)
+    note_in_manifest(accepted(target="results/models/other/manifest.json"), tmp_path)
+    manifest = json.loads(path.read_text())
+    assert manifest["labels"] == ["teff"]
+    assert [said["because"] for said in manifest["accepted_edits"]] == ["renamed", "again"]
+    assert manifest["accepted_edits"][0]["kept"] == OLD and manifest["accepted_edits"][0]["given"] == NEW
+    assert path.stat().st_mtime_ns == 10**18 and manifest_digest(path) == digest
 
 
 def test_a_damaged_record_is_named(tmp_path):

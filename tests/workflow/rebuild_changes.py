@@ -7,6 +7,7 @@ or None.
 from __future__ import annotations
 
 import ast
+import json
 import os
 import random
 import re
@@ -193,7 +194,9 @@ def accept_edit(folder):
     env = {**os.environ, "PYTHONPATH": f"{folder}/src"}
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, env=env)
     assert not done.returncode, done.stderr
-    assert "models/atmosphere/llm-mini/mini/manifest.json" in done.stdout and "starglot.training.loop" in done.stdout
+    model = "results/models/atmosphere/llm-mini/mini/manifest.json"
+    assert json.loads((folder / model).read_text())["accepted_edits"][0]["because"] == "a name"
+    assert model in done.stdout and "starglot.training.loop" in done.stdout
 
 
 # ---------------------------------------------------------------- inputs

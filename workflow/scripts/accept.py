@@ -1,7 +1,7 @@
 """Accept results as current after an edit of the code that leaves them as they are: nothing runs again for it.
 
 Accepted are the target and all that it is made from, as far as only code was edited; any other change still counts.
-The decision is recorded in <results>/accepted.json, and the report shows it.
+The decision is recorded in <results>/accepted.json and in the target's manifest, and the report shows it.
 
 python workflow/scripts/accept.py --because "loop unrolled, same values" TARGET --configfile config/demo.yaml
 """
@@ -16,7 +16,7 @@ from pathlib import Path
 from explain import Plan
 
 from starglot.errors import StarglotError
-from starglot.rebuilds.accepted import RECORDS, Acceptance, add_accepted
+from starglot.rebuilds.accepted import RECORDS, Acceptance, add_accepted, note_in_manifest
 from starglot.rebuilds.explain import Job, causes, edited_modules
 
 
@@ -29,6 +29,7 @@ def main(because: str, arguments: list[str]) -> None:
         if not records:
             break
         for record in records:
+            note_in_manifest(record, ".")
             print(f"accepted: {record.target} (code {record.kept} for {record.given}: {', '.join(record.modules)})")
         # What lies below the inventory is planned once that need not run.
         add_accepted(plan.results / RECORDS, records)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from starglot.cli import parser, run, use_threads
 from starglot.config.models import Encoding, Llm, Task, Wavelength
-from starglot.hashing import file_digest
+from starglot.hashing import file_digest, manifest_digest
 from starglot.training.finetune import finetune
 
 
@@ -30,8 +30,8 @@ def main(args):
             "size": args.size,
             "code": args.code,
             "questions": {path.name: file_digest(path) for path in [*train, *val]},
-            "base": file_digest(made_here) if made_here.is_file() else args.base,
-            "start": file_digest(args.start) if args.start else None,
+            "base": manifest_digest(made_here) if made_here.is_file() else args.base,
+            "start": manifest_digest(args.start) if args.start else None,
         },
     )
 

@@ -7,11 +7,13 @@ folder is found under the identity that it was made with, and any later edit run
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from starglot.errors import StarglotError
+from starglot.hashing import ACCEPTED
 from starglot.tables import read_json, write_json
 
 #: Name of the file of records, in the results folder.
@@ -52,6 +54,20 @@ def read_accepted(path: str | Path) -> list[Acceptance]:
 def add_accepted(path: str | Path, records: Iterable[Acceptance]) -> None:
     """Append records to a file."""
     write_json([asdict(record) for record in [*read_accepted(path), *records]], path)
+
+
+def note_in_manifest(record: Acceptance, folder: str | Path) -> None:
+    """Write an acceptance into its target, where that is a manifest; ``folder`` is where targets' paths begin.
+
+    The manifest keeps its time: what was made from it is as current as before.
+    """
+    path = Path(folder) / record.target
+    if path.name != "manifest.json" or not path.is_file():
+        return
+    before, manifest = path.stat(), read_json(path)
+    said = {key: value for key, value in asdict(record).items() if key not in ("target", "script", "wildcards")}
+    write_json({**manifest, ACCEPTED: [*manifest.get(ACCEPTED, []), said]}, path)
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
 
 
 def kept_hashes(records: Iterable[Acceptance], script: str, code: str) -> dict[frozenset[tuple[str, str]], str]:
