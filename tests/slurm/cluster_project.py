@@ -11,7 +11,7 @@ from pathlib import Path
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 PARTS = ("Snakefile", "rules", "workflow", "config", "envs", "profiles", "slurm")
-#: Laid over the profile: one processor a job, and looks at the queue that do not wait for a real cluster's.
+#: Laid over the profile: one processor a job, and looks at the queue and an end that do not wait as for a real cluster.
 QUICK = (
     "--max-threads",
     "1",
@@ -21,6 +21,8 @@ QUICK = (
     "5",
     "--slurm-init-seconds-before-status-checks",
     "5",
+    "--max-jobs-per-timespan",
+    "100/1s",
 )
 
 

@@ -61,7 +61,7 @@ class Project:
 def mini(tmp_path_factory) -> Project:
     """The mini of the main job, run once to its report."""
     project = Project(tmp_path_factory.mktemp("mini") / "project")
-    project.snakemake()
+    project.snakemake("--max-jobs-per-timespan=1000/5s")
     return project
 
 

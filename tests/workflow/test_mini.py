@@ -150,7 +150,7 @@ def test_a_second_run_does_nothing(mini):
 
 def test_any_contract_path_is_a_target(mini, tmp_path):
     shard = mini.path("catalog/shards.txt").read_text().split()[0]
-    for target in (
+    targets = (
         "catalog/lamost.parquet",
         "match/lamost_apogee.parquet",
         f"catalog/selected/{shard}.parquet",
@@ -162,8 +162,8 @@ def test_any_contract_path_is_a_target(mini, tmp_path):
         "figures/predicted_atmosphere_ridge_mini_test.svg",
         "predictions/atmosphere/class-mean/mini/gaia_eso.parquet",
         "figures/planes_abundances_ridge_all_test.png",
-    ):
-        assert "MissingRule" not in mini.snakemake("-n", f"results/{target}").stderr
+    )
+    mini.snakemake("-n", *(f"results/{target}" for target in targets))
 
 
 def test_a_network_and_an_ensemble_are_built_on_request(mini):
