@@ -103,7 +103,7 @@ if ! munge_works >/dev/null 2>&1; then
 fi
 
 # ---- configuration
-cpus=$(nproc)
+cpus=$(env -u OMP_NUM_THREADS -u OMP_THREAD_LIMIT nproc) # nproc counts no more than OpenMP is allowed, as in `make test`
 memory=256000 # MB, more than there is: the profile's requests for the full size fit, and jobs of a mini use little of it
 cat >$CONF/slurm.conf.new <<CONF
 $MARK
