@@ -7,6 +7,7 @@ from prediction_tables import predictions, with_rows
 from test_plots import drawn
 
 from starglot.errors import StarglotError
+from starglot.evaluation.outliers import worst_spectra
 from starglot.evaluation.rows import judged
 from starglot.glossary import ABUNDANCE_NAMES, ATMOSPHERE_NAMES
 from starglot.plots.binned import quantile_bins
@@ -17,7 +18,7 @@ from starglot.plots.points import points
 from starglot.plots.predicted import draw_predicted
 from starglot.plots.repeats import draw_repeats, visit_pairs
 from starglot.plots.trends import draw_trends
-from starglot.plots.worst import draw_worst, worst_spectra
+from starglot.plots.worst import draw_worst
 from starglot.tables import flux_column, write_parquet
 
 

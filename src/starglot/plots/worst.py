@@ -7,47 +7,17 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 
 from starglot.errors import StarglotError
-from starglot.evaluation.rows import judged, values_of
-from starglot.evaluation.statistics import robust_scatter
+from starglot.evaluation.outliers import worst_spectra
+from starglot.evaluation.rows import values_of
 from starglot.glossary import LABELS
 from starglot.plots.style import save, styled
 from starglot.tables import FLUX_SCALE, read_metadata, read_spectra
 
 _SPECTRA, _COLUMNS = 6, 2
 _NAMED = 2
-
-
-def worst_spectra(predictions: pa.Table, labels: Sequence[str], count: int) -> pd.DataFrame:
-    """The ``count`` spectra whose largest |residual| / robust scatter of its label is largest, one row per label.
-
-    One spectrum of a star.  Columns: obsid, star, class, label, truth, value, error (in scatters), score (of the
-    spectrum); worst spectrum first, then worst label first.
-    """
-    parts = []
-    for label in labels:
-        rows = judged(predictions, label)
-        scatter = robust_scatter(rows.residual)
-        if len(rows) > 1 and scatter > 0:
-            held = {
-                "obsid": rows.obsid,
-                "star": rows.star,
-                "class": rows.letter,
-                "truth": rows.truth,
-                "value": rows.value,
-            }
-            parts.append(pd.DataFrame({**held, "label": label, "error": rows.residual / scatter}))
-    if not parts:
-        return pd.DataFrame()
-    frame = pd.concat(parts, ignore_index=True)
-    frame["size"] = frame["error"].abs()
-    frame["score"] = frame.groupby("obsid")["size"].transform("max")
-    order = frame.sort_values(["score", "obsid", "size"], ascending=[False, True, False], kind="stable")
-    chosen = order.drop_duplicates("star")["obsid"].head(count)
-    return order[order["obsid"].isin(chosen)].drop(columns="size")
 
 
 def draw_worst(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import base64
+from collections import defaultdict
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -13,9 +13,8 @@ import yaml
 
 from starglot.errors import StarglotError
 from starglot.evaluation.residuals import ALL, read_predictions
-from starglot.evaluation.summary import answer_counts, class_confusion, ordering
+from starglot.evaluation.summary import answer_counts, class_confusion
 from starglot.evaluation.tables_io import read_table
-from starglot.glossary import LABELS
 from starglot.report.accounts import (
     acceptances,
     conservation,
@@ -24,18 +23,17 @@ from starglot.report.accounts import (
     sample_counts,
     scalings,
     shortages,
-    split_counts,
     trainings,
     versions,
 )
 from starglot.report.cluster import cluster_use
+from starglot.report.figures import EmbeddedFigure, embedded
 from starglot.report.further import further_tables, numbered_tables
-from starglot.report.html_table import HtmlTable, html_table
-from starglot.report.inputs import FigureFile, ReportInputs
+from starglot.report.headline import brackets, learnt, main_table, orderings
+from starglot.report.html_table import HtmlTable, html_table, smallest
+from starglot.report.inputs import ReportInputs
+from starglot.report.outliers import outliers
 from starglot.tables import write_text
-
-#: A sentence names this many labels at most.
-_NAMED = 6
 
 _COVERED = ("coverage_68", "coverage_68_lo", "coverage_68_hi", "coverage_95", "coverage_95_lo", "coverage_95_hi")
 
@@ -54,6 +52,7 @@ def build_report(inputs: ReportInputs, out: Path) -> None:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.policies["json.dumps_kwargs"] = {"separators": (",", ":"), "sort_keys": True, "allow_nan": False}
     page = environment.get_template("report.html.j2").render(**_content(inputs))
     write_text(page, out)
 
@@ -83,41 +82,43 @@ def _check(inputs: ReportInputs) -> None:
 def _content(inputs: ReportInputs) -> dict[str, Any]:
     """Everything that the template shows."""
     held, conserved = conservation(inputs)
-    thrown = rejections(list(inputs.rejected))
-    samples = sample_counts(inputs.samples)
-    trained = trainings(inputs.models)
-    times = rule_times(inputs.benchmarks) if inputs.benchmarks else pd.DataFrame()
     cluster, no_cluster = cluster_use(inputs.run_logs) if inputs.run_logs else (pd.DataFrame(), "")
     scaled, scaling_notes = scalings(inputs.calibrations)
-    taken = acceptances(inputs.accepted)
-    leading = [figure for figure in inputs.figures if figure.leads]
+    figures: dict[str, list[EmbeddedFigure]] = defaultdict(list)
+    for figure in inputs.figures:
+        figures[figure.section].append(embedded(figure))
     return {
         "mock": inputs.mock,
         "release": inputs.release,
-        "tasks": [_task(inputs, task, [f for f in leading if f.task == task]) for task in inputs.headlines],
+        "tasks": [_task(inputs, task) for task in inputs.headlines],
+        "outliers": [
+            found for task in inputs.headlines if inputs.spectra and (found := outliers(inputs, task)) is not None
+        ],
         "counts": _table_1(inputs.table_1),
         "conserved": conserved,
         "conservation": held if inputs.spectra else "",
-        "rejected": html_table("rejected", thrown, "Rejected spectra by reason") if len(thrown) else None,
-        "samples": html_table("samples", samples, "Spectra by class and split") if len(samples) else None,
-        "answers": html_table("answers", answer_counts(inputs.predictions), "Answers by what could be read"),
+        "rejected": _shown("rejected", rejections(list(inputs.rejected)), "Rejected spectra by reason"),
+        "samples": _shown("samples", sample_counts(inputs.samples), "Spectra by class and split"),
+        "answers": _shown("answers", answer_counts(inputs.predictions), "Answers by what could be read"),
         "calibration": [_calibration(task, path) for task, path in inputs.residuals.items()],
-        "scalings": html_table(
+        "scalings": _shown(
             "scalings",
             scaled,
             "How uncertainties were scaled on validation stars",
             ["sigma = scale x sqrt(sigma_raw^2 + floor^2); N counts validation rows.", *scaling_notes],
             fold=("task", "size", "set"),
-        )
-        if len(scaled)
-        else None,
+        ),
         "shortages": shortages(inputs.samples),
         "numbered": numbered_tables(inputs.numbered),
         "further": further_tables(inputs.further),
-        "figures": [_figure(figure) for figure in inputs.figures if not figure.leads],
-        "trainings": html_table("trainings", trained, "What each training did and took") if len(trained) else None,
-        "times": html_table("times", times, "Time and memory by rule") if len(times) else None,
-        "cluster": html_table(
+        "figures": figures,
+        "trainings": _shown("trainings", trainings(inputs.models), "What each training did and took"),
+        "times": _shown(
+            "times",
+            rule_times(inputs.benchmarks) if inputs.benchmarks else pd.DataFrame(),
+            "Time and memory by rule",
+        ),
+        "cluster": _shown(
             "cluster",
             cluster,
             "What the cluster did, against what was asked",
@@ -125,50 +126,52 @@ def _content(inputs: ReportInputs) -> dict[str, Any]:
                 "Slurm's own account, by rule or group of rules; a job that came back counts each time.",
                 "Time, memory: the most of any one job.",
             ],
-        )
-        if len(cluster)
-        else None,
+        ),
         "no_cluster": no_cluster,
         "settings": yaml.safe_dump(
             dict(inputs.settings), sort_keys=False, allow_unicode=True, default_flow_style=None, width=110
         ),
-        "accepted": html_table("accepted", taken, "Results kept after an edit of the code, as a person judged")
-        if len(taken)
-        else None,
+        "accepted": _shown(
+            "accepted",
+            acceptances(inputs.accepted),
+            "Results kept after an edit of the code, as a person judged",
+        ),
         "versions": html_table("versions", versions(inputs.models), "Versions"),
     }
 
 
-def _task(inputs: ReportInputs, task: str, figures: list[FigureFile]) -> dict[str, Any]:
+def _shown(name: str, frame: pd.DataFrame, caption: str, *args: Any, **kwargs: Any) -> HtmlTable | None:
+    """:func:`html_table`, or None for a frame without rows."""
+    return html_table(name, frame, caption, *args, **kwargs) if len(frame) else None
+
+
+def _task(inputs: ReportInputs, task: str) -> dict[str, Any]:
     headline, residuals = read_table(inputs.headlines[task]), read_table(inputs.residuals[task])
-    models = list(dict.fromkeys(headline["model"]))
-    llms = [model for model in models if model.startswith("llm")]
-    others = [model for model in models if model not in llms]
+    _, _, size, name = inputs.leading[task]
     confusions = []
-    for (of, model, size, name), path in inputs.predictions.items():
+    for (of, model, of_size, of_set), path in inputs.predictions.items():
         frame = class_confusion(read_predictions(path)) if of == task else pd.DataFrame()
         if len(frame):
-            caption = f"Class of the catalogue (rows) against class answered: {model}, size {size}, set {name}"
-            confusions.append(html_table(f"classes-{model}-{size}-{name}", frame, caption))
+            caption = f"Class of the catalogue (rows) against class answered: {model}, size {of_size}, set {of_set}"
+            confusions.append(html_table(f"classes-{model}-{of_size}-{of_set}", frame, caption))
     return {
         "name": task,
-        "sentences": _sentences(inputs, task, headline, llms),
-        "ordering": [sentence for model in llms for sentence in ordering(headline, model, others)],
+        "sentences": [*learnt(inputs, task, headline), *orderings(headline)],
+        "main": main_table(task, headline, size, name),
         "headline": html_table(
             f"headline-{task}",
             headline,
-            "All classes together",
-            [_brackets(headline), "Bold: the smallest robust scatter for a label.", _SKILL],
+            f"{task.capitalize()}: all classes together",
+            [brackets(headline), "Bold: the smallest robust scatter for a label.", _SKILL],
             fold=("task", "set", "size", "n_unparsable"),
-            best="robust",
+            bold=smallest(headline, "robust"),
             group="label",
         ),
-        "figures": [_figure(figure) for figure in figures],
         "residuals": html_table(
             f"residuals-{task}",
             residuals.drop(columns=["n_no_truth", "n_no_sigma", "n_seen"]),
-            "Predicted minus catalogue value by model, label and class",
-            [_brackets(residuals)],
+            f"{task.capitalize()}: predicted minus catalogue value by model, label and class",
+            [brackets(residuals)],
             fold=("task", "set", "size"),
             group="label",
         ),
@@ -181,34 +184,6 @@ _SKILL = (
     "R2 over A to M stars flatters: the class alone explains most of Teff. Within-class skill is 1 - SS_res / SS "
     "about the class mean; 0 is what the class alone is worth."
 )
-
-
-def _brackets(frame: pd.DataFrame) -> str:
-    level = f"{100 * float(frame['interval'].iloc[0]):g} % " if len(frame) else ""
-    return f"In brackets: {level}bootstrap interval over stars."
-
-
-def _sentences(inputs: ReportInputs, task: str, headline: pd.DataFrame, llms: list[str]) -> list[str]:
-    """What was trained on what, and judged on what."""
-    said = []
-    for (of, model, size, name), path in inputs.predictions.items():
-        if of != task or model not in llms:
-            continue
-        rows = headline[(headline["model"] == model) & (headline["size"] == size) & (headline["set"] == name)]
-        named = ", ".join(LABELS[label].display if label in LABELS else label for label in rows["label"])
-        labels = named if len(rows) <= _NAMED else f"{len(rows)} labels"
-        table = read_predictions(path)
-        spectra, stars = len(table["obsid"].unique()), len(table["star_id"].unique())
-        unread = int(rows["n_unparsable"].sum())
-        asked = unread + int(rows["n"].sum())
-        read = "Every answer could be read" if unread == 0 else f"{unread:,} of {asked:,} values could not be read"
-        learnt, of_stars = split_counts(inputs.samples[task, size], "train")
-        said.append(
-            f"{model} learnt {labels} from {learnt:,} spectra of {of_stars:,} stars (size {size}) and is judged on "
-            f"{spectra:,} spectra of {stars:,} stars (set {name}). {read}. "
-            f"R2 is above 0 for {int((rows['r2'] > 0).sum())} of {len(rows)} labels."
-        )
-    return said
 
 
 def _table_1(path: Path | None) -> HtmlTable | None:
@@ -230,22 +205,11 @@ def _calibration(task: str, path: Path) -> dict[str, Any]:
         "table": html_table(
             f"coverage-{task}",
             given[columns].reset_index(drop=True),
-            "Share of spectra whose catalogue value lies within the stated uncertainty (wanted: 0.680 and 0.950)",
-            [_brackets(given)],
+            f"{task.capitalize()}: share of spectra whose catalogue value lies within the stated uncertainty "
+            "(wanted: 0.680 and 0.950)",
+            [brackets(given)],
             fold=("size", "set", "n_no_sigma"),
         )
         if len(given)
         else None,
     }
-
-
-def _figure(figure: FigureFile) -> dict[str, str]:
-    """A figure as a data address: the page needs no other file."""
-    for ending, kind in (("svg", "image/svg+xml"), ("png", "image/png")):
-        path = figure.stem.with_name(f"{figure.stem.name}.{ending}")
-        if path.is_file():
-            data = base64.b64encode(path.read_bytes()).decode("ascii")
-            return {"caption": figure.caption, "address": f"data:{kind};base64,{data}"}
-    raise StarglotError(
-        "a figure of the report is not there", where=f"{figure.stem}.svg or .png", todo="snakemake tables"
-    )

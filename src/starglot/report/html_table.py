@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 
 import pandas as pd
@@ -11,6 +11,9 @@ from starglot.evaluation.presentation import Cell, Estimate, Presentation, Summa
 
 #: Text columns with at most this many different values get a drop-down.
 _CHOICES = 30
+
+#: Tables longer than this are closed until a reader opens them.
+_FOLDED = 100
 
 #: Text beyond this length is broken into lines.
 _LONG = 40
@@ -21,11 +24,11 @@ _MINOR = frozenset({"n_stars", "n_unparsable", "rmse", "mae", "size"})
 
 @dataclass(frozen=True)
 class HtmlCell:
-    """A cell: its text, its interval in small print, the value it is sorted by, and its CSS classes."""
+    """A cell: its text, its interval in small print, the value it is sorted by if not the text, its CSS classes."""
 
     text: str
     interval: str
-    sort: str
+    sort: str | None
     classes: str
 
 
@@ -40,18 +43,24 @@ class HtmlColumn:
 
 @dataclass(frozen=True)
 class HtmlTable:
-    """A table ready for the template."""
+    """A table ready for the template; ``starts`` are the rows above which a line is drawn."""
 
     name: str
     caption: str
     columns: list[HtmlColumn]
     rows: list[list[HtmlCell]]
     notes: list[str] = field(default_factory=list)
+    starts: frozenset[int] = frozenset()
 
     @property
     def filtered(self) -> bool:
         """Long enough for a filter to be of use."""
         return len(self.rows) > 12
+
+    @property
+    def folded(self) -> bool:
+        """So long that it is shown on demand."""
+        return len(self.rows) > _FOLDED
 
 
 def html_table(
@@ -60,37 +69,32 @@ def html_table(
     caption: str,
     notes: Sequence[str] = (),
     fold: Sequence[str] = (),
-    best: str | None = None,
+    bold: Collection[tuple[int, str]] = (),
     group: str | None = None,
     shown: Presentation | None = None,
 ) -> HtmlTable:
     """``frame`` as a table of the page; ``name`` is its id there.
 
-    fold: columns that go to the notes when constant; best: a column whose smallest value is bold among the rows that
-    share set, size and label; group: a column whose change of value is marked by a line; shown: how the frame is laid
-    out, where that is not a line for each of its rows (``best`` and ``group`` are of the frame's own rows).
+    fold: columns that go to the notes when constant; bold: cells in bold, as (row, column); group: a column whose
+    change of value is marked by a line; shown: how the frame is laid out, where that is not a line for each of its
+    rows (``group`` is of the frame's own rows).
     """
     shown = shown or present(frame, fold)
-    leading = _smallest(frame, best) if best else set()
-    rows = []
-    for i, row in enumerate(shown.rows):
-        first = group is not None and i > 0 and frame[group].iloc[i] != frame[group].iloc[i - 1]
-        rows.append(
-            [
-                _cell(
-                    cell,
-                    " ".join(
-                        [*(["best"] if column.name == best and i in leading else []), *(["first"] if first else [])]
-                    ),
-                )
-                for cell, column in zip(row, shown.columns, strict=True)
-            ]
-        )
+    rows = [
+        [
+            _cell(cell, "best" if (i, column.name) in bold else "")
+            for cell, column in zip(row, shown.columns, strict=True)
+        ]
+        for i, row in enumerate(shown.rows)
+    ]
+    starts = frozenset(
+        i for i in range(1, len(rows)) if group is not None and frame[group].iloc[i] != frame[group].iloc[i - 1]
+    )
     columns = []
     for k, column in enumerate(shown.columns):
         values = list(dict.fromkeys(plain(row[k]) for row in shown.rows)) if not column.numeric else []
-        long = any(len(plain(row[k])) > _LONG for row in shown.rows)
-        marks = {"number": column.numeric, "minor": column.name in _MINOR, "long": long}
+        long = any(len(cells[k].text) > _LONG for cells in rows)
+        marks = {"text": not column.numeric, "minor": column.name in _MINOR, "long": long}
         classes = " ".join(mark for mark, true in marks.items() if true)
         for cells in rows:
             cells[k] = replace(cells[k], classes=f"{cells[k].classes} {classes}".strip())
@@ -99,17 +103,17 @@ def html_table(
         )
     below = [f"Throughout: {'; '.join(f'{n} {text}' for n, text in shown.constant)}."] if shown.constant else []
     below += [f"({i}) {note}." for i, note in enumerate(shown.notes, start=1)]
-    return HtmlTable(name, caption, columns, rows, [*notes, *below])
+    return HtmlTable(name, caption, columns, rows, [*notes, *below], starts)
 
 
-def _smallest(frame: pd.DataFrame, column: str) -> set[int]:
-    """Row positions of the smallest ``column`` in each set, size and label with more than one model."""
+def smallest(frame: pd.DataFrame, column: str) -> set[tuple[int, str]]:
+    """The cells with the smallest ``column`` in each set, size and label with more than one model."""
     found = set()
     numbered = frame.reset_index(drop=True)
     for _, rows in numbered.groupby(["set", "size", "label"]):
         values = rows[column].dropna()
         if len(values) > 1:
-            found.add(int(values.idxmin()))
+            found.add((int(values.idxmin()), column))
     return found
 
 
@@ -118,14 +122,21 @@ def _choices(rows: int) -> int:
     return min(_CHOICES, rows // 2)
 
 
+def _bounds(estimate: Estimate) -> str:
+    """An interval in brackets; nothing where there is none."""
+    if estimate.low is None or estimate.high is None:
+        return ""
+    return f"[{fixed(estimate.low, estimate.decimals)}, {fixed(estimate.high, estimate.decimals)}]"
+
+
 def _cell(cell: Cell, classes: str) -> HtmlCell:
     if isinstance(cell, Estimate):
-        bounds = ""
-        if cell.low is not None and cell.high is not None:
-            bounds = f"[{fixed(cell.low, cell.decimals)}, {fixed(cell.high, cell.decimals)}]"
-        return HtmlCell(fixed(cell.value, cell.decimals), bounds, repr(cell.value), classes)
+        return HtmlCell(fixed(cell.value, cell.decimals), _bounds(cell), None, classes)
     if isinstance(cell, Summary):
-        return HtmlCell(plain(cell), "", repr(cell.parts[-1].value), classes)
+        text = " ± ".join(fixed(part.value, part.decimals) for part in cell.parts)
+        bounds = " ± ".join(_bounds(part) for part in cell.parts if part.low is not None)
+        count = "" if cell.n is None else f" ({cell.n:,})"
+        return HtmlCell(text + count, bounds, f"{cell.parts[-1].value:.6g}", f"{classes} summary".strip())
     if isinstance(cell, int):
-        return HtmlCell(f"{cell:,}", "", str(cell), classes)
-    return HtmlCell(plain(cell), "", "" if cell is None else cell, classes)
+        return HtmlCell(f"{cell:,}", "", str(cell) if cell >= 1000 else None, classes)
+    return HtmlCell(plain(cell), "", None, classes)

@@ -10,34 +10,10 @@ from typing import Any
 from starglot.config import derive
 from starglot.config.models import Config
 from starglot.rebuilds.accepted import RECORDS, Acceptance, read_accepted
+from starglot.report.figures import FigureFile, figures_of
 
 #: Tables of a task that the page lists behind the paper's.
-_FURTHER = ("external", "calibration", "budget", "tails")
-
-#: Figures of a task, model, size and set, and what they show.
-_DRAWN = {
-    "predicted": "Predicted against catalogue value",
-    "kiel": "Kiel diagram, catalogue beside prediction",
-    "planes": "[X/Fe] against [Fe/H], label above prediction",
-    "confusion": "Class of the catalogue against class answered",
-    "trends": "Residuals along S/N, Teff, log g and [Fe/H]",
-    "repeats": "Differences between visits of one star, against S/N",
-    "calibration": "Quality of the uncertainties: coverage, PIT, coverage of 68 % intervals by label",
-    "worst": "The spectra with the largest errors",
-}
-
-#: Of these, the ones that lead a task's section.
-_LEADING = ("predicted", "kiel", "planes")
-
-
-@dataclass(frozen=True)
-class FigureFile:
-    """A figure without its ending (``.svg`` is preferred to ``.png``), caption, task, and whether it leads."""
-
-    stem: Path
-    caption: str
-    task: str
-    leads: bool = False
+_FURTHER = ("external", "scaling", "degradation", "calibration", "budget", "tails")
 
 
 @dataclass(frozen=True)
@@ -45,6 +21,7 @@ class ReportInputs:
     """Everything that the report shows, by path; what is empty is left out of the page.
 
     settings: the resolved configuration; release: of the spectra; mock: whether they are synthetic;
+    leading: task -> (task, model, size, set) whose predictions the page shows star by star;
     residuals, headlines: task -> CSV; predictions: (task, model, size, set) -> Parquet;
     calibrations: (task, model, size, set) -> JSON of how sigma was scaled;
     models: (task, model, size) -> folder with manifest.json and run.json; samples: (task, size) -> Parquet, with its
@@ -64,6 +41,7 @@ class ReportInputs:
     samples: Mapping[tuple[str, str], Path]
     calibrations: Mapping[tuple[str, str, str, str], Path] = field(default_factory=dict)
     models: Mapping[tuple[str, str, str], Path] = field(default_factory=dict)
+    leading: Mapping[str, tuple[str, str, str, str]] = field(default_factory=dict)
     figures: Sequence[FigureFile] = ()
     table_1: Path | None = None
     numbered: Mapping[int, Path] = field(default_factory=dict)
@@ -87,6 +65,10 @@ def inputs_of(config: Config, results: Path) -> ReportInputs:
         for size in derive.sizes_of(config, task)
         for model in config.run.models
     ]
+    leading = {
+        task: (task, derive.leading_model(config), derive.sizes_of(config, task)[-1], derive.judged_set(config))
+        for task in config.run.tasks
+    }
     listed = results / "catalog" / "shards.txt"
     shards = listed.read_text(encoding="utf-8").split() if listed.is_file() else []
     table_1 = results / "tables" / "table_1.csv"
@@ -114,10 +96,8 @@ def inputs_of(config: Config, results: Path) -> ReportInputs:
             for size in derive.sizes_of(config, task)
         },
         models={run: results.joinpath("models", *run) for run in runs},
-        figures=[
-            *(figure for run in runs for figure in _figures(config, results / "figures", *run)),
-            *_paper_figures(config, results / "figures"),
-        ],
+        leading=leading,
+        figures=figures_of(config, results / "figures", leading.values()),
         table_1=table_1 if table_1.is_file() else None,
         numbered={
             number: path for number in range(2, 9) if (path := results / "tables" / f"table_{number}.csv").is_file()
@@ -138,37 +118,3 @@ def inputs_of(config: Config, results: Path) -> ReportInputs:
         accepted=read_accepted(results / RECORDS),
         run_logs=Path(".snakemake/log"),
     )
-
-
-def _figures(config: Config, folder: Path, task: str, model: str, size: str) -> list[FigureFile]:
-    """Figures of one model: those of a language model at its largest size, on the first set, lead."""
-    leads = model.startswith("llm") and size == derive.sizes_of(config, task)[-1]
-    run = f"{task}, {model}, size {size}"
-    found = []
-    for name in config.run.sets:
-        first = leads and name == config.run.sets[0]
-        for kind, shows in _DRAWN.items():
-            stem = folder / f"{kind}_{task}_{model}_{size}_{name}"
-            found.append(FigureFile(stem, f"{shows}: {run}, set {name}.", task, first and kind in _LEADING))
-    found.append(FigureFile(folder / f"training_{task}_{model}_{size}", f"Loss in training: {run}.", task))
-    return [figure for figure in found if _drawn(figure)]
-
-
-def _paper_figures(config: Config, folder: Path) -> list[FigureFile]:
-    """Figures 1 to 8 of the paper, and the own-line test."""
-    found = [
-        FigureFile(
-            folder / f"figure_{number}",
-            f"Figure {number} of the paper, here: {figure['model']} ({figure['task']}, size {figure['size']}) "
-            f"against {figure['survey']}, stars outside training.",
-            figure["task"],
-        )
-        for number, figure in derive.paper_figures(config).items()
-    ]
-    stem = folder / "own_line"
-    found.append(FigureFile(stem, "Own-line test: response of each abundance to its own element alone (mock).", ""))
-    return [figure for figure in found if _drawn(figure)]
-
-
-def _drawn(figure: FigureFile) -> bool:
-    return any(figure.stem.with_name(f"{figure.stem.name}.{ending}").is_file() for ending in ("svg", "png"))
