@@ -14,6 +14,7 @@ from starglot.config import derive
 from starglot.config.load import load_config
 from starglot.errors import StarglotError
 from starglot.fingerprint import fingerprint
+from starglot.hashing import file_digest
 from starglot.provenance import code_modules, hash_of_modules
 from starglot.rebuilds.accepted import RECORDS, kept_hashes, read_accepted
 from starglot.rebuilds.explain import record_code
@@ -98,6 +99,16 @@ onstart:
 def leaves(**values):
     """Config leaves as the JSON that `--settings` takes."""
     return json.dumps(values, sort_keys=True)
+
+
+def in_report(path, caption, category, **labels):
+    """Mark outputs for `snakemake --report`; captions are in workflow/report."""
+    return report(
+        path,
+        caption=f"../workflow/report/{caption}.rst",
+        category=category,
+        labels=labels,
+    )
 
 
 def grow(first):

@@ -8,8 +8,20 @@ rule tabulate_residuals:
         catalog=ancient(controls_of_abundances),
         digests=digests(task_predictions, controls_of_abundances),
     output:
-        residuals="<results>/tables/residuals_{task}.csv",
-        headline="<results>/tables/headline_{task}.csv",
+        residuals=in_report(
+            "<results>/tables/residuals_{task}.csv",
+            "residuals",
+            "Imitation",
+            task="{task}",
+            shows="residuals by class",
+        ),
+        headline=in_report(
+            "<results>/tables/headline_{task}.csv",
+            "headline",
+            "Imitation",
+            task="{task}",
+            shows="headline",
+        ),
         rendered=multiext(
             "<results>/tables/",
             "residuals_{task}.md",
@@ -104,7 +116,13 @@ rule tabulate_external:
         predictions=ancient(external_predictions),
         digests=digests(external_predictions),
     output:
-        csv="<results>/tables/external_{task}.csv",
+        csv=in_report(
+            "<results>/tables/external_{task}.csv",
+            "external",
+            "Accuracy",
+            task="{task}",
+            shows="external surveys",
+        ),
         rendered=multiext("<results>/tables/external_{task}", ".md", ".tex"),
     log:
         "<results>/logs/tabulate_external/{task}.log",
@@ -132,9 +150,18 @@ rule tabulate_paper:
         external=external_tables(),
     output:
         [
+            in_report(
+                f"<results>/tables/table_{number}.csv",
+                "paper_table",
+                "Paper's tables",
+                table=str(number),
+            )
+            for number in range(2, 9)
+        ],
+        [
             f"<results>/tables/table_{number}.{kind}"
             for number in range(2, 9)
-            for kind in ("csv", "md", "tex")
+            for kind in ("md", "tex")
         ],
     log:
         "<results>/logs/tabulate_paper.log",
@@ -224,7 +251,16 @@ rule draw_predicted:
         digest="<results>/predictions/{task}/{model}/{size}/{set}.parquet.sha256",
     output:
         png="<results>/figures/predicted_{task}_{model}_{size}_{set}.png",
-        svg="<results>/figures/predicted_{task}_{model}_{size}_{set}.svg",
+        svg=in_report(
+            "<results>/figures/predicted_{task}_{model}_{size}_{set}.svg",
+            "figure",
+            "Figures",
+            task="{task}",
+            model="{model}",
+            size="{size}",
+            set="{set}",
+            shows="predicted",
+        ),
     log:
         "<results>/logs/draw_predicted/{task}/{model}/{size}/{set}.log",
     conda:
@@ -248,7 +284,16 @@ rule draw_kiel:
         digest="<results>/predictions/{task}/{model}/{size}/{set}.parquet.sha256",
     output:
         png="<results>/figures/kiel_{task}_{model}_{size}_{set}.png",
-        svg="<results>/figures/kiel_{task}_{model}_{size}_{set}.svg",
+        svg=in_report(
+            "<results>/figures/kiel_{task}_{model}_{size}_{set}.svg",
+            "figure",
+            "Figures",
+            task="{task}",
+            model="{model}",
+            size="{size}",
+            set="{set}",
+            shows="Kiel diagram",
+        ),
     log:
         "<results>/logs/draw_kiel/{task}/{model}/{size}/{set}.log",
     conda:

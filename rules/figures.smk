@@ -62,10 +62,15 @@ if PAPER_FIGURES:
             digests=[f"{path}.sha256" for path in paper_figure_predictions()],
         output:
             [
-                f"<results>/figures/figure_{number}.{ending}"
+                in_report(
+                    f"<results>/figures/figure_{number}.svg",
+                    "paper_figure",
+                    "Paper's figures",
+                    figure=str(number),
+                )
                 for number in PAPER_FIGURES
-                for ending in ("png", "svg")
             ],
+            [f"<results>/figures/figure_{number}.png" for number in PAPER_FIGURES],
         log:
             "<results>/logs/draw_paper.log",
         benchmark:

@@ -55,7 +55,7 @@ rule build_report:
         shards="<results>/catalog/shards.txt",
         index="<results>/spectra/index.tsv",
     output:
-        "<results>/report.html",
+        in_report("<results>/report.html", "page", "Page", shows="all of it"),
     log:
         "<results>/logs/build_report.log",
     conda:
@@ -66,6 +66,7 @@ rule build_report:
     params:
         settings=report_settings,
         accepted=accepted_edits,
+        when_there=when_there,
         code=code("build_report"),
     shell:
         "python workflow/scripts/build_report.py --settings {params.settings:q}"

@@ -189,7 +189,7 @@ _SKILL = (
 def _table_1(path: Path | None) -> HtmlTable | None:
     if path is None:
         return None
-    return html_table("table-1", read_table(path), "Spectra with a valid label, by class")
+    return html_table("table-1", read_table(path), "Table 1. Spectra with a valid label, by class")
 
 
 def _calibration(task: str, path: Path) -> dict[str, Any]:
