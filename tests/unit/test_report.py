@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
-from report_results import GRID, demo_config, spectrum, write_results
+from report_results import GRID, demo_config, spectrum
 
 from starglot.errors import StarglotError
 from starglot.evaluation.tables_io import write_table
@@ -28,10 +28,8 @@ def demo():
 
 
 @pytest.fixture(scope="module")
-def results(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("results")
-    write_results(folder)
-    return folder
+def results(report_folder, tmp_path_factory):
+    return shutil.copytree(report_folder, tmp_path_factory.mktemp("report") / "results")
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,7 @@
 
 import pytest
 from browser import BROWSER, browser
-from report_results import demo_config, write_results
+from report_results import demo_config
 
 from starglot.report.build import build_report
 from starglot.report.inputs import inputs_of
@@ -15,11 +15,10 @@ EXPLORER = "document.getElementById('explorer-atmosphere')"
 
 
 @pytest.fixture(scope="module")
-def page(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("page")
-    write_results(folder)
-    build_report(inputs_of(demo_config(), folder), folder / "report.html")
-    return folder / "report.html"
+def page(report_folder, tmp_path_factory):
+    out = tmp_path_factory.mktemp("page") / "report.html"
+    build_report(inputs_of(demo_config(), report_folder), out)
+    return out
 
 
 @pytest.fixture(scope="module")

@@ -54,7 +54,7 @@ def outliers(inputs: ReportInputs, task: str) -> Outliers | None:
     chosen = worst["obsid"].drop_duplicates().to_numpy()
     first = worst.drop_duplicates("obsid")
     others = {
-        other: read_predictions(path)
+        other: _of_spectra(read_predictions(path), chosen)  # one whole table in memory at a time
         for (of, other, of_size, of_set), path in inputs.predictions.items()
         if (of, of_size, of_set) == (task, size, name) and other != model
     }
@@ -90,6 +90,11 @@ def outliers(inputs: ReportInputs, task: str) -> Outliers | None:
     if left:
         said.append(f"Of longer tables up to {_POINTS} points a label are shown besides, evenly along obsid.")
     return Outliers(task, model, _table(task, first, noise), data, said)
+
+
+def _of_spectra(predictions: pa.Table, obsid: np.ndarray) -> pa.Table:
+    """The rows of the spectra ``obsid`` (n,)."""
+    return predictions.filter(pc.is_in(predictions["obsid"], value_set=pa.array(obsid)))
 
 
 def _points(
