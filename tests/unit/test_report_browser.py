@@ -130,6 +130,9 @@ def test_a_phone_scrolls_down_only(tab, page, dark):
     assert tab.js("[innerWidth, document.documentElement.scrollWidth]") == [375, 375]
     wide = "[...document.querySelectorAll('.table .scroll')].some((box) => box.scrollWidth > box.clientWidth)"
     assert tab.js(wide), "wide tables scroll inside their own box"
+    tab.js("document.querySelector('figure button').click()")
+    assert tab.js("document.querySelector('#zoom img').clientWidth") > 600, "a figure is as high as the screen"
+    tab.press("Escape")
     tab.js("document.getElementById('settings').scrollIntoView({behavior: 'instant'})")
     assert abs(tab.js("document.querySelector('nav').getBoundingClientRect().top")) < 2, "the contents stay in sight"
 
