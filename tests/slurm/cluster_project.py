@@ -11,7 +11,7 @@ from pathlib import Path
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 PARTS = ("Snakefile", "rules", "workflow", "config", "envs", "profiles", "slurm")
-#: Laid over the profile: one processor a job, and looks at the queue and an end that do not wait as for a real cluster.
+#: Laid over the profile: one processor a job; looks at the queue, and an end, that do not wait as on a real cluster.
 QUICK = (
     "--max-threads",
     "1",
