@@ -21,6 +21,7 @@ from starglot.surveys.index import require_shards
 from starglot.tables import read_json, write_json
 from starglot.training.finished import MANIFEST, deliver, hand_back, new_folder, versions, workplace, write_run
 from starglot.training.flux import Bins, map_flux
+from starglot.training.full_disk import full_disk_explained
 from starglot.training.kept import sample_identity
 
 log = logging.getLogger(__name__)
@@ -103,7 +104,8 @@ def train_baseline(
     fit: of the model's kind; sample: ``tables.SAMPLE``; labels: obsid, shard and the task's label columns for at
     least the sample's spectra; shard_path: a shard's cleaned spectra; state: folder of checkpoints and finished work;
     inputs: digests of sample, labels and spectra; code: hash of the code.  The same again is handed back.
-    The validation split chooses and measures.  Raises StarglotError when the training split is empty.
+    The validation split chooses and measures.  Raises StarglotError when the training split is empty, and when the
+    disk is full.
     """
     # ---- set up
     started = time.time()
@@ -121,35 +123,38 @@ def train_baseline(
     if not len(train):
         raise StarglotError("the training split of this sample is empty", todo="take a larger sample")
 
-    # ---- fit
-    made = new_folder(place)
-    fitted = fit(
-        Work(settings, task, train, val, shard_path, made, place / "checkpoints", Path(state) / "flux", inputs)
-    )
-    log.info("%s: %s", settings.kind, {name: value for name, value in fitted.metrics.items() if value is not None})
-
-    # ---- save
-    manifest = {
-        "kind": settings.kind,
-        **about,
-        "inputs": inputs,
-        "identity": place.name,
-        "counts": {"train": len(train), "val": len(val), **fitted.counts},
-        "labels": {
-            name: {
-                "train": int(np.isfinite(train.truth[:, j]).sum()),
-                "val": int(np.isfinite(val.truth[:, j]).sum()),
-                **{fact: values[j] for fact, values in fitted.by_label.items()},
-            }
-            for j, name in enumerate(task.labels)
-        },
-        "seed": getattr(settings, "seed", None),
-        "metrics": dict(fitted.metrics),
-        "versions": versions(),
-    }
-    write_run(made, started, examples_per_second=fitted.counts.get("examples", len(train)) / (time.time() - started))
-    write_json(manifest, made / MANIFEST)
-    deliver(made, place, Path(out))
+    # ---- fit, save
+    with full_disk_explained(place):
+        made = new_folder(place)
+        fitted = fit(
+            Work(settings, task, train, val, shard_path, made, place / "checkpoints", Path(state) / "flux", inputs)
+        )
+        log.info(
+            "%s: %s", settings.kind, {name: value for name, value in fitted.metrics.items() if value is not None}
+        )
+        manifest = {
+            "kind": settings.kind,
+            **about,
+            "inputs": inputs,
+            "identity": place.name,
+            "counts": {"train": len(train), "val": len(val), **fitted.counts},
+            "labels": {
+                name: {
+                    "train": int(np.isfinite(train.truth[:, j]).sum()),
+                    "val": int(np.isfinite(val.truth[:, j]).sum()),
+                    **{fact: values[j] for fact, values in fitted.by_label.items()},
+                }
+                for j, name in enumerate(task.labels)
+            },
+            "seed": getattr(settings, "seed", None),
+            "metrics": dict(fitted.metrics),
+            "versions": versions(),
+        }
+        write_run(
+            made, started, examples_per_second=fitted.counts.get("examples", len(train)) / (time.time() - started)
+        )
+        write_json(manifest, made / MANIFEST)
+        deliver(made, place, Path(out))
     return read_json(Path(out) / MANIFEST)
 
 
