@@ -28,7 +28,8 @@ class Change(Strict):
     )
     missing: list[tuple[float, float]] = Field(
         [],
-        description="Windows (A) without data; filled as cleaning fills gaps, and with the end value at an end.",
+        description="Windows (A) without data, filled as cleaning fills gaps, with the end value at an end of the "
+        "grid; one outside the grid changes nothing.",
     )
     velocity: float = Field(0.0, ge=-1000, le=1000, description="Radial velocity added (km/s, positive: receding).")
     tilt: float = Field(0.0, ge=-1, le=1, description="Error of the flux calibration, red end less blue end.")
