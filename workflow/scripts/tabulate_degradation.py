@@ -26,10 +26,10 @@ def main(args):
         {names[path.parts[-2]]: pq.read_metadata(path).num_rows for path in map(Path, args.rejected)},
         task=settings["name"],
     )
-    title = f"Trained models on altered spectra of test stars: {of}"
+    caption = f"Trained models on altered spectra of test stars: {of}."
     told = "; ".join(f"{change.name}: {change.told}" for change in changes)
-    write_table(table, Path(args.csv).with_suffix(""), f"{title}.", [*NOTES, f"Changes: {told}."])
-    draw_degradation(table, Path(args.png).with_suffix(""), title)
+    write_table(table, Path(args.csv).with_suffix(""), caption, [*NOTES, f"Changes: {told}."])
+    draw_degradation(table, Path(args.png).with_suffix(""), f"Altered test spectra, {of.removeprefix('task ')}")
 
 
 if __name__ == "__main__":

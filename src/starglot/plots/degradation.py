@@ -1,4 +1,4 @@
-"""Scatter on altered spectra over that on the spectra as they came, change by change."""
+"""Errors on altered spectra over those on the spectra as they came, change by change."""
 
 from __future__ import annotations
 
@@ -25,19 +25,22 @@ _LIMIT = 30.0
 
 
 def draw_degradation(table: pd.DataFrame, stem: Path, title: str) -> None:
-    """Write ``{stem}.png`` and ``.svg``: robust scatter over that of the unaltered spectra, by change and model.
+    """Write ``{stem}.png`` and ``.svg``: RMSE (so bias, too) over that of the unaltered spectra, by change and model.
 
-    table: of ``evaluation.degradation.degradation_table``.  A panel for each label, with 95 % intervals; many labels
-    share one panel that shows their median and the range of the middle 68 % of them.
+    table: of ``evaluation.degradation.degradation_table``.  A panel for each label, with the table's intervals; many
+    labels share one panel that shows their median and the range of the middle 68 % of them.  A model that does not
+    look at the spectra, and loses nothing, is left out where others are drawn.
     """
     rows = table[table["change"] != UNALTERED]
+    blind = rows.groupby("model")["rmse_ratio"].transform(lambda ratio: bool((ratio == 1).all())).astype(bool)
+    rows = rows if blind.all() else rows[~blind]
     labels, changes = list(dict.fromkeys(rows["label"])), list(dict.fromkeys(rows["change"]))
     models = list(dict.fromkeys(zip(rows["model"], rows["size"], strict=True)))
     panels = labels if len(labels) <= _PANELS else [f"median of {len(labels)} labels"]
     with styled():
         width = max(6.4, 2.6 + 0.09 * len(changes) * (len(models) + 2))
         figure, axes = plt.subplots(
-            len(panels), 1, figsize=(width, 1.2 + 1.75 * len(panels)), sharex=True, squeeze=False
+            len(panels), 1, figsize=(width, 1.4 + 1.75 * len(panels)), sharex=True, squeeze=False
         )
         for axis, panel in zip(axes[:, 0], panels, strict=True):
             axis.axhline(1.0, color="black", linewidth=0.8)
@@ -55,21 +58,21 @@ def draw_degradation(table: pd.DataFrame, stem: Path, title: str) -> None:
         axes[-1, 0].set_xlim(-0.5, len(changes) - 0.5)
         for axis in axes[:, 0]:
             axis.grid(visible=False, axis="x")
-        figure.supylabel("robust scatter, altered / unaltered", fontsize=9)
+        figure.supylabel("RMSE, altered / unaltered", fontsize=9)
         handles, names = axes[0, 0].get_legend_handles_labels()
-        figure.legend(handles, names, loc="outside upper right", ncols=min(len(models), 4))
+        figure.legend(handles, names, loc="outside lower right", ncols=min(len(models), 4))
         figure.suptitle(title, x=0.01, ha="left", fontsize=10, fontweight="bold")
         save(figure, stem)
 
 
 def _bars(rows: pd.DataFrame, changes: list[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """(value, low, high) of each change: the label's with its interval, or median and spread of several labels'."""
-    grouped = rows.groupby("change")["robust_ratio"]
+    grouped = rows.groupby("change")["rmse_ratio"]
     if rows["label"].nunique() > 1:
         columns = [grouped.quantile(q) for q in (0.5, 0.16, 0.84)]
     else:
         own = rows.set_index("change")
-        columns = [own["robust_ratio"], own["robust_ratio_lo"], own["robust_ratio_hi"]]
+        columns = [own["rmse_ratio"], own["rmse_ratio_lo"], own["rmse_ratio_hi"]]
     value, low, high = (column.reindex(changes).to_numpy(float) for column in columns)
     return value, np.where(np.isfinite(low), low, value), np.where(np.isfinite(high), high, value)
 
@@ -89,7 +92,7 @@ def _log_axis(axis: Axes) -> None:
     axis.set_yscale("log")
     low, high = axis.get_ylim()
     axis.set_ylim(min(low, 0.8), min(max(high, 1.5), _LIMIT))
-    axis.yaxis.set_major_locator(LogLocator(base=10, subs=(1.0, 2.0, 5.0)))
+    axis.yaxis.set_major_locator(LogLocator(base=10, subs=(1.0, 1.5, 2.0, 3.0, 5.0)))
     axis.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
     axis.yaxis.set_minor_locator(NullLocator())
     axis.yaxis.set_minor_formatter(NullFormatter())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from argparse import ArgumentParser
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,6 +54,17 @@ class Fitted:
     counts: Mapping[str, int]
     metrics: Mapping[str, float | None]
     by_label: Mapping[str, list[Any]]
+
+
+def train_arguments(command: ArgumentParser) -> ArgumentParser:
+    """Declare what :func:`train_files` is told on the command line, beside the settings; returns ``command``."""
+    command.add_argument("--sample", required=True)
+    command.add_argument("--labels", required=True)
+    command.add_argument("--index", required=True, help="index of the cleaned spectra, in their folder")
+    command.add_argument("--code", required=True, help="hash of the code, part of the work's identity")
+    command.add_argument("--state", required=True, help="folder of checkpoints and finished work")
+    command.add_argument("--manifest", required=True)
+    return command
 
 
 def train_files(
