@@ -47,7 +47,9 @@ BASELINES = [
     for name in CONFIG.models
     if not name.startswith("llm") and name not in ENSEMBLES
 ]
-NETWORKS = [name for name in BASELINES if derive.family(CONFIG.models[name]) == "network"]
+NETWORKS = [
+    name for name in BASELINES if derive.family(CONFIG.models[name]) == "network"
+]
 CURVED = [name for name in CONFIG.run.models if name in LLMS or name in NETWORKS]
 ALTERED_SETS = derive.altered_sets(CONFIG)
 
