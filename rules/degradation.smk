@@ -95,4 +95,7 @@ localrules:
 rule degradation:
     """Target: the degradation tables and figures of `run:`; not part of `all`."""
     input:
-        expand("<results>/tables/degradation_{task}.csv", task=CONFIG.run.tasks),
+        expand(
+            "<results>/tables/degradation_{task}.csv",
+            task=CONFIG.run.tasks if ALTERED_SETS else [],
+        ),
