@@ -30,6 +30,7 @@ include: "rules/models.smk"
 include: "rules/predictions.smk"
 include: "rules/evaluation.smk"
 include: "rules/figures.smk"
+include: "rules/degradation.smk"
 include: "rules/report.smk"
 
 

@@ -48,6 +48,11 @@ BASELINES = [
     for name in CONFIG.models
     if not name.startswith("llm") and name not in ENSEMBLES
 ]
+NETWORKS = [
+    name for name in BASELINES if derive.family(CONFIG.models[name]) == "network"
+]
+CURVED = [name for name in CONFIG.run.models if name in LLMS or name in NETWORKS]
+ALTERED_SETS = derive.altered_sets(CONFIG)
 
 
 def one_of(names):
@@ -67,7 +72,7 @@ wildcard_constraints:
     encoding=one_of(CONFIG.encodings),
     model=one_of(CONFIG.models),
     base=one_of(CONFIG.bases),
-    set=one_of(("val", "test", "common", *derive.SAMPLED_SETS)),
+    set=one_of(("val", "test", "common", *derive.SAMPLED_SETS, *ALTERED_SETS)),
 
 
 #: Code hash -> the modules behind it, for every script of a rule.

@@ -311,7 +311,7 @@ rule draw_kiel:
 
 
 rule draw_training:
-    """The loss curve of one training."""
+    """The loss curve of one training, of a language model or a network."""
     input:
         "<results>/models/{task}/{model}/{size}/manifest.json",
     output:
@@ -320,7 +320,7 @@ rule draw_training:
     log:
         "<results>/logs/draw_training/{task}/{model}/{size}.log",
     wildcard_constraints:
-        model=one_of(ALL_LLMS),
+        model=one_of([*ALL_LLMS, *NETWORKS]),
     conda:
         ENV
     resources:
@@ -358,4 +358,4 @@ rule tables:
         KIELS,
         diagnostic_figures(),
         expand("<results>/figures/figure_{number}.png", number=list(PAPER_FIGURES)),
-        built("<results>/figures/training_{task}_{model}_{size}.png", models=LLMS),
+        built("<results>/figures/training_{task}_{model}_{size}.png", models=CURVED),

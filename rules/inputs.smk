@@ -161,14 +161,16 @@ def predicted_sample(wildcards):
 
 
 def predicted_labels(wildcards):
-    """True labels of a prediction set: those of the task, an external survey's, or the own-line test's."""
-    if wildcards.set in derive.SAMPLED_SETS:
+    """True labels of a prediction set: those of the task, or the set's own (see derive.is_sampled)."""
+    if derive.is_sampled(wildcards.set):
         return f"<results>/labels/{wildcards.task}/{wildcards.set}.parquet"
     return f"<results>/labels/{wildcards.task}.parquet"
 
 
 def predicted_index(wildcards):
     """Index of the folder that holds the spectra of a prediction set."""
+    if wildcards.set in ALTERED_SETS:
+        return f"<results>/altered/{wildcards.task}/{wildcards.set}/index.tsv"
     folder = "own_line" if wildcards.set == "own_line" else "spectra"
     return f"<results>/{folder}/index.tsv"
 
@@ -218,6 +220,27 @@ def judged_predictions(wildcards):
         size=derive.sizes_of(CONFIG, wildcards.task),
         set=derive.judged_set(CONFIG),
     )
+
+
+def unaltered_sample(wildcards):
+    """The sample whose test spectra are altered: the task's largest."""
+    size = derive.sizes_of(CONFIG, wildcards.task)[-1]
+    return f"<results>/samples/{wildcards.task}/{size}.parquet"
+
+
+def altered_predictions(sets):
+    """Input function: predictions of some sets by all models of a task's largest size."""
+
+    def paths(wildcards):
+        return expand(
+            "<results>/predictions/{task}/{model}/{size}/{set}.parquet",
+            task=wildcards.task,
+            model=CONFIG.run.models,
+            size=derive.sizes_of(CONFIG, wildcards.task)[-1],
+            set=sets,
+        )
+
+    return paths
 
 
 def controls_of_abundances(wildcards):

@@ -32,7 +32,7 @@ rule build_report:
                 "<results>/figures/figure_{number}.png", number=list(PAPER_FIGURES)
             ),
             *built(
-                "<results>/figures/training_{task}_{model}_{size}.png", models=LLMS
+                "<results>/figures/training_{task}_{model}_{size}.png", models=CURVED
             ),
             *KIELS,
         ],

@@ -44,6 +44,28 @@ def external_qa_settings(wildcards):
     )
 
 
+def alteration_settings(wildcards):
+    """What decides altered spectra: the one change, how many spectra, and cleaning."""
+    return leaves(
+        change=derive.dump(derive.change_of(CONFIG, wildcards.set)),
+        resolution=CONFIG.degradation.resolution,
+        limit=CONFIG.degradation.limit,
+        recipe=derive.dump(CONFIG.spectra),
+        seed=CONFIG.seed,
+    )
+
+
+def degradation_settings(wildcards):
+    """What the degradation table says: of the data as in table_settings, and the changes."""
+    return leaves(
+        task=derive.asked(CONFIG.tasks[wildcards.task]),
+        name=wildcards.task,
+        release=CONFIG.surveys.lamost.release,
+        mock=CONFIG.mock is not None,
+        changes=[derive.dump(change) for change in CONFIG.degradation.changes],
+    )
+
+
 def base_settings(wildcards):
     """What decides a tiny base: its recipe, and the form of questions and answers."""
     base = CONFIG.bases[wildcards.base]

@@ -1,12 +1,14 @@
 """Networks: their layers counted by hand, their loss by numpy, and training that is killed, stops and repeats."""
 
 import math
+import subprocess
 
 import numpy as np
 import pyarrow as pa
 import pytest
 import torch
 from baseline_spectra import NAMED, TASK, Survey, linear_survey
+from safetensors import SafetensorError
 from torch import nn
 
 from starglot.config.baselines import Cnn, Gru, Mlp, NetworkTraining, ResNet50
@@ -271,6 +273,44 @@ def test_a_loss_that_is_no_number_is_said(survey, tmp_path, monkeypatch):
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+@pytest.mark.parametrize(
+    "raised",
+    [
+        OSError(122, "Disk quota exceeded"),
+        SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)"),
+    ],
+    ids=["quota", "safetensors"],
+)
+def test_a_full_disk_in_a_checkpoint_is_one_clear_error(survey, tmp_path, monkeypatch, raised):
+    def full(tensors, path):
+        raise raised
+
+    with monkeypatch.context() as patch:
+        patch.setattr(networks, "save_file", full)
+        with pytest.raises(StarglotError, match=r"disk is full(.|\n)*run the same command again"):
+            trained(cnn(), survey, tmp_path / "out", tmp_path / "state")
+
+
+@pytest.mark.parametrize("size", ["40k", "140k"], ids=["in the mapped flux", "in a checkpoint"])
+def test_a_disk_that_is_really_full(survey, tmp_path, size):
+    """On a real small file system: the message is clear, and after making room the same command goes on."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(disk)], capture_output=True)
+    if mounted.returncode:
+        pytest.skip("needs the right to mount a small file system")
+    try:
+        with pytest.raises(StarglotError, match=r"disk is full(.|\n)*run the same command again"):
+            trained(cnn(), survey, tmp_path / "out", disk)
+        assert not (tmp_path / "out").exists()
+        subprocess.run(["mount", "-o", "remount,size=4m", str(disk)], check=True)
+        manifest = trained(cnn(), survey, tmp_path / "out", disk)
+        plain = trained(cnn(), survey, tmp_path / "plain", tmp_path / "state")
+        assert manifest["files"] == plain["files"]
+    finally:
+        subprocess.run(["umount", "-l", str(disk)], check=False)
+
+
 def test_a_gpu_that_is_not_there_is_said(survey, tmp_path):
     with pytest.raises(StarglotError, match="torch sees none"):
         trained(cnn(1).model_copy(update={"gpus": 1}), survey, tmp_path / "out", tmp_path / "state")

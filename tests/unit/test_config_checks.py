@@ -118,6 +118,27 @@ CASES: list[tuple[str, dict[str, Any], str]] = [
     ("paper", {"surveys__apogee": None}, "run.tasks: 'abundances' learns from apogee, but surveys.apogee is null"),
     ("paper", {"surveys__galah": None}, "run.validation: surveys.galah is null"),
     (
+        "paper",
+        {"degradation__changes": [{"name": "a", "snr": 9}, {"name": "a", "snr": 8}]},
+        "degradation.changes.a: two changes have this name",
+    ),
+    (
+        "paper",
+        {"degradation__changes": [{"name": "a"}]},
+        "degradation.changes.a: it changes nothing; give resolution",
+    ),
+    (
+        "paper",
+        {"degradation__changes": [{"name": "a", "resolution": 1800}]},
+        "degradation.changes.a.resolution: 1800 is not below the spectra's own, 1800",
+    ),
+    (
+        "paper",
+        {"degradation__changes": [{"name": "a", "missing": [[3900, 3850]]}]},
+        "degradation.changes.a.missing: 3900-3850 A is no window",
+    ),
+    ("paper", {"tasks__abundances__sizes": {"test-r600": None}}, "tasks.abundances.sizes.test-r600: 'test-r600' is"),
+    (
         "demo",
         {"models__llm-demo__lora__rank": 512},
         "models.llm-demo.lora.rank: 512 is out of range 1-128 (the base's width)",

@@ -15,7 +15,7 @@ from starglot.plots.kiel import draw_kiel
 from starglot.plots.points import points
 from starglot.plots.predicted import draw_predicted
 from starglot.plots.style import CLASS_MARKS
-from starglot.plots.training import draw_loss
+from starglot.plots.training import draw_curve, draw_loss
 
 
 def drawn(stem):
@@ -99,6 +99,20 @@ def test_loss(tmp_path):
     losses.write_text("step,learning_rate\n1,0.1\n")
     with pytest.raises(StarglotError, match="lacks the column"):
         draw_loss(losses, tmp_path / "none", "title")
+
+
+def test_a_network_has_a_curve_by_epoch(tmp_path):
+    losses = tmp_path / "loss.csv"
+    rows = [f"{10 * e},{e},{50 / e},0.001,{60 / e + e}" for e in range(1, 13)]
+    losses.write_text("step,epoch,loss,learning_rate,val_loss\n" + "\n".join(rows) + "\n")
+    draw_curve(losses, tmp_path / "loss", "cnn")
+    drawn(tmp_path / "loss")
+    losses.write_text("step,epoch,loss\n10,1,0.5\n")
+    with pytest.raises(StarglotError, match="val_loss"):
+        draw_curve(losses, tmp_path / "none", "cnn")
+    losses.write_text("step,loss\n10,0.5\n20,0.4\n")
+    draw_curve(losses, tmp_path / "steps", "llm", 0.4)
+    drawn(tmp_path / "steps")
 
 
 def test_classes_are_told_apart_in_grey():

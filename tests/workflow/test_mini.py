@@ -188,3 +188,20 @@ def test_one_plate_is_built_from_nothing_on_request(fresh):
     assert len(pq.read_table(fresh.path(f"spectra/{shard}.parquet"))) > 10
     assert len(list(fresh.path("spectra").glob("*.parquet"))) == 2
     assert isinstance(pq.read_schema(fresh.path("match/lamost_galah.parquet")), pa.Schema)
+
+
+def test_models_are_tried_on_altered_spectra(mini):
+    """Beside `all`: altered spectra of the same stars, asked of the trained models, and compared."""
+    mini.snakemake("results/tables/degradation_atmosphere.csv")
+    frame = pd.read_csv(mini.path("tables/degradation_atmosphere.csv"))
+    assert set(frame["change"]) == {"unaltered", "sdss-snr10"} and len(frame) == 3 * 3 * 2
+    ratio = frame[(frame["model"] == "ridge") & (frame["change"] == "sdss-snr10")]["rmse_ratio"]
+    assert (ratio > 1.1).all(), "ridge on noisy spectra is worse"
+    mean = frame[(frame["model"] == "class-mean") & (frame["change"] == "sdss-snr10")]["rmse_ratio"]
+    assert mean.to_numpy() == pytest.approx(1.0), "who does not look at spectra loses nothing"
+    sample = pq.read_table(mini.path("samples/atmosphere/test-sdss-snr10.parquet")).to_pandas()
+    whole = pq.read_table(mini.path("samples/atmosphere/mini.parquet")).to_pandas()
+    assert set(sample["obsid"]) <= set(whole.loc[whole["split"] == "test", "obsid"]) and len(sample) == 20
+    assert ids(mini.path("altered/atmosphere/test-sdss-snr10/test-sdss-snr10.parquet")) == set(sample["obsid"])
+    assert "in the format of SDSS" in mini.path("tables/degradation_atmosphere.md").read_text()
+    assert mini.path("figures/degradation_atmosphere.png").read_bytes().startswith(b"\x89PNG")

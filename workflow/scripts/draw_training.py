@@ -1,16 +1,16 @@
-"""The loss curve of one training."""
+"""The loss curve of one training: by step of a language model, by epoch of a network."""
 
 from pathlib import Path
 
 from starglot.cli import parser, run
-from starglot.plots.training import draw_loss
+from starglot.plots.training import draw_curve
 from starglot.tables import read_json
 
 
 def main(args):
     folder = Path(args.model).parent
     task, model, size = folder.parts[-3:]
-    draw_loss(
+    draw_curve(
         folder / "loss.csv",
         Path(args.png).with_suffix(""),
         title=f"{model}, {task}, {size}",

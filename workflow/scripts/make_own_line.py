@@ -1,14 +1,11 @@
 """Mock spectra in which one abundance changes at a time."""
 
-from pathlib import Path
-
 from starglot.cli import parser, run
 from starglot.config.models import Recipe, Task
-from starglot.hashing import file_digest
 from starglot.mock.own_line import own_line_tables
-from starglot.surveys.index import COLUMNS
+from starglot.surveys.index import write_index_of
 from starglot.surveys.shards import spectra_metadata
-from starglot.tables import write_parquet, write_text, write_with_digest
+from starglot.tables import write_parquet, write_with_digest
 
 
 def main(args):
@@ -19,9 +16,7 @@ def main(args):
     write_with_digest(labels, args.labels)
     write_with_digest(sample, args.sample)
     write_parquet(spectra, args.spectra, metadata=spectra_metadata(recipe))
-    # The same columns as of the survey's shards; nothing is rejected, and no catalogue rows stand behind it.
-    digest = file_digest(args.spectra)
-    write_text("\t".join(COLUMNS) + f"\n{Path(args.spectra).stem}\t{digest}\t-\t-\n", args.index)
+    write_index_of(args.spectra, args.index)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from starglot.config.baselines import Ensemble, Network, Ridge, Spectrum
-from starglot.config.derive import SAMPLED_SETS
+from starglot.config.degradation import Change
+from starglot.config.derive import is_sampled
 from starglot.config.faults import nearest
 from starglot.config.models import ALL_LABELS, Config, Llm
 from starglot.glossary import ABUNDANCE_NAMES, ATMOSPHERE_NAMES, CLASSES
@@ -21,6 +22,7 @@ def cross_check(config: Config) -> list[str]:
         *_models(config),
         *_bases(config),
         *_run(config),
+        *_degradation(config),
     ]
 
 
@@ -69,7 +71,7 @@ def _tasks(config: Config) -> Iterator[str]:
             if not 0 <= digits <= 6:
                 yield f"{at}.decimals.{label}: {digits} is out of range 0-6"
         for size, count in task.sizes.items():
-            if size in SAMPLED_SETS:
+            if is_sampled(size):
                 yield f"{at}.sizes.{size}: '{size}' is the name of a prediction set; call the size something else"
             if count is not None and count < 1:
                 yield f"{at}.sizes.{size}: {count} is not a number of spectra"
@@ -195,3 +197,20 @@ def _by_size(config: Config, task: str) -> Iterator[str]:
             for size in set(config.run.sizes) & set(config.tasks[task].sizes):
                 if isinstance(given, dict) and size not in given:
                     yield f"models.{name}.training.{key}: no entry for size '{size}' of task '{task}'"
+
+
+def _degradation(config: Config) -> Iterator[str]:
+    named = set[str]()
+    for change in config.degradation.changes:
+        at = f"degradation.changes.{change.name}"
+        if change.name in named:
+            yield f"{at}: two changes have this name"
+        named.add(change.name)
+        if change == Change(name=change.name):
+            yield f"{at}: it changes nothing; give resolution, snr, missing, velocity, tilt or format"
+        if change.resolution and change.resolution >= config.degradation.resolution:
+            own = config.degradation.resolution
+            yield f"{at}.resolution: {change.resolution:g} is not below the spectra's own, {own:g}"
+        for low, high in change.missing:
+            if not low < high:
+                yield f"{at}.missing: {low:g}-{high:g} A is no window; give its blue end first"

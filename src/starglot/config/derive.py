@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from starglot.config.baselines import Ensemble, LightGbm, Network
+from starglot.config.degradation import ALTERED, Change
 from starglot.config.models import Config, Llm, Model, Task
 from starglot.glossary import CLASSES
 
@@ -132,13 +133,28 @@ def at_size(model: Model, size: str) -> Model:
 def set_source(config: Config, task: str, size: str, name: str) -> tuple[str, str]:
     """(size, split) whose spectra make up the prediction set ``name`` of a model trained at ``size``.
 
-    The spectra of :data:`SAMPLED_SETS` are a sample and a split of their own, both of the set's name.
+    External, own-line and altered spectra are a sample and a split of their own, both of the set's name.
     """
-    if name in SAMPLED_SETS:
+    if is_sampled(name):
         return name, name
     if name == "common":
         return smallest_size(config, task), "test"
     return size, name
+
+
+def altered_sets(config: Config) -> list[str]:
+    """The prediction sets of altered test spectra, in the order of the degradation table."""
+    return [change.set for change in config.degradation.changes]
+
+
+def change_of(config: Config, name: str) -> Change:
+    """The change behind an altered set."""
+    return next(change for change in config.degradation.changes if change.set == name)
+
+
+def is_sampled(name: str) -> bool:
+    """Whether a prediction set is a sample of its own, with labels of its own."""
+    return name in SAMPLED_SETS or name.startswith(ALTERED)
 
 
 def judged_set(config: Config) -> str:

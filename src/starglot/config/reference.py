@@ -63,6 +63,8 @@ def _inner_models(annotation: Any, path: str) -> Iterator[tuple[str, type[BaseMo
     origin, inner = typing.get_origin(annotation), typing.get_args(annotation)
     if origin is dict:
         yield from _inner_models(inner[1], f"{path}.<name>")
+    elif origin is list:
+        yield from _inner_models(inner[0], f"{path}[]")
     elif origin is typing.Annotated:
         yield from _inner_models(inner[0], path)
     elif _is_union(origin):

@@ -11,7 +11,7 @@ import pandas as pd
 import pyarrow as pa
 
 from starglot.evaluation.residuals import ALL, read_predictions
-from starglot.evaluation.rows import Judged, judged, values_of
+from starglot.evaluation.rows import Judged, judged, spoilt_note, values_of
 from starglot.glossary import CLASSES, LABELS
 
 COLUMNS: tuple[str, ...] = (
@@ -80,7 +80,7 @@ def _row(rows: Judged, label_error: np.ndarray, siblings: list[Judged]) -> dict[
     photon, revisits = within_scatter(rows.value, rows.star)
     out: dict[str, object] = {"n": len(rows), "n_stars": len(np.unique(rows.star)), "n_revisits": revisits}
     if rows.spoilt:
-        return out | {"n": 0, "note": f"{rows.spoilt} rows with NaN, infinite or negative values"}
+        return out | {"n": 0, "note": spoilt_note(rows)}
     if len(rows) < 2:
         return out | {"note": "no spectra" if len(rows) == 0 else "one spectrum: no scatter"}
     residual, known = rows.residual, np.isfinite(label_error)

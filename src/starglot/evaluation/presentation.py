@@ -51,6 +51,9 @@ HEADINGS: dict[str, str] = {
     "pull_robust": "robust std of pulls",
     "pit_distance": "PIT distance",
     "crps": "CRPS",
+    "n_rejected": "rejected",
+    "rmse_ratio": "RMSE ratio",
+    "robust_ratio": "robust ratio",
 }
 
 #: The LaTeX of headings and of label names that need it.

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+
+from starglot.evaluation.residuals import read_predictions
 
 
 @dataclass(frozen=True)
@@ -65,6 +69,21 @@ def judged(predictions: pa.Table, label: str) -> Judged:
         spoilt=int((~good).sum()),
     )
     return held.where(good)
+
+
+def each_judged(
+    predictions: Mapping[tuple[str, str, str], Path], labels: Sequence[str], task: str
+) -> Iterator[tuple[dict[str, str], Judged]]:
+    """The rows of every label of every prediction table, by (model, size, set), with the cells that identify them."""
+    for (model, size, name), path in predictions.items():
+        table = read_predictions(path)
+        for label in labels:
+            yield {"task": task, "model": model, "size": size, "set": name, "label": label}, judged(table, label)
+
+
+def spoilt_note(rows: Judged) -> str | None:
+    """What is said of rows that hold values which cannot be judged: their cell is marked, and has no numbers."""
+    return f"{rows.spoilt} rows with NaN, infinite or negative values" if rows.spoilt else None
 
 
 def values_of(table: pa.Table, name: str, obsid: np.ndarray) -> np.ndarray:

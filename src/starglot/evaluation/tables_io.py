@@ -11,7 +11,7 @@ from starglot.evaluation.presentation import Presentation, escape_latex, latex, 
 from starglot.tables import atomic_path, write_text
 
 #: Columns that leave a printed table for its notes when they say the same in every row.
-FOLDED: tuple[str, ...] = ("task", "size", "set", "n_no_truth", "n_no_sigma", "n_seen")
+FOLDED: tuple[str, ...] = ("task", "size", "set", "n_no_truth", "n_no_sigma", "n_seen", "n_rejected")
 
 #: Rows from which a LaTeX table has to break across pages.
 _LONG = 45
@@ -42,7 +42,7 @@ def write_table(
 
 def read_table(path: str | Path) -> pd.DataFrame:
     """A CSV of :func:`write_table`, with names as text ('1e5' is a size, not a number) and null where empty."""
-    names = dict.fromkeys(("task", "model", "size", "set", "label", "class", "split_by", "note"), str)
+    names = dict.fromkeys(("task", "model", "size", "set", "label", "class", "split_by", "change", "note"), str)
     return pd.read_csv(path, dtype=names, keep_default_na=False, na_values=[""])
 
 

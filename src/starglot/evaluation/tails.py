@@ -10,8 +10,7 @@ import pandas as pd
 import pyarrow as pa
 
 from starglot.evaluation.cells import STATISTICS, CellRows, cell_statistics
-from starglot.evaluation.residuals import read_predictions
-from starglot.evaluation.rows import judged, values_of
+from starglot.evaluation.rows import each_judged, spoilt_note, values_of
 
 #: Parts by the catalogue's Teff (K), log g, [Fe/H] (dex) and S/N (r band): a name, and who is in it.
 PARTS: dict[str, Callable[[dict[str, np.ndarray], np.ndarray], np.ndarray]] = {
@@ -49,19 +48,15 @@ def tails_table(
     test stars do not hold is seen.
     """
     records = []
-    for (model, size, name), path in predictions.items():
-        table = read_predictions(path)
-        for label in labels:
-            rows = judged(table, label)
-            known = {column: values_of(facts, column, rows.obsid) for column in ("teff", "logg", "feh", "snr_r")}
-            for part, chosen in PARTS.items():
-                here = rows.where(chosen(known, rows.letter))
-                usable = CellRows(here.truth, here.value, here.sigma, here.star, here.letter)
-                note = "no spectra" if len(here) == 0 else None
-                if rows.spoilt:
-                    usable, note = usable.none(), f"{rows.spoilt} rows with NaN, infinite or negative values"
-                stars = len(np.unique(usable.star))
-                keys = dict(zip(COLUMNS, (task, model, size, name, label, part, len(usable), stars), strict=False))
-                found = cell_statistics(usable, level, replicates, seed)
-                records.append({**keys, **found, "interval": level, "note": note})
+    for keys, rows in each_judged(predictions, labels, task):
+        known = {column: values_of(facts, column, rows.obsid) for column in ("teff", "logg", "feh", "snr_r")}
+        for part, chosen in PARTS.items():
+            here = rows.where(chosen(known, rows.letter))
+            usable = CellRows(here.truth, here.value, here.sigma, here.star, here.letter)
+            note = spoilt_note(here) or ("no spectra" if len(here) == 0 else None)
+            if here.spoilt:
+                usable = usable.none()
+            counts = {"part": part, "n": len(usable), "n_stars": len(np.unique(usable.star))}
+            found = cell_statistics(usable, level, replicates, seed)
+            records.append({**keys, **counts, **found, "interval": level, "note": note})
     return pd.DataFrame.from_records(records, columns=list(COLUMNS))

@@ -17,8 +17,8 @@ import pyarrow as pa
 from scipy.special import ndtr
 
 from starglot.evaluation.cells import COVERAGES, LEAST_STARS
-from starglot.evaluation.residuals import ALL, read_predictions
-from starglot.evaluation.rows import Judged, judged, values_of
+from starglot.evaluation.residuals import ALL
+from starglot.evaluation.rows import Judged, each_judged, spoilt_note, values_of
 from starglot.evaluation.statistics import interval, normal_half_width, robust_scatter, star_resamples
 from starglot.glossary import CLASSES
 
@@ -79,24 +79,17 @@ def calibration_table(
     predictions: prediction tables by (model, size, set); facts: obsid and snr_r.  Intervals are bootstraps over
     stars.  A label with NaN or infinite values is marked and has no numbers; parts without a spectrum are left out.
     """
-    records = []
-    for (model, size, name), path in predictions.items():
-        table = read_predictions(path)
-        for label in labels:
-            rows = judged(table, label)
-            rows = rows.where(np.isfinite(rows.sigma))
-            snr = values_of(facts, "snr_r", rows.obsid)
-            keys = {"task": task, "model": model, "size": size, "set": name, "label": label}
-            if rows.spoilt:
-                note = f"{rows.spoilt} rows with NaN, infinite or negative values"
-                records.append({**keys, "part": ALL, "n": 0, "n_stars": 0, "note": note})
-                continue
-            for part, members in parts(rows, snr):
-                if members.any():
-                    found = _row(rows.where(members), level, replicates, seed)
-                    records.append({**keys, "part": part, **found, "interval": level})
-    frame = pd.DataFrame.from_records(records, columns=list(COLUMNS))
-    return frame
+    records: list[dict[str, object]] = []
+    for keys, every in each_judged(predictions, labels, task):
+        rows = every.where(np.isfinite(every.sigma))
+        if rows.spoilt:
+            records.append({**keys, "part": ALL, "n": 0, "n_stars": 0, "note": spoilt_note(rows)})
+            continue
+        for part, members in parts(rows, values_of(facts, "snr_r", rows.obsid)):
+            if members.any():
+                found = _row(rows.where(members), level, replicates, seed)
+                records.append({**keys, "part": part, **found, "interval": level})
+    return pd.DataFrame.from_records(records, columns=list(COLUMNS))
 
 
 def _row(rows: Judged, level: float, replicates: int, seed: int) -> dict[str, object]:

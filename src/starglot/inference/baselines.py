@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from argparse import ArgumentParser
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pydantic import TypeAdapter
@@ -17,11 +17,26 @@ from starglot.models.baselines.predict import Answer, predict
 from starglot.models.baselines.rows import Rows, ShardPath
 from starglot.samples.split import training_stars
 from starglot.surveys.index import require_shards
+from starglot.tables import write_with_digest
 from starglot.training.finished import workplace
 from starglot.training.kept import kept_table, sample_identity
 
 #: A kind's way to read rows: settings, task, the model's folder, rows, shard to file.
 Reader = Callable[[Any, Task, Path, Rows, ShardPath], Answer]
+
+
+def predict_arguments(command: ArgumentParser) -> ArgumentParser:
+    """Declare what :func:`predict_files` is told on the command line, beside the settings; returns ``command``."""
+    command.add_argument("--model", required=True, help="manifest of the model")
+    command.add_argument("--sample", required=True)
+    command.add_argument("--split", required=True)
+    command.add_argument("--labels", required=True)
+    command.add_argument("--seen", nargs="+", required=True, help="samples whose training stars the model has seen")
+    command.add_argument("--index", required=True, help="index of the cleaned spectra, in their folder")
+    command.add_argument("--code", required=True, help="hash of the code, part of the work's identity")
+    command.add_argument("--state", required=True, help="folder of finished work")
+    command.add_argument("--out", required=True)
+    return command
 
 
 def predict_files(
@@ -35,8 +50,11 @@ def predict_files(
     index: str | Path,
     code: str,
     state: str | Path,
-) -> pa.Table:
-    """Raw predictions (``tables.PREDICTION``) for one split of a sample; handed back from ``state`` if made before.
+    out: str | Path,
+) -> None:
+    """Raw predictions (``tables.PREDICTION``) for one split of a sample, written to ``out`` with their digest.
+
+    What was made before is handed back from ``state``.
 
     readers: by kind; settings: model and task, as the rule is told them; model: the model's manifest;
     sample, labels: Parquet; seen: samples whose training stars the model has seen; index: of the cleaned spectra, in
@@ -61,4 +79,5 @@ def predict_files(
         "seen": digest_of(sorted(stars)),
         **sample_identity(asked, known, index),
     }
-    return kept_table(workplace(Path(state), identity), lambda: predict(read, task, asked, known, stars))
+    table = kept_table(workplace(Path(state), identity), lambda: predict(read, task, asked, known, stars))
+    write_with_digest(table, out)

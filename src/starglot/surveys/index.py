@@ -6,7 +6,8 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from starglot.errors import StarglotError
-from starglot.tables import read_digests
+from starglot.hashing import file_digest
+from starglot.tables import read_digests, write_text
 
 #: Columns of spectra/index.tsv: digests of {shard}.parquet, {shard}.rejected.parquet, and of the catalogue rows.
 COLUMNS = ("shard", "spectra", "rejected", "rows")
@@ -29,6 +30,12 @@ def index_table(shards: Sequence[str], folder: Path) -> str:
                 f"the digests of shard {shard} cannot be read ({error})", where=path, todo="clean it: snakemake clean"
             ) from error
     return "".join(f"{line}\n" for line in lines)
+
+
+def write_index_of(spectra: str | Path, index: str | Path) -> None:
+    """The index of a folder with one made-up shard: nothing is rejected, no catalogue rows stand behind it."""
+    line = (Path(spectra).stem, file_digest(spectra), "-", "-")
+    write_text("\t".join(COLUMNS) + "\n" + "\t".join(line) + "\n", index)
 
 
 def indexed_shards(index: str | Path) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from argparse import ArgumentParser
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ from starglot.surveys.index import require_shards
 from starglot.tables import read_json, write_json
 from starglot.training.finished import MANIFEST, deliver, hand_back, new_folder, versions, workplace, write_run
 from starglot.training.flux import Bins, map_flux
+from starglot.training.full_disk import full_disk_explained
 from starglot.training.kept import sample_identity
 
 log = logging.getLogger(__name__)
@@ -52,6 +54,17 @@ class Fitted:
     counts: Mapping[str, int]
     metrics: Mapping[str, float | None]
     by_label: Mapping[str, list[Any]]
+
+
+def train_arguments(command: ArgumentParser) -> ArgumentParser:
+    """Declare what :func:`train_files` is told on the command line, beside the settings; returns ``command``."""
+    command.add_argument("--sample", required=True)
+    command.add_argument("--labels", required=True)
+    command.add_argument("--index", required=True, help="index of the cleaned spectra, in their folder")
+    command.add_argument("--code", required=True, help="hash of the code, part of the work's identity")
+    command.add_argument("--state", required=True, help="folder of checkpoints and finished work")
+    command.add_argument("--manifest", required=True)
+    return command
 
 
 def train_files(
@@ -103,7 +116,8 @@ def train_baseline(
     fit: of the model's kind; sample: ``tables.SAMPLE``; labels: obsid, shard and the task's label columns for at
     least the sample's spectra; shard_path: a shard's cleaned spectra; state: folder of checkpoints and finished work;
     inputs: digests of sample, labels and spectra; code: hash of the code.  The same again is handed back.
-    The validation split chooses and measures.  Raises StarglotError when the training split is empty.
+    The validation split chooses and measures.  Raises StarglotError when the training split is empty, and when the
+    disk is full.
     """
     # ---- set up
     started = time.time()
@@ -121,35 +135,38 @@ def train_baseline(
     if not len(train):
         raise StarglotError("the training split of this sample is empty", todo="take a larger sample")
 
-    # ---- fit
-    made = new_folder(place)
-    fitted = fit(
-        Work(settings, task, train, val, shard_path, made, place / "checkpoints", Path(state) / "flux", inputs)
-    )
-    log.info("%s: %s", settings.kind, {name: value for name, value in fitted.metrics.items() if value is not None})
-
-    # ---- save
-    manifest = {
-        "kind": settings.kind,
-        **about,
-        "inputs": inputs,
-        "identity": place.name,
-        "counts": {"train": len(train), "val": len(val), **fitted.counts},
-        "labels": {
-            name: {
-                "train": int(np.isfinite(train.truth[:, j]).sum()),
-                "val": int(np.isfinite(val.truth[:, j]).sum()),
-                **{fact: values[j] for fact, values in fitted.by_label.items()},
-            }
-            for j, name in enumerate(task.labels)
-        },
-        "seed": getattr(settings, "seed", None),
-        "metrics": dict(fitted.metrics),
-        "versions": versions(),
-    }
-    write_run(made, started, examples_per_second=fitted.counts.get("examples", len(train)) / (time.time() - started))
-    write_json(manifest, made / MANIFEST)
-    deliver(made, place, Path(out))
+    # ---- fit, save
+    with full_disk_explained(place):
+        made = new_folder(place)
+        fitted = fit(
+            Work(settings, task, train, val, shard_path, made, place / "checkpoints", Path(state) / "flux", inputs)
+        )
+        log.info(
+            "%s: %s", settings.kind, {name: value for name, value in fitted.metrics.items() if value is not None}
+        )
+        manifest = {
+            "kind": settings.kind,
+            **about,
+            "inputs": inputs,
+            "identity": place.name,
+            "counts": {"train": len(train), "val": len(val), **fitted.counts},
+            "labels": {
+                name: {
+                    "train": int(np.isfinite(train.truth[:, j]).sum()),
+                    "val": int(np.isfinite(val.truth[:, j]).sum()),
+                    **{fact: values[j] for fact, values in fitted.by_label.items()},
+                }
+                for j, name in enumerate(task.labels)
+            },
+            "seed": getattr(settings, "seed", None),
+            "metrics": dict(fitted.metrics),
+            "versions": versions(),
+        }
+        write_run(
+            made, started, examples_per_second=fitted.counts.get("examples", len(train)) / (time.time() - started)
+        )
+        write_json(manifest, made / MANIFEST)
+        deliver(made, place, Path(out))
     return read_json(Path(out) / MANIFEST)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -44,12 +45,19 @@ def map_flux(rows: Rows, shard_path: ShardPath, inputs: Mapping[str, str], folde
                     mapped = np.lib.format.open_memmap(
                         partial, mode="w+", dtype=np.int16, shape=(len(rows), flux.shape[1])
                     )
+                    _reserve(partial)
                 mapped[at] = flux
             if mapped is None:
                 np.lib.format.open_memmap(partial, mode="w+", dtype=np.int16, shape=(0, 1))
             else:
                 mapped.flush()
     return np.load(path, mmap_mode="r")
+
+
+def _reserve(path: Path) -> None:
+    """Take the disk space of a sparse file now, as an error: a mapped write that finds none kills the process."""
+    with path.open("r+b") as file:
+        os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
 
 
 class Bins:

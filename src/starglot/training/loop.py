@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import math
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from safetensors import SafetensorError
 from torch.utils.data import Dataset
 from tqdm import tqdm
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
@@ -22,6 +20,7 @@ from starglot.errors import StarglotError
 from starglot.models.llm import compute_dtype
 from starglot.tables import write_text
 from starglot.training.checkpoints import checkpoints, newest_good, prune, seal
+from starglot.training.full_disk import full_disk_explained
 from starglot.training.time_limit import another_turn, asked_to_stop
 
 if TYPE_CHECKING:
@@ -32,8 +31,6 @@ log = logging.getLogger(__name__)
 
 #: Points of the loss curve over a whole training.
 _LOGGED = 500
-#: Fewer free bytes than this count as a full disk when writing has failed.
-_NO_SPACE = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -160,23 +157,15 @@ def join_parts(points: list[dict[str, float]], every: int) -> list[dict[str, flo
 
 @contextmanager
 def explained(folder: Path) -> Iterator[None]:
-    """Turn a full disk (which each library reports in its own way) and too little GPU memory into a StarglotError."""
+    """Turn a full disk and too little GPU memory into a StarglotError."""
     try:
-        yield
+        with full_disk_explained(folder):
+            yield
     except torch.cuda.OutOfMemoryError as error:
         raise StarglotError(
             f"the GPU's memory is too small: {str(error).splitlines()[0]}",
             where="models: training: batch",
             todo="lower batch and raise accumulate by as much, and switch gradient_checkpointing on",
-        ) from error
-    except (OSError, RuntimeError, SafetensorError) as error:
-        full = "No space left" in str(error) or "quota exceeded" in str(error)
-        if not full and shutil.disk_usage(folder).free > _NO_SPACE:
-            raise
-        raise StarglotError(
-            "the disk is full (or the quota is used up)",
-            where=folder,
-            todo="free some space and run the same command again; training continues from its last good checkpoint",
         ) from error
 
 

@@ -1,0 +1,101 @@
+"""Trained models on altered spectra of test stars: resolution, noise, gaps, velocity, calibration, another format."""
+
+
+rule alter_spectra:
+    """Some test spectra of a task's largest sample, altered in one way: a prediction set of its own."""
+    input:
+        sample=ancient(unaltered_sample),
+        labels=ancient("<results>/labels/{task}.parquet"),
+        digests=digests(unaltered_sample, "<results>/labels/{task}.parquet"),
+        index="<results>/spectra/index.tsv",
+    output:
+        spectra="<results>/altered/{task}/{set}/{set}.parquet",
+        index="<results>/altered/{task}/{set}/index.tsv",
+        rejected="<results>/altered/{task}/{set}/rejected.parquet",
+        labels="<results>/labels/{task}/{set}.parquet",
+        labels_digest="<results>/labels/{task}/{set}.parquet.sha256",
+        sample="<results>/samples/{task}/{set}.parquet",
+        sample_digest="<results>/samples/{task}/{set}.parquet.sha256",
+    log:
+        "<results>/logs/alter_spectra/{task}/{set}.log",
+    benchmark:
+        "<results>/benchmarks/alter_spectra/{task}/{set}.tsv"
+    wildcard_constraints:
+        set=one_of(ALTERED_SETS),
+    conda:
+        ENV
+    resources:
+        mem_mb=grow(4000),
+        runtime=grow(30),
+    params:
+        settings=alteration_settings,
+        code=code("alter_spectra"),
+    shell:
+        "python workflow/scripts/alter_spectra.py --settings {params.settings:q} --sample {input.sample:q}"
+        " --labels {input.labels:q} --index {input.index:q} --spectra {output.spectra:q}"
+        " --rejected {output.rejected:q} --out-index {output.index:q} --out-labels {output.labels:q}"
+        " --out-sample {output.sample:q} 2>&1 | tee {log}"
+
+
+use rule write_external_qa as write_altered_qa with:
+    input:
+        sample=ancient("<results>/samples/{task}/{survey}.parquet"),
+        labels=ancient("<results>/labels/{task}/{survey}.parquet"),
+        digests=digests(
+            "<results>/samples/{task}/{survey}.parquet",
+            "<results>/labels/{task}/{survey}.parquet",
+        ),
+        index="<results>/altered/{task}/{survey}/index.tsv",
+    log:
+        "<results>/logs/write_altered_qa/{task}/{encoding}/{survey}.log",
+    benchmark:
+        "<results>/benchmarks/write_altered_qa/{task}/{encoding}/{survey}.tsv"
+    wildcard_constraints:
+        survey=one_of(ALTERED_SETS),
+
+
+rule tabulate_degradation:
+    """How much worse every model is on each altered set than on the same spectra as they came."""
+    input:
+        altered=ancient(altered_predictions(ALTERED_SETS)),
+        unaltered=ancient(altered_predictions(["test"])),
+        digests=digests(
+            altered_predictions(ALTERED_SETS), altered_predictions(["test"])
+        ),
+        rejected=expand(
+            "<results>/altered/{{task}}/{set}/rejected.parquet", set=ALTERED_SETS
+        ),
+    output:
+        csv="<results>/tables/degradation_{task}.csv",
+        rendered=multiext("<results>/tables/degradation_{task}", ".md", ".tex"),
+        png="<results>/figures/degradation_{task}.png",
+        svg="<results>/figures/degradation_{task}.svg",
+    log:
+        "<results>/logs/tabulate_degradation/{task}.log",
+    benchmark:
+        "<results>/benchmarks/tabulate_degradation/{task}.tsv"
+    conda:
+        ENV
+    resources:
+        mem_mb=grow(4000),
+        runtime=grow(60),
+    params:
+        settings=degradation_settings,
+        code=code("tabulate_degradation"),
+    shell:
+        "python workflow/scripts/tabulate_degradation.py --settings {params.settings:q}"
+        " --predictions {input.altered:q} --unaltered {input.unaltered:q} --rejected {input.rejected:q}"
+        " --csv {output.csv:q} --png {output.png:q} 2>&1 | tee {log}"
+
+
+localrules:
+    degradation,
+
+
+rule degradation:
+    """Target: the degradation tables and figures of `run:`; not part of `all`."""
+    input:
+        expand(
+            "<results>/tables/degradation_{task}.csv",
+            task=CONFIG.run.tasks if ALTERED_SETS else [],
+        ),

@@ -1,0 +1,42 @@
+"""How much worse trained models are on altered spectra of the same stars."""
+
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
+from starglot.cli import parser, run
+from starglot.config.degradation import Change
+from starglot.evaluation.degradation import NOTES, degradation_table
+from starglot.evaluation.tables_io import write_table
+from starglot.plots.degradation import draw_degradation
+
+
+def main(args):
+    settings = args.settings
+    of = f"task {settings['name']}, {settings['release']}{' (a mock, not real stars)' if settings['mock'] else ''}"
+    changes = [Change.model_validate(each) for each in settings["changes"]]
+    names = {change.set: change.name for change in changes}
+    altered = {}
+    for path in map(Path, args.predictions):
+        altered.setdefault(path.parts[-3:-1], {})[names[path.stem]] = path
+    table = degradation_table(
+        altered,
+        {path.parts[-3:-1]: path for path in map(Path, args.unaltered)},
+        settings["task"]["labels"],
+        {names[path.parts[-2]]: pq.read_metadata(path).num_rows for path in map(Path, args.rejected)},
+        task=settings["name"],
+    )
+    caption = f"Trained models on altered spectra of test stars: {of}."
+    told = "; ".join(f"{change.name}: {change.told}" for change in changes)
+    write_table(table, Path(args.csv).with_suffix(""), caption, [*NOTES, f"Changes: {told}."])
+    draw_degradation(table, Path(args.png).with_suffix(""), f"Altered test spectra, {of.removeprefix('task ')}")
+
+
+if __name__ == "__main__":
+    command = parser(__doc__)
+    command.add_argument("--predictions", nargs="+", required=True, help="prediction tables of the altered sets")
+    command.add_argument("--unaltered", nargs="+", required=True, help="prediction tables of the test split")
+    command.add_argument("--rejected", nargs="+", required=True, help="what cleaning refused, by altered set")
+    command.add_argument("--csv", required=True)
+    command.add_argument("--png", required=True, help="the figure; an .svg comes beside it")
+    run(main, command)
