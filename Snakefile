@@ -27,6 +27,7 @@ include: "rules/models.smk"
 include: "rules/predictions.smk"
 include: "rules/evaluation.smk"
 include: "rules/figures.smk"
+include: "rules/scaling.smk"
 include: "rules/report.smk"
 
 

@@ -275,7 +275,7 @@ rule draw_training:
     log:
         "<results>/logs/draw_training/{task}/{model}/{size}.log",
     wildcard_constraints:
-        model=one_of(ALL_LLMS),
+        model=models_among(ALL_LLMS),
     conda:
         ENV
     resources:

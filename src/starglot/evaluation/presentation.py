@@ -17,6 +17,7 @@ from starglot.glossary import LABELS
 PHYSICAL: frozenset[str] = frozenset(
     {"mean", "std", "rmse", "mae", "robust", "floor", "crps"}
     | {"label_noise", "photon_noise", "model_scatter", "unexplained"}
+    | {"sigma", "seed_scatter", "sigma_inf", "beyond"}
 )
 
 #: Digits after the point for K, for dex, and for numbers without a unit.
@@ -51,6 +52,13 @@ HEADINGS: dict[str, str] = {
     "pull_robust": "robust std of pulls",
     "pit_distance": "PIT distance",
     "crps": "CRPS",
+    "n_train": "training spectra",
+    "seed_scatter": "scatter of seeds",
+    "n_sizes": "points",
+    "sigma_inf": "sigma at infinity",
+    "a": "A",
+    "n_beyond": "extrapolated to N",
+    "beyond": "sigma there",
 }
 
 #: The LaTeX of headings and of label names that need it.
