@@ -65,7 +65,7 @@ def models_among(names):
 
 SIZE = one_of({size for task in CONFIG.tasks.values() for size in task.sizes})
 #: A size, or what is left of it without a fold: '1e5.f3'.
-SAMPLE = rf"(?:{SIZE})(?:\.f\d+)?"
+SAMPLE = rf"(?:{SIZE})(?:\.f[0-9]+)?"
 
 
 wildcard_constraints:
@@ -74,7 +74,7 @@ wildcard_constraints:
     shard=r"\d{5}-[^/.]+",
     task=one_of(CONFIG.tasks),
     size=SIZE,
-    fold=r"\d+",
+    fold="[0-9]+",
     encoding=one_of(CONFIG.encodings),
     model=models_among(CONFIG.models),
     base=one_of(CONFIG.bases),

@@ -357,5 +357,6 @@ CHANGES: dict[str, Change] = {
     "add_model": setting(models={"ridge-2": _RIDGE}, run={"models": ["llm-mini", "class-mean", "ridge", "ridge-2"]}),
     "add_size": setting(run={"sizes": ["small", "mini", "all"]}),
     "add_set": setting(run={"sets": ["val", "test", "common"]}),
+    "set_scaling": setting(scaling={"sizes": ["small", "mini"], "seeds": [0, 1]}),
     "set_seed": setting(seed=7),
 }

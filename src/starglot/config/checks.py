@@ -8,7 +8,7 @@ from starglot.config.baselines import Ensemble, Network, Ridge, Spectrum
 from starglot.config.derive import SAMPLED_SETS
 from starglot.config.faults import nearest
 from starglot.config.models import ALL_LABELS, Config, Llm
-from starglot.config.names import read_name
+from starglot.config.names import Derived, read_name
 from starglot.glossary import ABUNDANCE_NAMES, ATMOSPHERE_NAMES, CLASSES
 
 
@@ -210,6 +210,9 @@ def _scaling(config: Config) -> Iterator[str]:
     for model in sweep.models or []:
         if model not in config.models:
             yield unknown("scaling.models", model, config.models)
+    for factor in sweep.passes:
+        if read_name(Derived("model", passes=factor).name).passes != factor:
+            yield f"scaling.passes: {factor:g} has more than three decimals; they are part of a model's name"
     for key in ("seeds", "passes", "sizes", "models"):
         given = getattr(sweep, key) or []
         if len(set(given)) < len(given):

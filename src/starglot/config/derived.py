@@ -37,6 +37,8 @@ def model_of(config: Config, name: str) -> Model:
     """
     said = derived(config, name)
     model = config.models[said.model]
+    if not said.is_derived:
+        return model
     if said.passes is not None:
         model = _with_passes(model, name, said.passes)
     if isinstance(model, Ensemble):

@@ -9,9 +9,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-#: A whole number without leading zeros, and a positive number without zeros at its ends: one name for each model.
-_WHOLE = r"(?:0|[1-9]\d*)"
-_FACTOR = r"(?:0\.\d*[1-9]|[1-9]\d*(?:\.\d*[1-9])?)"
+#: A whole number without leading zeros, and a positive number of at most three decimals without zeros at its ends:
+#: a model has one name.
+_WHOLE = r"(?:0|[1-9][0-9]*)"
+_FACTOR = r"(?:0\.[0-9]{0,2}[1-9]|[1-9][0-9]{0,5}(?:\.[0-9]{0,2}[1-9])?)"
 
 #: Pattern of the endings, which may be empty; has no groups, so that it can stand in a wildcard.
 SUFFIX = rf"(?:\.s{_WHOLE})?(?:\.f{_WHOLE})?(?:\.x{_FACTOR})?"

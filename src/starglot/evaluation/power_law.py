@@ -103,7 +103,7 @@ def judge_law(
     else:
         bottom, top = interval(np.where(drawn.a <= 0, 0.0, drawn.alpha), level)
         if bottom <= 2 * ALPHA_RANGE[0]:
-            found.append((UNSHOWN, "the interval of alpha includes 0"))
+            found.append((UNSHOWN, "the interval of alpha reaches down to 0"))
         if top >= 0.99 * ALPHA_RANGE[1]:
             found.append((UNSHOWN, f"alpha has no upper end below {ALPHA_RANGE[1]:g}: sigma levels off too soon"))
     if len(n) >= LEAST_POINTS:
