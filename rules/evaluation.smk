@@ -39,10 +39,12 @@ rule tabulate_diagnostics:
     """Calibration of the uncertainties, error budget, and the tails, of one task."""
     input:
         predictions=ancient(judged_predictions),
+        repeats=ancient(repeated_predictions),
         labels=ancient("<results>/labels/{task}.parquet"),
         catalog=ancient("<results>/catalog/candidates.parquet"),
         digests=digests(
             judged_predictions,
+            repeated_predictions,
             "<results>/labels/{task}.parquet",
             "<results>/catalog/candidates.parquet",
         ),
@@ -68,8 +70,8 @@ rule tabulate_diagnostics:
         code=code("tabulate_diagnostics"),
     shell:
         "python workflow/scripts/tabulate_diagnostics.py --settings {params.settings:q}"
-        " --predictions {input.predictions:q} --labels {input.labels:q} --catalog {input.catalog:q}"
-        " --out {params.out:q} 2>&1 | tee {log}"
+        " --predictions {input.predictions:q} --repeats {input.repeats:q} --labels {input.labels:q}"
+        " --catalog {input.catalog:q} --out {params.out:q} 2>&1 | tee {log}"
 
 
 rule audit_leakage:
@@ -305,6 +307,7 @@ rule tables:
             task=CONFIG.run.tasks,
         ),
         "<results>/tables/leakage.csv",
+        FOLD_TABLES,
         built(
             "<results>/figures/predicted_{task}_{model}_{size}_{set}.png",
             models=shown_models(),

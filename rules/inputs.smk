@@ -374,3 +374,31 @@ def sweep_samples(wildcards):
         f"<results>/samples/{wildcards.task}/{size}.parquet"
         for size in derive.sweep_sizes(CONFIG, wildcards.task)
     ]
+
+
+def repeated_predictions(wildcards):
+    """Raw predictions by the models of other seeds and folds, of the set that is judged."""
+    return repeats_of(wildcards.task, derive.repeated_models(CONFIG))
+
+
+def fold_predictions(wildcards):
+    """Raw predictions of each fold, by the models that left it out."""
+    return repeats_of(wildcards.task, derive.repeated_models(CONFIG, folds_only=True))
+
+
+def repeats_of(task, models):
+    """Raw predictions by repeated models of a task, at its largest size."""
+    return expand(
+        "<results>/predictions/{task}/{model}/{size}/{set}.raw.parquet",
+        task=task,
+        model=models,
+        size=derive.sizes_of(CONFIG, task)[-1],
+        set=derive.judged_set(CONFIG),
+    )
+
+
+FOLD_TABLES = [
+    f"<results>/tables/folds_{task}.csv"
+    for task in CONFIG.run.tasks
+    if derive.repeated_models(CONFIG, folds_only=True)
+]

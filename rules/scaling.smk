@@ -61,6 +61,29 @@ rule tabulate_scaling:
         " --png {output.png:q} 2>&1 | tee {log}"
 
 
+rule tabulate_folds:
+    """Cross-validation: mean and scatter over the folds, each tried by the model that left it out."""
+    input:
+        predictions=ancient(fold_predictions),
+        digests=digests(fold_predictions),
+    output:
+        csv="<results>/tables/folds_{task}.csv",
+        rendered=multiext("<results>/tables/folds_{task}", ".md", ".tex"),
+    log:
+        "<results>/logs/tabulate_folds/{task}.log",
+    conda:
+        ENV
+    resources:
+        mem_mb=grow(4000),
+        runtime=grow(20),
+    params:
+        settings=table_settings,
+        code=code("tabulate_folds"),
+    shell:
+        "python workflow/scripts/tabulate_folds.py --settings {params.settings:q} --predictions {input.predictions:q}"
+        " --csv {output.csv:q} 2>&1 | tee {log}"
+
+
 localrules:
     scaling,
 

@@ -143,3 +143,12 @@ def test_the_sweep_trains_each_model_once_a_seed(paper: Config) -> None:
         assert source == ("5e5", "test")
     with pytest.raises(StarglotError, match="no size of task 'abundances'"):
         derive.sweep_test_size(config, "abundances")
+
+
+def test_repeats_are_other_seeds_and_all_folds(paper: Config) -> None:
+    repeats = paper.repeats.model_copy(update={"models": ["ridge", "cnn"], "seeds": [0, 5], "folds": True})
+    config = paper.model_copy(update={"repeats": repeats})
+    folds = [f"{name}.f{fold}" for name in ("ridge", "cnn") for fold in range(5)]
+    assert derive.repeated_models(config, folds_only=True) == folds
+    assert derive.repeated_models(config) == [*folds[:5], "cnn.s5", *folds[5:]]
+    assert derive.repeated_models(paper) == []

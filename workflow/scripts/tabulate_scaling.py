@@ -28,8 +28,14 @@ def main(args):
     of = f"task {task}, {settings['release']}{' (a mock, not real stars)' if settings['mock'] else ''}"
     test_set = f"the test split of size {settings['test_size']}"
     said = notes(sweep["statistic"], test_set)
-    write_table(points, Path(args.points).with_suffix(""), f"Scatter by number of training spectra: {of}.", said)
-    write_table(laws, Path(args.laws).with_suffix(""), f"Scaling laws: {of}.", [*said, *LAW_NOTES])
+    as_text = {"passes": lambda frame: frame["passes"].map("{:g}".format, na_action="ignore")}
+    write_table(
+        points.assign(**as_text),
+        Path(args.points).with_suffix(""),
+        f"Scatter by number of training spectra: {of}.",
+        said,
+    )
+    write_table(laws.assign(**as_text), Path(args.laws).with_suffix(""), f"Scaling laws: {of}.", [*said, *LAW_NOTES])
     below = (
         f"Tried on {test_set}; bars: 95 %. Whole lines: power law, with its extrapolation. Dotted: fitted, but no "
         f"power law is shown\n(the table says why). Open marks: fewer passes. {of[0].upper()}{of[1:]}."

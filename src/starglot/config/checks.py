@@ -210,6 +210,9 @@ def _scaling(config: Config) -> Iterator[str]:
     for model in sweep.models or []:
         if model not in config.models:
             yield unknown("scaling.models", model, config.models)
+    for model in config.repeats.models:
+        if model not in config.run.models:
+            yield unknown("repeats.models", model, config.run.models)
     for factor in sweep.passes:
         if read_name(Derived("model", passes=factor).name).passes != factor:
             yield f"scaling.passes: {factor:g} has more than three decimals; they are part of a model's name"

@@ -92,6 +92,16 @@ def sweep_test_size(config: Config, task: str) -> str:
     return config.scaling.test_size or (sizes_of(config, task) or sizes[-1:])[0]
 
 
+def repeated_models(config: Config, *, folds_only: bool = False) -> list[str]:
+    """Models of other seeds and of all folds that `repeats:` asks for."""
+    repeats, names = config.repeats, []
+    for name in repeats.models:
+        own = own_seeds(config, name)
+        names += [Derived(name, seed).name for seed in repeats.seeds if own and own != {seed} and not folds_only]
+        names += [Derived(name, fold=fold).name for fold in range(config.split.folds if repeats.folds else 0)]
+    return names
+
+
 def sweep_models(config: Config) -> list[str]:
     """Every model of the scaling sweep: seeds and passes of those named, as far as each has them.
 

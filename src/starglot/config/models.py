@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from starglot.config.baselines import ClassMean, Cnn, Ensemble, Gru, LightGbm, Mlp, ResNet50, Ridge
-from starglot.config.scaling import Scaling
+from starglot.config.scaling import Repeats, Scaling
 from starglot.config.strict import Augment, Name, Strict
 from starglot.glossary import ABUNDANCE_NAMES, ATMOSPHERE_NAMES
 
@@ -386,6 +386,7 @@ class Config(Strict):
     models: dict[Name, Model]
     run: Run
     tables: Tables = Tables()
+    repeats: Repeats = Repeats()
     scaling: Scaling = Scaling()
 
     @property

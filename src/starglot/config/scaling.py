@@ -1,4 +1,4 @@
-"""Settings of the scaling sweep: which models are trained at which sizes to see how errors fall with data."""
+"""What is trained more than once: for the scaling sweep, and for error budget and cross-validation."""
 
 from __future__ import annotations
 
@@ -40,4 +40,14 @@ class Scaling(Strict):
     )
     extrapolate: float = Field(
         10.0, gt=1, le=1e4, description="The law is extrapolated to this many times the largest number of spectra."
+    )
+
+
+class Repeats(Strict):
+    """Models of `run:` that are trained again, at their tasks' largest sizes: how far do answers hang on chance?"""
+
+    models: list[str] = Field([], description="Names under `run: models`; none: no repeats.")
+    seeds: list[Seed] = Field([], description="Further seeds: the model scatter of the error budget.")
+    folds: bool = Field(
+        False, description="Cross-validation over `split: folds`: a table of its own, and part of the model scatter."
     )

@@ -75,18 +75,27 @@ def converged(
             how = None if None in ends else ends.pop()
             if how is None and len(pair) == 2:
                 fewer, more = (dict(curves[p]).get(size) for p in pair)
-                how = _UNCHECKED if fewer is None or more is None else _gain(fewer, more, pair, level)
+                gain = None if fewer is None or more is None else _gain(fewer, more, level)
+                how = _UNCHECKED if gain is None else _in_words(gain, pair[1] / pair[0], each == pair[0])
             of[size] = how or _UNCHECKED
         found[each] = Convergence(of, _doubt(of))
     return found
 
 
-def _gain(fewer: Point, more: Point, pair: Sequence[float], level: float) -> str:
+def _gain(fewer: Point, more: Point, level: float) -> float:
+    """Fraction of sigma that more passes take away; 0 where that is not measurable, or too little."""
     gain = 1 - more.copies / fewer.copies
     low, _ = interval(gain, level)
-    if low > 0 and float(np.median(gain)) > _GAIN:
-        return f"not yet: {pair[1] / pair[0]:g} times the passes gain {100 * float(np.median(gain)):.0f} %"
-    return _AGREES
+    middle = float(np.median(gain))
+    return middle if low > 0 and middle > _GAIN else 0.0
+
+
+def _in_words(gain: float, factor: float, is_fewer: bool) -> str:
+    if not gain:
+        return _AGREES
+    if is_fewer:
+        return f"not yet: {factor:g} times the passes gain {100 * gain:.0f} %"
+    return f"not yet, it seems: the last {factor:g} times the passes gained {100 * gain:.0f} %"
 
 
 def _doubt(of: Mapping[str, str]) -> str | None:
@@ -94,7 +103,7 @@ def _doubt(of: Mapping[str, str]) -> str | None:
     unchecked = [size for size, how in of.items() if how == _UNCHECKED]
     said = []
     if late:
-        said.append(f"training has not converged at {', '.join(late)}")
+        said.append(f"training has not converged, as far as can be seen, at {', '.join(late)}")
     if unchecked:
         where = "" if len(unchecked) == len(of) else f" at {', '.join(unchecked)}"
         said.append(f"convergence is not checked{where} (scaling: passes)")

@@ -18,6 +18,7 @@ PHYSICAL: frozenset[str] = frozenset(
     {"mean", "std", "rmse", "mae", "robust", "floor", "crps"}
     | {"label_noise", "photon_noise", "model_scatter", "unexplained"}
     | {"sigma", "seed_scatter", "sigma_inf", "beyond"}
+    | {f"{name}_over_folds" for name in ("mean", "std", "rmse", "robust")}
 )
 
 #: Digits after the point for K, for dex, and for numbers without a unit.
@@ -59,6 +60,7 @@ HEADINGS: dict[str, str] = {
     "a": "A",
     "n_beyond": "extrapolated to N",
     "beyond": "sigma there",
+    **{f"{name}_over_folds": "over folds" for name in ("mean", "std", "rmse", "robust", "r2", "skill")},
 }
 
 #: The LaTeX of headings and of label names that need it.

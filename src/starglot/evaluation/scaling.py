@@ -85,9 +85,10 @@ def scaling_tables(
         own = {(passes, size): each for (name, passes, size), each in groups.items() if name == model}
         for label in labels:
             found = points_of(own, tables, label, statistic, replicates, seed)
-            if not found:
-                continue
             names = {"task": task, "model": model, "label": label, "interval": level}
+            if isinstance(found, str):
+                laws.append(names | {"axis": "spectra", "verdict": UNSHOWN, "because": found})
+                continue
             curves = _curves(found)
             settled = converged(curves, label, level)
             for passes, curve in curves.items():

@@ -105,14 +105,17 @@ def points_of(
     statistic: str,
     replicates: int,
     seed: int,
-) -> dict[tuple[float, str], Point]:
-    """Sigma by passes and size, on the spectra that every one of the models answers; empty if there are few stars."""
+) -> dict[tuple[float, str], Point] | str:
+    """Sigma by passes and size, on the spectra that every one of the models answers; or why there is none."""
     judgeable = {key: judged(tables[key], label) for key in (one.key for each in own.values() for one in each)}
+    spoilt = sum(rows.spoilt for rows in judgeable.values())
+    if spoilt:
+        return f"{spoilt} rows with NaN, infinite or negative values"
     common = reduce(np.intersect1d, [rows.obsid for rows in judgeable.values()])
     first, *_ = (rows.where(np.isin(rows.obsid, common)) for rows in judgeable.values())
     stars, star = np.unique(first.star, return_inverse=True)
     if len(stars) < _LEAST_STARS:
-        return {}
+        return f"{len(stars)} stars are answered by all models; an interval needs {_LEAST_STARS}"
     residuals = {key: rows.where(np.isin(rows.obsid, common)).residual for key, rows in judgeable.items()}
     true = {key: pc.sum(pc.and_(pc.equal(t["label"], label), pc.is_valid(t["truth"]))) for key, t in tables.items()}
     copies = _resampled(residuals, star, statistic, replicates, seed)
