@@ -80,9 +80,10 @@ def count_of(one: Trained, name: str) -> float:
 
 
 def require_one_test_set(tables: dict[tuple[str, str], pa.Table]) -> None:
+    """Raise StarglotError where the tables are not of the same spectra, or hold a star that a model has learnt from."""
     first, expected = None, None
     for key, table in tables.items():
-        if any(table["seen"].to_pylist()):
+        if pc.any(pc.fill_null(table["seen"], False)).as_py():
             raise StarglotError(
                 f"the common test set holds stars that {' at size '.join(key)} was trained on",
                 todo="split and seed are the same for all sizes: predict anew",
@@ -117,7 +118,10 @@ def points_of(
     if len(stars) < _LEAST_STARS:
         return f"{len(stars)} stars are answered by all models; an interval needs {_LEAST_STARS}"
     residuals = {key: rows.where(np.isin(rows.obsid, common)).residual for key, rows in judgeable.items()}
-    true = {key: pc.sum(pc.and_(pc.equal(t["label"], label), pc.is_valid(t["truth"]))) for key, t in tables.items()}
+    true = {
+        key: pc.sum(pc.and_(pc.equal(tables[key]["label"], label), pc.is_valid(tables[key]["truth"])))
+        for key in judgeable
+    }
     copies = _resampled(residuals, star, statistic, replicates, seed)
     by_seed = {
         where: np.array([_SIGMA[statistic](residuals[one.key]) for one in each]) for where, each in own.items()
