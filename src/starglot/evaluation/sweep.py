@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import zlib
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -80,7 +81,7 @@ def count_of(one: Trained, name: str) -> float:
 
 
 def require_one_test_set(tables: dict[tuple[str, str], pa.Table]) -> None:
-    """Raise StarglotError where the tables are not of the same spectra, or hold a star that a model has learnt from."""
+    """Raise StarglotError where tables are not of the same spectra, or hold a star that a model has learnt from."""
     first, expected = None, None
     for key, table in tables.items():
         if pc.any(pc.fill_null(table["seen"], False)).as_py():
@@ -127,10 +128,11 @@ def points_of(
         where: np.array([_SIGMA[statistic](residuals[one.key]) for one in each]) for where, each in own.items()
     }
     noise = _seed_noise(list(by_seed.values()))
-    draws = np.random.default_rng([seed, 1])
     found = {}
     for where, trained in own.items():
         values = by_seed[where]
+        # Drawn by the values: trainings with one outcome (stopped before the passes ran out) have the same copies.
+        draws = np.random.default_rng([seed, zlib.crc32(values.tobytes())])
         jitter = draws.normal(size=replicates) * noise / math.sqrt(len(values))
         mean = np.mean([copies[one.key] for one in trained], axis=0)
         found[where] = Point(
