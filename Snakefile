@@ -31,6 +31,7 @@ include: "rules/predictions.smk"
 include: "rules/evaluation.smk"
 include: "rules/figures.smk"
 include: "rules/degradation.smk"
+include: "rules/scaling.smk"
 include: "rules/report.smk"
 
 

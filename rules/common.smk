@@ -10,8 +10,9 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 from snakemake.settings.types import DeploymentMethod
 
-from starglot.config import derive
+from starglot.config import derive, derived
 from starglot.config.load import load_config
+from starglot.config.names import SUFFIX
 from starglot.errors import StarglotError
 from starglot.fingerprint import fingerprint
 from starglot.hashing import file_digest
@@ -63,16 +64,36 @@ def one_of(names):
     )
 
 
+def models_among(names):
+    """A wildcard that is one of the configuration's models, or derived from one: 'ridge.s1' (docs/scaling.md)."""
+    return f"(?:{one_of(names)}){SUFFIX}"
+
+
+SIZE = one_of({size for task in CONFIG.tasks.values() for size in task.sizes})
+#: A size, or what is left of it without a fold: '1e5.f3'.
+SAMPLE = rf"(?:{SIZE})(?:\.f[0-9]+)?"
+
+
 wildcard_constraints:
     hub="[^/]+--[^/]+",
     survey="apogee|galah|gaia_eso",
     shard=r"\d{5}-[^/.]+",
     task=one_of(CONFIG.tasks),
-    size=one_of({size for task in CONFIG.tasks.values() for size in task.sizes}),
+    size=SIZE,
+    fold="[0-9]+",
     encoding=one_of(CONFIG.encodings),
-    model=one_of(CONFIG.models),
+    model=models_among(CONFIG.models),
     base=one_of(CONFIG.bases),
-    set=one_of(("val", "test", "common", *derive.SAMPLED_SETS, *ALTERED_SETS)),
+    set=one_of(
+        (
+            "val",
+            "test",
+            "common",
+            derive.SWEEP_SET,
+            *derive.SAMPLED_SETS,
+            *ALTERED_SETS,
+        )
+    ),
 
 
 #: Code hash -> the modules behind it, for every script of a rule.

@@ -51,10 +51,12 @@ rule tabulate_diagnostics:
     """Calibration of the uncertainties, error budget, and the tails, of one task."""
     input:
         predictions=ancient(judged_predictions),
+        repeats=ancient(repeated_predictions),
         labels=ancient("<results>/labels/{task}.parquet"),
         catalog=ancient("<results>/catalog/candidates.parquet"),
         digests=digests(
             judged_predictions,
+            repeated_predictions,
             "<results>/labels/{task}.parquet",
             "<results>/catalog/candidates.parquet",
         ),
@@ -80,8 +82,8 @@ rule tabulate_diagnostics:
         code=code("tabulate_diagnostics"),
     shell:
         "python workflow/scripts/tabulate_diagnostics.py --settings {params.settings:q}"
-        " --predictions {input.predictions:q} --labels {input.labels:q} --catalog {input.catalog:q}"
-        " --out {params.out:q} 2>&1 | tee {log}"
+        " --predictions {input.predictions:q} --repeats {input.repeats:q} --labels {input.labels:q}"
+        " --catalog {input.catalog:q} --out {params.out:q} 2>&1 | tee {log}"
 
 
 rule audit_leakage:
@@ -320,7 +322,7 @@ rule draw_training:
     log:
         "<results>/logs/draw_training/{task}/{model}/{size}.log",
     wildcard_constraints:
-        model=one_of([*ALL_LLMS, *NETWORKS]),
+        model=models_among([*ALL_LLMS, *NETWORKS]),
     conda:
         ENV
     resources:
@@ -350,6 +352,7 @@ rule tables:
             task=CONFIG.run.tasks,
         ),
         "<results>/tables/leakage.csv",
+        FOLD_TABLES,
         built(
             "<results>/figures/predicted_{task}_{model}_{size}_{set}.png",
             models=shown_models(),

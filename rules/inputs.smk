@@ -77,11 +77,22 @@ def base_qa_digest(wildcards):
     return qa_digest(base.task, base.encoding, base.size, "train")
 
 
+def trained_sample_name(wildcards):
+    """The sample that a model is trained on: of its size, less the fold that a derived model leaves out."""
+    return derived.sample_name(CONFIG, wildcards.model, wildcards.size)
+
+
+def trained_sample(wildcards):
+    """The file of :func:`trained_sample_name`."""
+    return (
+        f"<results>/samples/{wildcards.task}/{trained_sample_name(wildcards)}.parquet"
+    )
+
+
 def llm_qa(wildcards, split):
     """One split's questions and answers in the model's own encoding."""
-    return qa_files(
-        wildcards.task, CONFIG.models[wildcards.model].encoding, wildcards.size, split
-    )
+    encoding = derived.model_of(CONFIG, wildcards.model).encoding
+    return qa_files(wildcards.task, encoding, trained_sample_name(wildcards), split)
 
 
 def llm_train_qa(wildcards):
@@ -96,16 +107,16 @@ def llm_val_qa(wildcards):
 
 def llm_qa_digests(wildcards):
     """Digests of the training and the validation questions."""
-    encoding = CONFIG.models[wildcards.model].encoding
+    encoding = derived.model_of(CONFIG, wildcards.model).encoding
     return [
-        qa_digest(wildcards.task, encoding, wildcards.size, split)
+        qa_digest(wildcards.task, encoding, trained_sample_name(wildcards), split)
         for split in ("train", "val")
     ]
 
 
 def llm_base(wildcards):
     """Manifest of the base: made by this workflow, or fetched; a folder of the user's has none."""
-    name = CONFIG.models[wildcards.model].base
+    name = derived.model_of(CONFIG, wildcards.model).base
     if name in CONFIG.bases:
         return f"<results>/bases/{name}/manifest.json"
     slug = derive.hub_slug(name)
@@ -114,7 +125,7 @@ def llm_base(wildcards):
 
 def llm_base_name(wildcards):
     """The base as the training script loads it: a folder or a Hugging Face id."""
-    name = CONFIG.models[wildcards.model].base
+    name = derived.model_of(CONFIG, wildcards.model).base
     return f"{CONFIG.results}/bases/{name}" if name in CONFIG.bases else name
 
 
@@ -129,7 +140,7 @@ def member_predictions(wildcards, name):
     return expand(
         "<results>/predictions/{task}/{member}/{size}/{set}.raw.parquet",
         task=wildcards.task,
-        member=CONFIG.models[wildcards.model].members,
+        member=derived.model_of(CONFIG, wildcards.model).members,
         size=wildcards.size,
         set=name,
     )
@@ -146,8 +157,11 @@ def members_set(wildcards):
 
 
 def predicted_size(wildcards):
-    """Size whose sample holds the spectra of a prediction set."""
-    return derive.set_source(CONFIG, wildcards.task, wildcards.size, wildcards.set)[0]
+    """Sample that holds the spectra of a prediction set: a size, less the fold that a derived model leaves out."""
+    size, _ = derive.set_source(CONFIG, wildcards.task, wildcards.size, wildcards.set)
+    if derive.is_sampled(wildcards.set):
+        return size
+    return derived.sample_name(CONFIG, wildcards.model, size)
 
 
 def predicted_split(wildcards):
@@ -177,7 +191,7 @@ def predicted_index(wildcards):
 
 def predicted_qa(wildcards):
     """Questions of a prediction set."""
-    encoding = CONFIG.models[wildcards.model].encoding
+    encoding = derived.model_of(CONFIG, wildcards.model).encoding
     return qa_files(
         wildcards.task, encoding, predicted_size(wildcards), predicted_split(wildcards)
     )
@@ -185,7 +199,7 @@ def predicted_qa(wildcards):
 
 def predicted_qa_digest(wildcards):
     """Digests of those questions."""
-    encoding = CONFIG.models[wildcards.model].encoding
+    encoding = derived.model_of(CONFIG, wildcards.model).encoding
     size, split = predicted_size(wildcards), predicted_split(wildcards)
     return qa_digest(wildcards.task, encoding, size, split)
 
@@ -348,3 +362,66 @@ def own_line_outputs():
 
 #: Every sample of `run:`.
 RUN_SAMPLES = built("<results>/samples/{task}/{size}.parquet", models=["-"])
+
+
+def swept(pattern):
+    """Input function: `pattern` for every model and size of the scaling sweep, with the common test set as `set`."""
+
+    def paths(wildcards):
+        derive.sweep_test_size(
+            CONFIG, wildcards.task
+        )  # says what is missing where there is nothing to sweep
+        return [
+            pattern.format(
+                task=wildcards.task,
+                model=model,
+                size=size,
+                set=derive.sweep_set(CONFIG, wildcards.task, size),
+            )
+            for model in derive.sweep_models(CONFIG)
+            for size in derive.sweep_sizes(CONFIG, wildcards.task)
+        ]
+
+    return paths
+
+
+sweep_predictions = swept(
+    "<results>/predictions/{task}/{model}/{size}/{set}.raw.parquet"
+)
+sweep_manifests = swept("<results>/models/{task}/{model}/{size}/manifest.json")
+
+
+def sweep_samples(wildcards):
+    """The samples of the scaling sweep."""
+    return [
+        f"<results>/samples/{wildcards.task}/{size}.parquet"
+        for size in derive.sweep_sizes(CONFIG, wildcards.task)
+    ]
+
+
+def repeated_predictions(wildcards):
+    """Raw predictions by the models of other seeds and folds, of the set that is judged."""
+    return repeats_of(wildcards.task, derive.repeated_models(CONFIG))
+
+
+def fold_predictions(wildcards):
+    """Raw predictions of each fold, by the models that left it out."""
+    return repeats_of(wildcards.task, derive.repeated_models(CONFIG, folds_only=True))
+
+
+def repeats_of(task, models):
+    """Raw predictions by repeated models of a task, at its largest size."""
+    return expand(
+        "<results>/predictions/{task}/{model}/{size}/{set}.raw.parquet",
+        task=task,
+        model=models,
+        size=derive.sizes_of(CONFIG, task)[-1],
+        set=derive.judged_set(CONFIG),
+    )
+
+
+FOLD_TABLES = [
+    f"<results>/tables/folds_{task}.csv"
+    for task in CONFIG.run.tasks
+    if derive.repeated_models(CONFIG, folds_only=True)
+]

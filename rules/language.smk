@@ -25,6 +25,8 @@ rule write_qa:
         "<results>/logs/write_qa/{task}/{encoding}/{size}.log",
     benchmark:
         "<results>/benchmarks/write_qa/{task}/{encoding}/{size}.tsv"
+    wildcard_constraints:
+        size=SAMPLE,
     conda:
         ENV
     threads: 2

@@ -65,7 +65,7 @@ rule train_llm:
     benchmark:
         "<results>/benchmarks/train_llm/{task}/{model}/{size}.tsv"
     wildcard_constraints:
-        model=one_of(ALL_LLMS),
+        model=models_among(ALL_LLMS),
     conda:
         ENV
     threads: 16
@@ -93,12 +93,9 @@ rule train_llm:
 rule train_baseline:
     """A baseline on the same sample and split; networks and trees continue where they were killed."""
     input:
-        sample=ancient("<results>/samples/{task}/{size}.parquet"),
+        sample=ancient(trained_sample),
         labels=ancient("<results>/labels/{task}.parquet"),
-        digests=[
-            "<results>/samples/{task}/{size}.parquet.sha256",
-            "<results>/labels/{task}.parquet.sha256",
-        ],
+        digests=digests(trained_sample, "<results>/labels/{task}.parquet"),
         index="<results>/spectra/index.tsv",
     output:
         "<results>/models/{task}/{model}/{size}/manifest.json",
@@ -107,7 +104,7 @@ rule train_baseline:
     benchmark:
         "<results>/benchmarks/train_baseline/{task}/{model}/{size}.tsv"
     wildcard_constraints:
-        model=one_of(BASELINES),
+        model=models_among(BASELINES),
     conda:
         ENV
     threads: tree_threads
@@ -136,7 +133,7 @@ rule fit_ensemble:
     log:
         "<results>/logs/fit_ensemble/{task}/{model}/{size}.log",
     wildcard_constraints:
-        model=one_of(ENSEMBLES),
+        model=models_among(ENSEMBLES),
     conda:
         ENV
     resources:

@@ -19,7 +19,7 @@ rule predict_llm:
     benchmark:
         "<results>/benchmarks/predict_llm/{task}/{model}/{size}/{set}.tsv"
     wildcard_constraints:
-        model=one_of(ALL_LLMS),
+        model=models_among(ALL_LLMS),
     conda:
         ENV
     threads: answering_threads
@@ -57,7 +57,7 @@ rule predict_baseline:
     benchmark:
         "<results>/benchmarks/predict_baseline/{task}/{model}/{size}/{set}.tsv"
     wildcard_constraints:
-        model=one_of(BASELINES),
+        model=models_among(BASELINES),
     conda:
         ENV
     threads: tree_threads
@@ -89,7 +89,7 @@ rule combine_members:
     log:
         "<results>/logs/combine_members/{task}/{model}/{size}/{set}.log",
     wildcard_constraints:
-        model=one_of(ENSEMBLES),
+        model=models_among(ENSEMBLES),
     conda:
         ENV
     resources:

@@ -80,7 +80,7 @@ def base_settings(wildcards):
 
 def llm_settings(wildcards):
     """What decides an adapter: the model without its decoding, the text's form, the grid."""
-    model = CONFIG.models[wildcards.model]
+    model = derived.model_of(CONFIG, wildcards.model)
     settings = derive.dump(model, exclude={"decoding", "init"})
     for key in ("epochs", "learning_rate"):
         given = getattr(model.training, key)
@@ -97,7 +97,7 @@ def llm_settings(wildcards):
 
 def llm_training(wildcards):
     """How the model is trained: its GPUs and nodes are asked for by the rule."""
-    return CONFIG.models[wildcards.model].training
+    return derived.model_of(CONFIG, wildcards.model).training
 
 
 def llm_gpus(wildcards):
@@ -136,12 +136,12 @@ def answering_gpus(wildcards):
 
 def answering_threads(wildcards):
     """Threads of one prediction job: a tiny base's steps are too small to share, so its jobs go side by side."""
-    return 1 if CONFIG.models[wildcards.model].base in CONFIG.bases else 16
+    return 1 if derived.model_of(CONFIG, wildcards.model).base in CONFIG.bases else 16
 
 
 def baseline_settings(wildcards):
     """What decides a baseline: its own settings at this size, and which labels it learns."""
-    model = derive.at_size(CONFIG.models[wildcards.model], wildcards.size)
+    model = derive.at_size(derived.model_of(CONFIG, wildcards.model), wildcards.size)
     return leaves(
         model=derive.dump(model), task=derive.asked(CONFIG.tasks[wildcards.task])
     )
@@ -149,14 +149,14 @@ def baseline_settings(wildcards):
 
 def baseline_gpus(wildcards):
     """GPUs of a baseline's jobs."""
-    return getattr(CONFIG.models[wildcards.model], "gpus", 0)
+    return getattr(derived.model_of(CONFIG, wildcards.model), "gpus", 0)
 
 
 def baseline_script(step):
     """The script that trains or predicts with a baseline's family, so that each job's code is its own family's."""
 
     def script(wildcards):
-        return f"{step}_{derive.family(CONFIG.models[wildcards.model])}"
+        return f"{step}_{derive.family(derived.model_of(CONFIG, wildcards.model))}"
 
     return script
 
@@ -166,7 +166,7 @@ def baseline_code(step):
     codes = {name: code(f"{step}_{name}") for name in derive.FAMILIES}
 
     def hashed(wildcards):
-        found = codes[derive.family(CONFIG.models[wildcards.model])]
+        found = codes[derive.family(derived.model_of(CONFIG, wildcards.model))]
         return found(wildcards) if callable(found) else found
 
     return hashed
@@ -174,12 +174,14 @@ def baseline_code(step):
 
 def tree_threads(wildcards):
     """Trees are grown on many cores; all else takes one, so that its sums do not depend on how many there are."""
-    return 16 if derive.family(CONFIG.models[wildcards.model]) == "trees" else 1
+    return (
+        16 if derive.family(derived.model_of(CONFIG, wildcards.model)) == "trees" else 1
+    )
 
 
 def answer_settings(wildcards):
     """What decides the reading of answers: decoding, precision, the text's form."""
-    model = CONFIG.models[wildcards.model]
+    model = derived.model_of(CONFIG, wildcards.model)
     return leaves(
         model=derive.dump(
             model, include={"kind", "base", "encoding", "quantisation", "decoding"}
@@ -197,6 +199,18 @@ def table_settings(wildcards):
         name=wildcards.task,
         release=CONFIG.surveys.lamost.release,
         mock=CONFIG.mock is not None,
+    )
+
+
+def scaling_settings(wildcards):
+    """What the tables of the scaling sweep are told."""
+    return leaves(
+        task=derive.asked(CONFIG.tasks[wildcards.task]),
+        name=wildcards.task,
+        release=CONFIG.surveys.lamost.release,
+        mock=CONFIG.mock is not None,
+        test_size=derive.sweep_test_size(CONFIG, wildcards.task),
+        scaling=derive.dump(CONFIG.scaling, include={"statistic", "extrapolate"}),
     )
 
 

@@ -3,11 +3,13 @@
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from prediction_tables import predictions, with_rows
 from scipy import integrate, stats
 
 from starglot.evaluation.budget import budget_table, within_scatter
+from starglot.evaluation.crossval import crossval_table
 from starglot.evaluation.leakage import leakage_table
 from starglot.evaluation.partial import partial_table
 from starglot.evaluation.rows import judged
@@ -174,6 +176,30 @@ def test_the_budget_adds_up(tmp_path):
     empty = predictions(("teff",), stars=1)
     one = budget_table(written(tmp_path, empty), ["teff"], facts(empty, teff_err=50.0), task="t")
     assert "one spectrum" in one["note"].iloc[0] and set(one["note"].iloc[2:]) == {"no spectra"}
+
+
+def test_repeats_measure_the_model_scatter_and_have_no_rows(tmp_path):
+    """A fold's model predicts its own fold alone: with the model itself, two for each spectrum of the test set."""
+    table = predictions(("teff",), stars=600, error=1.0, seed=0)
+    itself = written(tmp_path, table, ("ridge", "all", "test"))
+    fold = np.array([int(star[-1]) % 5 for star in table["star_id"].to_pylist()])
+    folds = {}
+    for number in range(5):
+        other = predictions(("teff",), stars=600, error=1.0, seed=number + 1)
+        folds |= written(tmp_path, other.filter(pa.array(fold == number)), (f"ridge.f{number}", "all", "test"))
+    frame = budget_table(itself, ["teff"], facts(table, teff_err=50.0), task="t", repeats=folds)
+    assert set(frame["model"]) == {"ridge"}
+    assert frame.set_index("class").loc["All", "model_scatter"] == pytest.approx(120, rel=0.1)
+
+    crossed = crossval_table(folds, ["teff"], task="t").set_index("class")
+    residual = {
+        key[0]: np.subtract(*(t[name].to_numpy() for name in ("value", "truth")))
+        for key, t in ((key, pq.read_table(path)) for key, path in folds.items())
+    }
+    rmse = [np.sqrt(np.mean(each**2)) for each in residual.values()]
+    assert crossed.loc["All", ["model", "folds", "n"]].tolist() == ["ridge", 5, len(table)]
+    assert crossed.loc["All", "rmse"] == pytest.approx(np.mean(rmse))
+    assert crossed.loc["All", "rmse_over_folds"] == pytest.approx(np.std(rmse, ddof=1))
 
 
 def test_the_tails_hold_who_they_say(tmp_path):

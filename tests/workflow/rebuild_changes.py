@@ -358,5 +358,6 @@ CHANGES: dict[str, Change] = {
     "add_size": setting(run={"sizes": ["small", "mini", "all"]}),
     "add_set": setting(run={"sets": ["val", "test", "common"]}),
     "set_degradation": setting(degradation={"limit": 7}),
+    "set_scaling": setting(scaling={"sizes": ["small", "mini"], "seeds": [0, 1]}),
     "set_seed": setting(seed=7),
 }

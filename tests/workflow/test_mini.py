@@ -181,6 +181,15 @@ def test_a_network_and_an_ensemble_are_built_on_request(mini):
     assert len((network / "loss.csv").read_text().splitlines()) == 9
 
 
+def test_a_fold_is_tried_by_a_model_that_never_saw_it(mini):
+    mini.snakemake("results/predictions/atmosphere/ridge.f1/mini/test.parquet")
+    sample = pq.read_table(mini.path("samples/atmosphere/mini.parquet")).to_pandas()
+    tried = pq.read_table(mini.path("predictions/atmosphere/ridge.f1/mini/test.parquet")).to_pandas()
+    assert set(tried.obsid) == set(sample.obsid[sample.fold == 1]) and not tried.seen.any()
+    manifest = tables.read_json(mini.path("models/atmosphere/ridge.f1/mini/manifest.json"))
+    assert manifest["counts"]["train"] == ((sample.fold != 1) & (sample.split != "val")).sum()
+
+
 def test_one_plate_is_built_from_nothing_on_request(fresh):
     fresh.snakemake("results/catalog/shards.txt")
     shard = fresh.path("catalog/shards.txt").read_text().split()[0]

@@ -1,5 +1,6 @@
 """Planning a run is light: no library of the jobs is imported, no network is asked, and reasons are said in words."""
 
+import re
 import subprocess
 import sys
 
@@ -63,3 +64,45 @@ def test_explain_names_leaf_and_module(mini, tmp_path):
     assert "setting model.training.learning_rate: 0.003 -> 0.002" in said.stdout
     assert "train_baseline" not in said.stdout and "write_qa" not in said.stdout
     assert "Nothing to be done" in explain(mini, "train", "--configfile", "mini.yaml").stdout
+
+
+def listed(project, overlay, *targets):
+    """(rule, wildcards) of the jobs that a dry run lists."""
+    done = project.snakemake("-n", *targets, overlays=("mini.yaml", str(overlay)))
+    jobs = re.findall(r"^(?:local)?rule (\w+):\n((?: .*\n)*)", done.stdout + done.stderr, re.M)
+    return {
+        (rule, " ".join(re.findall(r"\w+=([^,\n]+)", "".join(re.findall("wildcards: (.*\n)", body)))))
+        for rule, body in jobs
+    }
+
+
+def test_the_sweep_trains_what_is_missing_and_a_new_size_adds_only_itself(mini, tmp_path):
+    sweep = {"models": ["ridge", "lightgbm"], "seeds": [0, 1], "passes": [1], "sizes": ["mini"]}
+    over, more = tmp_path / "over.yaml", tmp_path / "more.yaml"
+    over.write_text(yaml.safe_dump({"scaling": sweep}))
+    more.write_text(yaml.safe_dump({"scaling": {**sweep, "sizes": ["small", "mini"]}}))
+    one, two = listed(mini, over, "scaling"), listed(mini, more, "scaling")
+    assert one == {  # ridge is there: `run:` has it, and nothing of it is drawn
+        ("train_baseline", "atmosphere lightgbm mini"),
+        ("train_baseline", "atmosphere lightgbm.s1 mini"),
+        ("predict_baseline", "atmosphere lightgbm mini test"),
+        ("predict_baseline", "atmosphere lightgbm.s1 mini test"),
+        ("tabulate_scaling", "atmosphere"),
+        ("scaling", ""),
+    }
+    assert two - one == {("draw_sample", "atmosphere small")} | {
+        job
+        for model in ("ridge", "lightgbm", "lightgbm.s1")
+        for job in (
+            ("train_baseline", f"atmosphere {model} small"),
+            ("predict_baseline", f"atmosphere {model} small common"),
+        )
+    }
+    assert one < two
+
+
+def test_a_model_that_cannot_be_derived_says_why(mini):
+    for name, why in (("ridge.f9", "there is no fold 9"), ("ridge.x2", "makes no passes over its spectra")):
+        path = f"results/models/atmosphere/{name}/mini/manifest.json"
+        done = mini.snakemake("-n", path, check=False)
+        assert done.returncode and why in done.stdout + done.stderr

@@ -14,13 +14,16 @@ def main(args):
     settings, out = args.settings, Path(args.out)
     task, labels = settings["name"], settings["task"]["labels"]
     of = f"task {task}, {settings['release']}{' (a mock, not real stars)' if settings['mock'] else ''}"
-    tables = {(path.parts[-3], path.parts[-2], path.stem): path for path in map(Path, args.predictions)}
+    tables, repeats = (
+        {(path.parts[-3], path.parts[-2], path.name.split(".")[0]): path for path in map(Path, paths)}
+        for paths in (args.predictions, args.repeats)
+    )
     facts = pq.read_table(args.labels)
     catalog = pq.read_table(args.catalog, columns=["obsid", "snr_r", *ATMOSPHERE_NAMES])
 
     quality = uncertainty.calibration_table(tables, labels, catalog, task=task)
     write_table(quality, out / f"calibration_{task}", f"Quality of the uncertainties: {of}.")
-    parts = budget.budget_table(tables, labels, facts, task=task)
+    parts = budget.budget_table(tables, labels, facts, task=task, repeats=repeats)
     write_table(parts, out / f"budget_{task}", f"Error budget: {of}.", budget.NOTES)
     rare = tails.tails_table(tables, labels, catalog, task=task)
     write_table(rare, out / f"tails_{task}", f"Residuals in the tails: {of}.")
@@ -29,6 +32,9 @@ def main(args):
 if __name__ == "__main__":
     command = parser(__doc__)
     command.add_argument("--predictions", nargs="+", required=True, help="prediction tables of one task and set")
+    command.add_argument(
+        "--repeats", nargs="*", default=[], help="raw predictions by models of other seeds and folds"
+    )
     command.add_argument("--labels", required=True, help="the task's labels with their errors")
     command.add_argument("--catalog", required=True, help="candidates: S/N, Teff, log g, [Fe/H]")
     command.add_argument("--out", required=True, help="folder of the tables")

@@ -9,6 +9,7 @@ from starglot.config.degradation import Change
 from starglot.config.derive import is_sampled
 from starglot.config.faults import nearest
 from starglot.config.models import ALL_LABELS, Config, Llm
+from starglot.config.names import Derived, read_name
 from starglot.glossary import ABUNDANCE_NAMES, ATMOSPHERE_NAMES, CLASSES
 
 
@@ -23,6 +24,7 @@ def cross_check(config: Config) -> list[str]:
         *_bases(config),
         *_run(config),
         *_degradation(config),
+        *_scaling(config),
     ]
 
 
@@ -71,6 +73,8 @@ def _tasks(config: Config) -> Iterator[str]:
             if not 0 <= digits <= 6:
                 yield f"{at}.decimals.{label}: {digits} is out of range 0-6"
         for size, count in task.sizes.items():
+            if read_name(size).is_derived:
+                yield f"{at}.sizes.{size}: endings in .s, .f or .x and a number are those of derived models"
             if is_sampled(size):
                 yield f"{at}.sizes.{size}: '{size}' is the name of a prediction set; call the size something else"
             if count is not None and count < 1:
@@ -79,7 +83,7 @@ def _tasks(config: Config) -> Iterator[str]:
                 yield f"{at}.sizes.{size}: {count} cannot be balanced over {len(CLASSES)} classes"
         held = config.surveys.lamost.class_counts
         if task.balanced and task.shortage == "error" and held:
-            for size in set(task.sizes) & set(config.run.sizes):
+            for size in set(task.sizes) & {*config.run.sizes, *(config.scaling.sizes or [])}:
                 for letter in CLASSES:
                     wanted = (task.sizes[size] or 0) // len(CLASSES)
                     if wanted > held.get(letter, 0):
@@ -104,6 +108,12 @@ def _encodings(config: Config) -> Iterator[str]:
 def _models(config: Config) -> Iterator[str]:
     for name, model in config.models.items():
         at = f"models.{name}"
+        said = read_name(name)
+        if said.is_derived:
+            yield (
+                f"{at}: this is the name of a model derived from '{said.model}' (.s1: seed 1, .f3: without fold 3, "
+                ".x2: twice the passes); call it something else"
+            )
         if isinstance(model, Llm) != name.startswith("llm"):
             yield f"{at}: names of LLM models, and only theirs, begin with 'llm'"
         if isinstance(model, Ensemble):
@@ -170,7 +180,7 @@ def _run(config: Config) -> Iterator[str]:
             yield f"run.sizes: none is a size of task '{task}' ({', '.join(definition.sizes)})"
         if definition.source != "lamost" and getattr(config.surveys, definition.source) is None:
             yield f"run.tasks: '{task}' learns from {definition.source}, but surveys.{definition.source} is null"
-        yield from _by_size(config, task)
+        yield from _by_size(config, task, run.models, run.sizes)
     every = {size for task in config.tasks.values() for size in task.sizes}
     for size in run.sizes:
         if size not in every:
@@ -186,15 +196,43 @@ def _run(config: Config) -> Iterator[str]:
             yield f"run.validation: surveys.{survey} is null"
 
 
-def _by_size(config: Config, task: str) -> Iterator[str]:
+def _scaling(config: Config) -> Iterator[str]:
+    sweep = config.scaling
+    sizes = config.run.sizes if sweep.sizes is None else sweep.sizes
+    for task in sweep.tasks:
+        if task not in config.tasks:
+            yield unknown("scaling.tasks", task, config.tasks)
+            continue
+        for size in sweep.sizes or []:
+            if size not in config.tasks[task].sizes:
+                yield unknown(f"scaling.sizes (task '{task}')", size, config.tasks[task].sizes)
+        if sweep.test_size and sweep.test_size not in config.tasks[task].sizes:
+            yield unknown(f"scaling.test_size (task '{task}')", sweep.test_size, config.tasks[task].sizes)
+        yield from _by_size(config, task, sweep.models or [], sizes)
+    for model in sweep.models or []:
+        if model not in config.models:
+            yield unknown("scaling.models", model, config.models)
+    for model in config.repeats.models:
+        if model not in config.run.models:
+            yield unknown("repeats.models", model, config.run.models)
+    for factor in sweep.passes:
+        if read_name(Derived("model", passes=factor).name).passes != factor:
+            yield f"scaling.passes: {factor:g} has more than three decimals; they are part of a model's name"
+    for key in ("seeds", "passes", "sizes", "models"):
+        given = getattr(sweep, key) or []
+        if len(set(given)) < len(given):
+            yield f"scaling.{key}: one is named twice"
+
+
+def _by_size(config: Config, task: str, models: Iterable[str], sizes: Iterable[str]) -> Iterator[str]:
     """Training settings that are given by size must be given for every size that is built."""
-    for name in config.run.models:
+    for name in models:
         model = config.models.get(name)
         if not isinstance(model, Llm):
             continue
         for key in ("epochs", "learning_rate"):
             given = getattr(model.training, key)
-            for size in set(config.run.sizes) & set(config.tasks[task].sizes):
+            for size in set(sizes) & set(config.tasks[task].sizes):
                 if isinstance(given, dict) and size not in given:
                     yield f"models.{name}.training.{key}: no entry for size '{size}' of task '{task}'"
 

@@ -5,6 +5,7 @@ A rule's params hold these mappings, so a changed leaf reruns exactly the rules 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,10 @@ from pydantic import BaseModel
 
 from starglot.config.baselines import Ensemble, LightGbm, Network
 from starglot.config.degradation import ALTERED, Change
+from starglot.config.derived import derived, has_passes, model_of, own_seeds, sample_name
 from starglot.config.models import Config, Llm, Model, Task
+from starglot.config.names import Derived
+from starglot.errors import StarglotError
 from starglot.glossary import CLASSES
 
 #: Prediction sets that are judged by another survey's labels.
@@ -20,6 +24,9 @@ EXTERNAL_SETS: tuple[str, ...] = ("galah", "gaia_eso")
 
 #: Prediction sets that are samples of their own, not splits of one: these, and the mock's own-line test.
 SAMPLED_SETS: tuple[str, ...] = (*EXTERNAL_SETS, "own_line")
+
+#: The prediction set that all sizes of the scaling sweep have in common.
+SWEEP_SET = "sweep"
 
 #: Fields of a task that decide which stars are drawn, not what is asked of them.
 _SAMPLING = {"sizes", "shortage", "balanced"}
@@ -46,14 +53,77 @@ def decimals(config: Config) -> dict[str, int]:
 
 def sizes_of(config: Config, task: str) -> list[str]:
     """The sizes of ``task`` that are built, smallest first (null, all there are, counts as the largest)."""
+    return _by_count(config, task, config.run.sizes)
+
+
+def _by_count(config: Config, task: str, names: list[str]) -> list[str]:
     sizes = config.tasks[task].sizes
-    built = [size for size in config.run.sizes if size in sizes]
-    return sorted(built, key=lambda size: float("inf") if sizes[size] is None else float(sizes[size] or 0))
+    return sorted(
+        [size for size in names if size in sizes],
+        key=lambda size: float("inf") if sizes[size] is None else float(sizes[size] or 0),
+    )
 
 
 def smallest_size(config: Config, task: str) -> str:
     """The size whose test split is the set 'common'."""
     return sizes_of(config, task)[0]
+
+
+def sweep_sizes(config: Config, task: str) -> list[str]:
+    """The sizes of ``task`` in the scaling sweep, smallest first; none for a task that is not swept."""
+    if task not in config.scaling.tasks:
+        return []
+    if config.scaling.sizes is None:
+        return sizes_of(config, task)
+    return _by_count(config, task, config.scaling.sizes)
+
+
+def sweep_test_size(config: Config, task: str) -> str:
+    """The size whose test split all models of the sweep are tried on: as for `common`, if none is named.
+
+    Raises StarglotError where the task has no sizes in the sweep.
+    """
+    sizes = sweep_sizes(config, task)
+    if not sizes:
+        raise StarglotError(
+            f"the scaling sweep has no size of task '{task}'",
+            allowed=f"sizes of the task: {', '.join(config.tasks[task].sizes)}",
+            todo="name some under scaling: sizes, and the task under scaling: tasks",
+        )
+    return config.scaling.test_size or (sizes_of(config, task) or sizes[-1:])[0]
+
+
+def repeated_models(config: Config, *, folds_only: bool = False) -> list[str]:
+    """Models of other seeds and of all folds that `repeats:` asks for."""
+    repeats, names = config.repeats, []
+    for name in repeats.models:
+        own = own_seeds(config, name)
+        names += [Derived(name, seed).name for seed in repeats.seeds if own and own != {seed} and not folds_only]
+        names += [Derived(name, fold=fold).name for fold in range(config.split.folds if repeats.folds else 0)]
+    return names
+
+
+def sweep_models(config: Config) -> list[str]:
+    """Every model of the scaling sweep: seeds and passes of those named, as far as each has them.
+
+    A seed that is a model's own is the model itself; so is one pass.
+    """
+    names = []
+    for name in config.scaling.models or config.run.models:
+        model = config.models[name]
+        own = own_seeds(config, name)
+        seeds = [None if own == {seed} else seed for seed in config.scaling.seeds if own]
+        factors = [None if factor == 1 else factor for factor in config.scaling.passes if has_passes(model)]
+        names += [Derived(name, seed, None, factor).name for factor in factors or [None] for seed in seeds or [None]]
+    return list(dict.fromkeys(names))
+
+
+def sweep_set(config: Config, task: str, size: str) -> str:
+    """The sweep's test set as a set of a model of ``size``: under a name of `run:`, where it is the same."""
+    common = sweep_test_size(config, task)
+    if size == common:
+        return "test"
+    return "common" if common in sizes_of(config, task)[:1] else SWEEP_SET
 
 
 def label_surveys(config: Config) -> list[str]:
@@ -68,7 +138,7 @@ def wanted_per_class(config: Config) -> dict[str, int | None]:
     for name in config.run.tasks:
         task = config.tasks[name]
         if task.source == "lamost":
-            for size in sizes_of(config, name):
+            for size in dict.fromkeys([*sizes_of(config, name), *(sweep_sizes(config, name))]):
                 count = task.sizes[size]
                 counts.append(None if count is None or not task.balanced else -(-count // len(CLASSES)))
     largest = None if None in counts else max((c for c in counts if c is not None), default=0)
@@ -76,11 +146,16 @@ def wanted_per_class(config: Config) -> dict[str, int | None]:
 
 
 def starts_from(config: Config, task: str, model: str) -> tuple[str, str, str] | None:
-    """(task, model, size) of the adapter that training of ``model`` at ``task`` continues, if any."""
-    settings = config.models[model]
+    """(task, model, size) of the adapter that training of ``model`` at ``task`` continues, if any.
+
+    A model of another seed starts from one of that seed, and one that leaves a fold out from one that left it out.
+    """
+    settings = model_of(config, model)
     if not isinstance(settings, Llm) or settings.init is None or settings.init.task == task:
         return None
-    return settings.init.task, settings.init.model or model, settings.init.size
+    said = derived(config, model)
+    start = replace(said, model=settings.init.model or said.model, passes=None)
+    return settings.init.task, start.name, settings.init.size
 
 
 def hub_slug(base: str) -> str | None:
@@ -98,12 +173,12 @@ def hub_name(slug: str) -> str:
 
 
 def trained_on(config: Config, task: str, model: str, size: str) -> list[tuple[str, str]]:
-    """(task, size) of every sample whose training stars a model has seen: its own, its start's, its base's."""
-    samples = [(task, size)]
+    """(task, sample) of all whose training stars a model has seen: its own, its start's, its base's."""
+    samples = [(task, sample_name(config, model, size))]
     start = starts_from(config, task, model)
     if start:
         samples += trained_on(config, start[0], start[1], start[2])
-    settings = config.models[model]
+    settings = model_of(config, model)
     if isinstance(settings, Ensemble):
         return sorted({seen for member in settings.members for seen in trained_on(config, task, member, size)})
     if isinstance(settings, Llm) and settings.base in config.bases:
@@ -139,6 +214,8 @@ def set_source(config: Config, task: str, size: str, name: str) -> tuple[str, st
         return name, name
     if name == "common":
         return smallest_size(config, task), "test"
+    if name == SWEEP_SET:
+        return sweep_test_size(config, task), "test"
     return size, name
 
 

@@ -12,6 +12,7 @@ from pydantic import Field
 
 from starglot.config.baselines import ClassMean, Cnn, Ensemble, Gru, LightGbm, Mlp, ResNet50, Ridge
 from starglot.config.degradation import Degradation
+from starglot.config.scaling import Repeats, Scaling
 from starglot.config.strict import Augment, Name, Strict
 from starglot.glossary import ABUNDANCE_NAMES, ATMOSPHERE_NAMES
 
@@ -387,6 +388,8 @@ class Config(Strict):
     run: Run
     tables: Tables = Tables()
     degradation: Degradation = Degradation()
+    repeats: Repeats = Repeats()
+    scaling: Scaling = Scaling()
 
     @property
     def state_dir(self) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from starglot.config.names import read_name
 from starglot.evaluation.residuals import ALL, read_predictions
 from starglot.evaluation.rows import Judged, judged, spoilt_note, values_of
 from starglot.glossary import CLASSES, LABELS
@@ -22,15 +22,12 @@ COLUMNS: tuple[str, ...] = (
 #: Fewer visits beyond the first of their star than this do not measure a scatter.
 LEAST_REVISITS = 5
 
-#: Names of a model's seeds and folds: 'ridge.s1', 'llm-packed.f3'.
-_SIBLING = re.compile(r"(.+)\.[sf]\d+")
-
 NOTES: tuple[str, ...] = (
     "Label noise: root mean square of the catalogue's own errors of the labels.",
     "Photon noise: scatter of the predictions of one star's visits about their mean; "
     f"empty with fewer than {LEAST_REVISITS} visits beyond the first.",
-    "Model scatter: scatter of the predictions of one spectrum by models that differ in seed or fold alone; empty "
-    "where there is one model.",
+    "Model scatter: scatter of the predictions of one spectrum by models that differ in seed, or in the stars that "
+    "they learnt from (folds), alone; none has learnt from its star. Empty where there is one model (repeats:).",
     "Unexplained: what of std these leave, sqrt(std^2 - label^2 - photon^2 - model^2); 0 where they exceed it. "
     "Repeat visits carry what differs between nights, so that photon noise is an upper bound of it.",
 )
@@ -50,16 +47,23 @@ def within_scatter(values: np.ndarray, group: np.ndarray) -> tuple[float, int]:
 
 
 def budget_table(
-    predictions: Mapping[tuple[str, str, str], Path], labels: Sequence[str], facts: pa.Table, *, task: str
+    predictions: Mapping[tuple[str, str, str], Path],
+    labels: Sequence[str],
+    facts: pa.Table,
+    *,
+    task: str,
+    repeats: Mapping[tuple[str, str, str], Path] | None = None,
 ) -> pd.DataFrame:
     """The error budget by (model, size, set), label and class.  facts: obsid and each label's error.
 
-    A cell with NaN or infinite values is marked and has no numbers.
+    repeats: predictions of the same models of other seeds and folds ('ridge.s1', 'ridge.f3'), which have no rows of
+    their own.  A cell with NaN or infinite values is marked and has no numbers.
     """
     tables = {key: read_predictions(path) for key, path in predictions.items()}
+    every = tables | {key: read_predictions(path) for key, path in (repeats or {}).items()}
     records = []
     for (model, size, name), table in tables.items():
-        siblings = [t for (m, s, n), t in tables.items() if (_stem(m), s, n) == (_stem(model), size, name)]
+        siblings = [t for (m, s, n), t in every.items() if (_stem(m), s, n) == (_stem(model), size, name)]
         for label in labels:
             rows = judged(table, label)
             others = [judged(sibling, label) for sibling in siblings] if len(siblings) > 1 else []
@@ -72,8 +76,7 @@ def budget_table(
 
 
 def _stem(model: str) -> str:
-    found = _SIBLING.fullmatch(model)
-    return found[1] if found else model
+    return read_name(model).model
 
 
 def _row(rows: Judged, label_error: np.ndarray, siblings: list[Judged]) -> dict[str, object]:

@@ -17,6 +17,8 @@ from starglot.glossary import LABELS
 PHYSICAL: frozenset[str] = frozenset(
     {"mean", "std", "rmse", "mae", "robust", "floor", "crps"}
     | {"label_noise", "photon_noise", "model_scatter", "unexplained"}
+    | {"sigma", "seed_scatter", "sigma_inf", "beyond"}
+    | {f"{name}_over_folds" for name in ("mean", "std", "rmse", "robust")}
 )
 
 #: Digits after the point for K, for dex, and for numbers without a unit.
@@ -54,6 +56,14 @@ HEADINGS: dict[str, str] = {
     "n_rejected": "rejected",
     "rmse_ratio": "RMSE ratio",
     "robust_ratio": "robust ratio",
+    "n_train": "training spectra",
+    "seed_scatter": "scatter of seeds",
+    "n_sizes": "points",
+    "sigma_inf": "sigma at infinity",
+    "a": "A",
+    "n_beyond": "extrapolated to N",
+    "beyond": "sigma there",
+    **{f"{name}_over_folds": "over folds" for name in ("mean", "std", "rmse", "robust", "r2", "skill")},
 }
 
 #: The LaTeX of headings and of label names that need it.

@@ -1,0 +1,24 @@
+"""Cross-validation over star-disjoint folds, of one task."""
+
+from pathlib import Path
+
+from starglot.cli import parser, run
+from starglot.evaluation.crossval import NOTES, crossval_table
+from starglot.evaluation.tables_io import write_table
+
+
+def main(args):
+    settings = args.settings
+    task = settings["name"]
+    paths = map(Path, args.predictions)
+    tables = {(path.parts[-3], path.parts[-2], path.name.split(".")[0]): path for path in paths}
+    frame = crossval_table(tables, settings["task"]["labels"], task=task)
+    of = f"task {task}, {settings['release']}{' (a mock, not real stars)' if settings['mock'] else ''}"
+    write_table(frame, Path(args.csv).with_suffix(""), f"Cross-validation over star-disjoint folds: {of}.", NOTES)
+
+
+if __name__ == "__main__":
+    command = parser(__doc__)
+    command.add_argument("--predictions", nargs="+", required=True, help="raw predictions of each fold, by its model")
+    command.add_argument("--csv", required=True)
+    run(main, command)
