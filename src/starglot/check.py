@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from starglot.config.models import Config, Llm
+from starglot.config.llm import Llm
+from starglot.config.models import Config
 from starglot.errors import StarglotError
 from starglot.fetch import is_hub_id, local_folder, missing_files
 

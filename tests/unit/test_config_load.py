@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
+from starglot.config.llm import Llm
 from starglot.config.load import load_config, merge, read_config
-from starglot.config.models import Llm
 from starglot.errors import StarglotError
 
 

@@ -6,7 +6,8 @@ import json
 import pyarrow as pa
 import pytest
 
-from starglot.config.models import Decoding, Encoding, Llm, Lora, Task, TinyBase, Wavelength
+from starglot.config.llm import Decoding, Llm, Lora
+from starglot.config.models import Encoding, Task, TinyBase, Wavelength
 from starglot.errors import StarglotError
 from starglot.inference import predict as module
 from starglot.inference.fields import number_fields

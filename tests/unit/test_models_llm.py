@@ -2,7 +2,8 @@
 
 import pytest
 
-from starglot.config.models import Lora, TinyBase
+from starglot.config.llm import Lora
+from starglot.config.models import TinyBase
 from starglot.errors import StarglotError
 from starglot.language.tiny_tokenizer import build_tokenizer
 from starglot.models import llm

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from starglot.config.models import Augment, Encoding, Task, Wavelength
+from starglot.config.models import Encoding, Task, Wavelength
+from starglot.config.strict import Augment
 from starglot.errors import StarglotError
 from starglot.language.codec import Codec
 from starglot.language.prompts import question

@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from starglot.config.models import Encoding, Llm, Task, TinyBase, Wavelength
+from starglot.config.llm import Llm
+from starglot.config.models import Encoding, Task, TinyBase, Wavelength
 from starglot.errors import StarglotError
 from starglot.language.answers import render
 from starglot.language.codec import Codec

@@ -6,7 +6,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from starglot.cli import parser, run, use_threads
-from starglot.config.models import Encoding, Llm, Task, Wavelength
+from starglot.config.llm import Llm
+from starglot.config.models import Encoding, Task, Wavelength
 from starglot.inference.predict import predict_llm
 from starglot.samples.split import training_stars
 from starglot.tables import write_with_digest

@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from starglot.cli import parser, run, use_threads
-from starglot.config.models import Encoding, Llm, Task, Wavelength
+from starglot.config.llm import Llm
+from starglot.config.models import Encoding, Task, Wavelength
 from starglot.hashing import file_digest, manifest_digest
 from starglot.training.finetune import finetune
 

@@ -8,7 +8,8 @@ from starglot.config.baselines import Ensemble, Network, Ridge, Spectrum
 from starglot.config.degradation import Change
 from starglot.config.derive import is_sampled
 from starglot.config.faults import nearest
-from starglot.config.models import ALL_LABELS, Config, Llm
+from starglot.config.llm import Llm
+from starglot.config.models import ALL_LABELS, Config
 from starglot.config.names import Derived, read_name
 from starglot.glossary import ABUNDANCE_NAMES, ATMOSPHERE_NAMES, CLASSES
 

@@ -14,7 +14,8 @@ from pydantic import BaseModel
 from starglot.config.baselines import Ensemble, LightGbm, Network
 from starglot.config.degradation import ALTERED, Change
 from starglot.config.derived import derived, has_passes, model_of, own_seeds, sample_name
-from starglot.config.models import Config, Llm, Model, Task
+from starglot.config.llm import Llm
+from starglot.config.models import Config, Model, Task
 from starglot.config.names import Derived
 from starglot.errors import StarglotError
 from starglot.glossary import CLASSES

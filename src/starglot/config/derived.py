@@ -6,7 +6,8 @@ from dataclasses import replace
 
 from starglot.config.baselines import Ensemble, LightGbm, Network, NetworkTraining
 from starglot.config.faults import nearest
-from starglot.config.models import Config, Llm, Model
+from starglot.config.llm import Llm
+from starglot.config.models import Config, Model
 from starglot.config.names import Derived, read_name
 from starglot.errors import StarglotError
 

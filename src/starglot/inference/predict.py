@@ -19,7 +19,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from tqdm import tqdm
 
-from starglot.config.models import Encoding, Llm, Task, Wavelength
+from starglot.config.llm import Llm
+from starglot.config.models import Encoding, Task, Wavelength
 from starglot.errors import StarglotError
 from starglot.glossary import LABELS
 from starglot.hashing import digest_of, file_digest

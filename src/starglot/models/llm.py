@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from starglot.config.models import Lora
+from starglot.config.llm import Lora
 from starglot.errors import StarglotError
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.json
 from torch.utils.data import Dataset
 
-from starglot.config.models import Augment
+from starglot.config.strict import Augment
 from starglot.errors import StarglotError
 from starglot.hashing import digest_of
 from starglot.language.chat import frame

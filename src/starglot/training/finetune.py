@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from starglot.config.models import Encoding, Llm, Task, Training, Wavelength
+from starglot.config.llm import Llm, Training
+from starglot.config.models import Encoding, Task, Wavelength
 from starglot.errors import StarglotError
 from starglot.language.tokens import PromptTokens
 from starglot.models import llm

@@ -1,0 +1,88 @@
+"""Settings of language models with adapters: what QLoRA trains, and how answers are read (paper 3.3)."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from starglot.config.strict import Augment, Strict
+
+
+class Lora(Strict):
+    """Low-rank adapters (paper 3.3: rank 64, alpha 128, dropout 0.1) on all linear layers."""
+
+    rank: int = Field(64, ge=1, le=1024, description="Rank; at most the width of the base.")
+    alpha: int = Field(128, ge=1, description="Scale: the update is multiplied by alpha / rank.")
+    dropout: float = Field(0.1, ge=0, lt=1, description="Dropout before the adapter.")
+
+
+Rate = Annotated[float, Field(gt=0)]
+
+
+class Training(Strict):
+    """QLoRA training (paper 3.3)."""
+
+    epochs: float | dict[str, float] = Field(
+        {"1e5": 3.0, "5e5": 2.0, "1.5e6": 1.0, "all": 3.0},
+        description="Passes, or passes by size name (ours).",
+    )
+    learning_rate: Rate | dict[str, Rate] = Field(
+        1e-4, description="AdamW (paper 3.3: 0.0001), or rates by size name: a second stage may want a smaller one."
+    )
+    weight_decay: float = Field(0.1, ge=0, description="AdamW (paper 3.3).")
+    warmup: float = Field(0.03, ge=0, lt=1, description="Fraction of steps (ours).")
+    batch: int = Field(1, ge=1, description="Spectra per device and step; lower it when memory runs out.")
+    accumulate: int = Field(
+        64, ge=1, description="Gradient accumulation; batch x accumulate x processes is effective (64, ours)."
+    )
+    gradient_checkpointing: bool = Field(
+        True, description="Recompute activations (paper 3.3); off is faster if it fits."
+    )
+    augment: Augment = Augment()
+    checkpoints: int = Field(20, ge=1, description="Checkpoints over the whole training; a killed run resumes there.")
+    deepspeed: bool = Field(False, description="ZeRO stage 3 (paper 3.3); needs more than one GPU to be worth it.")
+    gpus: int = Field(1, ge=0, description="GPUs per training job, a process each; 0 trains on the CPU.")
+    nodes: int = Field(
+        1, ge=1, description="Nodes that the GPUs are shared out over, evenly; on the CPU a process each."
+    )
+
+    @property
+    def processes(self) -> int:
+        """Processes of one training: one a GPU; on the CPU one a node."""
+        return self.gpus or self.nodes
+
+
+class Decoding(Strict):
+    """How answers are read from the model."""
+
+    value: Literal["expected", "greedy"] = Field(
+        "expected",
+        description="expected: mean over the pruned digit tree; greedy: the digits as answered (paper).",
+    )
+    prune: float = Field(0.01, gt=0, lt=0.5, description="Digits less probable than this are not followed.")
+    batch: int = Field(8, ge=1, description="Spectra decoded together.")
+
+
+class Init(Strict):
+    """The model to start from: its adapter at a task and size (paper 3.3: stage 2 continues stage 1)."""
+
+    task: str = Field(description="A name under `tasks`.")
+    size: str = Field(description="One of its sizes.")
+    model: str | None = Field(None, description="Another model's name; null: the same.")
+
+
+class Llm(Strict):
+    """A language model with adapters."""
+
+    kind: Literal["llm"] = Field(description="Its name begins with 'llm'.")
+    base: str = Field(description="A name under `bases`, a folder, or a Hugging Face id.")
+    encoding: str = Field(description="A name under `encodings`.")
+    quantisation: Literal["nf4", "none"] = Field(
+        "nf4", description="nf4 with double quantisation is QLoRA (paper 3.3)."
+    )
+    lora: Lora = Lora()
+    training: Training = Training()
+    decoding: Decoding = Decoding()
+    init: Init | None = Field(None, description="Applies to tasks other than its own.")
+    seed: int = Field(0, description="Adapter's first weights, order, dropout and augmentation.")
