@@ -49,11 +49,11 @@ def test_killed_in_the_middle_of_cleaning_it_recovers_and_nothing_finished_runs_
 
 
 def test_a_job_killed_for_memory_comes_back_larger_and_longer(project):
-    little = ("collect_labels:mem_mb=250 * 8 ** (attempt - 1)", "collect_labels:runtime=10 * 1.7 ** (attempt - 1)")
+    little = ("collect_labels:mem_mb=100 * 20 ** (attempt - 1)", "collect_labels:runtime=10 * 1.7 ** (attempt - 1)")
     project.run("results/labels/atmosphere.parquet", options=("--set-resources", *little, "--groups", "a=b"))
     first, second = project.accounted("collect_labels")
     assert first["State"] in ("FAILED", "OUT_OF_MEMORY") and second["State"] == "COMPLETED"
-    assert (first["ReqMem"], second["ReqMem"]) == ("250M", "2000M")
+    assert (first["ReqMem"], second["ReqMem"]) == ("100M", "2000M")
     assert (first["TimelimitRaw"], second["TimelimitRaw"]) == ("10", "17")
 
 
