@@ -86,7 +86,7 @@ rule train_llm:
         code=code("train_llm"),
     shell:
         "OMP_NUM_THREADS={threads} {params.launcher} workflow/scripts/train_llm.py --settings {params.settings:q} --size {wildcards.size:q}"
-        " --train {input.train:q} --val {input.val:q} --base {params.base:q} --start {input.start:q}"
+        " --train {input.train:q} --val {input.val:q} --base {params.base:q} --continues {input.start:q}"
         " --code {params.code} --state {params.state:q} --threads {threads} --manifest {output:q} 2>&1 | tee {log}"
 
 

@@ -1,11 +1,13 @@
 """The profile in a fresh clone: `snakemake --profile slurm` submits to Slurm, with the resources that stand in it."""
 
+import shlex
 import subprocess
 import sys
 
 import pytest
 import yaml
 from snakemake.cli import parse_args
+from torch.distributed.run import get_args_parser as torchrun_options
 
 PARTS = ("Snakefile", "rules", "workflow", "config", "envs", "profiles", "slurm")
 
@@ -76,5 +78,10 @@ def test_jobs_ask_for_what_the_profile_says(clone, project_root):
         assert part in asked["train_llm"]
     assert "--signal=URG@600" in asked["train_llm"] and "--ntasks-per-node=1" in asked["train_llm"]
     assert "launch_training.sh 2 4 workflow/scripts/train_llm.py" in asked["command"]
+    # torchrun reads abbreviations of its own options anywhere in the line: the script's must not be taken for such.
+    command = shlex.split(asked["command"].split(" 2>&1")[0])
+    script = command.index("workflow/scripts/train_llm.py")
+    told = torchrun_options().parse_args(["--nnodes", "2", *command[script:]])
+    assert [told.training_script, *told.training_script_args] == command[script:]
     assert "slurm_partition=main" in asked["train_baseline"]
     assert "gpu=1," in asked["predict_llm"]  # one process answers, however many trained

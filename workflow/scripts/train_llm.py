@@ -21,7 +21,7 @@ def main(args):
         Wavelength.model_validate(settings["wavelength"]),
         size=args.size,
         base=args.base,
-        init_adapter=Path(args.start).parent if args.start else None,
+        init_adapter=Path(args.continues).parent if args.continues else None,
         qa_train=train,
         qa_val=val,
         out=Path(args.manifest).parent,
@@ -32,7 +32,7 @@ def main(args):
             "code": args.code,
             "questions": {path.name: file_digest(path) for path in [*train, *val]},
             "base": manifest_digest(made_here) if made_here.is_file() else args.base,
-            "start": manifest_digest(args.start) if args.start else None,
+            "start": manifest_digest(args.continues) if args.continues else None,
         },
     )
 
@@ -43,7 +43,7 @@ if __name__ == "__main__":
     command.add_argument("--train", nargs="+", required=True, help="training questions and answers")
     command.add_argument("--val", nargs="+", required=True, help="validation questions and answers")
     command.add_argument("--base", required=True, help="folder or Hugging Face id of the base model")
-    command.add_argument("--start", nargs="?", help="manifest of the model to continue from")
+    command.add_argument("--continues", nargs="?", help="manifest of the model to continue from")
     command.add_argument("--code", required=True, help="hash of the code, part of the work's identity")
     command.add_argument("--state", required=True, help="folder of checkpoints and finished work")
     command.add_argument("--threads", type=int, default=1)
