@@ -127,6 +127,7 @@ def pending(project):
 
 
 def test_a_failing_job_shows_its_log(project):
+    (project.folder / "data").mkdir()  # a folder of the user's, so that no model of the hub is meant
     (project.folder / "wrong.yaml").write_text("models: {llm-mini: {base: data/no-such-model}}\n")
     overlays, project.overlays = project.overlays, (*project.overlays, "wrong.yaml")
     try:
