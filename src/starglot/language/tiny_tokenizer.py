@@ -2,8 +2,8 @@
 
 Its pieces: every string of one to three digits, printable ASCII, and what the project's questions and answers say.
 Numbers come apart exactly as with Llama 3's own tokenizer, so encodings, digit trees and masks that work with one
-work with the other.  What is the same in every question is one piece, and so is a label's name: a third of a second
-stage's tokens, and of its time, would go into reading them word by word.
+work with the other.  What is the same in every question is one piece, and so is a label's name: a quarter of a second
+stage's tokens would go into reading them word by word.
 """
 
 from __future__ import annotations
