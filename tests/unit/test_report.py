@@ -92,7 +92,7 @@ def test_the_headline_comes_first_and_says_what_it_is(reader):
     )
     assert "from 60 spectra of 30 stars (size demo)" in text
     assert "judged on 90 spectra of 60 stars (set test)" in text
-    assert "3 of 270 values could not be read" in text
+    assert "3 of 270 values lack a usable answer" in text
     assert "Against ridge, llm-demo has the smaller robust scatter for 0 of 3 labels" in text
     assert "In brackets: 95 % bootstrap interval over stars." in text
 

@@ -55,7 +55,8 @@ def own_seeds(config: Config, name: str) -> set[int]:
     model = config.models[name]
     if isinstance(model, Ensemble):
         return {seed for member in model.members for seed in own_seeds(config, member)}
-    return {model.seed} if has_seed(model) else set()  # type: ignore[union-attr]
+    seed = getattr(model, "seed", None)
+    return set() if seed is None else {seed}
 
 
 def has_seed(model: Model) -> bool:

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from starglot.evaluation import budget, leakage, own_line
+from starglot.evaluation import budget, degradation, leakage, own_line, scaling
 from starglot.evaluation.numbered import KINDS, printed, table_notes
 from starglot.evaluation.presentation import present
 from starglot.evaluation.residuals import ALL
@@ -29,6 +29,8 @@ _NOTES: dict[str, Sequence[str]] = {
     "budget": budget.NOTES,
     "leakage": leakage.NOTES,
     "own_line": own_line.NOTES,
+    "degradation": degradation.NOTES,
+    "scaling": scaling.LAW_NOTES,
 }
 
 #: The section of each of the paper's tables.
