@@ -6,6 +6,7 @@ MAKEFLAGS += --no-print-directory
 
 CORES ?= $(shell nproc 2>/dev/null || echo 2)
 CONFIG ?=
+WORKERS ?= 2
 PYTEST_ARGS ?=
 BIN := $(CURDIR)/.venv/bin
 DEMO := config/demo.yaml
@@ -23,6 +24,7 @@ help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
 	@echo "  CORES=$(CORES)            cores that 'make demo' uses"
+	@echo "  WORKERS=$(WORKERS)          processes that share the tests of 'make test'"
 	@echo "  CONFIG=my.yaml     an overlay on config/config.yaml, for 'check' and 'fetch-base'"
 	@echo "  ACCEL=cpu|cuda     the build of torch, for 'setup' (remembered; cpu at first)"
 
@@ -47,7 +49,7 @@ clean-demo: ## remove everything that the demo made
 	rm -rf $(DEMO_RESULTS)
 
 test: setup ## run all tests (PYTEST_ARGS="-k name" for some)
-	@OMP_NUM_THREADS=1 python -m pytest $(PYTEST_ARGS)
+	@OMP_NUM_THREADS=1 python -m pytest --numprocesses $(WORKERS) $(PYTEST_ARGS)
 
 check: setup ## every external input: present or missing, size, source, account (CONFIG=my.yaml)
 	@python workflow/scripts/check.py config/config.yaml $(CONFIG)
