@@ -18,6 +18,7 @@ from starglot.tables import read_json
 
 pytestmark = pytest.mark.slurm
 
+SURVEY = "galah"  # what the small project has no need of
 MODEL = "models/atmosphere/llm-mini/mini/manifest.json"
 
 
@@ -48,13 +49,23 @@ def test_killed_in_the_middle_of_cleaning_it_recovers_and_nothing_finished_runs_
     assert not list(project.path("spectra").glob("*.partial"))
 
 
-def test_a_job_killed_for_memory_comes_back_larger_and_longer(project):
-    little = ("collect_labels:mem_mb=100 * 20 ** (attempt - 1)", "collect_labels:runtime=10 * 1.7 ** (attempt - 1)")
-    project.run("results/labels/atmosphere.parquet", options=("--set-resources", *little, "--groups", "a=b"))
+def test_jobs_that_lack_memory_or_time_come_back_larger_and_longer(project):
+    asked = (
+        "collect_labels:mem_mb=100 * 20 ** (attempt - 1)",
+        "collect_labels:runtime=10 * 1.7 ** (attempt - 1)",
+        "read_survey:runtime=attempt",
+    )
+    targets = ("results/labels/atmosphere.parquet", f"results/catalog/{SURVEY}.parquet")
+    process = project.start(*targets, options=("--set-resources", *asked, "--groups", "a=b"))
+    wait_until("a job that can be made to hang", lambda: send(project, "read_survey.py", signal.SIGSTOP), project)
+    assert process.wait(timeout=400) == 0, project.said()[-6000:]
     first, second = project.accounted("collect_labels")
     assert first["State"] in ("FAILED", "OUT_OF_MEMORY") and second["State"] == "COMPLETED"
     assert (first["ReqMem"], second["ReqMem"]) == ("100M", "2000M")
     assert (first["TimelimitRaw"], second["TimelimitRaw"]) == ("10", "17")
+    first, second = project.accounted("read_survey")
+    assert (first["State"], second["State"]) == ("TIMEOUT", "COMPLETED")
+    assert (first["TimelimitRaw"], second["TimelimitRaw"]) == ("1", "2")
 
 
 def test_ctrl_c_leaves_no_jobs_and_no_lock(project):
@@ -95,7 +106,7 @@ def test_training_outlives_kills_and_its_time_limit(project):
     slurm("scontrol", "update", f"JobId={job}", "StartTime=now")  # Slurm lets a job rest for two minutes
     wait_until("its going on after the limit", goes_on, project, process)
     assert "TimeLimit=00:02:00" in slurm("scontrol", "show", "job", job)
-    kill_job(project)
+    send(project, "train_llm.py", signal.SIGKILL)  # as a node that breaks down would do it
     wait_until("another attempt", lambda: set(project.jobs()) - {job}, project, process)
     wait_until("its going on in that", goes_on, project, process)
     while process.poll() is None:  # it may reach its limit once more
@@ -112,12 +123,15 @@ def test_training_outlives_kills_and_its_time_limit(project):
     assert 0 <= manifest["counts"]["steps"] - steps[-1] < 20 and (np.diff(steps) > 0).all()
 
 
-def kill_job(project):
-    """kill -9 of the training and the shell around it, as a node that breaks down would do it."""
+def send(project, script, number):
+    """Send a signal to a running script of the project and to the shell around it; how many processes got it."""
+    sent = 0
     for running in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
-            if running.cwd() == str(project.folder) and "train_llm.py" in " ".join(running.cmdline()):
-                running.kill()
+            if running.cwd() == str(project.folder) and script in " ".join(running.cmdline()):
+                running.send_signal(number)
+                sent += 1
+    return sent
 
 
 def pending(project):
