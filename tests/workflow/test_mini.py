@@ -148,7 +148,7 @@ def test_a_second_run_does_nothing(mini):
     assert "Nothing to be done" in mini.snakemake().stderr
 
 
-def test_any_contract_path_is_a_target(mini, tmp_path):
+def test_any_contract_path_is_a_target(mini):
     shard = mini.path("catalog/shards.txt").read_text().split()[0]
     targets = (
         "catalog/lamost.parquet",
