@@ -40,6 +40,9 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 SCRIPTS = Path(workflow.basedir) / "workflow" / "scripts"
 ENV = "../envs/starglot.yaml"
+# Of jobs that could start, those of the language models and what they are asked go first: their way is the longest, and
+# left to the end it would run beside nothing.
+AWAITED = 10
 
 LLMS = [name for name in CONFIG.run.models if name.startswith("llm")]
 ALL_LLMS = [name for name in CONFIG.models if name.startswith("llm")]

@@ -77,9 +77,9 @@ rule write_external_qa:
         "<results>/logs/write_external_qa/{task}/{encoding}/{survey}.log",
     benchmark:
         "<results>/benchmarks/write_external_qa/{task}/{encoding}/{survey}.tsv"
+    priority: AWAITED
     conda:
         ENV
-    threads: 2
     resources:
         mem_mb=grow(8000),
         runtime=grow(60),

@@ -27,6 +27,7 @@ rule write_qa:
         "<results>/benchmarks/write_qa/{task}/{encoding}/{size}.tsv"
     wildcard_constraints:
         size=SAMPLE,
+    priority: AWAITED
     conda:
         ENV
     threads: 2

@@ -35,6 +35,7 @@ rule build_base:
         "<results>/logs/build_base/{base}.log",
     benchmark:
         "<results>/benchmarks/build_base/{base}.tsv"
+    priority: AWAITED
     conda:
         ENV
     threads: 16
@@ -66,6 +67,7 @@ rule train_llm:
         "<results>/benchmarks/train_llm/{task}/{model}/{size}.tsv"
     wildcard_constraints:
         model=models_among(ALL_LLMS),
+    priority: AWAITED
     conda:
         ENV
     threads: 16

@@ -20,6 +20,7 @@ rule predict_llm:
         "<results>/benchmarks/predict_llm/{task}/{model}/{size}/{set}.tsv"
     wildcard_constraints:
         model=models_among(ALL_LLMS),
+    priority: AWAITED
     conda:
         ENV
     threads: answering_threads
