@@ -69,9 +69,9 @@ def recover(folder: Path, elsewhere: bool = False) -> str | None:
         return None
     _refuse_the_living(folder, note.get("host", platform.node()), locked, elsewhere)
     by_slurm = "slurm" in " ".join(note["options"])
-    ended = _end_processes(folder)
-    if locked or by_slurm:
-        ended += _cancel_slurm_jobs(folder, by_slurm)
+    # Slurm first: jobs of its own that run on this machine would else end as failed, and not as cancelled.
+    ended = _cancel_slurm_jobs(folder, by_slurm) if locked or by_slurm else 0
+    ended += _end_processes(folder)
     if not (locked or ended):
         return None
     options, targets = note["options"], note["targets"]
