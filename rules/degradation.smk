@@ -1,27 +1,6 @@
 """Trained models on altered spectra of test stars: resolution, noise, gaps, velocity, calibration, another format."""
 
 
-def unaltered_sample(wildcards):
-    """The sample whose test spectra are altered: the task's largest."""
-    size = derive.sizes_of(CONFIG, wildcards.task)[-1]
-    return f"<results>/samples/{wildcards.task}/{size}.parquet"
-
-
-def altered_predictions(sets):
-    """Input function: predictions of some sets by all models of a task's largest size."""
-
-    def paths(wildcards):
-        return expand(
-            "<results>/predictions/{task}/{model}/{size}/{set}.parquet",
-            task=wildcards.task,
-            model=CONFIG.run.models,
-            size=derive.sizes_of(CONFIG, wildcards.task)[-1],
-            set=sets,
-        )
-
-    return paths
-
-
 rule alter_spectra:
     """Some test spectra of a task's largest sample, altered in one way: a prediction set of its own."""
     input:

@@ -1,41 +1,6 @@
 """Derived models: seeds, folds and passes of the configured ones; the scaling sweep over sizes (docs/scaling.md)."""
 
 
-def swept(pattern):
-    """Input function: `pattern` for every model and size of the scaling sweep, with the common test set as `set`."""
-
-    def paths(wildcards):
-        derive.sweep_test_size(
-            CONFIG, wildcards.task
-        )  # says what is missing where there is nothing to sweep
-        return [
-            pattern.format(
-                task=wildcards.task,
-                model=model,
-                size=size,
-                set=derive.sweep_set(CONFIG, wildcards.task, size),
-            )
-            for model in derive.sweep_models(CONFIG)
-            for size in derive.sweep_sizes(CONFIG, wildcards.task)
-        ]
-
-    return paths
-
-
-sweep_predictions = swept(
-    "<results>/predictions/{task}/{model}/{size}/{set}.raw.parquet"
-)
-sweep_manifests = swept("<results>/models/{task}/{model}/{size}/manifest.json")
-
-
-def sweep_samples(wildcards):
-    """The samples of the scaling sweep."""
-    return [
-        f"<results>/samples/{wildcards.task}/{size}.parquet"
-        for size in derive.sweep_sizes(CONFIG, wildcards.task)
-    ]
-
-
 rule leave_out_fold:
     """A sample with the stars of one fold as its test split: what models named `<model>.f<fold>` learn from."""
     input:
