@@ -57,7 +57,8 @@ def test_jobs_that_lack_memory_or_time_come_back_larger_and_longer(project):
     )
     targets = ("results/labels/atmosphere.parquet", f"results/catalog/{SURVEY}.parquet")
     process = project.start(*targets, options=("--set-resources", *asked, "--groups", "a=b"))
-    wait_until("a job that can be made to hang", lambda: send(project, "read_survey.py", signal.SIGSTOP), project)
+    hang = ("a job that can be made to hang", lambda: send(project, "read_survey.py", signal.SIGSTOP))
+    wait_until(*hang, project, process)
     assert process.wait(timeout=400) == 0, project.said()[-6000:]
     first, second = project.accounted("collect_labels")
     assert first["State"] in ("FAILED", "OUT_OF_MEMORY") and second["State"] == "COMPLETED"
