@@ -12,10 +12,13 @@ rule draw_diagnostics:
         ),
         index="<results>/spectra/index.tsv",
     output:
-        expand(
-            "<results>/figures/{kind}_{{task}}_{{model}}_{{size}}_{{set}}.{ending}",
+        png=expand(
+            "<results>/figures/{kind}_{{task}}_{{model}}_{{size}}_{{set}}.png",
             kind=[*DIAGNOSTIC_FIGURES, "confusion"],
-            ending=["png", "svg"],
+        ),
+        svg=expand(
+            "<results>/figures/{kind}_{{task}}_{{model}}_{{size}}_{{set}}.svg",
+            kind=[*DIAGNOSTIC_FIGURES, "confusion"],
         ),
     log:
         "<results>/logs/draw_diagnostics/{task}/{model}/{size}/{set}.log",
@@ -35,15 +38,18 @@ rule draw_diagnostics:
         "python workflow/scripts/draw_diagnostics.py --settings {params.settings:q}"
         " --predictions {input.predictions:q} --catalog {input.catalog:q} --index {input.index:q}"
         " --model {wildcards.model:q} --size {wildcards.size:q}"
-        " --set {wildcards.set:q} --png {output:q} 2>&1 | tee {log}"
+        " --set {wildcards.set:q} --png {output.png:q} 2>&1 | tee {log}"
 
 
 use rule draw_diagnostics as draw_abundance_diagnostics with:
     output:
-        expand(
-            "<results>/figures/{kind}_{{task}}_{{model}}_{{size}}_{{set}}.{ending}",
+        png=expand(
+            "<results>/figures/{kind}_{{task}}_{{model}}_{{size}}_{{set}}.png",
             kind=[*DIAGNOSTIC_FIGURES, "planes"],
-            ending=["png", "svg"],
+        ),
+        svg=expand(
+            "<results>/figures/{kind}_{{task}}_{{model}}_{{size}}_{{set}}.svg",
+            kind=[*DIAGNOSTIC_FIGURES, "planes"],
         ),
     log:
         "<results>/logs/draw_abundance_diagnostics/{task}/{model}/{size}/{set}.log",

@@ -129,6 +129,8 @@ def calibrate(val_raw: pa.Table, raw: pa.Table) -> tuple[pa.Table, dict[str, Any
             "validation": _coverage(val.filter(pc.equal(val["label"], label))),
             "set": _coverage(table.filter(pc.equal(table["label"], label))),
         }
+        said = (f"{scope} x{of['scale']:.3g} of {of['n']}" for scope, of in labels[label]["scales"].items())
+        log.info("%s: sigma_raw scaled on validation rows: %s", label, ", ".join(said))
     for note in notes:
         log.warning(note)
     return table.cast(PREDICTION), {"labels": labels, "notes": notes}

@@ -29,6 +29,7 @@ def kept_table(place: Path, make: Callable[[], pa.Table]) -> pa.Table:
         return pq.read_table(kept)
     table = make()
     write_parquet(table, kept)
+    log.info("made %s rows, kept in %s", f"{len(table):,}", kept)
     return table
 
 
