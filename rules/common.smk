@@ -27,16 +27,20 @@ try:
 except StarglotError as error:
     raise WorkflowError(str(error))
 
+# A prefix takes the place of Snakemake's own, which lets a command fail although its output goes through `tee`.
+STRICT = "set -euo pipefail;"
 # Jobs use the interpreter that runs Snakemake, also where no environment is activated; with conda, the rule's
 # environment brings the interpreter and this project its package.
 if DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method:
-    shell.prefix(f"export PYTHONPATH={workflow.basedir}/src; ")
+    shell.prefix(f"{STRICT} export PYTHONPATH={workflow.basedir}/src; ")
 else:
-    shell.prefix(f"export PATH={os.path.dirname(sys.executable)}:$PATH; ")
+    shell.prefix(f"{STRICT} export PATH={os.path.dirname(sys.executable)}:$PATH; ")
 
 # Job scripts never reach for a model hub: what they need is fetched beforehand.
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+# bitsandbytes has torch's compiler loaded for fallbacks that are not used here: two seconds of every start.
+os.environ.setdefault("TORCHDYNAMO_DISABLE", "1")
 
 SCRIPTS = Path(workflow.basedir) / "workflow" / "scripts"
 ENV = "../envs/starglot.yaml"

@@ -82,8 +82,5 @@ def parser(doc: str | None) -> argparse.ArgumentParser:
 
 
 def use_threads(count: int) -> None:
-    """Let numerical libraries use ``count`` threads; call before torch or numpy do any work."""
+    """Let torch use ``count`` threads; call before it is imported, for that is when it looks."""
     os.environ["OMP_NUM_THREADS"] = str(count)
-    import torch
-
-    torch.set_num_threads(count)

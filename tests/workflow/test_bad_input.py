@@ -19,8 +19,11 @@ def overlay(project, **values):
 
 def message(done):
     """Everything that a user sees of a failed run."""
-    assert done.returncode != 0
-    return done.stdout + done.stderr
+    said = done.stdout + done.stderr
+    assert done.returncode != 0 and "completed successfully, but" not in said, (
+        "a failed command is known by its status"
+    )
+    return said
 
 
 def test_a_typo_in_the_configuration(fresh):

@@ -69,8 +69,6 @@ def load_base(
 
     Raises StarglotError when the base is not there.
     """
-    # bitsandbytes has torch's compiler loaded for fallbacks that are not used here: two seconds of every start.
-    os.environ.setdefault("TORCHDYNAMO_DISABLE", "1")
     import torch
     from transformers import AutoModelForCausalLM, BitsAndBytesConfig
 

@@ -9,12 +9,11 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pyarrow as pa
 
-from starglot.errors import StarglotError
 from starglot.evaluation.rows import judged
 from starglot.evaluation.statistics import normal_half_width
 from starglot.evaluation.uncertainty import pit
 from starglot.glossary import LABELS
-from starglot.plots.style import save, styled
+from starglot.plots.style import save, save_sentence, styled
 
 _LEVELS = np.linspace(0.05, 0.99, 30)
 _PIT_BINS = 20
@@ -25,7 +24,7 @@ _ASKED = (0.64, 0.72)
 def draw_calibration(predictions: pa.Table, stem: Path, title: str, labels: Sequence[str]) -> None:
     """Write ``{stem}.png`` and ``.svg``: coverage of central intervals, histogram of PIT, 68 % coverage by label.
 
-    Error bars are one binomial standard error of the number of stars.  Raises StarglotError without any sigma.
+    Error bars are one binomial standard error of the number of stars.  Without any sigma, that is said.
     """
     pulls, stars = {}, {}
     for label in labels:
@@ -34,7 +33,7 @@ def draw_calibration(predictions: pa.Table, stem: Path, title: str, labels: Sequ
         if len(rows):
             pulls[label], stars[label] = -rows.residual / rows.sigma, len(np.unique(rows.star))
     if not pulls:
-        raise StarglotError("there is nothing to draw: no prediction has an uncertainty", where=stem)
+        return save_sentence("no prediction has an uncertainty", stem, title)
     widths = np.array([normal_half_width(level) for level in _LEVELS])
     with styled():
         height = max(3.6, 0.9 + 0.2 * len(pulls))

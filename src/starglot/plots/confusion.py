@@ -8,20 +8,19 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pyarrow as pa
 
-from starglot.errors import StarglotError
 from starglot.evaluation.summary import class_confusion
 from starglot.glossary import CLASSES
-from starglot.plots.style import DENSITY_MAP, save, styled
+from starglot.plots.style import DENSITY_MAP, save, save_sentence, styled
 
 
 def draw_confusion(predictions: pa.Table, stem: Path, title: str) -> None:
     """Write ``{stem}.png`` and ``.svg``: spectra by catalogue class (rows) and answer, with the share of the row.
 
-    Raises StarglotError when no answer names a class.
+    When no answer names a class, that is said.
     """
     counts = class_confusion(predictions)
     if counts.empty:
-        raise StarglotError("there is nothing to draw: no answer names a class", where=stem)
+        return save_sentence("no answer names a class", stem, title)
     answers = [*CLASSES, "none"]
     table = counts[answers].to_numpy(float)
     share = table / np.maximum(table.sum(axis=1, keepdims=True), 1)

@@ -9,8 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from starglot.errors import StarglotError
-from starglot.plots.style import axis_text, save, styled
+from starglot.plots.style import axis_text, save, save_sentence, styled
 
 _LABELS = ("teff", "logg", "feh")
 
@@ -18,7 +17,7 @@ _LABELS = ("teff", "logg", "feh")
 def draw_kiel(predictions: pa.Table, stem: Path, title: str) -> None:
     """Write ``{stem}.png`` and ``.svg``: the spectra whose Teff and log g are known on both sides, in two panels.
 
-    A spectrum without [Fe/H] is drawn open and grey.  Raises StarglotError when nothing can be drawn.
+    A spectrum without [Fe/H] is drawn open and grey.  When nothing can be drawn, that is said.
     """
     rows = predictions.filter(pc.is_in(predictions["label"], pa.array(_LABELS)))
     rows = rows.filter(pc.equal(rows["status"], "ok"))
@@ -31,11 +30,7 @@ def draw_kiel(predictions: pa.Table, stem: Path, title: str) -> None:
     }
     both = np.isfinite(sides["truth"][:2]).all(axis=0) & np.isfinite(sides["value"][:2]).all(axis=0)
     if not both.any():
-        raise StarglotError(
-            "there is nothing to draw: no spectrum has Teff and log g in catalogue and prediction",
-            where=stem,
-            todo="draw a Kiel diagram for tasks that ask for teff and logg",
-        )
+        return save_sentence("no spectrum has Teff and log g in catalogue and prediction", stem, title)
     shown = {side: values[:, both] for side, values in sides.items()}
     metallicity = np.concatenate([values[2] for values in shown.values()])
     known = metallicity[np.isfinite(metallicity)]

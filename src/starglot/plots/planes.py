@@ -10,10 +10,9 @@ import numpy as np
 import pyarrow as pa
 from matplotlib.ticker import MaxNLocator
 
-from starglot.errors import StarglotError
 from starglot.evaluation.rows import judged, values_of
 from starglot.glossary import LABELS
-from starglot.plots.style import DENSE, DENSITY_MAP, save, styled
+from starglot.plots.style import DENSE, DENSITY_MAP, save, save_sentence, styled
 
 _COLUMNS = 7
 _SHOWN = 0.99
@@ -22,7 +21,7 @@ _SHOWN = 0.99
 def draw_planes(predictions: pa.Table, catalog: pa.Table, stem: Path, title: str, labels: Sequence[str]) -> None:
     """Write ``{stem}.png`` and ``.svg``: for each label two panels one above the other, label and prediction.
 
-    catalog: obsid and feh, the catalogue's [Fe/H], the same in both.  Raises StarglotError when nothing can be drawn.
+    catalog: obsid and feh, the catalogue's [Fe/H], the same in both.  When nothing can be drawn, that is said.
     """
     planes = {}
     for label in labels:
@@ -32,7 +31,7 @@ def draw_planes(predictions: pa.Table, catalog: pa.Table, stem: Path, title: str
         if known.any():
             planes[label] = feh[known], held.truth[known], held.value[known]
     if not planes:
-        raise StarglotError("there is nothing to draw: no spectrum has an abundance and [Fe/H]", where=stem)
+        return save_sentence("no spectrum has an abundance and [Fe/H]", stem, title)
     columns = min(_COLUMNS, len(planes))
     blocks = -(-len(planes) // columns)
     every = np.concatenate([feh for feh, _, _ in planes.values()])

@@ -12,7 +12,6 @@ import pyarrow as pa
 from matplotlib.axes import Axes
 from matplotlib.collections import PolyCollection
 
-from starglot.errors import StarglotError
 from starglot.evaluation.skill import r2, within_class_skill
 from starglot.evaluation.statistics import robust_scatter
 from starglot.glossary import LABELS
@@ -37,18 +36,9 @@ def draw_predicted(
 
     ``predictions`` is a prediction table (``tables.PREDICTION``).  Up to four labels have a panel of residuals
     below; more make a grid of small panels.  Colour and marker give the class; above 3000 spectra a density is
-    drawn.  Every panel says N, scatter and skill, and how many points lie outside it.
-
-    Raises StarglotError when no label has a spectrum with truth and answer.
+    drawn.  Every panel says N, scatter and skill, and how many points lie outside it, or that it has none.
     """
     chosen = {label: points(predictions, label) for label in labels}
-    if not any(len(p) for p in chosen.values()):
-        raise StarglotError(
-            "there is nothing to draw: no spectrum has both a truth and a usable answer",
-            where=stem,
-            allowed=", ".join(labels),
-            todo="look at the status column of the predictions",
-        )
     with styled():
         if len(labels) <= _WIDE:
             figure, axes = plt.subplots(

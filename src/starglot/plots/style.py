@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,6 +21,8 @@ from matplotlib.ticker import FixedLocator, FormatStrFormatter, NullLocator
 from starglot.evaluation.presentation import label_text
 from starglot.glossary import CLASSES
 from starglot.tables import atomic_path
+
+log = logging.getLogger(__name__)
 
 _RC: dict[Any, Any] = {
     "figure.dpi": 100,
@@ -93,6 +96,16 @@ def save(figure: Figure, stem: Path) -> None:
             figure.savefig(partial, format=kind, metadata=metadata)
         # The layout is half the time of a figure with many panels: the second file takes that of the first.
         figure.set_layout_engine("none")
+
+
+def save_sentence(sentence: str, stem: Path, title: str) -> None:
+    """Write, in a figure's place, the sentence that says why there is none: one model must not end a run."""
+    log.warning("%s: %s", stem.name, sentence)
+    with styled():
+        figure = plt.figure(figsize=(6.0, 1.6))
+        figure.text(0.5, 0.4, sentence, ha="center", va="center", wrap=True)
+        figure.suptitle(title, x=0.01, ha="left", fontsize=9, fontweight="bold")
+        save(figure, stem)
 
 
 def snr_axis(axis: Axes) -> None:

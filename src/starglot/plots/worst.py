@@ -9,11 +9,10 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pyarrow as pa
 
-from starglot.errors import StarglotError
 from starglot.evaluation.outliers import worst_spectra
 from starglot.evaluation.rows import values_of
 from starglot.glossary import LABELS
-from starglot.plots.style import save, styled
+from starglot.plots.style import save, save_sentence, styled
 from starglot.tables import FLUX_SCALE, read_metadata, read_spectra
 
 _SPECTRA, _COLUMNS = 6, 2
@@ -26,11 +25,11 @@ def draw_worst(
     """Write ``{stem}.png`` and ``.svg``: the six worst spectra with their worst labels, truth → prediction.
 
     The error in brackets is in robust scatters of the label.  catalog: obsid and snr_r; spectra: files of the shards.
-    Raises StarglotError when nothing can be judged.
+    When nothing can be judged, that is said.
     """
     worst = worst_spectra(predictions, labels, _SPECTRA)
     if worst.empty:
-        raise StarglotError("there is nothing to draw: no label has two spectra with an error", where=stem)
+        return save_sentence("no label has two spectra with an error", stem, title)
     obsids = worst["obsid"].drop_duplicates().to_numpy()
     flux = read_spectra(spectra, obsids) / FLUX_SCALE
     grid = read_metadata(spectra[0])["wavelength"]

@@ -17,7 +17,6 @@ from starglot.errors import StarglotError
 from starglot.language.tokens import PromptTokens
 from starglot.models import llm
 from starglot.tables import write_json
-from starglot.training.data import Collate, Draws, cache_rows
 from starglot.training.deepspeed import on_the_cpu
 from starglot.training.finished import MANIFEST, deliver, digests, hand_back, versions, workplace, write_run
 from starglot.training.time_limit import listen
@@ -57,7 +56,6 @@ def finetune(
     is not there, questions that cannot be read, and GPUs that are not there.
     """
     listen()
-    from starglot.training.loop import explained, make_trainer, run, write_curve
 
     # ---- set up
     started = time.time()
@@ -66,6 +64,10 @@ def finetune(
     finished = hand_back(place, Path(out), write=chief)
     if finished is not None:
         return finished
+    # What trains takes seconds to import, which work that is handed back does not wait for.
+    from starglot.training.data import Collate, Draws, cache_rows
+    from starglot.training.loop import explained, make_trainer, run, write_curve
+
     training = settings.training
     check_devices(training)
     log.info("%s, %s, on %s", out, size, f"{training.gpus} GPU(s)" if training.gpus else "the CPU")

@@ -21,9 +21,7 @@ from starglot.language.tiny_tokenizer import build_tokenizer
 from starglot.language.tokens import PromptTokens
 from starglot.models.tiny import build_tiny
 from starglot.tables import write_json
-from starglot.training.data import Collate, cache_rows
 from starglot.training.finished import MANIFEST, deliver, digests, hand_back, versions, workplace, write_run
-from starglot.training.pseudo import PseudoDraws
 
 log = logging.getLogger(__name__)
 
@@ -49,14 +47,16 @@ def build_base(
     manifest.json; state, identity: as in :func:`starglot.training.finetune.finetune`.
     Raises StarglotError when there are too few spectra.
     """
-    from starglot.training.loop import Plan, explained, make_trainer, run, write_curve
-
     # ---- set up
     started = time.time()
     place = workplace(state, identity)
     finished = hand_back(place, Path(out))
     if finished is not None:
         return finished
+    # What trains takes seconds to import, which work that is handed back does not wait for.
+    from starglot.training.data import Collate, cache_rows
+    from starglot.training.loop import Plan, explained, make_trainer, run, write_curve
+    from starglot.training.pseudo import PseudoDraws
 
     # ---- load
     inputs = digests(qa_train)
