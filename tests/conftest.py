@@ -10,17 +10,20 @@ from xdist.scheduler import LoadScopeScheduling
 PROJECT = Path(__file__).resolve().parents[1]
 #: Folders whose tests share a project: one process runs all of a folder's.  They are the longest, and go first.
 TOGETHER = ("slurm", "workflow")
+#: Files there that share nothing: a process of their own runs them, next.
+APART = ("test_recovery.py",)
 
 
-def _folder(nodeid: str) -> str:
-    return nodeid.split("/")[1]
+def _shares(path: Path) -> bool:
+    return path.parent.name in TOGETHER and path.name not in APART
 
 
 class Scheduler(LoadScopeScheduling):
     """Gives a process a file of tests at a time, or a whole folder of :data:`TOGETHER`."""
 
     def _split_scope(self, nodeid: str) -> str:
-        return _folder(nodeid) if _folder(nodeid) in TOGETHER else nodeid.split("::")[0]
+        path = Path(nodeid.split("::")[0])
+        return path.parent.name if _shares(path) else str(path)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> Scheduler:
@@ -31,7 +34,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> Scheduler
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The long ones first."""
-    items.sort(key=lambda item: _folder(item.nodeid) not in TOGETHER)
+    items.sort(key=lambda item: (not _shares(item.path), item.path.parent.name not in TOGETHER))
 
 
 @pytest.fixture(scope="session")
