@@ -3,7 +3,7 @@
 # the machine, munge, and slurmdbd with MariaDB for the accounting.  Debian or Ubuntu, as root:
 #
 #   tests/slurm/start_cluster.sh          start (installs what is missing); again: sees that all is up, in a second
-#   tests/slurm/start_cluster.sh stop     stop the daemons; what was installed and accounted stays
+#   tests/slurm/start_cluster.sh stop     stop the daemons and take Slurm's configuration away; what was installed and accounted stays
 #
 # The nodes have two GPUs each that are null devices: jobs get CUDA_VISIBLE_DEVICES, and nothing can compute on them.
 # Not for production: the daemons run as root, the database password is in the open, jobs are not held in cgroups.
@@ -48,6 +48,8 @@ stop() { # DAEMON...
 }
 if [ "${1:-}" = stop ]; then
     stop slurmd-node1 slurmd-node2 slurmctld slurmdbd mariadbd munged
+    # With it every start of Snakemake, which asks Slurm for its version, would wait nine seconds for the controller.
+    rm -f $CONF/slurm.conf
     say "stopped"
     exit 0
 fi
