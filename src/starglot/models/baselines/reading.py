@@ -68,7 +68,7 @@ def label_scales(how: str, truth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def use_device(gpus: int) -> torch.device:
     """The device that ``gpus`` asks for, with results that repeat; raises StarglotError when it is not there.
 
-    On a GPU, torch warns of a step that it cannot repeat bit for bit, and goes on.
+    On a GPU, torch warns of a step that it cannot repeat bit for bit, and goes on; on the CPU all steps repeat.
     """
     if gpus and not torch.cuda.is_available():
         raise StarglotError(
@@ -76,9 +76,11 @@ def use_device(gpus: int) -> torch.device:
             where="models: gpus",
             todo="run on a GPU node with `make setup ACCEL=cuda`, or set gpus: 0 to work on the CPU",
         )
+    if not gpus:
+        return torch.device("cpu")
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    torch.use_deterministic_algorithms(True, warn_only=gpus > 0)
-    return torch.device("cuda" if gpus else "cpu")
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    return torch.device("cuda")
 
 
 def forward(network: nn.Module, features: np.ndarray, device: torch.device) -> Iterator[tuple[Tensor, Tensor]]:
