@@ -132,6 +132,8 @@ def test_the_folder_holds_adapter_tokenizer_curve_and_manifest(trained):
     assert set(manifest["inputs"]) == {"train-0000.jsonl.gz", "val-0000.jsonl.gz"}
     assert 0 < manifest["metrics"]["val_loss"] < 10
     assert manifest["model"]["training"]["learning_rate"] == 5e-3
+    modules = read_json(trained / "adapter_config.json")["target_modules"]
+    assert modules == sorted(modules) and len(modules) > 1, "the same training has the same bytes"
 
 
 def test_every_adapter_matrix_moved_away_from_its_start(trained):

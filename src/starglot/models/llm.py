@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from starglot.config.llm import Lora
 from starglot.errors import StarglotError
+from starglot.tables import read_json, write_json
 
 if TYPE_CHECKING:
     import torch
@@ -142,10 +143,18 @@ def load_adapter(model: PreTrainedModel, folder: str | Path, trainable: bool) ->
     return PeftModel.from_pretrained(model, str(folder), is_trainable=trainable)
 
 
+def order_adapter_config(folder: str | Path) -> None:
+    """Sort the layers that a saved adapter names: PEFT writes a set, in another order each time.
+
+    The same training would have other bytes, and what depends on them would be made again.
+    """
+    path = Path(folder) / ADAPTER_FILES[0]
+    config = read_json(path)
+    write_json({**config, "target_modules": sorted(config["target_modules"])}, path)
+
+
 def check_adapter(folder: str | Path, lora: Lora) -> None:
     """Raise StarglotError when the adapter in ``folder`` has another rank or alpha than ``lora`` asks for."""
-    from starglot.tables import read_json
-
     saved = read_json(Path(folder) / ADAPTER_FILES[0])
     if (saved["r"], saved["lora_alpha"]) != (lora.rank, lora.alpha):
         raise StarglotError(

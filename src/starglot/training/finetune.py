@@ -141,6 +141,7 @@ def finetune(
             for name in llm.ADAPTER_FILES:
                 os.replace(made / "trainer" / name, made / name)
             shutil.rmtree(made / "trainer")
+            llm.order_adapter_config(made)
             tokenizer.save_pretrained(str(made))
             write_curve(curve, made / "loss.csv")
             write_run(made, started, examples_per_second=len(draws) / (time.time() - started))
