@@ -27,7 +27,7 @@ try:
 except StarglotError as error:
     raise WorkflowError(str(error))
 
-# A prefix takes the place of Snakemake's own, which lets a command fail although its output goes through `tee`.
+# A prefix takes the place of Snakemake's own, this one, without which the status of `tee` hides that of the command.
 STRICT = "set -euo pipefail;"
 # Jobs use the interpreter that runs Snakemake, also where no environment is activated; with conda, the rule's
 # environment brings the interpreter and this project its package.
