@@ -30,7 +30,7 @@ rule write_qa:
     priority: AWAITED
     conda:
         ENV
-    threads: 2
+    threads: most_cores(2)
     resources:
         mem_mb=grow(8000),
         runtime=grow(240),

@@ -134,6 +134,19 @@ def answering_gpus(wildcards):
     return min(1, llm_gpus(wildcards))
 
 
+def most_cores(most):
+    """Threads: `most`, on one machine no more than all cores but one.
+
+    Snakemake keeps no core back: a job that claims them all waits until they are free at once, while smaller jobs take
+    them one by one, and then runs beside nothing.  The language models' trainings, which need them all, have to.
+    """
+
+    def threads(wildcards):
+        return max(1, min(most, workflow.cores - 1)) if ONE_MACHINE else most
+
+    return threads
+
+
 def answering_threads(wildcards):
     """Threads of one prediction job: a tiny base's steps are too small to share, so its jobs go side by side."""
     return 1 if derived.model_of(CONFIG, wildcards.model).base in CONFIG.bases else 16
@@ -175,7 +188,9 @@ def baseline_code(step):
 def tree_threads(wildcards):
     """Trees are grown on many cores; all else takes one, so that its sums do not depend on how many there are."""
     return (
-        16 if derive.family(derived.model_of(CONFIG, wildcards.model)) == "trees" else 1
+        most_cores(16)(wildcards)
+        if derive.family(derived.model_of(CONFIG, wildcards.model)) == "trees"
+        else 1
     )
 
 
