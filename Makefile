@@ -6,7 +6,8 @@ MAKEFLAGS += --no-print-directory
 
 CORES ?= $(shell nproc 2>/dev/null || echo 2)
 CONFIG ?=
-WORKERS ?= 2
+# One more than two cores: the tests that use Slurm wait for their queue most of the time.
+WORKERS ?= 3
 PYTEST_ARGS ?=
 BIN := $(CURDIR)/.venv/bin
 DEMO := config/demo.yaml

@@ -8,22 +8,22 @@ import pytest
 from xdist.scheduler import LoadScopeScheduling
 
 PROJECT = Path(__file__).resolve().parents[1]
-#: Folders whose tests share a project: one process runs all of a folder's.  They are the longest, and go first.
-TOGETHER = ("slurm", "workflow")
-#: Files there that share nothing: a process of their own runs them, next.
-APART = ("test_recovery.py",)
+#: What takes minutes, longest first.  A folder's tests share a project, and one process runs them all; those of a
+#: file named by itself, in such a folder too, are apart from the others.
+LONG = ("workflow", "slurm/test_training.py", "slurm/test_jobs.py", "workflow/test_recovery.py")
 
 
-def _shares(path: Path) -> bool:
-    return path.parent.name in TOGETHER and path.name not in APART
+def _scope(path: Path) -> str:
+    """What one process runs: a file, or a whole folder of :data:`LONG`."""
+    file = f"{path.parent.name}/{path.name}"
+    return path.parent.name if file not in LONG and path.parent.name in LONG else file
 
 
 class Scheduler(LoadScopeScheduling):
-    """Gives a process a file of tests at a time, or a whole folder of :data:`TOGETHER`."""
+    """Gives a process a :func:`_scope` at a time."""
 
     def _split_scope(self, nodeid: str) -> str:
-        path = Path(nodeid.split("::")[0])
-        return path.parent.name if _shares(path) else str(path)
+        return _scope(Path(nodeid.split("::")[0]))
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> Scheduler:
@@ -34,7 +34,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> Scheduler
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The long ones first."""
-    items.sort(key=lambda item: (not _shares(item.path), item.path.parent.name not in TOGETHER))
+    items.sort(key=lambda item: LONG.index(_scope(item.path)) if _scope(item.path) in LONG else len(LONG))
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,6 @@
 """A project folder in which Slurm runs are started, watched and killed."""
 
+import contextlib
 import os
 import shutil
 import signal
@@ -7,6 +8,8 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+
+import psutil
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -79,6 +82,16 @@ class Project:
         """Ids of this folder's jobs that are in the queue."""
         listed = slurm("squeue", "--me", "--noheader", "--format", "%A|%Z").split()
         return [line.split("|")[0] for line in listed if line.split("|")[1] == str(self.folder)]
+
+    def send(self, script: str, number: int) -> int:
+        """Send a signal to a running script of the project and to the shell around it; how many processes got it."""
+        sent = 0
+        for running in psutil.process_iter():
+            with contextlib.suppress(psutil.Error):
+                if running.cwd() == str(self.folder) and script in " ".join(running.cmdline()):
+                    running.send_signal(number)
+                    sent += 1
+        return sent
 
     def accounted(self, rule: str) -> list[dict[str, str]]:
         """Slurm's account of this folder's jobs of a rule, requeued ones more than once, in order of their end."""

@@ -1,4 +1,4 @@
-"""A Slurm cluster on this machine, and one small project whose stages the tests take in turn."""
+"""A Slurm cluster on this machine, and a small project for each file of tests, which take its stages in turn."""
 
 import os
 import shutil
@@ -19,9 +19,9 @@ def cluster():
         pytest.skip(f"no Slurm cluster on this machine: {' '.join(said)}")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def project(cluster, tmp_path_factory) -> Project:
-    """The project, its catalogues made on this machine: the queue is for what follows."""
+    """A project, its catalogues made on this machine: the queue is for what follows."""
     made = Project(tmp_path_factory.mktemp("slurm") / "project", "tiny.yaml")
     made.run("results/catalog/shards.txt", profile=())
     return made

@@ -37,6 +37,11 @@ if [ -s $CONF/slurm.conf ] && ! grep -qF "$MARK" $CONF/slurm.conf; then
     fail "$CONF/slurm.conf belongs to another cluster, and is left alone" "use that cluster: snakemake --profile slurm"
 fi
 
+# One at a time: two that start daemons side by side would start each twice.
+install -d /run/starglot-slurm
+exec 9>/run/starglot-slurm/lock
+flock 9
+
 stop() { # DAEMON...
     local daemon pid
     for daemon in "$@"; do
@@ -79,7 +84,7 @@ if ((${#missing[@]})); then
         apt-get update -q && apt-get install -y -q --no-install-recommends "${missing[@]}"
     } >$LOGS/apt.log 2>&1 || fail "apt-get could not install ${missing[*]}" "$(tail -n 3 $LOGS/apt.log)"
 fi
-install -d $CONF $LOGS /run/starglot-slurm /var/spool/slurmctld /var/spool/slurmd-node1 /var/spool/slurmd-node2
+install -d $CONF $LOGS /var/spool/slurmctld /var/spool/slurmd-node1 /var/spool/slurmd-node2
 
 alive() { # is the daemon that we started still there?
     [ -s "/run/starglot-slurm/$1.pid" ] && kill -0 "$(<"/run/starglot-slurm/$1.pid")" 2>/dev/null
@@ -88,7 +93,7 @@ daemon() { # NAME COMMAND...: in the background, detached, its process id noted
     local name=$1
     shift
     alive "$name" && return
-    setsid "$@" >"$LOGS/$name.out" 2>&1 </dev/null &
+    setsid "$@" >"$LOGS/$name.out" 2>&1 </dev/null 9>&- & # without the lock, which would last as long as the daemon
     echo $! >/run/starglot-slurm/"$name.pid"
 }
 
