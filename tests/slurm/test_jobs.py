@@ -3,11 +3,12 @@
 The tests take one small project from stage to stage, in the order in which they stand here.
 """
 
+import itertools
 import signal
 import time
 
 import pytest
-from cluster_project import kill, wait_until
+from cluster_project import kill, slurm, wait_until
 
 pytestmark = pytest.mark.slurm
 
@@ -19,25 +20,34 @@ def inodes(paths):
     return {path: path.stat().st_ino for path in paths}
 
 
-def spectra(project):
-    return [path for path in project.path("spectra").glob("*.parquet") if "rejected" not in path.name]
+def digests(project):
+    """What a shard has when it is done."""
+    return list(project.path("spectra").glob("*.sha256"))
 
 
 def test_killed_in_the_middle_of_cleaning_it_recovers_and_nothing_finished_runs_again(project):
     process = project.start("clean")
-    wait_until("two shards", lambda: len(list(project.path("spectra").glob("*.sha256"))) >= 2, project, process)
+    wait_until("two shards", lambda: len(digests(project)) >= 2, project, process)
     kill(process)
     assert project.jobs(), "the job outlives snakemake: otherwise this tests nothing"
     said = project.recover()
     assert "cancelling 1 Slurm job" in said and "next: snakemake --profile slurm" in said
     assert not project.jobs()
-    done = inodes(spectra(project))
-    first_end = project.accounted("clean")[-1]["End"]
-    project.run("clean")
-    assert len(spectra(project)) == len(project.path("catalog/shards.txt").read_text().split()) == 6
+    done = inodes(digests(project))
+    assert project.accounted("clean")[-1]["State"].startswith("CANCELLED")
+
+    process = project.start("clean")
+    wait_until("one more", lambda: len(digests(project)) > len(done), project, process)
+    (job,) = project.jobs()
+    slurm("scancel", "--signal=KILL", "--full", job)  # as a node that breaks down would do it
+    done |= inodes(digests(project))
+    assert process.wait(timeout=400) == 0, project.said()[-6000:]
+    assert len(digests(project)) == len(project.path("catalog/shards.txt").read_text().split()) == 6
     assert inodes(done) == done
-    again = project.accounted("clean")
-    assert len(again) == 2 and again[-1]["Start"] >= first_end  # never two writers at once
+    turns = project.accounted("clean")
+    assert [row["State"] for row in turns[1:]] == ["FAILED", "COMPLETED"]
+    for ended, begun in itertools.pairwise(turns):  # never two writers at once
+        assert ended["End"] <= begun["Start"]
     assert not list(project.path("spectra").glob("*.partial"))
 
 
