@@ -48,9 +48,6 @@ ENV = "../envs/starglot.yaml"
 # left to the end it would run beside nothing.
 AWAITED = 10
 
-# Jobs share the cores of one machine, or each has its own on a cluster.
-ONE_MACHINE = workflow.is_main_process and not workflow.non_local_exec
-
 LLMS = [name for name in CONFIG.run.models if name.startswith("llm")]
 ALL_LLMS = [name for name in CONFIG.models if name.startswith("llm")]
 ENSEMBLES = [name for name, it in CONFIG.models.items() if it.kind == "ensemble"]

@@ -142,7 +142,9 @@ def most_cores(most):
     """
 
     def threads(wildcards):
-        return max(1, min(most, workflow.cores - 1)) if ONE_MACHINE else most
+        # Known only now, not yet when this file is read; a job on a cluster has cores of its own.
+        shared = workflow.is_main_process and not workflow.non_local_exec
+        return max(1, min(most, workflow.cores - 1)) if shared else most
 
     return threads
 
