@@ -6,7 +6,7 @@ MAKEFLAGS += --no-print-directory
 
 CORES ?= $(shell nproc 2>/dev/null || echo 2)
 CONFIG ?=
-# One more than two cores: the tests that use Slurm wait for their queue most of the time.
+# For two cores; one more than these, because the tests that use Slurm wait for their queue most of the time.
 WORKERS ?= 3
 PYTEST_ARGS ?=
 BIN := $(CURDIR)/.venv/bin

@@ -27,7 +27,7 @@ try:
 except StarglotError as error:
     raise WorkflowError(str(error))
 
-# A prefix takes the place of Snakemake's own, this one, without which the status of `tee` hides that of the command.
+# Our prefix replaces Snakemake's own, which is this: without it, that `tee` went well hides that a command failed.
 STRICT = "set -euo pipefail;"
 # Jobs use the interpreter that runs Snakemake, also where no environment is activated; with conda, the rule's
 # environment brings the interpreter and this project its package.

@@ -398,12 +398,3 @@ def test_other_errors_stay_what_they_are(tmp_path):
 
     with pytest.raises(RuntimeError, match="shapes"), explained(tmp_path):
         raise RuntimeError("shapes do not fit")
-
-
-def test_work_that_is_handed_back_waits_for_no_torch():
-    code = (
-        "import sys, starglot.training.finetune, starglot.training.pretrain, starglot.inference.predict\n"
-        "sys.exit(sorted({'torch', 'transformers', 'peft'} & set(sys.modules)) or 0)"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert not done.returncode, done.stderr
