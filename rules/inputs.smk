@@ -321,13 +321,13 @@ OWN_LINE_TASK = derive.own_line_task(CONFIG)
 
 
 def own_line_predictions():
-    """The own-line test of the models that are judged outside, at the task's largest size."""
+    """The own-line test of all models, at the task's largest size."""
     if not OWN_LINE_TASK:
         return []
     return expand(
         "<results>/predictions/{task}/{model}/{size}/own_line.parquet",
         task=OWN_LINE_TASK,
-        model=derive.judged_outside(CONFIG),
+        model=CONFIG.run.models,
         size=derive.sizes_of(CONFIG, OWN_LINE_TASK)[-1],
     )
 
