@@ -1,6 +1,7 @@
 """The own-line test: spectra differ where the element has lines, and the response is what was put in."""
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pytest
 from prediction_tables import predictions
@@ -114,3 +115,5 @@ def test_few_stars_have_no_verdict(tmp_path):
     write_parquet(predictions(("mg_fe",)), tmp_path / "q.parquet")  # other spectra altogether
     none = response_table({("llm-x", "all"): tmp_path / "q.parquet"}, table.slice(0, 0), ("mg_fe",))
     assert none["n_stars"].iloc[0] == 0 and none["response"].isna().all()
+    draw_own_line(pd.concat([frame, none.assign(model="llm-y")]), tmp_path / "own", "title")
+    assert (tmp_path / "own.svg").read_text().count("<!-- – -->") == 1  # a dash, and no number

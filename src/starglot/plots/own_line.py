@@ -7,6 +7,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import pandas as pd
 
+from starglot.evaluation.presentation import fixed
 from starglot.glossary import LABELS
 from starglot.plots.style import save, styled
 
@@ -34,7 +35,7 @@ def draw_own_line(responses: pd.DataFrame, stem: Path, title: str) -> None:
                 axis.text(
                     x,
                     y,
-                    f"{cell['response']:.2f}".replace("-0.00", "0.00") if known else "–",
+                    fixed(cell["response"], 2) if known else "–",
                     ha="center",
                     va="center",
                     fontsize=7,
