@@ -25,7 +25,7 @@ rule clean_shard:
         code=code("clean_shard"),
     shell:
         "python workflow/scripts/clean_shard.py --settings {params.settings:q} --selected {input:q}"
-        " --root {params.root:q} --workers {threads} --spectra {output.spectra:q}"
+        " --root {params.root:q} --workers {threads} --code {params.code} --spectra {output.spectra:q}"
         " --rejected {output.rejected:q} --digests {output.digests:q} 2>&1 | tee {log}"
 
 
@@ -35,7 +35,10 @@ localrules:
 
 
 rule index_spectra:
-    """All shards in one small table of digests: what the rules that read spectra depend on, in place of each shard."""
+    """All shards in one small table of digests: what the rules that read spectra depend on, in place of each shard.
+
+    What cleaning held beside the spectra, should a job be killed, is dropped: all shards are done.
+    """
     input:
         shards="<results>/catalog/shards.txt",
         digests=all_spectra_digests,

@@ -38,10 +38,13 @@ def test_killed_in_the_middle_of_cleaning_it_recovers_and_nothing_finished_runs_
 
     process = project.start("clean")
     wait_until("one more", lambda: len(digests(project)) > len(done), project, process)
+    own = inodes(set(digests(project)) - set(done))  # what the job itself has finished: Snakemake takes it away
     assert project.send("slurm-jobstep", signal.SIGKILL) and project.send("clean_shard.py", signal.SIGKILL)
     assert process.wait(timeout=400) == 0, project.said()[-6000:]
     assert len(digests(project)) == len(project.path("catalog/shards.txt").read_text().split()) == 6
-    assert inodes(done) == done  # what the killed job itself had finished, Snakemake takes away and makes again
+    assert inodes(done) == done and inodes(own) == own
+    logs = [project.path(f"logs/clean_shard/{path.stem}.log").read_text() for path in own]
+    assert logs and all("handing back" in log and "spectra cleaned" not in log for log in logs)
     turns = project.accounted("clean")
     assert [row["State"] for row in turns[1:]] == ["FAILED", "COMPLETED"]
     for ended, begun in itertools.pairwise(turns):  # never two writers at once

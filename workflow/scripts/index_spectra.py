@@ -3,13 +3,16 @@
 from pathlib import Path
 
 from starglot.cli import parser, run
+from starglot.surveys.finished import drop_finished
 from starglot.surveys.index import index_table
 from starglot.tables import write_text
 
 
 def main(args):
     shards = Path(args.shards).read_text(encoding="utf-8").split()
-    write_text(index_table(shards, Path(args.out).parent), args.out)
+    folder = Path(args.out).parent
+    write_text(index_table(shards, folder), args.out)
+    drop_finished(folder)
 
 
 if __name__ == "__main__":
