@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -142,6 +143,22 @@ def test_a_sweep_that_follows_a_law(tmp_path: Path) -> None:
     assert law["beyond_lo"] < 10 + 900 * 48000**-0.5 < law["beyond_hi"]
     draw_scaling(points, laws, tmp_path / "figure", "Scaling", "Tried.")
     assert (tmp_path / "figure.png").stat().st_size > 10_000 and (tmp_path / "figure.svg").is_file()
+
+
+@pytest.mark.parametrize("low, high", [(200, 1500), (1e5, 1.5e6), (300, 1e6), (20, 5e8), (400, 1100)])
+@pytest.mark.parametrize("sigma", [(80.0, 700.0), (0.11, 0.13), (0.005, 0.9)])
+def test_axes_have_ticks_to_read(tmp_path: Path, low: float, high: float, sigma: tuple[float, float]) -> None:
+    points, laws = scaling_tables(sweep(tmp_path), ["teff"], task="atmosphere", replicates=10)
+    points["n_train"] = np.geomspace(low, high, len(points))
+    for column in ("sigma", "sigma_lo", "sigma_hi"):
+        points[column] = np.geomspace(*reversed(sigma), len(points))
+    draw_scaling(points, laws.iloc[:0], tmp_path / "ticks", "Scaling", "Tried.")
+    svg = (tmp_path / "ticks.svg").read_text()
+    _, across, upwards = re.split(r'id="matplotlib\.axis_[12]"', svg)
+    for drawn, (lowest, highest) in ((across, (low, high)), (upwards, sigma)):
+        texts = re.findall(r"<!-- ([0-9.eE+-]+)([kMG]?) -->", drawn)
+        values = [float(number) * {"": 1, "k": 1e3, "M": 1e6, "G": 1e9}[unit] for number, unit in texts]
+        assert 2 <= sum(lowest / 1.1 <= value <= highest * 1.1 for value in values) <= 10, texts
 
 
 def test_training_must_have_converged(tmp_path: Path) -> None:

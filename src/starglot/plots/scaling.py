@@ -9,7 +9,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.ticker import LogLocator, NullFormatter, ScalarFormatter
+from matplotlib.axis import Axis
+from matplotlib.ticker import EngFormatter, FormatStrFormatter, LogLocator, NullFormatter
 
 from starglot.evaluation.power_law import LAW
 from starglot.evaluation.presentation import label_text
@@ -21,6 +22,8 @@ _MARKS = (
     *(("#3b7d4f", "X"), ("0.15", "<")),
 )
 _COLUMNS = 3
+#: Ticks within a decade, for axes of at most so many decades.
+_SUBS = ((0.6, (1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 7.0)), (2.2, (1.0, 2.0, 5.0)), (math.inf, (1.0,)))
 
 
 def draw_scaling(points: pd.DataFrame, laws: pd.DataFrame, stem: Path, title: str, below: str) -> None:
@@ -96,9 +99,18 @@ def _model(axis: Axes, points: pd.DataFrame, laws: pd.DataFrame, mark: tuple[str
 def _axes(axis: Axes, label: str) -> None:
     axis.set_xscale("log")
     axis.set_yscale("log")
-    for each in (axis.yaxis, axis.xaxis):
-        each.set_minor_formatter(NullFormatter())
-    axis.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 3.0, 5.0)))
-    axis.yaxis.set_major_formatter(ScalarFormatter())
+    _ticks(axis.xaxis)
+    _ticks(axis.yaxis)
+    axis.xaxis.set_major_formatter(EngFormatter(sep=""))  # 1.5M, not 10 to some power
+    axis.yaxis.set_major_formatter(FormatStrFormatter("%g"))
     axis.set_xlabel("training spectra")
     axis.set_ylabel(f"sigma of {label_text(label)}")
+
+
+def _ticks(axis: Axis) -> None:
+    """Ticks at round numbers, the more of them in a decade the fewer decades there are."""
+    low, high = axis.get_view_interval()
+    decades = math.log10(high / low)
+    subs = next(subs for most, subs in _SUBS if decades <= most)
+    axis.set_major_locator(LogLocator(subs=subs, numticks=12))
+    axis.set_minor_formatter(NullFormatter())
