@@ -51,6 +51,7 @@ rule tabulate_diagnostics:
     """Calibration of the uncertainties, error budget, and the tails, of one task."""
     input:
         predictions=ancient(judged_predictions),
+        calibrations=judged_calibrations,
         repeats=ancient(repeated_predictions),
         labels=ancient("<results>/labels/{task}.parquet"),
         catalog=ancient("<results>/catalog/candidates.parquet"),
@@ -82,7 +83,8 @@ rule tabulate_diagnostics:
         code=code("tabulate_diagnostics"),
     shell:
         "python workflow/scripts/tabulate_diagnostics.py --settings {params.settings:q}"
-        " --predictions {input.predictions:q} --repeats {input.repeats:q} --labels {input.labels:q}"
+        " --predictions {input.predictions:q} --calibrations {input.calibrations:q}"
+        " --repeats {input.repeats:q} --labels {input.labels:q}"
         " --catalog {input.catalog:q} --out {params.out:q} 2>&1 | tee {log}"
 
 

@@ -236,6 +236,14 @@ def judged_predictions(wildcards):
     )
 
 
+def judged_calibrations(wildcards):
+    """How the sigmas of those prediction tables were scaled, one small file beside each."""
+    return [
+        path.removesuffix(".parquet") + ".calibration.json"
+        for path in judged_predictions(wildcards)
+    ]
+
+
 def controls_of_abundances(wildcards):
     """Where the catalogue's Teff, log g and [Fe/H] are, for tasks of abundances."""
     asked = CONFIG.tasks[wildcards.task].prompt

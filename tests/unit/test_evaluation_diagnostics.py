@@ -1,5 +1,7 @@
 """Calibration metrics, skill beyond the controls, error budget, tails, leakage: against closed forms and scipy."""
 
+import re
+
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -9,19 +11,27 @@ from prediction_tables import predictions, with_rows
 from scipy import integrate, stats
 
 from starglot.evaluation.budget import budget_table, within_scatter
+from starglot.evaluation.calibration import calibrate
 from starglot.evaluation.crossval import crossval_table
 from starglot.evaluation.leakage import leakage_table
 from starglot.evaluation.partial import partial_table
 from starglot.evaluation.rows import judged
 from starglot.evaluation.statistics import robust_scatter
 from starglot.evaluation.tails import tails_table
-from starglot.evaluation.uncertainty import calibration_table, crps, pit, uniform_distance
-from starglot.tables import PREDICTION, SAMPLE, write_parquet
+from starglot.evaluation.uncertainty import calibration_table, coverage_note, crps, pit, uniform_distance
+from starglot.tables import PREDICTION, SAMPLE, write_json, write_parquet
 
 
 def written(tmp_path, table, key=("llm-x", "all", "test")):
     path = tmp_path / f"{'-'.join(key)}.parquet"
     write_parquet(table, path)
+    return {key: path}
+
+
+def scaled(tmp_path, val, key=("llm-x", "all", "test")):
+    """What `calibrate` says of scales set on the predictions ``val``, beside the prediction table."""
+    path = tmp_path / f"{'-'.join(key)}.calibration.json"
+    write_json(calibrate(val, val)[1], path)
     return {key: path}
 
 
@@ -57,9 +67,11 @@ def test_robust_scatter_as_scipy_has_it():
 def test_the_calibration_table_finds_wrong_sigmas(tmp_path, claimed):
     table = predictions(("teff",), stars=3000, visits=1)
     table = table.set_column(table.column_names.index("sigma"), "sigma", pa.compute.multiply(table["sigma"], claimed))
+    beside = scaled(tmp_path, predictions(("teff",), stars=70, visits=2))
     frame = calibration_table(
-        written(tmp_path, table), ["teff"], facts(table, snr_r=30.0), task="t", replicates=100
+        written(tmp_path, table), ["teff"], facts(table, snr_r=30.0), task="t", calibrations=beside, replicates=100
     ).set_index("part")
+    assert set(frame["n_val_stars"]) == {70}
     whole = frame.loc["All"]
     assert whole["pull_std"] == pytest.approx(1 / claimed, rel=0.05)
     assert whole["coverage_68"] == pytest.approx(2 * stats.norm.cdf(stats.norm.ppf(0.84) * claimed) - 1, abs=0.03)
@@ -72,11 +84,27 @@ def test_the_calibration_table_finds_wrong_sigmas(tmp_path, claimed):
     assert frame.loc["S/N 20-50", "n"] == whole["n"] == 3000
 
 
+@pytest.mark.parametrize("test_stars, val_stars", [(300, 110), (2500, 1000)])
+def test_the_note_on_coverage_knows_how_many_labels_chance_leaves_outside(test_stars, val_stars):
+    rng, labels = np.random.default_rng(4), 3000
+    width = np.quantile(np.abs(rng.normal(size=(labels, val_stars))), 0.68, axis=1)
+    covered = (np.abs(rng.normal(size=(labels, test_stars))) <= width[:, None]).mean(axis=1)
+    told = {"model": "m", "size": "all", "set": "test", "part": "All", "n_val_stars": val_stars}
+    frame = pd.DataFrame({"coverage_68": covered, "n_stars": test_stars, **told})
+    few = frame.iloc[:5].assign(n_stars=199)
+    note = coverage_note(pd.concat([frame, few]))
+    found = re.search(r"m (\d+) of (\d+)\. .* it would be (\d+)\.$", note)
+    inside, of, expected = map(int, found.groups())
+    assert (inside, of) == (((covered >= 0.64) & (covered <= 0.72)).sum(), labels)
+    assert inside == pytest.approx(expected, abs=0.03 * labels)
+    assert coverage_note(few) is None
+
+
 def test_spoilt_labels_are_marked_and_others_stay(tmp_path):
     table = with_rows(predictions(("teff", "logg")), value={0: np.inf})
-    frame = calibration_table(
-        written(tmp_path, table), ["teff", "logg", "feh"], facts(table, snr_r=30.0), task="t", replicates=10
-    )
+    tables, beside, sky = written(tmp_path, table), scaled(tmp_path, table), facts(table, snr_r=30.0)
+    labels = ["teff", "logg", "feh"]
+    frame = calibration_table(tables, labels, sky, task="t", calibrations=beside, replicates=10)
     marked = frame[frame["label"] == "teff"]
     assert len(marked) == 1 and "NaN" in marked["note"].iloc[0] and np.isnan(marked["crps"].iloc[0])
     assert np.isfinite(frame.loc[frame["label"] == "logg", "crps"]).all() and "feh" not in set(frame["label"])

@@ -14,14 +14,14 @@ def main(args):
     settings, out = args.settings, Path(args.out)
     task, labels = settings["name"], settings["task"]["labels"]
     of = f"task {task}, {settings['release']}{' (a mock, not real stars)' if settings['mock'] else ''}"
-    tables, repeats = (
+    tables, calibrations, repeats = (
         {(path.parts[-3], path.parts[-2], path.name.split(".")[0]): path for path in map(Path, paths)}
-        for paths in (args.predictions, args.repeats)
+        for paths in (args.predictions, args.calibrations, args.repeats)
     )
     facts = pq.read_table(args.labels)
     catalog = pq.read_table(args.catalog, columns=["obsid", "snr_r", *ATMOSPHERE_NAMES])
 
-    quality = uncertainty.calibration_table(tables, labels, catalog, task=task)
+    quality = uncertainty.calibration_table(tables, labels, catalog, task=task, calibrations=calibrations)
     write_table(quality, out / f"calibration_{task}", f"Quality of the uncertainties: {of}.")
     parts = budget.budget_table(tables, labels, facts, task=task, repeats=repeats)
     write_table(parts, out / f"budget_{task}", f"Error budget: {of}.", budget.NOTES)
@@ -32,6 +32,7 @@ def main(args):
 if __name__ == "__main__":
     command = parser(__doc__)
     command.add_argument("--predictions", nargs="+", required=True, help="prediction tables of one task and set")
+    command.add_argument("--calibrations", nargs="+", required=True, help="JSON beside each: how sigma was scaled")
     command.add_argument(
         "--repeats", nargs="*", default=[], help="raw predictions by models of other seeds and folds"
     )

@@ -115,8 +115,8 @@ def calibrate(val_raw: pa.Table, raw: pa.Table) -> tuple[pa.Table, dict[str, Any
     is the predicted one, the catalogue's where none is predicted.  A label with too few validation rows takes the
     scale of all labels' rows together, with a note; without any, sigma is sigma_raw.  Rows without value or sigma_raw
     have no sigma.
-    Report: by label the scales by class with their n, how many rows got which, coverage of 1 and 2 sigma before
-    and after on the validation rows and on ``raw`` (where the truth is known), and notes.
+    Report: by label the scales by class with their n, rows, stars and coverage of 1 and 2 sigma before and after, on
+    the validation rows and on ``raw`` (where the truth is known); and notes.
     """
     fitted, notes = _fit(val_raw)
     table = raw.set_column(raw.column_names.index("sigma"), "sigma", _sigmas(raw, fitted))
@@ -218,10 +218,10 @@ def _errors(table: pa.Table) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def _coverage(table: pa.Table) -> dict[str, Any]:
-    """n, and the part of errors within 1 and 2 sigma before and after (null without rows)."""
+    """Rows, their stars, and the part of errors within 1 and 2 sigma before and after (null without rows)."""
     error, raw, usable = _errors(table)
     sigma = table["sigma"].to_numpy(zero_copy_only=False).astype(float)
-    out: dict[str, Any] = {"n": int(usable.sum())}
+    out: dict[str, Any] = {"n": int(usable.sum()), "n_stars": len(np.unique(_strings(table["star_id"])[usable]))}
     for when, width in (("before", raw), ("after", sigma)):
         out[when] = {
             name: float((np.abs(error[usable]) <= k * width[usable]).mean()) if usable.any() else None

@@ -27,6 +27,7 @@ DECIMALS: dict[str, int] = {"K": 1, "dex": 3, "": 3}
 HEADINGS: dict[str, str] = {
     "n": "N",
     "n_stars": "stars",
+    "n_val_stars": "validation stars",
     "n_spectra": "spectra",
     "n_unparsable": "no answer",
     "n_no_truth": "no truth",

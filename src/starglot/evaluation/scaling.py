@@ -160,8 +160,8 @@ def _law(
     n = np.array([measure(point) for point in points], float)
     out: dict[str, object] = {"n_sizes": len(n), "n_stars": points[0].n_stars}
     if len(np.unique(n)) < 3:
-        few = f"{len(n)} {'sizes' if axis == 'spectra' else 'numbers of examples'}"
-        return out | {"verdict": UNSHOWN, "because": f"{few} determine no curve of three numbers"}
+        things = "sizes" if axis == "spectra" else "numbers of examples"
+        return out | {"verdict": UNSHOWN, "because": f"three {things} or more determine a curve, not {len(n)}"}
     sigma = np.array([point.sigma for point in points])
     copies = np.stack([point.copies for point in points], axis=1)
     error = np.maximum(np.std(copies, axis=0), 1e-6 * sigma.max() + 1e-12)

@@ -21,14 +21,18 @@ from starglot.evaluation.residuals import ALL
 from starglot.evaluation.rows import Judged, each_judged, spoilt_note, values_of
 from starglot.evaluation.statistics import interval, normal_half_width, robust_scatter, star_resamples
 from starglot.glossary import CLASSES
+from starglot.tables import read_json
 
 #: Edges of the bins of S/N (r band, per pixel).
 SNR_EDGES: tuple[float, ...] = (0.0, 10.0, 20.0, 50.0, 100.0, np.inf)
 
+#: What 68 % intervals should cover for each label with at least so many test stars.
+ASKED, ASKED_STARS = (0.64, 0.72), 200
+
 #: Estimates with an interval.
 _RESAMPLED = ("pull_mean", "pull_std", "coverage_68", "coverage_95", "crps")
 COLUMNS: tuple[str, ...] = (
-    *("task", "model", "size", "set", "label", "part", "n", "n_stars"),
+    *("task", "model", "size", "set", "label", "part", "n", "n_stars", "n_val_stars"),
     *(f"{name}{end}" for name in _RESAMPLED for end in ("", "_lo", "_hi")),
     *("pull_robust", "pit_distance", "interval", "note"),
 )
@@ -70,15 +74,18 @@ def calibration_table(
     facts: pa.Table,
     *,
     task: str,
+    calibrations: Mapping[tuple[str, str, str], Path],
     level: float = 0.95,
     replicates: int = 500,
     seed: int = 0,
 ) -> pd.DataFrame:
     """How well sigma describes the errors, by (model, size, set), label, class and S/N.
 
-    predictions: prediction tables by (model, size, set); facts: obsid and snr_r.  Intervals are bootstraps over
-    stars.  A label with NaN or infinite values is marked and has no numbers; parts without a spectrum are left out.
+    predictions: prediction tables by (model, size, set), calibrations: the JSON beside each, of ``calibrate``; facts:
+    obsid and snr_r.  Intervals are bootstraps over stars; ``n_val_stars`` counts the validation stars of the label.
+    A label with NaN or infinite values is marked and has no numbers; parts without a spectrum are left out.
     """
+    fitted = {keys: read_json(path)["labels"] for keys, path in calibrations.items()}
     records: list[dict[str, object]] = []
     for keys, every in each_judged(predictions, labels, task):
         rows = every.where(np.isfinite(every.sigma))
@@ -88,8 +95,41 @@ def calibration_table(
         for part, members in parts(rows, values_of(facts, "snr_r", rows.obsid)):
             if members.any():
                 found = _row(rows.where(members), level, replicates, seed)
+                of_label = fitted[keys["model"], keys["size"], keys["set"]][keys["label"]]
+                found["n_val_stars"] = of_label["validation"]["n_stars"]
                 records.append({**keys, "part": part, **found, "interval": level})
     return pd.DataFrame.from_records(records, columns=list(COLUMNS))
+
+
+def coverage_note(frame: pd.DataFrame) -> str | None:
+    """How many labels of each model cover what is asked, and how many would by chance; None where stars are few.
+
+    frame: of :func:`calibration_table`, or its rows of all spectra together.  The coverage of n stars, by a scale
+    with which m validation stars are covered as promised, has a variance of p (1 - p) (1 / n + 1 / m) around p.
+    """
+    rows = frame[frame["part"] == ALL] if "part" in frame.columns else frame
+    rows = rows[(rows["n_stars"] >= ASKED_STARS) & (rows["n_val_stars"] > 0) & rows["coverage_68"].notna()]
+    if rows.empty:
+        return None
+    low, high = ASKED
+    promised = COVERAGES["coverage_68"]
+    error = np.sqrt(promised * (1 - promised) * (1 / rows["n_stars"] + 1 / rows["n_val_stars"]))
+    rows = rows.assign(
+        inside=rows["coverage_68"].between(low, high),
+        by_chance=ndtr((high - promised) / error) - ndtr((low - promised) / error),
+    )
+    models = rows.groupby(["model", "size", "set"], sort=False)[["inside", "by_chance"]]
+    sizes = rows["size"].nunique() > 1
+    said = [
+        f"{model}{f' ({size})' if sizes else ''} {int(of['inside'].sum())} of {len(of)}"
+        for (model, size, _), of in models
+    ]
+    expected = sorted(round(total) for total in models.sum()["by_chance"])
+    return (
+        f"Of labels with at least {ASKED_STARS} test stars, so many have 68 % intervals that cover {100 * low:g} to "
+        f"{100 * high:g} %: {', '.join(said)}. With sigmas that are right, and chance as it is among so few test and "
+        f"validation stars, it would be {' to '.join(dict.fromkeys((str(expected[0]), str(expected[-1]))))}."
+    )
 
 
 def _row(rows: Judged, level: float, replicates: int, seed: int) -> dict[str, object]:
