@@ -23,7 +23,12 @@ _MARKS = (
 )
 _COLUMNS = 3
 #: Ticks within a decade, for axes of at most so many decades.
-_SUBS = ((0.6, (1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 7.0)), (2.2, (1.0, 2.0, 5.0)), (math.inf, (1.0,)))
+_SUBS = (
+    (0.6, (1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 7.0)),
+    (1.2, (1.0, 2.0, 3.0, 5.0)),
+    (2.2, (1.0, 2.0, 5.0)),
+    (math.inf, (1.0,)),
+)
 
 
 def draw_scaling(points: pd.DataFrame, laws: pd.DataFrame, stem: Path, title: str, below: str) -> None:
