@@ -17,8 +17,10 @@ from starglot.evaluation.leakage import leakage_table
 from starglot.evaluation.partial import partial_table
 from starglot.evaluation.rows import judged
 from starglot.evaluation.statistics import robust_scatter
+from starglot.evaluation.tables_io import write_table
 from starglot.evaluation.tails import tails_table
-from starglot.evaluation.uncertainty import calibration_table, coverage_note, crps, pit, uniform_distance
+from starglot.evaluation.uncertainty import calibration_table, coverage_notes, crps, pit, uniform_distance
+from starglot.report.further import further_tables
 from starglot.tables import PREDICTION, SAMPLE, write_json, write_parquet
 
 
@@ -92,12 +94,25 @@ def test_the_note_on_coverage_knows_how_many_labels_chance_leaves_outside(test_s
     told = {"model": "m", "size": "all", "set": "test", "part": "All", "n_val_stars": val_stars}
     frame = pd.DataFrame({"coverage_68": covered, "n_stars": test_stars, **told})
     few = frame.iloc[:5].assign(n_stars=199)
-    note = coverage_note(pd.concat([frame, few]))
+    (note,) = coverage_notes(pd.concat([frame, few]))
     found = re.search(r"m (\d+) of (\d+)\. .* it would be (\d+)\.$", note)
     inside, of, expected = map(int, found.groups())
     assert (inside, of) == (((covered >= 0.64) & (covered <= 0.72)).sum(), labels)
     assert inside == pytest.approx(expected, abs=0.03 * labels)
-    assert coverage_note(few) is None
+    assert coverage_notes(few) == []
+
+
+def test_the_note_stands_below_the_table_and_in_the_report(tmp_path):
+    table = predictions(("teff",), stars=250, visits=1)
+    beside = scaled(tmp_path, predictions(("teff",), stars=120, visits=1))
+    sky = facts(table, snr_r=30.0)
+    frame = calibration_table(written(tmp_path, table), ["teff"], sky, task="t", calibrations=beside, replicates=10)
+    (note,) = coverage_notes(frame)
+    assert re.search(r"llm-x [01] of 1\. .* it would be [01]\.$", note)
+    write_table(frame, tmp_path / "calibration_t", "Quality", coverage_notes(frame))
+    assert f"- {note}\n" in (tmp_path / "calibration_t.md").read_text()
+    ((shown,),) = further_tables([tmp_path / "calibration_t.csv"]).values()
+    assert note in shown.notes
 
 
 def test_spoilt_labels_are_marked_and_others_stay(tmp_path):

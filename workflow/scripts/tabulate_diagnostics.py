@@ -22,7 +22,8 @@ def main(args):
     catalog = pq.read_table(args.catalog, columns=["obsid", "snr_r", *ATMOSPHERE_NAMES])
 
     quality = uncertainty.calibration_table(tables, labels, catalog, task=task, calibrations=calibrations)
-    write_table(quality, out / f"calibration_{task}", f"Quality of the uncertainties: {of}.")
+    covered = uncertainty.coverage_notes(quality)
+    write_table(quality, out / f"calibration_{task}", f"Quality of the uncertainties: {of}.", covered)
     parts = budget.budget_table(tables, labels, facts, task=task, repeats=repeats)
     write_table(parts, out / f"budget_{task}", f"Error budget: {of}.", budget.NOTES)
     rare = tails.tails_table(tables, labels, catalog, task=task)

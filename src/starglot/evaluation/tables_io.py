@@ -8,7 +8,6 @@ from pathlib import Path
 import pandas as pd
 
 from starglot.evaluation.presentation import Presentation, escape_latex, latex, plain, present
-from starglot.evaluation.uncertainty import coverage_note
 from starglot.tables import atomic_path, write_text
 
 #: Columns that leave a printed table for its notes when they say the same in every row.
@@ -87,8 +86,6 @@ def table_notes(frame: pd.DataFrame, shown: Presentation) -> list[str]:
             "uniform one. CRPS: continuous ranked probability score in the label's unit, smaller is better. "
             "S/N: r band."
         )
-        if (covered := coverage_note(frame)) is not None:
-            notes.append(covered)
     return notes + [f"({i}) {note}." for i, note in enumerate(shown.notes, start=1)]
 
 

@@ -101,8 +101,8 @@ def calibration_table(
     return pd.DataFrame.from_records(records, columns=list(COLUMNS))
 
 
-def coverage_note(frame: pd.DataFrame) -> str | None:
-    """How many labels of each model cover what is asked, and how many would by chance; None where stars are few.
+def coverage_notes(frame: pd.DataFrame) -> list[str]:
+    """How many labels of each model cover what is asked, and how many would by chance; nothing where stars are few.
 
     frame: of :func:`calibration_table`, or its rows of all spectra together.  The coverage of n stars, by a scale
     with which m validation stars are covered as promised, has a variance of p (1 - p) (1 / n + 1 / m) around p.
@@ -110,7 +110,7 @@ def coverage_note(frame: pd.DataFrame) -> str | None:
     rows = frame[frame["part"] == ALL] if "part" in frame.columns else frame
     rows = rows[(rows["n_stars"] >= ASKED_STARS) & (rows["n_val_stars"] > 0) & rows["coverage_68"].notna()]
     if rows.empty:
-        return None
+        return []
     low, high = ASKED
     promised = COVERAGES["coverage_68"]
     error = np.sqrt(promised * (1 - promised) * (1 / rows["n_stars"] + 1 / rows["n_val_stars"]))
@@ -125,11 +125,11 @@ def coverage_note(frame: pd.DataFrame) -> str | None:
         for (model, size, _), of in models
     ]
     expected = sorted(round(total) for total in models.sum()["by_chance"])
-    return (
+    return [
         f"Of labels with at least {ASKED_STARS} test stars, so many have 68 % intervals that cover {100 * low:g} to "
         f"{100 * high:g} %: {', '.join(said)}. With sigmas that are right, and chance as it is among so few test and "
         f"validation stars, it would be {' to '.join(dict.fromkeys((str(expected[0]), str(expected[-1]))))}."
-    )
+    ]
 
 
 def _row(rows: Judged, level: float, replicates: int, seed: int) -> dict[str, object]:

@@ -12,6 +12,7 @@ from starglot.evaluation.presentation import present
 from starglot.evaluation.residuals import ALL
 from starglot.evaluation.tables_io import read_table
 from starglot.evaluation.tables_io import table_notes as general_notes
+from starglot.evaluation.uncertainty import coverage_notes
 from starglot.report.html_table import HtmlTable, html_table
 
 #: Section and caption by kind.
@@ -61,7 +62,8 @@ def further_tables(paths: Sequence[Path]) -> dict[str, list[HtmlTable]]:
             if column in frame.columns and (frame[column] == ALL).any():
                 frame = frame[frame[column] == ALL].drop(columns=column).reset_index(drop=True)
         fold = ("task", "size", "set")
-        notes = list(dict.fromkeys([*_NOTES.get(kind, ()), *general_notes(frame, present(frame, fold))]))
+        counted = coverage_notes(frame) if kind == "calibration" else []
+        notes = list(dict.fromkeys([*_NOTES.get(kind, ()), *general_notes(frame, present(frame, fold)), *counted]))
         title = caption + (f": {task}" if task else "")
         tables[section].append(html_table(path.stem.replace("_", "-"), frame, title, notes, fold=fold))
     return dict(tables)

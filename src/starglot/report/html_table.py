@@ -19,7 +19,7 @@ _FOLDED = 100
 _LONG = 40
 
 #: Columns that a narrow screen can do without.
-_MINOR = frozenset({"n_stars", "n_unparsable", "rmse", "mae", "size"})
+_MINOR = frozenset({"n_stars", "n_val_stars", "n_unparsable", "rmse", "mae", "size"})
 
 
 @dataclass(frozen=True)
