@@ -112,7 +112,7 @@ def test_the_note_stands_below_the_table_and_in_the_report(tmp_path):
     write_table(frame, tmp_path / "calibration_t", "Quality", coverage_notes(frame))
     assert f"- {note}\n" in (tmp_path / "calibration_t.md").read_text()
     ((shown,),) = further_tables([tmp_path / "calibration_t.csv"]).values()
-    assert note in shown.notes
+    assert note in shown.notes and len(shown.notes) == len(set(shown.notes))
 
 
 def test_spoilt_labels_are_marked_and_others_stay(tmp_path):

@@ -63,7 +63,7 @@ def further_tables(paths: Sequence[Path]) -> dict[str, list[HtmlTable]]:
                 frame = frame[frame[column] == ALL].drop(columns=column).reset_index(drop=True)
         fold = ("task", "size", "set")
         counted = coverage_notes(frame) if kind == "calibration" else []
-        notes = list(dict.fromkeys([*_NOTES.get(kind, ()), *general_notes(frame, present(frame, fold)), *counted]))
+        notes = [*_NOTES.get(kind, ()), *general_notes(frame, present(frame, fold)), *counted]
         title = caption + (f": {task}" if task else "")
         tables[section].append(html_table(path.stem.replace("_", "-"), frame, title, notes, fold=fold))
     return dict(tables)

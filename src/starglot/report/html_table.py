@@ -73,7 +73,7 @@ def html_table(
     group: str | None = None,
     shown: Presentation | None = None,
 ) -> HtmlTable:
-    """``frame`` as a table of the page; ``name`` is its id there.
+    """``frame`` as a table of the page; ``name`` is its id there.  What two notes say alike, stands there once.
 
     fold: columns that go to the notes when constant; bold: cells in bold, as (row, column); group: a column whose
     change of value is marked by a line; shown: how the frame is laid out, where that is not a line for each of its
@@ -103,7 +103,7 @@ def html_table(
         )
     below = [f"Throughout: {'; '.join(f'{n} {text}' for n, text in shown.constant)}."] if shown.constant else []
     below += [f"({i}) {note}." for i, note in enumerate(shown.notes, start=1)]
-    return HtmlTable(name, caption, columns, rows, [*notes, *below], starts)
+    return HtmlTable(name, caption, columns, rows, list(dict.fromkeys([*notes, *below])), starts)
 
 
 def smallest(frame: pd.DataFrame, column: str) -> set[tuple[int, str]]:
