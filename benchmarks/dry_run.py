@@ -103,7 +103,7 @@ def settle(workflow, detailed=False):
     print("JOBS", len(list(workflow.dag.jobs)))
 
 Workflow.summary = settle
-cli.main(["--summary", "--configfile", "over.yaml"])
+cli.main(["--summary", "--cores", "1", "--configfile", "over.yaml"])
 """
 
 

@@ -4,6 +4,7 @@ import hashlib
 
 import pytest
 
+from starglot.sealed import SEAL, seal
 from starglot.training import checkpoints
 from starglot.training.finished import MANIFEST, deliver, hand_back, workplace
 
@@ -15,7 +16,7 @@ def root(tmp_path):
         (folder / "shard").mkdir(parents=True)
         (folder / "adapter_model.safetensors").write_bytes(bytes([step]) * 100)
         (folder / "shard" / "optimizer.pt").write_bytes(b"state" * step)
-        checkpoints.seal(folder)
+        seal(folder)
     return tmp_path
 
 
@@ -34,7 +35,7 @@ def flip(path):
 
 
 @pytest.mark.parametrize("damage", [cut, flip, lambda path: path.unlink()], ids=["cut off", "bit flipped", "missing"])
-@pytest.mark.parametrize("name", ["adapter_model.safetensors", "shard/optimizer.pt", checkpoints.SEAL])
+@pytest.mark.parametrize("name", ["adapter_model.safetensors", "shard/optimizer.pt", SEAL])
 def test_a_damaged_newest_checkpoint_is_left_for_the_one_before(root, damage, name):
     damage(root / "checkpoint-15" / name)
     assert checkpoints.newest_good(root) == root / "checkpoint-10"

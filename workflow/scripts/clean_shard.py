@@ -8,7 +8,8 @@ import pyarrow.parquet as pq
 from starglot.cli import parser, run
 from starglot.config.models import Recipe
 from starglot.hashing import digest_of
-from starglot.surveys.finished import declare_finished, hand_out, is_finished, new_place, place_of
+from starglot.sealed import seal
+from starglot.surveys.finished import hand_out, is_finished, new_place, place_of
 from starglot.surveys.shards import clean_shard, spectra_metadata
 from starglot.tables import table_digest, write_digests, write_parquet
 
@@ -16,13 +17,13 @@ from starglot.tables import table_digest, write_digests, write_parquet
 def main(args):
     selected = pq.read_table(args.selected)
     identity = digest_of([args.settings, args.root, args.code, table_digest(selected)])
-    place, digests = place_of(args.spectra), Path(args.digests)
-    if is_finished(place, identity):
+    place, digests = place_of(args.spectra, identity), Path(args.digests)
+    if is_finished(place):
         logging.info("this plate was finished by a job that was broken off with others: handing back %s", place)
     else:
         new_place(place)
         clean_to(place, selected, args)
-        declare_finished(place, identity)
+        seal(place)
     hand_out(place, digests.parent, last=digests.name)
 
 

@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from starglot.hashing import digest_of, file_digest
+from starglot.sealed import SEAL, fault, seal
 from starglot.tables import read_json, write_json
-from starglot.training.checkpoints import SEAL, fault, seal
 
 log = logging.getLogger(__name__)
 

@@ -32,10 +32,11 @@ from starglot.models.baselines.reading import (
 )
 from starglot.models.baselines.rows import Rows
 from starglot.models.baselines.scatter import accuracy, held_out_scatter, rms
+from starglot.sealed import seal
 from starglot.spectra.redraw import redraw_flux
 from starglot.tables import read_json, write_json, write_text
 from starglot.training.baselines import Fitted, Work, split_bins
-from starglot.training.checkpoints import newest_good, prune, seal
+from starglot.training.checkpoints import newest_good, prune
 from starglot.training.flux import Bins
 
 log = logging.getLogger(__name__)
