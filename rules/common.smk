@@ -5,6 +5,7 @@ import os
 import re
 import sys
 from dataclasses import asdict
+from functools import cache
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
@@ -13,10 +14,11 @@ from snakemake.settings.types import DeploymentMethod
 from starglot.config import derive, derived
 from starglot.config.load import load_config
 from starglot.config.names import SUFFIX
+from starglot.config.picked import picked
 from starglot.errors import StarglotError
 from starglot.fingerprint import fingerprint
 from starglot.hashing import file_digest
-from starglot.provenance import code_modules, hash_of_modules
+from starglot.provenance.code import code_definitions, hash_of
 from starglot.rebuilds.accepted import RECORDS, kept_hashes, read_accepted
 from starglot.rebuilds.explain import record_code
 from starglot.recovery import note_run
@@ -103,30 +105,50 @@ wildcard_constraints:
     ),
 
 
-#: Code hash -> the modules behind it, for every script of a rule.
+#: Code hash -> the definitions behind it, for every job that was looked at.
 CODE = {}
 
 
+@cache
+def code_of(script, names):
+    """(hash of a script's code, wildcards -> hash that stands for it); `names`: what it picks from registries."""
+    definitions = code_definitions(SCRIPTS / f"{script}.py", dict(names))
+    now = hash_of(definitions)
+    CODE[now] = definitions
+    return now, kept_hashes(ACCEPTED, script, now)
+
+
 def code(script):
-    """Hash of the code that a script runs; a param of every rule.
+    """Hash of the code that a job of this script runs; a param of every rule.
 
     For a job whose result was accepted as current (docs/rebuilds.md), the hash of the code that made the result.
     """
-    modules = code_modules(SCRIPTS / f"{script}.py")
-    now = hash_of_modules(modules)
-    CODE[now] = modules
-    kept = kept_hashes(ACCEPTED, script, now)
 
-    def accepted(wildcards):
-        return kept.get(frozenset(wildcards.items()), now)
+    def hashed(wildcards):
+        told = dict(wildcards.items())
+        now, kept = code_of(script, tuple(picked(CONFIG, told).items()))
+        return kept.get(frozenset(told.items()), now)
 
-    return accepted if kept else now
+    return hashed
+
+
+def record_definitions():
+    """Keep what the hashes of this run's code stand for: `explain` names what was edited since."""
+    for hashed, definitions in CODE.items():
+        record_code(Path(CONFIG.state_dir) / "code", hashed, definitions)
 
 
 onstart:
     note_run(Path.cwd(), workflow.dag_settings.targets)
-    for hashed, modules in CODE.items():
-        record_code(Path(CONFIG.state_dir) / "code", hashed, modules)
+    record_definitions()
+
+
+onsuccess:
+    record_definitions()
+
+
+onerror:
+    record_definitions()
 
 
 def leaves(**values):

@@ -181,8 +181,7 @@ def baseline_code(step):
     codes = {name: code(f"{step}_{name}") for name in derive.FAMILIES}
 
     def hashed(wildcards):
-        found = codes[derive.family(derived.model_of(CONFIG, wildcards.model))]
-        return found(wildcards) if callable(found) else found
+        return codes[derive.family(derived.model_of(CONFIG, wildcards.model))](wildcards)
 
     return hashed
 

@@ -6,6 +6,9 @@ Paper: table 1 and sections 2-3 of "Spectra as Language".  Units: K for Teff, de
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
+
+from starglot.registry import Registry
 
 CLASSES: tuple[str, ...] = ("A", "F", "G", "K", "M")
 SPLITS: tuple[str, ...] = ("train", "val", "test")
@@ -40,45 +43,104 @@ def _abundance(asked: str, display: str) -> Label:
     return Label(asked.lower(), asked, asked, display, "dex", 2, -3.0, 3.0)
 
 
-ATMOSPHERE: tuple[Label, ...] = (
-    Label("teff", "TEFF", "Teff", "Teff", "K", 0, 2000.0, 60000.0),
-    Label("logg", "LOGG", "logg", "log g", "dex", 2, -1.5, 9.0),
-    Label("feh", "FE_H", "[Fe/H]", "[Fe/H]", "dex", 2, -6.0, 2.0),
-)
+TEFF = Label("teff", "TEFF", "Teff", "Teff", "K", 0, 2000.0, 60000.0)
+LOGG = Label("logg", "LOGG", "logg", "log g", "dex", 2, -1.5, 9.0)
+FEH = Label("feh", "FE_H", "[Fe/H]", "[Fe/H]", "dex", 2, -6.0, 2.0)
+C_FE = _abundance("C_FE", "[C/Fe]")
+CI_FE = _abundance("CI_FE", "[C I/Fe]")
+N_FE = _abundance("N_FE", "[N/Fe]")
+O_FE = _abundance("O_FE", "[O/Fe]")
+MG_FE = _abundance("MG_FE", "[Mg/Fe]")
+AL_FE = _abundance("AL_FE", "[Al/Fe]")
+SI_FE = _abundance("SI_FE", "[Si/Fe]")
+S_FE = _abundance("S_FE", "[S/Fe]")
+MN_FE = _abundance("MN_FE", "[Mn/Fe]")
+NI_FE = _abundance("NI_FE", "[Ni/Fe]")
+CA_FE = _abundance("CA_FE", "[Ca/Fe]")
+NA_FE = _abundance("NA_FE", "[Na/Fe]")
+P_FE = _abundance("P_FE", "[P/Fe]")
+K_FE = _abundance("K_FE", "[K/Fe]")
+TI_FE = _abundance("TI_FE", "[Ti/Fe]")
+TIII_FE = _abundance("TIII_FE", "[Ti II/Fe]")
+CR_FE = _abundance("CR_FE", "[Cr/Fe]")
+CO_FE = _abundance("CO_FE", "[Co/Fe]")
+CU_FE = _abundance("CU_FE", "[Cu/Fe]")
+V_FE = _abundance("V_FE", "[V/Fe]")
+CE_FE = _abundance("CE_FE", "[Ce/Fe]")
 
-#: The 21 labels of the second stage, in the order of the paper's table 1.
-ABUNDANCES: tuple[Label, ...] = tuple(
-    _abundance(asked, display)
-    for asked, display in {
-        "C_FE": "[C/Fe]",
-        "CI_FE": "[C I/Fe]",
-        "N_FE": "[N/Fe]",
-        "O_FE": "[O/Fe]",
-        "MG_FE": "[Mg/Fe]",
-        "AL_FE": "[Al/Fe]",
-        "SI_FE": "[Si/Fe]",
-        "S_FE": "[S/Fe]",
-        "MN_FE": "[Mn/Fe]",
-        "NI_FE": "[Ni/Fe]",
-        "CA_FE": "[Ca/Fe]",
-        "NA_FE": "[Na/Fe]",
-        "P_FE": "[P/Fe]",
-        "K_FE": "[K/Fe]",
-        "TI_FE": "[Ti/Fe]",
-        "TIII_FE": "[Ti II/Fe]",
-        "CR_FE": "[Cr/Fe]",
-        "CO_FE": "[Co/Fe]",
-        "CU_FE": "[Cu/Fe]",
-        "V_FE": "[V/Fe]",
-        "CE_FE": "[Ce/Fe]",
-    }.items()
+#: The labels of the first stage, and the 21 of the second, in the order of the paper's table 1.
+ATMOSPHERE: tuple[Label, ...] = (TEFF, LOGG, FEH)
+ABUNDANCES: tuple[Label, ...] = (
+    C_FE,
+    CI_FE,
+    N_FE,
+    O_FE,
+    MG_FE,
+    AL_FE,
+    SI_FE,
+    S_FE,
+    MN_FE,
+    NI_FE,
+    CA_FE,
+    NA_FE,
+    P_FE,
+    K_FE,
+    TI_FE,
+    TIII_FE,
+    CR_FE,
+    CO_FE,
+    CU_FE,
+    V_FE,
+    CE_FE,
 )
-
-LABELS: dict[str, Label] = {label.name: label for label in (*ATMOSPHERE, *ABUNDANCES)}
-ABUNDANCE_NAMES: tuple[str, ...] = tuple(label.name for label in ABUNDANCES)
 ATMOSPHERE_NAMES: tuple[str, ...] = tuple(label.name for label in ATMOSPHERE)
+ABUNDANCE_NAMES: tuple[str, ...] = tuple(label.name for label in ABUNDANCES)
+
+#: Every label that a task can ask for.
+LABELS: Registry[Label] = Registry(
+    {
+        "teff": TEFF,
+        "logg": LOGG,
+        "feh": FEH,
+        "c_fe": C_FE,
+        "ci_fe": CI_FE,
+        "n_fe": N_FE,
+        "o_fe": O_FE,
+        "mg_fe": MG_FE,
+        "al_fe": AL_FE,
+        "si_fe": SI_FE,
+        "s_fe": S_FE,
+        "mn_fe": MN_FE,
+        "ni_fe": NI_FE,
+        "ca_fe": CA_FE,
+        "na_fe": NA_FE,
+        "p_fe": P_FE,
+        "k_fe": K_FE,
+        "ti_fe": TI_FE,
+        "tiii_fe": TIII_FE,
+        "cr_fe": CR_FE,
+        "co_fe": CO_FE,
+        "cu_fe": CU_FE,
+        "v_fe": V_FE,
+        "ce_fe": CE_FE,
+    }
+)
 
 #: Why a selected spectrum has no cleaned flux.  Closed: ``clean`` writes no other code.
+Rejection = Literal[
+    "file_missing",
+    "file_unreadable",
+    "layout_unknown",
+    "lengths_differ",
+    "flux_not_finite",
+    "wavelength_not_increasing",
+    "no_good_pixel",
+    "too_few_good_pixels",
+    "range_not_covered",
+    "not_positive",
+    "out_of_int16",
+]
+#: What each of them means, for whoever reads a table of them.
 REJECTIONS: dict[str, str] = {
     "file_missing": "the catalogue lists the file, the disk does not have it",
     "file_unreadable": "the file cannot be opened or is cut off",

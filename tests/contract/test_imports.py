@@ -13,7 +13,18 @@ import pytest
 
 #: Rooms (folders or modules of starglot), the ground floor first.  Scripts and the Snakefile stand on top.
 FLOORS: tuple[tuple[str, ...], ...] = (
-    ("errors", "glossary", "hashing", "tables", "sealed", "config", "provenance", "fingerprint", "rebuilds"),
+    (
+        "errors",
+        "registry",
+        "glossary",
+        "hashing",
+        "tables",
+        "sealed",
+        "config",
+        "provenance",
+        "fingerprint",
+        "rebuilds",
+    ),
     ("spectra",),
     ("language", "models", "samples", "surveys", "mock"),
     ("training", "inference", "evaluation", "plots", "report", "check", "fetch", "recovery"),

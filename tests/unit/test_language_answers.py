@@ -125,7 +125,7 @@ def check_inverse(task: Task, letter: str | None, labels: list[str], values: dic
 
 @given(st.data(), st.sampled_from([ATMOSPHERE, ABUNDANCES]), st.text("0123456789., -"))
 def test_questions_come_back(data: st.DataObject, task: Task, flux: str):
-    labels = data.draw(st.lists(st.sampled_from([*ATMOSPHERE_NAMES, *ABUNDANCE_NAMES]), unique=True, min_size=1))
+    labels = data.draw(st.lists(st.sampled_from(task.labels), unique=True, min_size=1))
     grid = Wavelength(start=data.draw(st.floats(1, 9e4)), stop=data.draw(st.integers(1, 90000)))
     assert parse_question(task, question(task, grid, labels, flux)) == (labels, flux)
 

@@ -1,67 +1,197 @@
-"""The code hash changes with the code that a script runs, and with nothing else."""
+"""The hash of a script's code changes with the definitions that it reaches, and with nothing else."""
 
-import textwrap
+from __future__ import annotations
+
+from pathlib import Path
 
 import pytest
 
-from starglot import provenance
+from starglot.provenance.code import SCRIPT, code_definitions, hash_of
+from starglot.provenance.modules import Package
+
+#: A package in which a script reaches one() -> two() -> LIMIT, and nothing of c; KINDS is chosen from by name.
+FILES = {
+    "pkg/__init__.py": "",
+    "pkg/room/__init__.py": "",
+    "pkg/errors.py": "class StarglotError(Exception):\n    pass\n",
+    "pkg/room/a.py": """
+from pkg.room.b import two
+from pkg.room import c
+
+
+def one(x):
+    return two(x) + 1
+
+
+def apart():
+    return c.three()
+""",
+    "pkg/room/b.py": '''
+"""Doc."""
+
+from __future__ import annotations
+
+import logging
+
+from pkg.errors import StarglotError
+
+log = logging.getLogger(__name__)
+LIMIT = 3
+OTHER = 4
+
+
+class Settings(Model):
+    """Doc."""
+
+    depth: int = Field(3, ge=1, description="How deep.")
+    form: Literal["a", "b"] = "a"
+
+
+def two(x: int, OTHER: int = 0) -> int:
+    """Doc."""
+    if x > LIMIT:
+        raise StarglotError("too large", where=x)
+    log.info("%d", x)
+    return Settings().depth * x * OTHER
+''',
+    "pkg/room/c.py": "def three():\n    return 3\n",
+    "pkg/kinds.py": """
+from pkg.registry import Registry
+
+
+def ridge():
+    return 1
+
+
+def cnn():
+    return 2
+
+
+KINDS: Registry[object] = Registry({"ridge": ridge, "cnn": cnn})
+""",
+    "pkg/registry.py": "class Registry(dict):\n    pass\n",
+    "script.py": "from pkg.room.a import one\n\n\ndef main(args):\n    return one(args.x)\n",
+    "choose.py": "from pkg import kinds\n\n\ndef main(args):\n    return kinds.KINDS[args.kind]()\n",
+    "fixed.py": 'from pkg.kinds import KINDS\n\n\ndef main(args):\n    return KINDS["cnn"]()\n',
+}
 
 
 @pytest.fixture
-def package(tmp_path, monkeypatch):
-    """A package of three modules where script -> a -> b, and c stands apart."""
-    root = tmp_path / "src"
-    (root / "starglot" / "room").mkdir(parents=True)
-    files = {
-        "starglot/__init__.py": "",
-        "starglot/room/__init__.py": "",
-        "starglot/room/a.py": "from starglot.room.b import two\n\ndef one():\n    return two()\n",
-        "starglot/room/b.py": '"""Doc."""\n\ndef two():\n    """Doc."""\n    return 2\n',
-        "starglot/room/c.py": "def three():\n    return 3\n",
-        "script.py": "def main():\n    from starglot.room import a\n    return a.one()\n",
-    }
-    for name, text in files.items():
-        (root / name).write_text(text)
-    monkeypatch.setattr(provenance, "SOURCE_ROOT", root)
+def root(tmp_path: Path) -> Path:
+    for name, text in FILES.items():
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return tmp_path
 
-    def hashed():
-        for cached in (provenance._file, provenance._module_imports, provenance._module_hash):
-            cached.cache_clear()
-        return provenance.code_hash(root / "script.py")
 
-    yield root, hashed
-    for cached in (provenance._file, provenance._module_imports, provenance._module_hash):
-        cached.cache_clear()
+def definitions(root: Path, script: str = "script.py", **picked: tuple[str, ...]) -> dict[str, str]:
+    return code_definitions(root / script, picked, Package(root, "pkg"))
+
+
+def edit(root: Path, name: str, old: str, new: str) -> None:
+    text = (root / name).read_text()
+    assert old in text
+    (root / name).write_text(text.replace(old, new))
+
+
+def changed(
+    root: Path, name: str, old: str, new: str, script: str = "script.py", **picked: tuple[str, ...]
+) -> set[str]:
+    """Parts that differ after an edit."""
+    before = definitions(root, script, **picked)
+    edit(root, name, old, new)
+    after = definitions(root, script, **picked)
+    assert (hash_of(before) == hash_of(after)) == (before == after)
+    return {part for part in {*before, *after} if before.get(part) != after.get(part)}
+
+
+def test_a_script_reaches_definitions_by_name_over_modules(root):
+    named = {"pkg.room.a:one", "pkg.room.b:two", "pkg.room.b:LIMIT", "pkg.room.b:Settings"}
+    assert set(definitions(root)) == {SCRIPT, *named}
 
 
 @pytest.mark.parametrize(
-    ("file", "text", "changes"),
+    ("name", "old", "new", "parts"),
     [
-        ("starglot/room/b.py", "def two():\n    return 22\n", True),
-        ("starglot/room/__init__.py", "X = 1\n", True),
-        ("starglot/room/c.py", "def three():\n    return 33\n", False),
-        ("starglot/room/b.py", '"""Other."""\n\n\n# why\ndef two( ):\n    """Other."""\n    return (2)\n', False),
-        ("script.py", "def main():\n    from starglot.room import a\n    return a.one() + 1\n", True),
+        ("pkg/room/b.py", "LIMIT = 3", "LIMIT = 5", {"pkg.room.b:LIMIT"}),
+        ("pkg/room/b.py", "* OTHER", "+ OTHER", {"pkg.room.b:two"}),
+        ("pkg/room/b.py", "Field(3, ge", "Field(4, ge", {"pkg.room.b:Settings"}),
+        ("pkg/room/b.py", "depth: int", "depth: float", {"pkg.room.b:Settings"}),
+        ("pkg/room/b.py", "if x > LIMIT", "if x >= LIMIT", {"pkg.room.b:two"}),
+        ("script.py", "one(args.x)", "one(args.y)", {SCRIPT}),
+        # What reaches no result:
+        ("pkg/room/b.py", '"""Doc."""', '"""Another."""', set()),
+        ("pkg/room/b.py", "How deep.", "How very deep.", set()),
+        ("pkg/room/b.py", '"too large", where=x', 'f"{x} is too large", allowed=LIMIT', set()),
+        ("pkg/room/b.py", 'log.info("%d", x)', 'log.warning("x is %d", x)', set()),
+        ("pkg/room/b.py", "x: int, OTHER: int = 0) -> int", "x: float, OTHER=0) -> float", set()),
+        ("pkg/room/b.py", 'Literal["a", "b"]', 'Literal["a", "b", "c"]', set()),
+        ("pkg/room/b.py", "    if x > LIMIT:", "    # why\n    if (x\n        > LIMIT):", set()),
+        # What is not reached: a parameter of the same name hides OTHER; c is imported, and has nothing that runs.
+        ("pkg/room/b.py", "OTHER = 4", "OTHER = 5", set()),
+        ("pkg/room/c.py", "return 3", "return 4", set()),
+        ("pkg/room/a.py", "return c.three()", "return 7", set()),
+        ("pkg/errors.py", "pass", "code = 1", set()),
     ],
 )
-def test_a_real_edit_changes_the_hash_and_nothing_else_does(package, file, text, changes):
-    root, hashed = package
-    before = hashed()
-    (root / file).write_text(text)
-    assert (hashed() != before) is changes
+def test_what_an_edit_changes(root, name, old, new, parts):
+    assert changed(root, name, old, new) == parts
 
 
-def test_relative_imports_are_followed(package):
-    root, hashed = package
-    (root / "starglot/room/a.py").write_text("from .b import two\nfrom . import c\n")
-    before = hashed()
-    (root / "starglot/room/c.py").write_text(textwrap.dedent("def three():\n    return 4\n"))
-    assert hashed() != before
+def test_statements_that_run_at_import_count_for_all_who_import(root):
+    assert changed(root, "pkg/room/c.py", "def three", "import os\nos.umask(0)\n\n\ndef three") == {
+        "pkg.room.c:(import)"
+    }
+    assert "pkg.room.a:apart" not in definitions(root)
 
 
-def test_templates_beside_the_code_count(package):
-    root, hashed = package
-    before = hashed()
-    (root / "starglot/room/templates").mkdir()
-    (root / "starglot/room/templates/page.j2").write_text("<p>")
-    assert hashed() != before
+def test_a_decorator_of_the_package_may_hand_a_function_to_others(root):
+    (root / "pkg/room/c.py").write_text("from pkg.room.b import two\n\n\n@two\ndef three():\n    return 3\n")
+    assert changed(root, "pkg/room/c.py", "return 3", "return 4") == {"pkg.room.c:(import)"}
+
+
+def test_a_module_that_is_passed_on_counts_whole(root):
+    (root / "script.py").write_text("from pkg.room import a\n\n\ndef main(args):\n    return getattr(a, args.x)()\n")
+    assert {"pkg.room.a:one", "pkg.room.a:apart", "pkg.room.c:three"} <= set(definitions(root))
+
+
+def test_imports_inside_functions_and_relative_ones_are_followed(root):
+    (root / "script.py").write_text("def main(args):\n    import pkg.room.a\n    return pkg.room.a.one(args.x)\n")
+    (root / "pkg/room/a.py").write_text(
+        "from .b import two\nfrom . import c\n\n\ndef one(x):\n    return c.three(x)\n"
+    )
+    assert {"pkg.room.a:one", "pkg.room.c:three"} <= set(definitions(root))
+
+
+def test_a_name_imported_by_way_of_a_package_is_found_where_it_is_defined(root):
+    (root / "pkg/room/__init__.py").write_text("from pkg.room.a import one\n")
+    (root / "script.py").write_text("from pkg.room import one\n\n\ndef main(args):\n    return one(args.x)\n")
+    assert "pkg.room.a:one" in definitions(root)
+
+
+def test_files_beside_the_code_count_for_who_opens_them(root):
+    (root / "pkg/room/a.py").write_text(
+        "from importlib.resources import files\n\n\ndef one(x):\n    return files('pkg.room') / 'page.txt'\n"
+    )
+    (root / "pkg/room/page.txt").write_text("a")
+    before = definitions(root)
+    assert "pkg.room:(files)" in before and "pkg.room:(files)" not in definitions(root, "choose.py")
+
+
+def test_of_a_registry_only_what_the_job_picks_counts(root):
+    everything = definitions(root, "choose.py")
+    assert {"pkg.kinds:KINDS[ridge]", "pkg.kinds:KINDS[cnn]", "pkg.kinds:ridge", "pkg.kinds:cnn"} <= set(everything)
+    told = definitions(root, "choose.py", KINDS=("cnn",))
+    assert {"pkg.kinds:KINDS[cnn]", "pkg.kinds:cnn"} <= set(told)
+    assert not {"pkg.kinds:KINDS[ridge]", "pkg.kinds:ridge"} & set(told)
+    assert definitions(root, "fixed.py", KINDS=())["pkg.kinds:cnn"] == everything["pkg.kinds:cnn"]
+    new = '"cnn": cnn, "gru": [3]'
+    assert changed(root, "pkg/kinds.py", '"cnn": cnn', new, "choose.py", KINDS=("cnn",)) == set()
+    assert changed(root, "pkg/kinds.py", "return 2", "return 3", "choose.py", KINDS=("cnn",)) == {"pkg.kinds:cnn"}
+
+
+def test_star_imports_are_refused(root):
+    (root / "pkg/room/a.py").write_text("from pkg.room.b import *\n")
+    with pytest.raises(ValueError, match=r"import \*"):
+        definitions(root)

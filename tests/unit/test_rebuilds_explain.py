@@ -29,7 +29,7 @@ def job(**changed):
         "script": "clean_shard",
         "before": [repr(OLD), same],
         "now": {"settings": same, "code": repr(OLD)},
-        "modules": {"script": "1", "starglot.tables": "2"},
+        "definitions": {"script": "1", "starglot.tables": "2"},
     }
     return Job(**{**facts, **changed})
 
@@ -101,7 +101,7 @@ def accepted(**other):
         "wildcards": {"task": "atmosphere", "model": "llm"},
         "kept": OLD,
         "given": NEW,
-        "modules": ("starglot.training.loop",),
+        "definitions": ("starglot.training.loop:run",),
         "because": "renamed",
         "date": "2026-01-01",
     }

@@ -195,7 +195,7 @@ def test_results_accepted_after_an_edit_are_shown(demo, results, tmp_path):
         wildcards={},
         kept="0123456789abcdef",
         given="fedcba9876543210",
-        modules=("starglot.training.loop",),
+        definitions=("starglot.training.loop:run",),
         because="a name <changed>",
         date="2026-01-01",
     )

@@ -17,7 +17,7 @@ from explain import Plan
 
 from starglot.errors import StarglotError
 from starglot.rebuilds.accepted import RECORDS, Acceptance, add_accepted, note_in_manifest
-from starglot.rebuilds.explain import Job, causes, edited_modules
+from starglot.rebuilds.explain import Job, causes, edited_definitions
 
 
 def main(because: str, arguments: list[str]) -> None:
@@ -30,7 +30,9 @@ def main(because: str, arguments: list[str]) -> None:
             break
         for record in records:
             note_in_manifest(record, ".")
-            print(f"accepted: {record.target} (code {record.kept} for {record.given}: {', '.join(record.modules)})")
+            print(
+                f"accepted: {record.target} (code {record.kept} for {record.given}: {', '.join(record.definitions)})"
+            )
         # What lies below the inventory is planned once that need not run.
         add_accepted(plan.results / RECORDS, records)
         accepted += len(records)
@@ -48,7 +50,7 @@ def _record(job: Job, code: Path, because: str) -> Acceptance:
         wildcards=dict(job.wildcards),
         kept=kept,
         given=given,
-        modules=tuple(edited_modules(code, kept, job.modules) or ["not on record"]),
+        definitions=tuple(edited_definitions(code, kept, job.definitions) or ["not on record"]),
         because=because,
         date=datetime.date.today().isoformat(),
     )

@@ -1,4 +1,4 @@
-"""Say why jobs would run: which setting, module or input changed, or which job before them makes their inputs anew.
+"""Say why jobs would run: which setting, definition or input changed, or which job before makes their inputs anew.
 
 Takes the arguments of snakemake: python workflow/scripts/explain.py TARGET --configfile config/demo.yaml
 """
@@ -14,9 +14,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from starglot.config.picked import picked
 from starglot.errors import StarglotError
 from starglot.hashing import file_digest
-from starglot.provenance import code_modules
+from starglot.provenance.code import code_definitions
 from starglot.rebuilds.explain import Job, report
 
 SCRIPTS = Path(__file__).parent
@@ -96,8 +97,14 @@ def _described(workflow: Any, job: Any) -> Job:
         removed=sorted(known - inputs),
         changed=sorted(changed),
         after=sorted({" ".join([other.rule.name, *other.wildcards]) for other in before}),
-        modules=code_modules(SCRIPTS / f"{script}.py") if script else {},
+        definitions=_definitions(workflow, job, script) if script else {},
     )
+
+
+def _definitions(workflow: Any, job: Any, script: str) -> dict[str, str]:
+    """Hash of each definition that the job's code is made of."""
+    config = workflow.globals["CONFIG"]
+    return code_definitions(SCRIPTS / f"{script}.py", picked(config, dict(job.wildcards.items())))
 
 
 def _differs(path: str, recorded: str) -> bool:

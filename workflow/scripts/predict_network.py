@@ -2,12 +2,11 @@
 
 from starglot.cli import parser, run
 from starglot.inference.baselines import predict_arguments, predict_files
-from starglot.models.baselines.networks import ARCHITECTURES
 from starglot.models.baselines.reading import read_network
 
 
 def main(args):
-    predict_files(dict.fromkeys(ARCHITECTURES, read_network), **vars(args))
+    predict_files(read_network, **vars(args))
 
 
 if __name__ == "__main__":

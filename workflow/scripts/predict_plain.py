@@ -4,10 +4,13 @@ from starglot.cli import parser, run
 from starglot.inference.baselines import predict_arguments, predict_files
 from starglot.models.baselines.class_mean import read_class_mean
 from starglot.models.baselines.ridge import read_ridge
+from starglot.registry import Registry
+
+READERS = Registry({"class_mean": read_class_mean, "ridge": read_ridge})
 
 
 def main(args):
-    predict_files({"class_mean": read_class_mean, "ridge": read_ridge}, **vars(args))
+    predict_files(READERS[args.settings["model"]["kind"]], **vars(args))
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from starglot.models.baselines.trees import read_trees
 
 
 def main(args):
-    predict_files({"lightgbm": read_trees}, **vars(args))
+    predict_files(read_trees, **vars(args))
 
 
 if __name__ == "__main__":

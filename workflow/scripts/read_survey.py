@@ -2,19 +2,26 @@
 
 from starglot.cli import parser, run
 from starglot.config.models import Apogee, GaiaEso, Galah
+from starglot.registry import Registry
 from starglot.surveys import apogee, gaia_eso, galah
 from starglot.tables import write_with_digest
 
-READERS = {"apogee": (apogee, Apogee), "galah": (galah, Galah), "gaia_eso": (gaia_eso, GaiaEso)}
+SURVEYS = Registry(
+    {
+        "apogee": (apogee.read_catalog, Apogee),
+        "galah": (galah.read_catalog, Galah),
+        "gaia_eso": (gaia_eso.read_catalog, GaiaEso),
+    }
+)
 
 
 def main(args):
-    reader, settings = READERS[args.survey]
-    write_with_digest(reader.read_catalog(settings.model_validate(args.settings["survey"])), args.out)
+    read_catalog, settings = SURVEYS[args.survey]
+    write_with_digest(read_catalog(settings.model_validate(args.settings["survey"])), args.out)
 
 
 if __name__ == "__main__":
     command = parser(__doc__)
-    command.add_argument("--survey", required=True, choices=sorted(READERS))
+    command.add_argument("--survey", required=True, choices=sorted(SURVEYS))
     command.add_argument("--out", required=True)
     run(main, command)

@@ -16,6 +16,7 @@ from starglot.config.llm import Llm
 from starglot.config.scaling import Repeats, Scaling
 from starglot.config.strict import Name, Strict
 from starglot.glossary import ABUNDANCE_NAMES, ATMOSPHERE_NAMES
+from starglot.registry import Registry
 
 # ---------------------------------------------------------------- surveys
 
@@ -240,6 +241,20 @@ class TinyBase(Strict):
 Model = Annotated[
     Llm | ClassMean | Ridge | LightGbm | ResNet50 | Cnn | Gru | Mlp | Ensemble, Field(discriminator="kind")
 ]
+#: The same by name, for a job that is told the settings of one model.
+KINDS: Registry[type[Strict]] = Registry(
+    {
+        "llm": Llm,
+        "class_mean": ClassMean,
+        "ridge": Ridge,
+        "lightgbm": LightGbm,
+        "resnet50": ResNet50,
+        "cnn": Cnn,
+        "gru": Gru,
+        "mlp": Mlp,
+        "ensemble": Ensemble,
+    }
+)
 
 
 # ---------------------------------------------------------------- what is built

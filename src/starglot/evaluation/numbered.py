@@ -128,7 +128,7 @@ def _sorted(frame: pd.DataFrame, kind: Kind, models: list[str]) -> pd.DataFrame:
         "model": {(OURS, m): i for i, m in enumerate(models)}
         | {(PAPER, m): len(models) + i for i, m in enumerate(paper_models)},
         "class": {c: i for i, c in enumerate(_letters(kind))},
-        "label": {name: i for i, name in enumerate(LABELS)},
+        "label": {name: i for i, name in enumerate(LABELS.in_order(frame.get("label", ())))},
         "set": {name: i for i, name in enumerate(_SETS)},
     }
     keys = pd.DataFrame(index=frame.index)
@@ -145,7 +145,7 @@ def _sorted(frame: pd.DataFrame, kind: Kind, models: list[str]) -> pd.DataFrame:
 def printed(number: int, frame: pd.DataFrame) -> Presentation:
     """A numbered table as the paper prints it: 'mean ± std (N)' or 'RMSE (N)', each with its interval."""
     kind = KINDS[number]
-    ranks = {name: i for i, name in enumerate((*_SETS, *LABELS, *_letters(kind)))}
+    ranks = {name: i for i, name in enumerate((*_SETS, *LABELS.in_order(frame.get("label", ())), *_letters(kind)))}
     heads = sorted(
         frame[list(kind.across)].drop_duplicates().itertuples(index=False, name=None),
         key=lambda head: [ranks[part] for part in head],

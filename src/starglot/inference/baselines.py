@@ -9,9 +9,8 @@ from typing import Any
 
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from pydantic import TypeAdapter
 
-from starglot.config.models import Model, Task
+from starglot.config.models import KINDS, Task
 from starglot.hashing import digest_of, file_digest
 from starglot.models.baselines.predict import Answer, predict
 from starglot.models.baselines.rows import Rows, ShardPath
@@ -40,7 +39,7 @@ def predict_arguments(command: ArgumentParser) -> ArgumentParser:
 
 
 def predict_files(
-    readers: Mapping[str, Reader],
+    read_rows: Reader,
     settings: Mapping[str, Any],
     model: str | Path,
     sample: str | Path,
@@ -56,21 +55,19 @@ def predict_files(
 
     What was made before is handed back from ``state``.
 
-    readers: by kind; settings: model and task, as the rule is told them; model: the model's manifest;
+    read_rows: of the model's kind; settings: model and task, as the rule is told them; model: the model's manifest;
     sample, labels: Parquet; seen: samples whose training stars the model has seen; index: of the cleaned spectra, in
     their folder; code: hash of the code.
     """
     spectra = Path(index).parent
     require_shards(index, spectra)
-    chosen = TypeAdapter(Model).validate_python(settings["model"])
+    chosen = KINDS[settings["model"]["kind"]].model_validate(settings["model"])
     task = Task.model_validate(settings["task"])
     whole, known, stars = pq.read_table(sample), pq.read_table(labels), training_stars(seen)
     asked = whole.filter(pc.equal(whole["split"], split))
 
     def read(rows: Rows) -> Answer:
-        return readers[chosen.kind](
-            chosen, task, Path(model).parent, rows, lambda shard: spectra / f"{shard}.parquet"
-        )
+        return read_rows(chosen, task, Path(model).parent, rows, lambda shard: spectra / f"{shard}.parquet")
 
     identity = {
         "settings": settings,

@@ -9,7 +9,7 @@ from starglot.config.models import Task
 from starglot.glossary import LABELS
 from starglot.inference.decode import NumberField
 from starglot.language.answers import Answer, Digits, decimals
-from starglot.language.prompts import NAMED
+from starglot.language.prompts import question_of
 
 _QUOTED = re.compile(r"'([^']*)'")
 _NAMED = re.compile(r"([^\s:',\[]+)\s*:\s*'([^']*)'")
@@ -22,10 +22,11 @@ def number_fields(task: Task, labels: Sequence[str], answer: Answer, text: str, 
 
     labels: those of the question, in its order; answer: ``text`` as parsed; digits: of the encoding.
     """
-    if task.prompt == "atmosphere":  # by place, behind the class
+    if question_of(task).names_labels:
+        named = {LABELS[label].asked: label for label in labels}
+        places = [(named.get(match[1], ""), match) for match in _NAMED.finditer(text)]
+    else:  # by place, behind the class
         places = list(zip(labels, list(_QUOTED.finditer(text))[1:], strict=False))
-    else:
-        places = [(NAMED.get(match[1], ""), match) for match in _NAMED.finditer(text)]
     fields: dict[str, NumberField] = {}
     for label, match in places:
         content = match[match.lastindex or 0]

@@ -18,7 +18,7 @@ import numpy as np
 from starglot.config.models import Task
 from starglot.errors import StarglotError
 from starglot.glossary import CLASSES, LABELS
-from starglot.language.prompts import ASKED, NAMED
+from starglot.language.prompts import question_of
 
 Digits = Literal["rounded", "float32"]
 
@@ -86,9 +86,11 @@ def render(
         value = values.get(label)
         text = f" {NULL} " if value is None else number_text(value, decimals(task, label, digits))
         fields.append(f"'{text}'")
-    if task.prompt == "atmosphere":
-        return "[ " + ", ".join([f"'{class_letter or NULL}'", *fields]) + "]"
-    return "[" + ", ".join(f"{ASKED[label]}:{text}" for label, text in zip(labels, fields, strict=True)) + "]"
+    if question_of(task).names_labels:
+        return (
+            "[" + ", ".join(f"{LABELS[label].asked}:{text}" for label, text in zip(labels, fields, strict=True)) + "]"
+        )
+    return "[ " + ", ".join([f"'{class_letter or NULL}'", *fields]) + "]"
 
 
 def parse(task: Task, labels: Sequence[str], text: str) -> Answer:
@@ -99,7 +101,7 @@ def parse(task: Task, labels: Sequence[str], text: str) -> Answer:
     'not_answered' (``null``, left out, or the text ends before it); 'out_of_range' (beyond the glossary's limits).
     """
     reader = _Reader(list(labels))
-    (_read_list if task.prompt == "atmosphere" else _read_named)(reader, text)
+    (_read_named if question_of(task).names_labels else _read_list)(reader, text)
     return Answer(reader.letter, reader.values, reader.status, reader.problem)
 
 
@@ -129,7 +131,7 @@ class _Reader:
     def number(self, label: str, content: str) -> None:
         """Take a field's content as the value of ``label``."""
         plain = "".join(content.split())
-        asked = ASKED[label]
+        asked = LABELS[label].asked
         if plain == NULL:
             return
         if not _NUMBER.fullmatch(plain):
@@ -208,7 +210,7 @@ def _read_list(reader: _Reader, text: str) -> None:
         seen += 1
         at = _next(reader, text, match.end(), labels[seen - 1 :])
     if seen <= len(labels):
-        reader.fault(f"{ASKED[labels[seen - 1]]} is not answered")
+        reader.fault(f"{LABELS[labels[seen - 1]].asked} is not answered")
 
 
 def _read_named(reader: _Reader, text: str) -> None:
@@ -216,7 +218,7 @@ def _read_named(reader: _Reader, text: str) -> None:
     at = _open(reader, text)
     if at is None:
         return
-    missing = list(reader.labels)
+    missing, named = list(reader.labels), {LABELS[label].asked: label for label in reader.labels}
     while at is not None:
         match = _NAMED_FIELD.match(text, at)
         if match is None:
@@ -225,14 +227,14 @@ def _read_named(reader: _Reader, text: str) -> None:
             else:
                 reader.fault("the answer ends without ']'")
             return
-        label = NAMED.get(match["name"])
+        label = named.get(match["name"])
         if label in missing:
             missing.remove(label)
             reader.number(label, match["content"])
-        elif label in reader.labels:
+        elif label is not None:
             reader.fault(f"{match['name']} is answered twice")
         else:
             reader.fault(f"{match['name']} was not asked for")
         at = _next(reader, text, match.end(), missing)
     if missing:
-        reader.fault(f"{ASKED[missing[0]]} is not answered")
+        reader.fault(f"{LABELS[missing[0]].asked} is not answered")

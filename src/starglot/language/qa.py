@@ -31,7 +31,7 @@ from starglot.errors import StarglotError
 from starglot.hashing import stable_hash, unit_interval
 from starglot.language.answers import render
 from starglot.language.codec import Codec
-from starglot.language.prompts import question
+from starglot.language.prompts import question, question_of
 from starglot.tables import atomic_path, flux_matrix
 
 #: Spectra encoded at a time; bounds the memory of the first pass.
@@ -143,7 +143,7 @@ def _rows(task: Task, sample: pa.Table, labels: pa.Table, files: Mapping[str, in
     number_of_files = np.array([files[name] for name in split], dtype=np.uint64)
     index = (stable_hash(obsid, "qa-file") % number_of_files).astype(np.int32)
     ask_all = np.ones(len(rows), bool)
-    if task.prompt == "abundances":
+    if question_of(task).some_labels:
         ask_all = (split != "train") | (unit_interval(stable_hash(obsid, f"qa-ask-all-{seed}")) < task.ask_all)
     return rows.append_column("file", pa.array(index)).append_column("ask_all", pa.array(ask_all))
 

@@ -13,9 +13,9 @@ from itertools import product
 from typing import TYPE_CHECKING
 
 from starglot.config.models import Task, Wavelength
-from starglot.glossary import ABUNDANCE_NAMES, ATMOSPHERE_NAMES, CLASSES, LABELS
+from starglot.glossary import ABUNDANCE_NAMES, ABUNDANCES, ATMOSPHERE, ATMOSPHERE_NAMES, CLASSES
 from starglot.language.answers import NULL, render
-from starglot.language.prompts import ASKED, head, question
+from starglot.language.prompts import head, question
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -30,7 +30,8 @@ _SPLIT = (
 
 
 #: Names as answers begin a value with them (space or bracket, name, colon, opening quote), and as stage 2 lists them.
-_ANY_NAME = "|".join(re.escape(asked) for asked in sorted(("class", *ASKED.values()), key=len, reverse=True))
+_SPELT = ("class", *(label.asked for label in (*ATMOSPHERE, *ABUNDANCES)))
+_ANY_NAME = "|".join(re.escape(asked) for asked in sorted(_SPELT, key=len, reverse=True))
 _NAMES = rf"[ \[](?:{_ANY_NAME}):'| (?:{_ANY_NAME})(?=[ .])"
 
 
@@ -63,7 +64,7 @@ def _texts() -> list[str]:
     both: list[str] = []
     for task in _tasks():
         names = task.labels
-        low = {name: LABELS[name].low for name in names}
+        low = {label.name: label.low for label in (*ATMOSPHERE, *ABUNDANCES)}
         for turn in range(len(names)):  # every label stands first once: the bracket sticks to it
             order = [*names[turn:], *names[:turn]]
             both.append(question(task, Wavelength(), order, "0.303, 0.307, -0.1"))

@@ -11,6 +11,7 @@ import os
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from starglot.errors import StarglotError
 from starglot.hashing import ACCEPTED
@@ -24,7 +25,7 @@ RECORDS = "accepted.json"
 class Acceptance:
     """That ``target``, made by the code ``kept``, stands for what the code ``given`` would make.
 
-    modules: what was edited between the two; because: the person's reason; date: ISO, of the decision.
+    definitions: what was edited between the two; because: the person's reason; date: ISO, of the decision.
     """
 
     target: str
@@ -32,7 +33,7 @@ class Acceptance:
     wildcards: Mapping[str, str]
     kept: str
     given: str
-    modules: tuple[str, ...]
+    definitions: tuple[str, ...]
     because: str
     date: str
 
@@ -42,13 +43,20 @@ def read_accepted(path: str | Path) -> list[Acceptance]:
     if not Path(path).is_file():
         return []
     try:
-        return [Acceptance(**{**row, "modules": tuple(row["modules"])}) for row in read_json(path)]
+        return [_acceptance(row) for row in read_json(path)]
     except (ValueError, TypeError, KeyError) as error:
         raise StarglotError(
             f"the record of accepted code edits cannot be read: {error}",
             where=path,
             todo="mend it, or remove it: then what was accepted in it is made again",
         ) from error
+
+
+def _acceptance(row: Mapping[str, Any]) -> Acceptance:
+    """A record as it is written; older ones say ``modules`` for what was edited."""
+    edited = row.get("definitions", row.get("modules"))
+    rest = {key: value for key, value in row.items() if key not in ("definitions", "modules")}
+    return Acceptance(**rest, definitions=tuple(edited or ()))
 
 
 def add_accepted(path: str | Path, records: Iterable[Acceptance]) -> None:

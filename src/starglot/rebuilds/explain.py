@@ -1,4 +1,4 @@
-"""Why a job runs, in sentences: which setting, which module, which input, or which job before it."""
+"""Why a job runs, in sentences: which setting, which definition, which input, or which job before it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from starglot.provenance import SCRIPT
+from starglot.provenance.code import SCRIPT
 from starglot.tables import read_json, write_json
 
 _CODE = re.compile(r"'[0-9a-f]{16}'")
@@ -29,7 +29,7 @@ class Job:
     rule, wildcards, target (its first output), script; forced; missing: outputs that are not there; before, now:
     reprs of its params then (None: never recorded) and by name now; command: whether the shell command was edited;
     added, removed: inputs that it has and had; changed: inputs whose content is another; after: jobs that run before
-    it and make inputs of it; modules: module -> hash now.
+    it and make inputs of it; definitions: those of its code -> hash now.
     """
 
     rule: str
@@ -45,7 +45,7 @@ class Job:
     removed: Sequence[str] = ()
     changed: Sequence[str] = ()
     after: Sequence[str] = ()
-    modules: Mapping[str, str] = field(default_factory=dict)
+    definitions: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -102,7 +102,7 @@ def _params(job: Job, code_folder: Path) -> list[str]:
     found = []
     change = job.code_change()
     if change:
-        found.append(f"code: {edited(code_folder, change[0], job.modules)}")
+        found.append(f"code: {edited(code_folder, change[0], job.definitions)}")
     gone = [value for value in gone if not _CODE.fullmatch(value)]
     for name, value in come.items():
         if _CODE.fullmatch(value):
@@ -148,27 +148,27 @@ def _leaves(value: Any, path: str = "") -> Iterable[tuple[str, Any]]:
         yield path, value
 
 
-def record_code(folder: Path, code: str, modules: Mapping[str, str]) -> None:
-    """Keep which modules, with which hashes, a code hash stands for."""
+def record_code(folder: Path, code: str, definitions: Mapping[str, str]) -> None:
+    """Keep which definitions, with which hashes, a code hash stands for."""
     path = folder / f"{code}.json"
     if not path.is_file():
-        write_json(modules, path)
+        write_json(definitions, path)
 
 
-def edited_modules(folder: Path, before: str, modules: Mapping[str, str]) -> list[str] | None:
-    """Names of the modules that differ from those behind the hash ``before``; None where those are not on record."""
+def edited_definitions(folder: Path, before: str, definitions: Mapping[str, str]) -> list[str] | None:
+    """Names of the definitions that differ from those behind the hash ``before``; None where that is unknown."""
     try:
         old = read_json(folder / f"{before}.json")
     except (OSError, ValueError):
         return None
-    return sorted(name for name in {*old, *modules} if old.get(name) != modules.get(name))
+    return sorted(name for name in {*old, *definitions} if old.get(name) != definitions.get(name))
 
 
-def edited(folder: Path, before: str, modules: Mapping[str, str]) -> str:
-    """Which modules were edited since the code with the hash ``before``, as words."""
-    names = edited_modules(folder, before, modules)
+def edited(folder: Path, before: str, definitions: Mapping[str, str]) -> str:
+    """Which definitions were edited since the code with the hash ``before``, as words."""
+    names = edited_definitions(folder, before, definitions)
     if names is None:
-        return f"edited (which modules: not on record for {before})"
+        return f"edited (which definitions: not on record for {before})"
     return f"{', '.join('its script' if name == SCRIPT else name for name in names)} edited"
 
 

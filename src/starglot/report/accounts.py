@@ -85,7 +85,7 @@ def acceptances(records: Sequence[Acceptance]) -> pd.DataFrame:
             "result": record.target,
             "made by code": record.kept,
             "accepted for code": record.given,
-            "edited between": ", ".join(record.modules),
+            "edited between": ", ".join(record.definitions),
             "because": record.because,
             "date": record.date,
         }

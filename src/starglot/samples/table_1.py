@@ -14,7 +14,7 @@ def valid_label_counts(labels: pa.Table) -> pa.Table:
     labels: of :func:`starglot.samples.labels.collect_labels`.  Columns: class (all of A F G K M, in order), spectra
     and stars with any label, then one int64 column per label that the table has, in the glossary's order.
     """
-    names = [name for name in LABELS if name in labels.column_names]
+    names = LABELS.in_order(labels.column_names)
     counts: dict[str, list[int]] = {"spectra": [], "stars": [], **{name: [] for name in names}}
     for letter in CLASSES:
         rows = labels.filter(pc.equal(labels["class"], letter))

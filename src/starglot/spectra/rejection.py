@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from starglot.glossary import REJECTIONS
+from starglot.glossary import Rejection
 
 
 class SpectrumRejected(Exception):
     """One spectrum has no cleaned flux; the rest of its shard goes on.
 
-    reason: a code of ``glossary.REJECTIONS``; detail: what was found, in words, for a person who looks into it.
+    reason: a code of ``glossary.Rejection``; detail: what was found, in words, for a person who looks into it.
     """
 
-    def __init__(self, reason: str, detail: str = ""):
-        if reason not in REJECTIONS:
-            raise ValueError(f"{reason!r} is not a rejection reason; known: {', '.join(REJECTIONS)}")
+    def __init__(self, reason: Rejection, detail: str = ""):
         # Both go to args, so that the exception survives pickling between processes.
         super().__init__(reason, detail)
         self.reason, self.detail = reason, detail

@@ -13,9 +13,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from pydantic import TypeAdapter
 
-from starglot.config.models import Model, Task
+from starglot.config.models import KINDS, Task
 from starglot.errors import StarglotError
 from starglot.models.baselines.rows import Rows, ShardPath, rows_of
 from starglot.surveys.index import require_shards
@@ -87,7 +86,7 @@ def train_files(
     rows, known = pq.read_table(sample), pq.read_table(labels)
     return train_baseline(
         fit,
-        TypeAdapter(Model).validate_python(settings["model"]),
+        KINDS[settings["model"]["kind"]].model_validate(settings["model"]),
         Task.model_validate(settings["task"]),
         rows,
         known,

@@ -10,17 +10,17 @@ import numpy as np
 from starglot.models.baselines.class_mean import fit_class_mean
 from starglot.models.baselines.files import save
 from starglot.models.baselines.ridge import fit_ridge
+from starglot.registry import Registry
 from starglot.training.baselines import Fitted, Work
 
 
 def fit_plain(work: Work) -> Fitted:
     """Fit, and write ``baseline.safetensors``."""
-    weights, facts = _PLAIN[work.settings.kind](work.settings, work.train, work.val, work.shard_path)
+    weights, facts = FITS[work.settings.kind](work.settings, work.train, work.val, work.shard_path)
     save(weights, work.settings.kind, work.task, work.made)
     return Fitted({}, {}, facts)
 
 
-_PLAIN: dict[str, Callable[..., tuple[dict[str, np.ndarray], dict[str, list[Any]]]]] = {
-    "class_mean": fit_class_mean,
-    "ridge": fit_ridge,
-}
+Fit = Callable[..., tuple[dict[str, np.ndarray], dict[str, list[Any]]]]
+#: Kind of model -> its fit.
+FITS: Registry[Fit] = Registry({"class_mean": fit_class_mean, "ridge": fit_ridge})

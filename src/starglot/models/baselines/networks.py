@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from starglot.config.baselines import Cnn, Gru, Mlp, Network, ResNet50
 from starglot.errors import StarglotError
 from starglot.glossary import CLASSES
+from starglot.registry import Registry
 
 #: Bottlenecks in the four stages of ResNet-50 (He et al. 2016, table 1), and what each widens its channels by.
 STAGES, EXPANSION = (3, 4, 6, 3), 4
@@ -190,9 +191,6 @@ def _dense(inputs: int, widths: Sequence[int], dropout: float, normalised: bool 
 
 
 #: Kind of model -> its network.
-ARCHITECTURES: dict[str, Callable[[Any, int, int, int], nn.Module]] = {
-    "resnet50": _resnet50,
-    "cnn": _cnn,
-    "gru": _gru,
-    "mlp": _mlp,
-}
+ARCHITECTURES: Registry[Callable[[Any, int, int, int], nn.Module]] = Registry(
+    {"resnet50": _resnet50, "cnn": _cnn, "gru": _gru, "mlp": _mlp}
+)

@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from starglot.config.models import Task
 from starglot.glossary import CLASSES
+from starglot.language.prompts import question_of
 from starglot.models.baselines.rows import Rows, rows_of
 from starglot.tables import PREDICTION
 
@@ -40,7 +41,7 @@ def predict(
     n, k = answer.value.shape
     each = pa.array(np.repeat(np.arange(n), k))
     known = set(seen.to_pylist() if isinstance(seen, pa.Array | pa.ChunkedArray) else seen)
-    asks_class = task.prompt == "atmosphere" and (answer.predicted >= 0).any()
+    asks_class = question_of(task).asks_class and (answer.predicted >= 0).any()
     letters = np.array([*CLASSES, None], dtype=object)[answer.predicted]  # -1 is the last, no class
     answered = np.isfinite(answer.value.reshape(-1))
     columns = {

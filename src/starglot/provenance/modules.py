@@ -1,0 +1,390 @@
+"""Modules cut into their top-level definitions, and what each definition names.
+
+A definition is a function, a class, or a variable of a module; a registry (:mod:`starglot.registry`) is cut further,
+into its entries.  What a definition names is found in the text: nothing is imported.  Names that a function binds
+itself are its own; a name that may stand for several things stands for all of them.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+from starglot.provenance.strip import called_name, stripped
+
+#: What a module is cut into, or reached by: a definition, an entry of a registry (None: one that is not named), a
+#: whole module, an import of a module, or the files that a package carries beside its code.
+DEFINITION, ENTRY, WHOLE, IMPORT, DATA = "definition", "entry", "whole", "import", "data"
+
+_Function = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
+_COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
+
+
+@dataclass(frozen=True, order=True)
+class Reference:
+    """Something of the package that a piece of code names: its kind (above), module, name and registry entry."""
+
+    kind: str
+    module: str
+    name: str = ""
+    entry: str | None = None
+
+
+@dataclass
+class Package:
+    """The modules of one package, read when first asked for.
+
+    root: folder that holds the package's folder; name: its name; messages: leave in what log calls and errors name.
+    """
+
+    root: Path
+    name: str
+    messages: bool = False
+    _modules: dict[str, Module] = field(default_factory=dict)
+    _files: dict[str, Path | None] = field(default_factory=dict)
+
+    def file(self, module: str) -> Path | None:
+        """The file of a module, None where there is no such module."""
+        if module not in self._files:
+            path = self.root.joinpath(*module.split("."))
+            candidates = (path.with_suffix(".py"), path / "__init__.py")
+            self._files[module] = next((file for file in candidates if file.is_file()), None)
+        return self._files[module]
+
+    def module(self, name: str) -> Module:
+        """A module that is there (see :meth:`file`)."""
+        if name not in self._modules:
+            file = self.file(name)
+            assert file is not None
+            self._modules[name] = Module(self, name, file)
+        return self._modules[name]
+
+    def names(self) -> list[str]:
+        """Every module of the package, sorted."""
+        found = (path.relative_to(self.root).with_suffix("").parts for path in (self.root / self.name).rglob("*.py"))
+        return sorted(".".join(parts[:-1] if parts[-1] == "__init__" else parts) for parts in found)
+
+
+class Module:
+    """One module, or a script that imports from the package."""
+
+    def __init__(self, package: Package, name: str, file: Path):
+        self.package, self.name, self.file = package, name, file
+        tree = ast.parse(file.read_text(encoding="utf-8"), filename=str(file))
+        self._tree = stripped(tree, keep_messages=package.messages)
+        #: Local name -> what it may be imported from: (module, name in it, or None for the module itself).
+        self.imports: dict[str, set[tuple[str, str | None]]] = {}
+        #: Name -> the statements that make it.
+        self.definitions: dict[str, list[ast.stmt]] = {}
+        #: Registry -> entry -> its value.
+        self.registries: dict[str, dict[str, ast.expr]] = {}
+        #: Statements that run when the module is imported, and name nothing.
+        self.at_import: list[ast.stmt] = []
+        #: Modules that are imported when this one is.
+        self.imported: set[str] = set()
+        self._named: dict[tuple[str, str | None], frozenset[Reference]] = {}
+        for node in ast.walk(self._tree):
+            if isinstance(node, ast.Import | ast.ImportFrom):
+                for local, target in self._targets(node):
+                    self.imports.setdefault(local, set()).add(target)
+        for statement in self._tree.body:
+            self._take(statement)
+
+    @property
+    def is_package(self) -> bool:
+        """Whether this is a package's own module."""
+        return self.file.name == "__init__.py"
+
+    @property
+    def parents(self) -> list[str]:
+        """The packages that hold it, outermost first: they are imported before it."""
+        parts = self.name.split(".")
+        return [".".join(parts[:n]) for n in range(1, len(parts))]
+
+    @cached_property
+    def text(self) -> dict[str, str]:
+        """Definition -> its syntax tree, as text; a registry's is that of what stands around its entries."""
+        return {name: "".join(map(ast.dump, made)) for name, made in self.definitions.items()}
+
+    def entry_text(self, registry: str, entry: str) -> str:
+        """The syntax tree of an entry's value, as text."""
+        return ast.dump(self.registries[registry][entry])
+
+    @cached_property
+    def import_text(self) -> str:
+        """The syntax trees of what runs at import and names nothing, as text."""
+        return "".join(map(ast.dump, self.at_import))
+
+    def named_in(self, definition: str, entry: str | None = None) -> frozenset[Reference]:
+        """What a definition names, or an entry of a registry."""
+        key = (definition, entry)
+        if key not in self._named:
+            made = self.definitions[definition] if entry is None else [self.registries[definition][entry]]
+            self._named[key] = self._named_by(made)
+        return self._named[key]
+
+    @cached_property
+    def named_at_import(self) -> frozenset[Reference]:
+        """What those statements name that run at import and name nothing themselves."""
+        return self._named_by(self.at_import)
+
+    def _named_by(self, nodes: Iterable[ast.AST]) -> frozenset[Reference]:
+        finder = _Names(self)
+        for node in nodes:
+            finder.visit(node)
+        return frozenset(finder.found)
+
+    # ------------------------------------------------------------ cutting
+
+    def _take(self, node: ast.stmt) -> None:
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            self._define(node.name, node)
+            if any(self._is_of_package(each) for each in node.decorator_list):
+                self.at_import.append(node)  # it may be handed to others there
+        elif isinstance(node, ast.Assign | ast.AugAssign | ast.AnnAssign):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            names = list(_stored(targets))
+            for name in names:
+                self._define(name, node)
+            if not names:
+                self.at_import.append(node)
+            entries = _entries(node)
+            if entries is not None and len(names) == 1:
+                self.registries[names[0]] = entries
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            self.imported |= self._modules_of(node)
+        elif isinstance(node, ast.If):
+            if "TYPE_CHECKING" not in ast.dump(node.test):
+                self._take_all([*node.body, *node.orelse], node.test)
+        elif isinstance(node, ast.Try):
+            handled = [statement for handler in node.handlers for statement in handler.body]
+            self._take_all([*node.body, *handled, *node.orelse, *node.finalbody])
+        elif not isinstance(node, ast.Pass):
+            for name in _stored([node]):
+                self._define(name, node)
+            self.at_import.append(node)
+
+    def _take_all(self, statements: Sequence[ast.stmt], condition: ast.expr | None = None) -> None:
+        before = set(self.definitions)
+        for statement in statements:
+            self._take(statement)
+        if condition is not None:  # what decides which definition holds is part of it
+            for name in set(self.definitions) - before:
+                self.definitions[name].append(ast.copy_location(ast.Expr(condition), condition))
+
+    def _define(self, name: str, node: ast.stmt) -> None:
+        self.definitions.setdefault(name, []).append(node if _entries(node) is None else _emptied(node))
+
+    def _is_of_package(self, decorator: ast.expr) -> bool:
+        return bool(self._named_by([decorator]))
+
+    # ------------------------------------------------------------ imports
+
+    def _targets(self, node: ast.Import | ast.ImportFrom) -> Iterator[tuple[str, tuple[str, str | None]]]:
+        package = self.package
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                if alias.name.split(".")[0] == package.name:
+                    yield alias.asname or package.name, (alias.name if alias.asname else package.name, None)
+            return
+        base = self._base(node)
+        if base.split(".")[0] != package.name:
+            return
+        for alias in node.names:
+            if alias.name == "*":
+                raise ValueError(f"{self.file}: 'import *' hides what a job's code is; import names")
+            inner = f"{base}.{alias.name}"
+            yield alias.asname or alias.name, ((inner, None) if package.file(inner) else (base, alias.name))
+
+    def _base(self, node: ast.ImportFrom) -> str:
+        base = node.module or ""
+        if not node.level:
+            return base
+        parts = self.name.split(".")
+        parts = parts[: len(parts) - node.level + (1 if self.is_package else 0)]
+        return ".".join([*parts, base] if base else parts)
+
+    def _modules_of(self, node: ast.Import | ast.ImportFrom) -> set[str]:
+        """Modules of the package that an import statement runs."""
+        if isinstance(node, ast.Import):
+            return {alias.name for alias in node.names if alias.name.split(".")[0] == self.package.name}
+        return {module for _, (module, _) in self._targets(node)}
+
+
+class _Names(ast.NodeVisitor):
+    """Collects what a piece of code names, scope by scope."""
+
+    def __init__(self, module: Module):
+        self.module, self.found = module, set[Reference]()
+        self._own: list[set[str]] = []
+
+    def visit_Name(self, node: ast.Name) -> None:
+        if isinstance(node.ctx, ast.Load):
+            self._resolve(node.id, [])
+
+    def visit_Attribute(self, node: ast.Attribute) -> None:
+        base, attributes = _chain(node)
+        if base is None:
+            self.generic_visit(node)
+        else:
+            self._resolve(base, attributes)
+
+    def visit_Subscript(self, node: ast.Subscript) -> None:
+        key = node.slice.value if isinstance(node.slice, ast.Constant) else None
+        base, attributes = _chain(node.value)
+        if isinstance(key, str) and base is not None:
+            self._resolve(base, attributes, key)
+            return
+        self.generic_visit(node)
+
+    def visit_Call(self, node: ast.Call) -> None:
+        if called_name(node) in ("files", "PackageLoader"):  # importlib.resources, jinja2
+            said = [
+                word.value for word in node.args if isinstance(word, ast.Constant) and isinstance(word.value, str)
+            ]
+            inside = [name for name in said if self.module.package.file(name)]
+            self.found.add(Reference(DATA, inside[0] if inside else _package_of(self.module)))
+        self.generic_visit(node)
+
+    def visit_Import(self, node: ast.Import) -> None:
+        self.found |= {Reference(IMPORT, module) for module in self.module._modules_of(node)}
+
+    def visit_ImportFrom(self, node: ast.ImportFrom) -> None:
+        self.found |= {Reference(IMPORT, module) for module in self.module._modules_of(node)}
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> None:
+        self._function(node, [*node.decorator_list, *([node.returns] if node.returns else [])])
+
+    def visit_AsyncFunctionDef(self, node: ast.AsyncFunctionDef) -> None:
+        self._function(node, [*node.decorator_list, *([node.returns] if node.returns else [])])
+
+    def visit_Lambda(self, node: ast.Lambda) -> None:
+        self._function(node, [])
+
+    def _function(self, node: _Function, around: Sequence[ast.expr]) -> None:
+        arguments = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
+        arguments += [one for one in (node.args.vararg, node.args.kwarg) if one is not None]
+        outside = [*around, *node.args.defaults, *(one for one in node.args.kw_defaults if one is not None)]
+        for each in [*outside, *(one.annotation for one in arguments if one.annotation is not None)]:
+            self.visit(each)
+        body = node.body if isinstance(node.body, list) else [node.body]
+        self._own.append({one.arg for one in arguments} | set(_bound(body)))
+        for statement in body:
+            self.visit(statement)
+        self._own.pop()
+
+    def generic_visit(self, node: ast.AST) -> None:
+        if isinstance(node, _COMPREHENSIONS):
+            self._own.append(set(_stored([each.target for each in node.generators])))
+            super().generic_visit(node)
+            self._own.pop()
+        else:
+            super().generic_visit(node)
+
+    def visit_Constant(self, node: ast.Constant) -> None:
+        """A forward reference of a class's field."""
+        if isinstance(node.value, str) and node.value.isidentifier() and node.value in self.module.definitions:
+            if isinstance(self.module.definitions[node.value][0], ast.ClassDef):
+                self.found.add(Reference(DEFINITION, self.module.name, node.value))
+
+    def _resolve(self, name: str, attributes: Sequence[str], key: str | None = None) -> None:
+        if any(name in own for own in self._own):
+            return
+        module = self.module
+        if name == "__file__":
+            self.found.add(Reference(DATA, _package_of(module)))
+        for target, inner in module.imports.get(name, ()):
+            if inner is not None:
+                self._add(target, inner, key if not attributes else None)
+            else:
+                self._walk(target, attributes, key)
+        if name in module.definitions:
+            self._add(module.name, name, key if not attributes else None)
+
+    def _walk(self, module: str, attributes: Sequence[str], key: str | None) -> None:
+        """Follow ``module.a.b.c`` as far as modules go, then to a definition."""
+        rest = list(attributes)
+        while rest and self.module.package.file(f"{module}.{rest[0]}"):
+            module = f"{module}.{rest.pop(0)}"
+        if rest:
+            self._add(module, rest[0], key if len(rest) == 1 else None)
+        else:
+            self.found.add(Reference(WHOLE, module))
+
+    def _add(self, module: str, name: str, key: str | None) -> None:
+        self.found.add(Reference(DEFINITION, module, name, key))
+
+
+# ---------------------------------------------------------------- trees
+
+
+def _package_of(module: Module) -> str:
+    return module.name if module.is_package else module.name.rpartition(".")[0]
+
+
+def _chain(node: ast.expr) -> tuple[str | None, list[str]]:
+    """``a.b.c`` as ('a', ['b', 'c']); None for what does not begin with a name."""
+    attributes: list[str] = []
+    while isinstance(node, ast.Attribute):
+        attributes.insert(0, node.attr)
+        node = node.value
+    return (node.id, attributes) if isinstance(node, ast.Name) else (None, [])
+
+
+def _stored(nodes: Sequence[ast.AST]) -> Iterator[str]:
+    """Names that are bound in ``nodes`` by assignment."""
+    for node in nodes:
+        for inner in ast.walk(node):
+            if isinstance(inner, ast.Name) and isinstance(inner.ctx, ast.Store):
+                yield inner.id
+
+
+def _bound(body: Sequence[ast.AST]) -> Iterator[str]:
+    """Names that a function's body makes its own: what it assigns or defines, not what it imports or calls global."""
+    shared: set[str] = set()
+    todo, own = list(body), []
+    while todo:
+        node = todo.pop()
+        if isinstance(node, ast.Global | ast.Nonlocal):
+            shared |= set(node.names)
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            own.append(node.name)
+        elif isinstance(node, ast.ExceptHandler) and node.name:
+            own.append(node.name)
+        elif isinstance(node, ast.MatchAs | ast.MatchStar) and node.name:
+            own.append(node.name)
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            own.append(node.id)
+        if not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda, *_COMPREHENSIONS)):
+            todo += ast.iter_child_nodes(node)
+        elif isinstance(node, _COMPREHENSIONS):  # := binds outside of them
+            own += [inner.target.id for inner in ast.walk(node) if isinstance(inner, ast.NamedExpr)]
+    yield from (name for name in own if name not in shared)
+
+
+def _registry_call(node: ast.AST) -> ast.Call | None:
+    value = node.value if isinstance(node, ast.Assign) else None
+    is_one = isinstance(value, ast.Call) and called_name(value) == "Registry" and len(value.args) == 1
+    return value if is_one and isinstance(value, ast.Call) and isinstance(value.args[0], ast.Dict) else None
+
+
+def _entries(node: ast.AST) -> dict[str, ast.expr] | None:
+    """Entries of the registry that a statement makes; None for any other statement."""
+    call = _registry_call(node)
+    if call is None or not isinstance(call.args[0], ast.Dict):
+        return None
+    keys = [key.value if isinstance(key, ast.Constant) else None for key in call.args[0].keys]
+    if not all(isinstance(key, str) for key in keys):
+        return None
+    return dict(zip(map(str, keys), call.args[0].values, strict=True))
+
+
+def _emptied(node: ast.stmt) -> ast.stmt:
+    """The statement that makes a registry, without its entries."""
+    call = _registry_call(node)
+    assert isinstance(node, ast.Assign) and call is not None
+    empty = ast.Call(call.func, [ast.Dict([], [])], call.keywords)
+    return ast.copy_location(ast.Assign(node.targets, ast.copy_location(empty, call)), node)
