@@ -90,10 +90,25 @@ def load_base(
     if not sharded:
         options["device_map"] = {"": int(os.environ.get("LOCAL_RANK", "0")) if on_gpu else "cpu"}
     model = AutoModelForCausalLM.from_pretrained(str(folder), **options)
+    if quantisation == "nf4" and not on_gpu:
+        _same_on_every_processor(model)
     model.config.use_cache = not for_training
     if for_training:
         _prepare(model, quantisation, sharded)
     return model
+
+
+def _same_on_every_processor(model: PreTrainedModel) -> None:
+    """Keep bitsandbytes (0.50) from its own CPU kernel for answers, on processors that compute in bfloat16.
+
+    It rounds the scales of the weights to bfloat16, so that such a machine answers differently from any other, and it
+    takes no layer whose width is not a multiple of the block of 64 weights that share a scale.
+    """
+    from bitsandbytes.nn import Linear4bit
+
+    for module in model.modules():
+        if isinstance(module, Linear4bit):
+            module.support_avx512bf16_for_cpu = False
 
 
 def _prepare(model: PreTrainedModel, quantisation: str, sharded: bool) -> None:
