@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -23,7 +24,18 @@ class Project:
                 (folder / part).symlink_to(ROOT / part)
         shutil.copy(ROOT / "tests/workflow/mini.yaml", folder / "mini.yaml")
 
-    def snakemake(self, *args: str, overlays: tuple[str, ...] = ("mini.yaml",), check: bool = True):
+    @property
+    def notes(self) -> Path:
+        """Folder of what a traced run notes (traced/sitecustomize.py)."""
+        return self.folder.parent / "notes"
+
+    def snakemake(
+        self,
+        *args: str,
+        overlays: tuple[str, ...] = ("mini.yaml",),
+        check: bool = True,
+        env: Mapping[str, str] | None = None,
+    ):
         """Run snakemake on two cores with the mini's configuration; returns the finished process."""
         command = [sys.executable, "-m", "snakemake", "--cores", "2", "--configfile", *overlays, "--", *args]
         flags = [arg for arg in args if arg.startswith("-")]
@@ -46,7 +58,7 @@ class Project:
             cwd=self.folder,
             capture_output=True,
             text=True,
-            env={**os.environ, "OMP_NUM_THREADS": "2", "OMP_WAIT_POLICY": "passive"},
+            env={**os.environ, "OMP_NUM_THREADS": "2", "OMP_WAIT_POLICY": "passive", **(env or {})},
         )
         if check and done.returncode:
             raise AssertionError(f"{' '.join(command)}\n{done.stdout[-3000:]}\n{done.stderr[-6000:]}")
@@ -59,9 +71,14 @@ class Project:
 
 @pytest.fixture(scope="session")
 def mini(tmp_path_factory) -> Project:
-    """The mini of the main job, run once to its report."""
+    """The mini of the main job, run once to its report; what code its jobs executed is noted (test_code.py)."""
     project = Project(tmp_path_factory.mktemp("mini") / "project")
-    project.snakemake("--max-jobs-per-timespan=1000/5s")
+    project.notes.mkdir()
+    traced = {
+        "STARGLOT_TRACED": str(project.notes),
+        "PYTHONPATH": os.pathsep.join([str(ROOT / "tests/workflow/traced"), os.environ.get("PYTHONPATH", "")]),
+    }
+    project.snakemake("--max-jobs-per-timespan=1000/5s", env=traced)
     return project
 
 

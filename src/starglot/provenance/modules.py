@@ -62,6 +62,10 @@ class Package:
             self._modules[name] = Module(self, name, file)
         return self._modules[name]
 
+    def text(self, file: Path) -> str:
+        """The source of a module."""
+        return file.read_text(encoding="utf-8")
+
     def names(self) -> list[str]:
         """Every module of the package, sorted."""
         found = (path.relative_to(self.root).with_suffix("").parts for path in (self.root / self.name).rglob("*.py"))
@@ -73,7 +77,7 @@ class Module:
 
     def __init__(self, package: Package, name: str, file: Path):
         self.package, self.name, self.file = package, name, file
-        tree = ast.parse(file.read_text(encoding="utf-8"), filename=str(file))
+        tree = ast.parse(package.text(file), filename=str(file))
         self._tree = stripped(tree, keep_messages=package.messages)
         #: Local name -> what it may be imported from: (module, name in it, or None for the module itself).
         self.imports: dict[str, set[tuple[str, str | None]]] = {}
