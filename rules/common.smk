@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -27,14 +28,24 @@ try:
 except StarglotError as error:
     raise WorkflowError(str(error))
 
+
+def verbatim(text):
+    """`text` as it stands: quoted for the shell, and for Snakemake, which formats what it puts before commands."""
+    return shlex.quote(str(text)).replace("{", "{{").replace("}", "}}")
+
+
 # Our prefix replaces Snakemake's own, which is this: without it, that `tee` went well hides that a command failed.
 STRICT = "set -euo pipefail;"
 # Jobs use the interpreter that runs Snakemake, also where no environment is activated; with conda, the rule's
 # environment brings the interpreter and this project its package.
 if DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method:
-    shell.prefix(f"{STRICT} export PYTHONPATH={workflow.basedir}/src; ")
+    shell.prefix(
+        f"{STRICT} export PYTHONPATH={verbatim(Path(workflow.basedir) / 'src')}; "
+    )
 else:
-    shell.prefix(f"{STRICT} export PATH={os.path.dirname(sys.executable)}:$PATH; ")
+    shell.prefix(
+        f'{STRICT} export PATH={verbatim(os.path.dirname(sys.executable))}:"$PATH"; '
+    )
 
 # Job scripts never reach for a model hub: what they need is fetched beforehand.
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
@@ -42,6 +53,7 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 # bitsandbytes has torch's compiler loaded for fallbacks that are not used here: two seconds of every start.
 os.environ.setdefault("TORCHDYNAMO_DISABLE", "1")
 
+#: Of this project, wherever it is called from: a run's own folder is another where `--directory` names one.
 SCRIPTS = Path(workflow.basedir) / "workflow" / "scripts"
 ENV = "../envs/starglot.yaml"
 # Of jobs that could start, those of the language models and what they are asked go first: their way is the longest, and
@@ -130,8 +142,11 @@ onstart:
 
 
 def leaves(**values):
-    """Config leaves as the JSON that `--settings` takes."""
-    return json.dumps(values, sort_keys=True)
+    """Config leaves as the JSON that `--settings` takes.
+
+    A name in braces inside a text is written with an escape: Snakemake would take it for a wildcard.
+    """
+    return re.sub(r"\{(?=\s*[.\w])", r"\\u007b", json.dumps(values, sort_keys=True))
 
 
 def in_report(path, caption, category, **labels):

@@ -69,8 +69,8 @@ rule build_report:
         when_there=when_there,
         code=code("build_report"),
     shell:
-        "python workflow/scripts/build_report.py --settings {params.settings:q}"
-        " --out {output:q} 2>&1 | tee {log}"
+        "python {SCRIPTS:q}/build_report.py --settings {params.settings:q}"
+        " --out {output:q} 2>&1 | tee {log:q}"
 
 
 localrules:
