@@ -21,6 +21,7 @@ from starglot.provenance import code_modules, hash_of_modules
 from starglot.rebuilds.accepted import RECORDS, kept_hashes, read_accepted
 from starglot.rebuilds.explain import record_code
 from starglot.recovery import note_run
+from starglot.surveys.shard_names import SHARD_NAME
 
 try:
     CONFIG = load_config(config, "config/config.yaml and the files laid over it")
@@ -96,7 +97,7 @@ SAMPLE = rf"(?:{SIZE})(?:\.f[0-9]+)?"
 wildcard_constraints:
     hub="[^/]+--[^/]+",
     survey="apogee|galah|gaia_eso",
-    shard=r"\d{5}-[^/.]+",
+    shard=SHARD_NAME,
     task=one_of(CONFIG.tasks),
     size=SIZE,
     fold="[0-9]+",
@@ -170,8 +171,8 @@ def grow(first):
 
 def shards(wildcards=None):
     """Names of the shards, known once the inventory has been taken."""
-    with open(checkpoints.inventory.get().output.shards) as listed:
-        return listed.read().split()
+    listed = Path(checkpoints.inventory.get().output.shards)
+    return listed.read_text(encoding="utf-8").split()
 
 
 def all_spectra(wildcards):

@@ -67,7 +67,7 @@ def test_no_rule_runs_a_command_in_another_way() -> None:
 
 
 def test_what_is_not_quoted_is_found() -> None:
-    rule = 'rule one:\n    shell:\n        "cat {input} {output:q}"\n        " {params.x} -t {threads} | tee {log:q}"\n'
+    rule = 'rule one:\n    shell:\n        "cat {input} {output:q}"\n        " {params.x} -t {threads} > {log:q}"\n'
     (command,) = commands(rule)
     assert unquoted(command) == ["input", "params.x"]
     with pytest.raises(ValueError):
