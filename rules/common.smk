@@ -24,7 +24,11 @@ from starglot.recovery import note_run
 from starglot.surveys.shard_names import SHARD_NAME
 
 try:
-    CONFIG = load_config(config, "config/config.yaml and the files laid over it")
+    CONFIG = load_config(
+        config,
+        "config/config.yaml and the files laid over it",
+        files=dict.fromkeys(map(str, workflow.configfiles)),
+    )
     ACCEPTED = read_accepted(f"{CONFIG.results}/{RECORDS}")
 except StarglotError as error:
     raise WorkflowError(str(error))

@@ -5,7 +5,8 @@ def made_by_mock():
     """Survey files that the mock release brings: their folder is <results>/mock."""
     lamost = CONFIG.surveys.lamost
     others = [CONFIG.surveys.apogee, CONFIG.surveys.galah, CONFIG.surveys.gaia_eso]
-    return [lamost.stellar, lamost.mstellar, *(other.catalog for other in others)]
+    files = [lamost.stellar, lamost.mstellar, *(it.catalog for it in others if it)]
+    return [path for path in files if path]
 
 
 #: Digests of the mock release's catalogues and spectra; a list, empty where there is no mock.
