@@ -82,7 +82,8 @@ def test_what_yaml_reads_as_meant_is_taken(project: Path, tmp_path: Path) -> Non
     config = read(
         project,
         tmp_path,
-        "seed: 1_000\nmatch: {radius_arcsec: 25e-1}\ntasks: {atmosphere: {balanced: yes}}\nrun: {sizes: [1e5, all]}\n",
+        "seed: 1_000\nmatch: {radius_arcsec: 25e-1}\n"
+        "tasks: {atmosphere: {balanced: yes}}\nrun: {sizes: [1e5, all]}\n",
     )
     assert (config.seed, config.match.radius_arcsec, config.run.sizes) == (1000, 2.5, ["1e5", "all"])
     assert config.tasks["atmosphere"].balanced is True
@@ -146,7 +147,10 @@ def test_a_mock_release_lies_in_the_results(project: Path, tmp_path: Path) -> No
     over.write_text("results: elsewhere\n", encoding="utf-8")
     with pytest.raises(StarglotError) as caught:
         read_config(project / "config/config.yaml", project / "config/demo.yaml", over)
-    assert caught.value.what.count("'elsewhere/mock'") == 6
+    assert "mock: " in caught.value.what and "'elsewhere/mock'" in caught.value.what
+    assert all(
+        f"surveys.{name}" in caught.value.what for name in ("lamost.stellar", "lamost.spectra", "galah.catalog")
+    )
 
 
 @pytest.mark.parametrize(

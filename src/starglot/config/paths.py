@@ -63,6 +63,6 @@ def _outside_the_mock(config: Config) -> Iterator[str]:
     if config.mock is None:
         return
     folder = f"{config.results}/mock"
-    for at, path in (*_catalogues(config), ("surveys.lamost.spectra", config.surveys.lamost.spectra)):
-        if not path.startswith(f"{folder}/"):
-            yield f"{at}: with a mock release this lies in '{folder}' (given: {path!r}); `results` and it go together"
+    paths = [*_catalogues(config), ("surveys.lamost.spectra", config.surveys.lamost.spectra)]
+    if outside := [at for at, path in paths if not path.startswith(f"{folder}/")]:
+        yield f"mock: the mock release lies in '{folder}' (`results`); elsewhere: {', '.join(outside)}"
