@@ -11,12 +11,12 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 from snakemake.settings.types import DeploymentMethod
 
+from starglot.check import require_folders, require_writable
 from starglot.config import derive, derived
 from starglot.config.load import load_config
 from starglot.config.names import SUFFIX
 from starglot.errors import StarglotError
-from starglot.fingerprint import fingerprint
-from starglot.hashing import file_digest
+from starglot.fingerprint import Fingerprints
 from starglot.provenance import code_modules, hash_of_modules
 from starglot.rebuilds.accepted import RECORDS, kept_hashes, read_accepted
 from starglot.rebuilds.explain import record_code
@@ -29,6 +29,8 @@ try:
         "config/config.yaml and the files laid over it",
         files=dict.fromkeys(map(str, workflow.configfiles)),
     )
+    require_folders(CONFIG.results, CONFIG.state_dir)
+    require_writable(".snakemake")
     ACCEPTED = read_accepted(f"{CONFIG.results}/{RECORDS}")
 except StarglotError as error:
     raise WorkflowError(str(error))
@@ -140,7 +142,16 @@ def code(script):
     return accepted if kept else now
 
 
+#: Digests of the user's catalogues; on disk only once jobs run.
+FINGERPRINTS = Fingerprints(f"{CONFIG.state_dir}/fingerprints.json")
+
+
 onstart:
+    try:
+        require_writable(CONFIG.results, CONFIG.state_dir)
+    except StarglotError as error:
+        raise WorkflowError(str(error))
+    FINGERPRINTS.keep()
     note_run(Path.cwd(), workflow.dag_settings.targets)
     for hashed, modules in CODE.items():
         record_code(Path(CONFIG.state_dir) / "code", hashed, modules)
