@@ -5,7 +5,6 @@ import os
 import re
 import shlex
 import sys
-from dataclasses import asdict
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
@@ -21,6 +20,7 @@ from starglot.provenance import code_modules, hash_of_modules
 from starglot.rebuilds.accepted import RECORDS, kept_hashes, read_accepted
 from starglot.rebuilds.explain import record_code
 from starglot.recovery import note_run
+from starglot.report.inputs import shown_on_request
 from starglot.surveys.shard_names import SHARD_NAME
 
 try:

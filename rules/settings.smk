@@ -250,23 +250,6 @@ def report_settings(wildcards):
     return leaves(config=derive.dump(CONFIG))
 
 
-def when_there(wildcards):
-    """Digests of what the report shows where somebody has asked for it, and does not ask for itself."""
-    kinds = ("scaling", "degradation")
-    names = [
-        f"{CONFIG.results}/{folder}/{kind}_{task}.{ending}"
-        for kind in kinds
-        for task in CONFIG.run.tasks
-        for folder, ending in (("tables", "csv"), ("figures", "png"))
-    ]
-    return leaves(**{name: file_digest(name) for name in names if os.path.isfile(name)})
-
-
-def accepted_edits(wildcards):
-    """What was accepted as current after edits of the code: the report shows it."""
-    return leaves(accepted=[asdict(record) for record in ACCEPTED])
-
-
 def llm_processes(wildcards):
     """Nodes of a training, and processes on each: one a GPU (workflow/scripts/launch_training.sh)."""
     training = llm_training(wildcards)

@@ -203,7 +203,7 @@ def readable_size(length: int) -> str:
 
 
 def require_folders(*folders: str | Path) -> None:
-    """Raise StarglotError when a folder of results cannot be one: something else has its name, or that of one above."""
+    """Raise StarglotError when a folder of results cannot be made: a file has its name, or that of one above."""
     for folder in folders:
         there = _nearest(folder)
         if not there.is_dir():
