@@ -37,7 +37,7 @@ rule read_lamost:
         contents=lamost_contents,
         code=code("read_lamost"),
     shell:
-        "python workflow/scripts/read_lamost.py --settings {params.settings:q} --out {output.catalog:q} 2>&1 | tee {log}"
+        "python {SCRIPTS:q}/read_lamost.py --settings {params.settings:q} --out {output.catalog:q} 2>&1 | tee {log:q}"
 
 
 rule read_survey:
@@ -62,8 +62,8 @@ rule read_survey:
         contents=survey_contents,
         code=code("read_survey"),
     shell:
-        "python workflow/scripts/read_survey.py --settings {params.settings:q} --survey {wildcards.survey}"
-        " --out {output.catalog:q} 2>&1 | tee {log}"
+        "python {SCRIPTS:q}/read_survey.py --settings {params.settings:q} --survey {wildcards.survey:q}"
+        " --out {output.catalog:q} 2>&1 | tee {log:q}"
 
 
 rule match_survey:
@@ -94,8 +94,8 @@ rule match_survey:
         ),
         code=code("match_survey"),
     shell:
-        "python workflow/scripts/match_survey.py --settings {params.settings:q} --lamost {input.lamost:q}"
-        " --other {input.other:q} --survey {wildcards.survey} --out {output.match:q} 2>&1 | tee {log}"
+        "python {SCRIPTS:q}/match_survey.py --settings {params.settings:q} --lamost {input.lamost:q}"
+        " --other {input.other:q} --survey {wildcards.survey:q} --out {output.match:q} 2>&1 | tee {log:q}"
 
 
 rule select_stars:
@@ -136,8 +136,8 @@ rule select_stars:
         ),
         code=code("select_stars"),
     shell:
-        "python workflow/scripts/select_stars.py --settings {params.settings:q} --catalog {input.catalog:q}"
-        " --matches {input.matches:q} --out {output.candidates:q} 2>&1 | tee {log}"
+        "python {SCRIPTS:q}/select_stars.py --settings {params.settings:q} --catalog {input.catalog:q}"
+        " --matches {input.matches:q} --out {output.candidates:q} 2>&1 | tee {log:q}"
 
 
 checkpoint inventory:
@@ -158,11 +158,11 @@ checkpoint inventory:
         mem_mb=grow(8000),
         runtime=grow(240),
     params:
-        root=CONFIG.surveys.lamost.spectra,
+        root=spectra_root,
         code=code("inventory"),
     shell:
-        "python workflow/scripts/inventory.py --settings '{{}}' --candidates {input.candidates:q} --root {params.root:q}"
-        " --shards {output.shards:q} --folder {output.folder:q} 2>&1 | tee {log}"
+        "python {SCRIPTS:q}/inventory.py --settings '{{}}' --candidates {input.candidates:q} --root {params.root:q}"
+        " --shards {output.shards:q} --folder {output.folder:q} 2>&1 | tee {log:q}"
 
 
 localrules:
@@ -183,4 +183,4 @@ rule select_shard:
         mem_mb=100,
         runtime=5,
     shell:
-        "cp {input:q} {output:q} 2> {log}"
+        "cp {input:q} {output:q} 2> {log:q}"

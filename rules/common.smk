@@ -3,40 +3,58 @@
 import json
 import os
 import re
+import shlex
 import sys
-from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 from snakemake.settings.types import DeploymentMethod
 
+from starglot.check import require_folders, require_writable
 from starglot.config import derive, derived
 from starglot.config.load import load_config
 from starglot.config.names import SUFFIX
 from starglot.config.picked import picked
 from starglot.errors import StarglotError
-from starglot.fingerprint import fingerprint
-from starglot.hashing import file_digest
+from starglot.fingerprint import Fingerprints
 from starglot.provenance.code import code_definitions, hash_of
 from starglot.rebuilds.accepted import RECORDS, kept_hashes, read_accepted
 from starglot.rebuilds.explain import record_code
 from starglot.recovery import note_run
+from starglot.report.inputs import shown_on_request
+from starglot.surveys.shard_names import SHARD_NAME
 
 try:
-    CONFIG = load_config(config, "config/config.yaml and the files laid over it")
+    CONFIG = load_config(
+        config,
+        "config/config.yaml and the files laid over it",
+        files=dict.fromkeys(map(str, workflow.configfiles)),
+    )
+    require_folders(CONFIG.results, CONFIG.state_dir)
+    require_writable(".snakemake")
     ACCEPTED = read_accepted(f"{CONFIG.results}/{RECORDS}")
 except StarglotError as error:
     raise WorkflowError(str(error))
+
+
+def verbatim(text):
+    """`text` as it stands: quoted for the shell, and for Snakemake, which formats what it puts before commands."""
+    return shlex.quote(str(text)).replace("{", "{{").replace("}", "}}")
+
 
 # Our prefix replaces Snakemake's own, which is this: without it, that `tee` went well hides that a command failed.
 STRICT = "set -euo pipefail;"
 # Jobs use the interpreter that runs Snakemake, also where no environment is activated; with conda, the rule's
 # environment brings the interpreter and this project its package.
 if DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method:
-    shell.prefix(f"{STRICT} export PYTHONPATH={workflow.basedir}/src; ")
+    shell.prefix(
+        f"{STRICT} export PYTHONPATH={verbatim(Path(workflow.basedir) / 'src')}; "
+    )
 else:
-    shell.prefix(f"{STRICT} export PATH={os.path.dirname(sys.executable)}:$PATH; ")
+    shell.prefix(
+        f'{STRICT} export PATH={verbatim(os.path.dirname(sys.executable))}:"$PATH"; '
+    )
 
 # Job scripts never reach for a model hub: what they need is fetched beforehand.
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
@@ -44,6 +62,7 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 # bitsandbytes has torch's compiler loaded for fallbacks that are not used here: two seconds of every start.
 os.environ.setdefault("TORCHDYNAMO_DISABLE", "1")
 
+#: Of this project, wherever it is called from: a run's own folder is another where `--directory` names one.
 SCRIPTS = Path(workflow.basedir) / "workflow" / "scripts"
 ENV = "../envs/starglot.yaml"
 # Of jobs that could start, those of the language models and what they are asked go first: their way is the longest, and
@@ -86,7 +105,7 @@ SAMPLE = rf"(?:{SIZE})(?:\.f[0-9]+)?"
 wildcard_constraints:
     hub="[^/]+--[^/]+",
     survey="apogee|galah|gaia_eso",
-    shard=r"\d{5}-[^/.]+",
+    shard=SHARD_NAME,
     task=one_of(CONFIG.tasks),
     size=SIZE,
     fold="[0-9]+",
@@ -138,7 +157,16 @@ def record_definitions():
         record_code(Path(CONFIG.state_dir) / "code", hashed, definitions)
 
 
+#: Digests of the user's catalogues; on disk only once jobs run.
+FINGERPRINTS = Fingerprints(f"{CONFIG.state_dir}/fingerprints.json")
+
+
 onstart:
+    try:
+        require_writable(CONFIG.results, CONFIG.state_dir)
+    except StarglotError as error:
+        raise WorkflowError(str(error))
+    FINGERPRINTS.keep()
     note_run(Path.cwd(), workflow.dag_settings.targets)
     record_definitions()
 
@@ -152,8 +180,11 @@ onerror:
 
 
 def leaves(**values):
-    """Config leaves as the JSON that `--settings` takes."""
-    return json.dumps(values, sort_keys=True)
+    """Config leaves as the JSON that `--settings` takes.
+
+    A name in braces inside a text is written with an escape: Snakemake would take it for a wildcard.
+    """
+    return re.sub(r"\{(?=\s*[.\w])", r"\\u007b", json.dumps(values, sort_keys=True))
 
 
 def in_report(path, caption, category, **labels):
@@ -177,8 +208,8 @@ def grow(first):
 
 def shards(wildcards=None):
     """Names of the shards, known once the inventory has been taken."""
-    with open(checkpoints.inventory.get().output.shards) as listed:
-        return listed.read().split()
+    listed = Path(checkpoints.inventory.get().output.shards)
+    return listed.read_text(encoding="utf-8").split()
 
 
 def all_spectra(wildcards):

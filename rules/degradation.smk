@@ -31,10 +31,10 @@ rule alter_spectra:
         settings=alteration_settings,
         code=code("alter_spectra"),
     shell:
-        "python workflow/scripts/alter_spectra.py --settings {params.settings:q} --sample {input.sample:q}"
+        "python {SCRIPTS:q}/alter_spectra.py --settings {params.settings:q} --sample {input.sample:q}"
         " --labels {input.labels:q} --index {input.index:q} --spectra {output.spectra:q}"
         " --rejected {output.rejected:q} --out-index {output.index:q} --out-labels {output.labels:q}"
-        " --out-sample {output.sample:q} 2>&1 | tee {log}"
+        " --out-sample {output.sample:q} 2>&1 | tee {log:q}"
 
 
 use rule write_external_qa as write_altered_qa with:
@@ -83,9 +83,9 @@ rule tabulate_degradation:
         settings=degradation_settings,
         code=code("tabulate_degradation"),
     shell:
-        "python workflow/scripts/tabulate_degradation.py --settings {params.settings:q}"
+        "python {SCRIPTS:q}/tabulate_degradation.py --settings {params.settings:q}"
         " --predictions {input.altered:q} --unaltered {input.unaltered:q} --rejected {input.rejected:q}"
-        " --csv {output.csv:q} --png {output.png:q} 2>&1 | tee {log}"
+        " --csv {output.csv:q} --png {output.png:q} 2>&1 | tee {log:q}"
 
 
 localrules:

@@ -42,9 +42,9 @@ rule tabulate_residuals:
         settings=table_settings,
         code=code("tabulate_residuals"),
     shell:
-        "python workflow/scripts/tabulate_residuals.py --settings {params.settings:q} --predictions {input.predictions:q}"
+        "python {SCRIPTS:q}/tabulate_residuals.py --settings {params.settings:q} --predictions {input.predictions:q}"
         " --catalog {input.catalog:q} --residuals {output.residuals:q} --headline {output.headline:q}"
-        " 2>&1 | tee {log}"
+        " 2>&1 | tee {log:q}"
 
 
 rule tabulate_diagnostics:
@@ -82,10 +82,10 @@ rule tabulate_diagnostics:
         out=tables_folder,
         code=code("tabulate_diagnostics"),
     shell:
-        "python workflow/scripts/tabulate_diagnostics.py --settings {params.settings:q}"
+        "python {SCRIPTS:q}/tabulate_diagnostics.py --settings {params.settings:q}"
         " --predictions {input.predictions:q} --calibrations {input.calibrations:q}"
         " --repeats {input.repeats:q} --labels {input.labels:q}"
-        " --catalog {input.catalog:q} --out {params.out:q} 2>&1 | tee {log}"
+        " --catalog {input.catalog:q} --out {params.out:q} 2>&1 | tee {log:q}"
 
 
 rule audit_leakage:
@@ -110,8 +110,8 @@ rule audit_leakage:
     params:
         code=code("audit_leakage"),
     shell:
-        "python workflow/scripts/audit_leakage.py --settings '{{}}' --samples {input.samples:q}"
-        " --catalog {input.catalog:q} --csv {output.csv:q} 2>&1 | tee {log}"
+        "python {SCRIPTS:q}/audit_leakage.py --settings '{{}}' --samples {input.samples:q}"
+        " --catalog {input.catalog:q} --csv {output.csv:q} 2>&1 | tee {log:q}"
 
 
 rule tabulate_external:
@@ -141,8 +141,8 @@ rule tabulate_external:
         settings=table_settings,
         code=code("tabulate_residuals"),
     shell:
-        "python workflow/scripts/tabulate_residuals.py --settings {params.settings:q} --predictions {input.predictions:q}"
-        " --residuals {output.csv:q} 2>&1 | tee {log}"
+        "python {SCRIPTS:q}/tabulate_residuals.py --settings {params.settings:q} --predictions {input.predictions:q}"
+        " --residuals {output.csv:q} 2>&1 | tee {log:q}"
 
 
 rule tabulate_paper:
@@ -183,8 +183,8 @@ rule tabulate_paper:
         out=tables_folder,
         code=code("tabulate_paper"),
     shell:
-        "python workflow/scripts/tabulate_paper.py --settings {params.settings:q} --residuals {input.residuals:q}"
-        " --external {input.external:q} --out {params.out:q} 2>&1 | tee {log}"
+        "python {SCRIPTS:q}/tabulate_paper.py --settings {params.settings:q} --residuals {input.residuals:q}"
+        " --external {input.external:q} --out {params.out:q} 2>&1 | tee {log:q}"
 
 
 if OWN_LINE_TASK:
@@ -217,9 +217,9 @@ if OWN_LINE_TASK:
             settings=leaves(task=derive.asked(CONFIG.tasks[OWN_LINE_TASK])),
             code=code("tabulate_own_line"),
         shell:
-            "python workflow/scripts/tabulate_own_line.py --settings {params.settings:q}"
+            "python {SCRIPTS:q}/tabulate_own_line.py --settings {params.settings:q}"
             " --predictions {input.predictions:q} --changes {input.changes:q} --csv {output.csv:q}"
-            " --png {output.png:q} 2>&1 | tee {log}"
+            " --png {output.png:q} 2>&1 | tee {log:q}"
 
 
 rule count_labels:
@@ -244,8 +244,8 @@ rule count_labels:
         ),
         code=code("count_labels"),
     shell:
-        "python workflow/scripts/count_labels.py --settings {params.settings:q} --labels {input.labels:q}"
-        " --csv {output.csv:q} 2>&1 | tee {log}"
+        "python {SCRIPTS:q}/count_labels.py --settings {params.settings:q} --labels {input.labels:q}"
+        " --csv {output.csv:q} 2>&1 | tee {log:q}"
 
 
 rule draw_predicted:
@@ -276,9 +276,9 @@ rule draw_predicted:
         settings=table_settings,
         code=code("draw_predicted"),
     shell:
-        "python workflow/scripts/draw_predicted.py --settings {params.settings:q} --predictions {input.predictions:q}"
+        "python {SCRIPTS:q}/draw_predicted.py --settings {params.settings:q} --predictions {input.predictions:q}"
         " --model {wildcards.model:q} --size {wildcards.size:q} --set {wildcards.set:q}"
-        " --png {output.png:q} 2>&1 | tee {log}"
+        " --png {output.png:q} 2>&1 | tee {log:q}"
 
 
 rule draw_kiel:
@@ -309,9 +309,9 @@ rule draw_kiel:
         settings=table_settings,
         code=code("draw_kiel"),
     shell:
-        "python workflow/scripts/draw_kiel.py --settings {params.settings:q} --predictions {input.predictions:q}"
+        "python {SCRIPTS:q}/draw_kiel.py --settings {params.settings:q} --predictions {input.predictions:q}"
         " --model {wildcards.model:q} --size {wildcards.size:q} --set {wildcards.set:q}"
-        " --png {output.png:q} 2>&1 | tee {log}"
+        " --png {output.png:q} 2>&1 | tee {log:q}"
 
 
 rule draw_training:
@@ -333,8 +333,8 @@ rule draw_training:
     params:
         code=code("draw_training"),
     shell:
-        "python workflow/scripts/draw_training.py --settings '{{}}' --model {input:q} --png {output.png:q}"
-        " 2>&1 | tee {log}"
+        "python {SCRIPTS:q}/draw_training.py --settings '{{}}' --model {input:q} --png {output.png:q}"
+        " 2>&1 | tee {log:q}"
 
 
 localrules:

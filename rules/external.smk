@@ -24,9 +24,9 @@ rule collect_external_labels:
         selected=f"{CONFIG.results}/catalog/selected",
         code=code("collect_labels"),
     shell:
-        "python workflow/scripts/collect_labels.py --settings {params.settings:q} --index {input.index:q}"
-        " --selected {params.selected:q} --match {input.match:q} --external {wildcards.survey}"
-        " --out {output.labels:q} 2>&1 | tee {log}"
+        "python {SCRIPTS:q}/collect_labels.py --settings {params.settings:q} --index {input.index:q}"
+        " --selected {params.selected:q} --match {input.match:q} --external {wildcards.survey:q}"
+        " --out {output.labels:q} 2>&1 | tee {log:q}"
 
 
 rule draw_external:
@@ -53,8 +53,8 @@ rule draw_external:
         ),
         code=code("draw_external"),
     shell:
-        "python workflow/scripts/draw_external.py --settings {params.settings:q} --labels {input.labels:q}"
-        " --survey {wildcards.survey} --out {output.sample:q} --manifest {output.manifest:q} 2>&1 | tee {log}"
+        "python {SCRIPTS:q}/draw_external.py --settings {params.settings:q} --labels {input.labels:q}"
+        " --survey {wildcards.survey:q} --out {output.sample:q} --manifest {output.manifest:q} 2>&1 | tee {log:q}"
 
 
 rule write_external_qa:
@@ -88,9 +88,9 @@ rule write_external_qa:
         out=f"{CONFIG.results}/qa/{{task}}/{{encoding}}/{{survey}}",
         code=code("write_qa"),
     shell:
-        "python workflow/scripts/write_qa.py --settings {params.settings:q} --sample {input.sample:q}"
+        "python {SCRIPTS:q}/write_qa.py --settings {params.settings:q} --sample {input.sample:q}"
         " --labels {input.labels:q} --index {input.index:q} --workers {threads} --out {params.out:q}"
-        " 2>&1 | tee {log}"
+        " 2>&1 | tee {log:q}"
 
 
 use rule write_external_qa as write_own_line_qa with:

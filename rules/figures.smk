@@ -35,10 +35,10 @@ rule draw_diagnostics:
         settings=table_settings,
         code=code("draw_diagnostics"),
     shell:
-        "python workflow/scripts/draw_diagnostics.py --settings {params.settings:q}"
+        "python {SCRIPTS:q}/draw_diagnostics.py --settings {params.settings:q}"
         " --predictions {input.predictions:q} --catalog {input.catalog:q} --index {input.index:q}"
         " --model {wildcards.model:q} --size {wildcards.size:q}"
-        " --set {wildcards.set:q} --png {output.png:q} 2>&1 | tee {log}"
+        " --set {wildcards.set:q} --png {output.png:q} 2>&1 | tee {log:q}"
 
 
 use rule draw_diagnostics as draw_abundance_diagnostics with:
@@ -96,5 +96,5 @@ if PAPER_FIGURES:
             out=figures_folder,
             code=code("draw_paper"),
         shell:
-            "python workflow/scripts/draw_paper.py --settings {params.settings:q}"
-            " --predictions {params.predictions:q} --out {params.out:q} 2>&1 | tee {log}"
+            "python {SCRIPTS:q}/draw_paper.py --settings {params.settings:q}"
+            " --predictions {params.predictions:q} --out {params.out:q} 2>&1 | tee {log:q}"

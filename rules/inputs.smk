@@ -5,7 +5,8 @@ def made_by_mock():
     """Survey files that the mock release brings: their folder is <results>/mock."""
     lamost = CONFIG.surveys.lamost
     others = [CONFIG.surveys.apogee, CONFIG.surveys.galah, CONFIG.surveys.gaia_eso]
-    return [lamost.stellar, lamost.mstellar, *(other.catalog for other in others)]
+    files = [lamost.stellar, lamost.mstellar, *(it.catalog for it in others if it)]
+    return [path for path in files if path]
 
 
 #: Digests of the mock release's catalogues and spectra; a list, empty where there is no mock.
@@ -17,22 +18,26 @@ def survey_file(wildcards):
     return getattr(CONFIG.surveys, wildcards.survey).catalog
 
 
-def contents(*paths):
-    """Digests of files from outside: each is read once, and again only when its size or time has changed."""
-    if CONFIG.mock:
+def contents(table, *paths):
+    """Digests of files from outside: each is read once, and again only when its size or time has changed.
+
+    Who only plans reads none for a table that is not there: it is made in any case.
+    """
+    planned = workflow.executor_plugin is None or workflow.dryrun
+    if CONFIG.mock or (planned and not os.path.exists(f"{CONFIG.results}/{table}")):
         return []
-    known = f"{CONFIG.state_dir}/fingerprints.json"
-    return [fingerprint(path, known) for path in paths if path]
+    return [FINGERPRINTS.of(path) for path in paths if path]
 
 
 def lamost_contents(wildcards):
     """Digests of LAMOST's catalogues, when they come from outside."""
-    return contents(CONFIG.surveys.lamost.stellar, CONFIG.surveys.lamost.mstellar)
+    lamost = CONFIG.surveys.lamost
+    return contents("catalog/lamost.parquet", lamost.stellar, lamost.mstellar)
 
 
 def survey_contents(wildcards):
     """Digest of the survey's catalogue, when it comes from outside."""
-    return contents(survey_file(wildcards))
+    return contents(f"catalog/{wildcards.survey}.parquet", survey_file(wildcards))
 
 
 def inventoried(wildcards):

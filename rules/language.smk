@@ -39,9 +39,9 @@ rule write_qa:
         out=f"{CONFIG.results}/qa/{{task}}/{{encoding}}/{{size}}",
         code=code("write_qa"),
     shell:
-        "python workflow/scripts/write_qa.py --settings {params.settings:q} --sample {input.sample:q}"
+        "python {SCRIPTS:q}/write_qa.py --settings {params.settings:q} --sample {input.sample:q}"
         " --labels {input.labels:q} --index {input.index:q} --workers {threads} --out {params.out:q}"
-        " 2>&1 | tee {log}"
+        " 2>&1 | tee {log:q}"
 
 
 localrules:

@@ -21,8 +21,8 @@ if CONFIG.mock:
             settings=leaves(mock=derive.dump(CONFIG.mock, exclude={"own_line"})),
             code=code("make_mock"),
         shell:
-            "python workflow/scripts/make_mock.py --settings {params.settings:q} --truth {output.truth:q}"
-            " --catalogs {output.catalogs:q} --digests {output.digests:q} 2>&1 | tee {log}"
+            "python {SCRIPTS:q}/make_mock.py --settings {params.settings:q} --truth {output.truth:q}"
+            " --catalogs {output.catalogs:q} --digests {output.digests:q} 2>&1 | tee {log:q}"
 
 
 if OWN_LINE_TASK:
@@ -54,5 +54,5 @@ if OWN_LINE_TASK:
             ),
             code=code("make_own_line"),
         shell:
-            "python workflow/scripts/make_own_line.py --settings {params.settings:q} --spectra {output.spectra:q}"
-            " --index {output.index:q} --labels {output.labels:q} --sample {output.sample:q} 2>&1 | tee {log}"
+            "python {SCRIPTS:q}/make_own_line.py --settings {params.settings:q} --spectra {output.spectra:q}"
+            " --index {output.index:q} --labels {output.labels:q} --sample {output.sample:q} 2>&1 | tee {log:q}"

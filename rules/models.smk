@@ -20,8 +20,8 @@ rule fetch_base:
         name=hub_name,
         code=code("fetch_base"),
     shell:
-        "HF_HUB_OFFLINE=0 python workflow/scripts/fetch_base.py --base {params.name:q} --manifest {output:q}"
-        " 2>&1 | tee {log}"
+        "HF_HUB_OFFLINE=0 python {SCRIPTS:q}/fetch_base.py --base {params.name:q} --manifest {output:q}"
+        " 2>&1 | tee {log:q}"
 
 
 rule build_base:
@@ -44,11 +44,11 @@ rule build_base:
         runtime=grow(60),
     params:
         settings=base_settings,
-        state=f"{CONFIG.state_dir}/bases",
+        state=kept_in("bases"),
         code=code("build_base"),
     shell:
-        "python workflow/scripts/build_base.py --settings {params.settings:q} --qa {input.qa:q}"
-        " --code {params.code} --state {params.state:q} --threads {threads} --manifest {output:q} 2>&1 | tee {log}"
+        "python {SCRIPTS:q}/build_base.py --settings {params.settings:q} --qa {input.qa:q}"
+        " --code {params.code:q} --state {params.state:q} --threads {threads} --manifest {output:q} 2>&1 | tee {log:q}"
 
 
 rule train_llm:
@@ -82,14 +82,15 @@ rule train_llm:
         slurm_extra=llm_slurm,
     params:
         settings=llm_settings,
-        launcher=llm_launcher,
+        processes=llm_processes,
         base=llm_base_name,
-        state=f"{CONFIG.state_dir}/train",
+        state=kept_in("train"),
         code=code("train_llm"),
     shell:
-        "OMP_NUM_THREADS={threads} {params.launcher} workflow/scripts/train_llm.py --settings {params.settings:q} --size {wildcards.size:q}"
+        "OMP_NUM_THREADS={threads} {SCRIPTS:q}/launch_training.sh {params.processes:q} {SCRIPTS:q}/train_llm.py"
+        " --settings {params.settings:q} --size {wildcards.size:q}"
         " --train {input.train:q} --val {input.val:q} --base {params.base:q} --continues {input.start:q}"
-        " --code {params.code} --state {params.state:q} --threads {threads} --manifest {output:q} 2>&1 | tee {log}"
+        " --code {params.code:q} --state {params.state:q} --threads {threads} --manifest {output:q} 2>&1 | tee {log:q}"
 
 
 rule train_baseline:
@@ -117,12 +118,12 @@ rule train_baseline:
     params:
         script=baseline_script("train"),
         settings=baseline_settings,
-        state=f"{CONFIG.state_dir}/baselines",
+        state=kept_in("baselines"),
         code=baseline_code("train"),
     shell:
-        "python workflow/scripts/{params.script}.py --settings {params.settings:q} --sample {input.sample:q}"
-        " --labels {input.labels:q} --index {input.index:q} --code {params.code} --state {params.state:q}"
-        " --manifest {output:q} 2>&1 | tee {log}"
+        "python {SCRIPTS:q}/{params.script:q}.py --settings {params.settings:q} --sample {input.sample:q}"
+        " --labels {input.labels:q} --index {input.index:q} --code {params.code:q} --state {params.state:q}"
+        " --manifest {output:q} 2>&1 | tee {log:q}"
 
 
 rule fit_ensemble:
@@ -145,8 +146,8 @@ rule fit_ensemble:
         settings=baseline_settings,
         code=code("fit_ensemble"),
     shell:
-        "python workflow/scripts/fit_ensemble.py --settings {params.settings:q} --val {input.val:q}"
-        " --manifest {output:q} 2>&1 | tee {log}"
+        "python {SCRIPTS:q}/fit_ensemble.py --settings {params.settings:q} --val {input.val:q}"
+        " --manifest {output:q} 2>&1 | tee {log:q}"
 
 
 localrules:

@@ -32,13 +32,13 @@ rule predict_llm:
         settings=answer_settings,
         base=llm_base_name,
         split=predicted_split,
-        state=f"{CONFIG.state_dir}/predict",
+        state=kept_in("predict"),
         code=code("predict_llm"),
     shell:
-        "python workflow/scripts/predict_llm.py --settings {params.settings:q} --model {input.model:q}"
-        " --base {params.base:q} --qa {input.qa:q} --sample {input.sample:q} --split {params.split}"
-        " --labels {input.labels:q} --seen {input.seen:q} --code {params.code} --state {params.state:q}"
-        " --threads {threads} --out {output.raw:q} 2>&1 | tee {log}"
+        "python {SCRIPTS:q}/predict_llm.py --settings {params.settings:q} --model {input.model:q}"
+        " --base {params.base:q} --qa {input.qa:q} --sample {input.sample:q} --split {params.split:q}"
+        " --labels {input.labels:q} --seen {input.seen:q} --code {params.code:q} --state {params.state:q}"
+        " --threads {threads} --out {output.raw:q} 2>&1 | tee {log:q}"
 
 
 rule predict_baseline:
@@ -69,13 +69,13 @@ rule predict_baseline:
     params:
         script=baseline_script("predict"),
         settings=baseline_settings,
-        state=f"{CONFIG.state_dir}/predict",
+        state=kept_in("predict"),
         split=predicted_split,
         code=baseline_code("predict"),
     shell:
-        "python workflow/scripts/{params.script}.py --settings {params.settings:q} --model {input.model:q}"
-        " --sample {input.sample:q} --split {params.split} --labels {input.labels:q} --seen {input.seen:q}"
-        " --index {input.index:q} --code {params.code} --state {params.state:q} --out {output.raw:q} 2>&1 | tee {log}"
+        "python {SCRIPTS:q}/{params.script:q}.py --settings {params.settings:q} --model {input.model:q}"
+        " --sample {input.sample:q} --split {params.split:q} --labels {input.labels:q} --seen {input.seen:q}"
+        " --index {input.index:q} --code {params.code:q} --state {params.state:q} --out {output.raw:q} 2>&1 | tee {log:q}"
 
 
 rule combine_members:
@@ -100,8 +100,8 @@ rule combine_members:
         settings=baseline_settings,
         code=code("combine_members"),
     shell:
-        "python workflow/scripts/combine_members.py --settings {params.settings:q} --model {input.model:q}"
-        " --raw {input.raw:q} --out {output.raw:q} 2>&1 | tee {log}"
+        "python {SCRIPTS:q}/combine_members.py --settings {params.settings:q} --model {input.model:q}"
+        " --raw {input.raw:q} --out {output.raw:q} 2>&1 | tee {log:q}"
 
 
 rule calibrate:
@@ -127,8 +127,8 @@ rule calibrate:
     params:
         code=code("calibrate"),
     shell:
-        "python workflow/scripts/calibrate.py --settings '{{}}' --raw {input.raw:q} --val {input.val:q}"
-        " --out {output.predictions:q} --report {output.calibration:q} 2>&1 | tee {log}"
+        "python {SCRIPTS:q}/calibrate.py --settings '{{}}' --raw {input.raw:q} --val {input.val:q}"
+        " --out {output.predictions:q} --report {output.calibration:q} 2>&1 | tee {log:q}"
 
 
 localrules:

@@ -24,8 +24,8 @@ rule collect_labels:
         selected=f"{CONFIG.results}/catalog/selected",
         code=code("collect_labels"),
     shell:
-        "python workflow/scripts/collect_labels.py --settings {params.settings:q} --index {input.index:q}"
-        " --selected {params.selected:q} --match {input.match:q} --out {output.labels:q} 2>&1 | tee {log}"
+        "python {SCRIPTS:q}/collect_labels.py --settings {params.settings:q} --index {input.index:q}"
+        " --selected {params.selected:q} --match {input.match:q} --out {output.labels:q} 2>&1 | tee {log:q}"
 
 
 rule draw_sample:
@@ -50,8 +50,8 @@ rule draw_sample:
         settings=sample_settings,
         code=code("draw_sample"),
     shell:
-        "python workflow/scripts/draw_sample.py --settings {params.settings:q} --labels {input.labels:q}"
-        " --size {wildcards.size:q} --out {output.sample:q} --manifest {output.manifest:q} 2>&1 | tee {log}"
+        "python {SCRIPTS:q}/draw_sample.py --settings {params.settings:q} --labels {input.labels:q}"
+        " --size {wildcards.size:q} --out {output.sample:q} --manifest {output.manifest:q} 2>&1 | tee {log:q}"
 
 
 localrules:

@@ -19,8 +19,8 @@ rule leave_out_fold:
     params:
         code=code("leave_out_fold"),
     shell:
-        "python workflow/scripts/leave_out_fold.py --settings '{{}}' --sample {input.sample:q} --fold {wildcards.fold}"
-        " --out {output.sample:q} 2>&1 | tee {log}"
+        "python {SCRIPTS:q}/leave_out_fold.py --settings '{{}}' --sample {input.sample:q} --fold {wildcards.fold:q}"
+        " --out {output.sample:q} 2>&1 | tee {log:q}"
 
 
 rule tabulate_scaling:
@@ -56,9 +56,9 @@ rule tabulate_scaling:
         settings=scaling_settings,
         code=code("tabulate_scaling"),
     shell:
-        "python workflow/scripts/tabulate_scaling.py --settings {params.settings:q} --predictions {input.predictions:q}"
+        "python {SCRIPTS:q}/tabulate_scaling.py --settings {params.settings:q} --predictions {input.predictions:q}"
         " --models {input.models:q} --samples {input.samples:q} --points {output.points:q} --laws {output.laws:q}"
-        " --png {output.png:q} 2>&1 | tee {log}"
+        " --png {output.png:q} 2>&1 | tee {log:q}"
 
 
 rule tabulate_folds:
@@ -80,8 +80,8 @@ rule tabulate_folds:
         settings=table_settings,
         code=code("tabulate_folds"),
     shell:
-        "python workflow/scripts/tabulate_folds.py --settings {params.settings:q} --predictions {input.predictions:q}"
-        " --csv {output.csv:q} 2>&1 | tee {log}"
+        "python {SCRIPTS:q}/tabulate_folds.py --settings {params.settings:q} --predictions {input.predictions:q}"
+        " --csv {output.csv:q} 2>&1 | tee {log:q}"
 
 
 localrules:

@@ -95,6 +95,20 @@ def llm_settings(wildcards):
     )
 
 
+def kept_in(folder):
+    """A folder for unfinished and finished work; a function, as Snakemake takes braces in a text for wildcards."""
+
+    def path(wildcards):
+        return f"{CONFIG.state_dir}/{folder}"
+
+    return path
+
+
+def spectra_root(wildcards):
+    """Root of LAMOST's spectra."""
+    return CONFIG.surveys.lamost.spectra
+
+
 def llm_training(wildcards):
     """How the model is trained: its GPUs and nodes are asked for by the rule."""
     return derived.model_of(CONFIG, wildcards.model).training
@@ -235,30 +249,10 @@ def report_settings(wildcards):
     return leaves(config=derive.dump(CONFIG))
 
 
-def when_there(wildcards):
-    """Digests of what the report shows where somebody has asked for it, and does not ask for itself."""
-    kinds = ("scaling", "degradation")
-    names = [
-        f"{CONFIG.results}/{folder}/{kind}_{task}.{ending}"
-        for kind in kinds
-        for task in CONFIG.run.tasks
-        for folder, ending in (("tables", "csv"), ("figures", "png"))
-    ]
-    return leaves(**{name: file_digest(name) for name in names if os.path.isfile(name)})
-
-
-def accepted_edits(wildcards):
-    """What was accepted as current after edits of the code: the report shows it."""
-    return leaves(accepted=[asdict(record) for record in ACCEPTED])
-
-
-def llm_launcher(wildcards):
-    """What starts a training: one process a GPU (workflow/scripts/launch_training.sh), or plain Python."""
+def llm_processes(wildcards):
+    """Nodes of a training, and processes on each: one a GPU (workflow/scripts/launch_training.sh)."""
     training = llm_training(wildcards)
-    if training.processes == 1:
-        return "python"
-    per_node = training.processes // training.nodes
-    return f"workflow/scripts/launch_training.sh {training.nodes} {per_node}"
+    return [training.nodes, training.processes // training.nodes]
 
 
 def hub_name(wildcards):

@@ -21,12 +21,12 @@ rule clean_shard:
         runtime=grow(20),
     params:
         settings=leaves(recipe=derive.dump(CONFIG.spectra)),
-        root=CONFIG.surveys.lamost.spectra,
+        root=spectra_root,
         code=code("clean_shard"),
     shell:
-        "python workflow/scripts/clean_shard.py --settings {params.settings:q} --selected {input:q}"
-        " --root {params.root:q} --workers {threads} --code {params.code} --spectra {output.spectra:q}"
-        " --rejected {output.rejected:q} --digests {output.digests:q} 2>&1 | tee {log}"
+        "python {SCRIPTS:q}/clean_shard.py --settings {params.settings:q} --selected {input:q}"
+        " --root {params.root:q} --workers {threads} --code {params.code:q} --spectra {output.spectra:q}"
+        " --rejected {output.rejected:q} --digests {output.digests:q} 2>&1 | tee {log:q}"
 
 
 localrules:
@@ -54,8 +54,8 @@ rule index_spectra:
     params:
         code=code("index_spectra"),
     shell:
-        "python workflow/scripts/index_spectra.py --settings '{{}}' --shards {input.shards:q}"
-        " --out {output:q} 2>&1 | tee {log}"
+        "python {SCRIPTS:q}/index_spectra.py --settings '{{}}' --shards {input.shards:q}"
+        " --out {output:q} 2>&1 | tee {log:q}"
 
 
 rule clean:

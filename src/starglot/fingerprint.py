@@ -12,34 +12,52 @@ from starglot.tables import read_json, write_json
 log = logging.getLogger(__name__)
 
 
-def fingerprint(path: str | Path, known: str | Path) -> str:
-    """SHA-256 of a file of the user's, or 'absent'.
+class Fingerprints:
+    """SHA-256 of files of the user's, remembered with the size and time that they were taken at.
 
-    known: JSON file that remembers digests with the size and time that they were taken at, so that several GB of
-    catalogue are read when they are new, replaced or touched, and by no other command.  Losing it costs a reading.
+    So several GB of catalogue are read when they are new, replaced or touched, and by no other command.  Nothing is
+    written until :meth:`keep`: who only plans leaves a folder as it is.
     """
-    try:
-        now = os.stat(path)
-    except OSError:
-        return "absent"
-    facts = {"size": now.st_size, "mtime_ns": now.st_mtime_ns}
-    remembered = _remembered(Path(known))
-    entry = remembered.get(str(path), {})
-    if {key: entry.get(key) for key in facts} == facts:
-        return str(entry["sha256"])
-    if now.st_size > 2**30:
-        log.warning("reading %s once (%.1f GB) to know it again by its content", path, now.st_size / 1e9)
-    digest = file_digest(path)
-    try:
-        write_json({**remembered, str(path): {**facts, "sha256": digest}}, known)
-    except OSError as error:
-        log.warning("the digest of %s cannot be remembered: %s", path, error)
-    return digest
 
+    def __init__(self, known: str | Path):
+        """known: JSON file of the digests; losing it costs a reading."""
+        self.known = Path(known)
+        self._taken: dict[str, dict[str, object]] = {}
+        self._keeps = False
 
-def _remembered(known: Path) -> dict[str, dict[str, object]]:
-    try:
-        found = read_json(known)
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
+    def of(self, path: str | Path) -> str:
+        """Digest of a file, or 'absent'."""
+        try:
+            now = os.stat(path)
+        except OSError:
+            return "absent"
+        facts = {"size": now.st_size, "mtime_ns": now.st_mtime_ns}
+        entry = (self._remembered() | self._taken).get(str(path), {})
+        if {key: entry.get(key) for key in facts} == facts:
+            return str(entry["sha256"])
+        if now.st_size > 2**30:
+            log.warning("reading %s once (%.1f GB) to know it again by its content", path, now.st_size / 1e9)
+        digest = file_digest(path)
+        self._taken[str(path)] = {**facts, "sha256": digest}
+        self._write()
+        return digest
+
+    def keep(self) -> None:
+        """Remember on disk what was taken so far, and from now on."""
+        self._keeps = True
+        self._write()
+
+    def _write(self) -> None:
+        if not (self._keeps and self._taken):
+            return
+        try:
+            write_json(self._remembered() | self._taken, self.known)
+        except OSError as error:
+            log.warning("digests cannot be remembered in %s: %s", self.known, error)
+
+    def _remembered(self) -> dict[str, dict[str, object]]:
+        try:
+            found = read_json(self.known)
+        except (OSError, ValueError):
+            return {}
+        return found if isinstance(found, dict) else {}

@@ -10,7 +10,7 @@ import pytest
 
 from starglot import fingerprint as fingerprints
 from starglot.errors import StarglotError
-from starglot.fingerprint import fingerprint
+from starglot.fingerprint import Fingerprints
 from starglot.surveys.index import index_table, indexed_shards, require_shards
 from starglot.tables import read_digests, table_digest, write_digests, write_with_digest
 
@@ -91,23 +91,42 @@ def reads(monkeypatch):
 
 def test_a_file_from_outside_is_read_once(tmp_path, reads):
     catalog, known = tmp_path / "stellar.fits", tmp_path / "state/fingerprints.json"
+
+    def digest():
+        """As the next command sees it."""
+        taken = Fingerprints(known)
+        taken.keep()
+        return taken.of(catalog)
+
     catalog.write_bytes(b"catalogue")
-    first = fingerprint(catalog, known)
-    assert first == hashlib.sha256(b"catalogue").hexdigest() == fingerprint(catalog, known)
+    first = digest()
+    assert first == hashlib.sha256(b"catalogue").hexdigest() == digest()
     assert reads == ["stellar.fits"]
     os.utime(catalog)
-    assert fingerprint(catalog, known) == first and len(reads) == 2
+    assert digest() == first and len(reads) == 2
     catalog.write_bytes(b"newer one")
-    assert fingerprint(catalog, known) != first
+    assert digest() != first
     shutil.rmtree(known.parent)
-    assert fingerprint(catalog, known) == hashlib.sha256(b"newer one").hexdigest()
+    assert digest() == hashlib.sha256(b"newer one").hexdigest()
     catalog.unlink()
-    assert fingerprint(catalog, known) == "absent"
+    assert digest() == "absent"
+
+
+def test_nothing_is_written_before_jobs_run_and_nothing_read_twice(tmp_path, reads):
+    catalog, known = tmp_path / "stellar.fits", tmp_path / "state/fingerprints.json"
+    catalog.write_bytes(b"catalogue")
+    taken = Fingerprints(known)
+    assert taken.of(catalog) == taken.of(catalog)
+    assert os.listdir(tmp_path) == ["stellar.fits"] and reads == ["stellar.fits"]
+    taken.keep()
+    assert Fingerprints(known).of(catalog) == taken.of(catalog) and len(reads) == 1
 
 
 def test_damaged_memory_of_digests_costs_a_reading_only(tmp_path, reads):
     catalog, known = tmp_path / "stellar.fits", tmp_path / "fingerprints.json"
     catalog.write_bytes(b"catalogue")
     known.write_text("{")
-    assert fingerprint(catalog, known) == fingerprint(catalog, known)
+    taken = Fingerprints(known)
+    taken.keep()
+    assert taken.of(catalog) == Fingerprints(known).of(catalog)
     assert reads == ["stellar.fits"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,10 @@ from starglot.errors import StarglotError
 from starglot.samples import inventory as module
 from starglot.samples.inventory import inventory
 from starglot.samples.labels import collect_labels
+from starglot.spectra.rejection import SpectrumRejected
 from starglot.surveys.lamost import spectrum_file
+from starglot.surveys.lamost_spectrum import read_spectrum
+from starglot.surveys.shard_names import shard_name
 from starglot.tables import SELECTED, flux_column, write_parquet
 
 
@@ -27,7 +31,7 @@ def candidates(planids: list[str], lmjds: list[int], dates: list[str]) -> pa.Tab
         "planid": pa.array(planids),
         "spid": pa.array(np.full(rows, 2), pa.int16()),
         "fiberid": pa.array(np.arange(rows) + 1, pa.int16()),
-        "shard": pa.array([f"{m}-{p}" for m, p in zip(lmjds, planids, strict=True)]),
+        "shard": pa.array([shard_name(m, p) for m, p in zip(lmjds, planids, strict=True)]),
     }
     for field in SELECTED:
         if field.name not in (*columns, "path", "size", "mtime_ns"):
@@ -97,9 +101,38 @@ def test_unreadable_folders_and_bad_roots_say_so(tmp_path: Path, monkeypatch: py
         inventory(table, tmp_path)
 
 
-def test_a_plate_that_cannot_name_a_file_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(StarglotError, match=r"56000-P\.1"):
-        inventory(candidates(["P.1"], [56000], ["2012-03-14"]), tmp_path)
+@pytest.mark.parametrize("planid", ["..", ".", "", "../../etc", "/etc", "a/b", "a\0b"])
+def test_a_plate_that_can_be_no_folder_below_the_root_is_refused(tmp_path: Path, planid: str) -> None:
+    table = candidates(["P1", planid, planid], [56000] * 3, ["2012-03-14"] * 3)
+    with pytest.raises(StarglotError) as caught:
+        inventory(table, tmp_path)
+    assert caught.value.what.startswith("1 plate(s), of 2 spectra") and repr(planid) in caught.value.what
+
+
+@pytest.mark.parametrize("lmjd", [5600, -5600, 123456])
+def test_a_day_that_is_none_is_refused(tmp_path: Path, lmjd: int) -> None:
+    with pytest.raises(StarglotError, match=str(lmjd)):
+        inventory(candidates(["P1"], [lmjd], ["2012-03-14"]), tmp_path)
+
+
+@pytest.mark.parametrize(
+    "planid",
+    ["P;id>PWNED;#", "A B", "a{b}", "O'NEIL", "-x", "é", "x.rejected", "a.b", "~", "*", "new\nline"],
+)
+def test_a_plate_is_found_by_its_own_name_and_called_by_a_safe_one(tmp_path: Path, planid: str) -> None:
+    table = candidates([planid, planid], [56000] * 2, ["2012-03-14"] * 2)
+    put(tmp_path, table, 0, ".gz")
+    (name, rows), *others = inventory(table, tmp_path).items()
+    assert re.fullmatch("56000-[A-Za-z0-9_+-]+", name) and not others
+    assert rows["size"].to_pylist() == [None, 4] and f"/{planid}/" in rows["path"][1].as_py()
+
+
+def test_a_plate_that_is_too_long_for_a_folder_has_missing_files(tmp_path: Path) -> None:
+    ((name, rows),) = inventory(candidates(["x" * 300], [56000], ["2012-03-14"]), tmp_path).items()
+    assert len(name) < 200 and rows["size"].null_count == 1
+    with pytest.raises(SpectrumRejected) as why:
+        read_spectrum(tmp_path / rows["path"][0].as_py())
+    assert why.value.reason == "file_missing"
 
 
 # ---------------------------------------------------------------- labels

@@ -68,7 +68,7 @@ def _described(workflow: Any, job: Any) -> Job:
     """A job of snakemake's, with what its record and the disk say."""
     record, reason, dag = workflow.persistence, workflow.dag.reason(job), workflow.dag
     target = job.output[0]
-    named = re.search(r"workflow/scripts/(\w+)\.py", job.rule.shellcmd or "")
+    named = re.search(r"/(\w+)\.py\b", job.rule.shellcmd or "")
     script = named[1] if named else str(job.params.get("script", ""))
     metadata = record.metadata(target)
     remade = {str(path) for path in reason.updated_input_run}

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Start a training in several processes: one torchrun a node, which starts one process a GPU (on the CPU one a node).
+# Start a training: in one process as it is, in several by one torchrun a node, which starts one process a GPU (on the
+# CPU one a node).
 #
 #   launch_training.sh NODES PER_NODE SCRIPT ARGUMENTS...      (OMP_NUM_THREADS: processors of a node)
 #
@@ -9,6 +10,10 @@ set -euo pipefail
 
 nodes=$1 per_node=$2
 shift 2
+
+if [ "$nodes" = 1 ] && [ "$per_node" = 1 ]; then
+    exec python "$@"
+fi
 
 if [ "$nodes" = 1 ] || [ -z "${SLURM_JOB_ID:-}" ]; then
     exec torchrun --standalone --nproc-per-node $((nodes * per_node)) "$@"

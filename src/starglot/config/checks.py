@@ -11,12 +11,14 @@ from starglot.config.faults import nearest
 from starglot.config.llm import Llm
 from starglot.config.models import ALL_LABELS, Config
 from starglot.config.names import Derived, read_name
+from starglot.config.paths import path_faults
 from starglot.glossary import ABUNDANCE_NAMES, ATMOSPHERE_NAMES, CLASSES
 
 
 def cross_check(config: Config) -> list[str]:
     """Every fault that no single value shows."""
     return [
+        *path_faults(config),
         *_wavelengths(config),
         *_splits(config),
         *_tasks(config),

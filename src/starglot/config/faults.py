@@ -47,6 +47,16 @@ def without_faults(raw: Mapping[str, Any], error: ValidationError) -> Config | N
         return None
 
 
+def booleans_for_numbers(raw: Any, at: tuple[Any, ...] = ()) -> list[str]:
+    """A sentence for every yes, no, on or off that stands for a number: YAML reads them as true and false."""
+    if isinstance(raw, Mapping | list):
+        items = raw.items() if isinstance(raw, Mapping) else enumerate(raw)
+        return [fault for key, value in items for fault in booleans_for_numbers(value, (*at, key))]
+    if not isinstance(raw, bool) or not (kinds := _plain(_descend(at))) or bool in kinds or not kinds & {int, float}:
+        return []
+    return [f"{'.'.join(map(str, at))}: should be a number (yes, no, on and off are true and false in YAML)"]
+
+
 def nearest(name: object, valid: Iterable[str], cutoff: float = 0.5) -> str:
     """'did you mean ...?', or the valid names when none is near."""
     valid = list(valid)
@@ -94,6 +104,8 @@ def _say(items: list[Any]) -> str:
         return "a name has letters, digits, '.', '_' and '-', and begins with a letter or digit"
     wanted = " or ".join(_wanted(item["msg"]) for item in items).replace(" or should be ", " or ")
     hint = "; put it in quotes" if kind == "string_type" and isinstance(given, int | float) else ""
+    if kind == "int_parsing" and isinstance(given, str) and re.fullmatch(r"[-+]?[0-9.]+[eE][-+]?[0-9]+", given):
+        hint = "; YAML takes it for text: write the number out"
     if kind == "literal_error":
         near = difflib.get_close_matches(str(given), re.findall(r"'([^']*)'", first["ctx"]["expected"]), n=1)
         hint = f"; did you mean '{near[0]}'?" if near else ""
@@ -140,6 +152,15 @@ def _step(kind: Any, part: Any) -> Any:
         tagged = (option for option in inner if isinstance(option, type) and part in _kinds(option))
         return next(tagged, None) or next((found for option in inner if (found := _step(option, part))), None)
     return None
+
+
+def _plain(kind: Any) -> set[Any]:
+    """The types inside a (possibly nested) annotation that are no models."""
+    if typing.get_origin(kind) is typing.Annotated:
+        return _plain(typing.get_args(kind)[0])
+    if typing.get_origin(kind) in (typing.Union, types.UnionType):
+        return {found for option in typing.get_args(kind) for found in _plain(option)}
+    return {kind}
 
 
 def _kinds(model: type) -> tuple[Any, ...]:

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from starglot.config.strict import Augment, Strict
+from starglot.config.strict import Augment, PathOrId, Strict
 
 
 class Lora(Strict):
@@ -76,7 +76,7 @@ class Llm(Strict):
     """A language model with adapters."""
 
     kind: Literal["llm"] = Field(description="Its name begins with 'llm'.")
-    base: str = Field(description="A name under `bases`, a folder, or a Hugging Face id.")
+    base: PathOrId = Field(description="A name under `bases`, a folder, or a Hugging Face id.")
     encoding: str = Field(description="A name under `encodings`.")
     quantisation: Literal["nf4", "none"] = Field(
         "nf4", description="nf4 with double quantisation is QLoRA (paper 3.3)."

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +10,14 @@ import yaml
 from pydantic import ValidationError
 
 from starglot.config.checks import cross_check
-from starglot.config.faults import sentences, without_faults
+from starglot.config.faults import booleans_for_numbers, sentences, without_faults
 from starglot.config.models import Config
+from starglot.config.yaml_files import yaml_faults
 from starglot.errors import StarglotError
 
 
-def load_config(raw: Mapping[str, Any], where: str = "config") -> Config:
-    """Validate ``raw`` and its cross-field rules.
+def load_config(raw: Mapping[str, Any], where: str = "config", files: Iterable[str | Path] = ()) -> Config:
+    """Validate ``raw`` and its cross-field rules, and what stands twice or is misread in the ``files`` behind it.
 
     Raises StarglotError that lists every fault at once, unknown keys with the nearest valid name.
     """
@@ -25,6 +26,7 @@ def load_config(raw: Mapping[str, Any], where: str = "config") -> Config:
         config, faults = Config.model_validate(dict(raw)), []
     except ValidationError as error:
         config, faults = without_faults(raw, error), sentences(raw, error)
+    faults = [*(fault for path in files for fault in yaml_faults(path)), *booleans_for_numbers(raw), *faults]
     if config is not None:
         said = {fault.split(": ")[0] for fault in faults}
         faults = faults + [fault for fault in cross_check(config) if fault.split(": ")[0] not in said]
@@ -46,7 +48,7 @@ def read_config(*paths: str | Path) -> Config:
     merged: dict[str, Any] = {}
     for path in paths:
         merged = merge(merged, _read_yaml(Path(path)))
-    return load_config(merged, " + ".join(map(str, paths)))
+    return load_config(merged, " + ".join(map(str, paths)), paths)
 
 
 def _read_yaml(path: Path) -> Mapping[str, Any]:

@@ -14,7 +14,7 @@ from starglot.config.baselines import ClassMean, Cnn, Ensemble, Gru, LightGbm, M
 from starglot.config.degradation import Degradation
 from starglot.config.llm import Llm
 from starglot.config.scaling import Repeats, Scaling
-from starglot.config.strict import Name, Strict
+from starglot.config.strict import Name, OptionalPath, PathText, Strict
 from starglot.glossary import ABUNDANCE_NAMES, ATMOSPHERE_NAMES
 from starglot.registry import Registry
 
@@ -25,9 +25,9 @@ class Lamost(Strict):
     """LAMOST low-resolution spectra and catalogues (paper 2.1)."""
 
     release: str = Field("dr11_v1.1", description="Named in manifests and captions.")
-    stellar: str = Field(description="Catalogue of A, F, G, K stars (LRS_stellar).")
-    mstellar: str | None = Field(None, description="Catalogue of M stars (LRS_mstellar); null where there is none.")
-    spectra: str = Field(description="Root of the spectra, laid out as <obsdate>/<planid>/spec-*.fits.gz.")
+    stellar: PathText = Field(description="Catalogue of A, F, G, K stars (LRS_stellar).")
+    mstellar: OptionalPath = Field(None, description="Catalogue of M stars (LRS_mstellar); null where there is none.")
+    spectra: PathText = Field(description="Root of the spectra, laid out as <obsdate>/<planid>/spec-*.fits.gz.")
     gaia_release: Literal["dr2", "dr3"] = Field(
         "dr3", description="Release that gaia_source_id is of; ids of another release are not compared."
     )
@@ -48,7 +48,7 @@ class Apogee(Strict):
     """APOGEE allStar catalogue, the labels of the second stage (paper 2.2)."""
 
     release: Literal["dr12", "dr16", "dr17"] = Field("dr16", description="Decides which Gaia release its ids are of.")
-    catalog: str = Field(description="allStar FITS file.")
+    catalog: PathText = Field(description="allStar FITS file.")
     aspcapflag_bits: list[int] | Literal["all"] = Field(
         "all", description="ASPCAPFLAG bits that reject a star; paper 2.2: any."
     )
@@ -65,7 +65,7 @@ class Galah(Strict):
     """GALAH DR4 allstar catalogue, external validation (paper 5.2)."""
 
     release: Literal["dr4"] = Field("dr4", description="Its columns, flags and Gaia ids (DR3).")
-    catalog: str = Field(description="galah_dr4_allstar FITS file.")
+    catalog: PathText = Field(description="galah_dr4_allstar FITS file.")
     snr_min: float = Field(30.0, description="Least snr_px_ccd3 (paper 5.2, with the column's real name).")
 
 
@@ -73,7 +73,7 @@ class GaiaEso(Strict):
     """Gaia-ESO DR5 catalogue, external validation (paper 5.2)."""
 
     release: Literal["dr5"] = Field("dr5", description="Its columns; Gaia ids count where the file has them.")
-    catalog: str = Field(description="Gaia-ESO public catalogue, FITS.")
+    catalog: PathText = Field(description="Gaia-ESO public catalogue, FITS.")
     solar_scale: Literal["grevesse2007", "asplund2009"] = Field(
         "grevesse2007", description="Solar abundances that turn A(X) into [X/Fe]."
     )
@@ -308,8 +308,8 @@ class Mock(Strict):
 class Config(Strict):
     """The whole configuration."""
 
-    results: str = Field("results", description="Folder of everything that is made.")
-    state: str | None = Field(None, description="Checkpoints and finished work; null: <results>/state.")
+    results: PathText = Field("results", description="Folder of everything that is made.")
+    state: OptionalPath = Field(None, description="Checkpoints and finished work; null: <results>/state.")
     seed: int = Field(20260523, description="Decides splits, folds and samples.")
     mock: Mock | None = Field(None, description="Make a mock release under <results>/mock; null for real data.")
     surveys: Surveys

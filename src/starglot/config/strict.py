@@ -2,17 +2,38 @@
 
 from __future__ import annotations
 
+import os
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+#: Several names make up the name of a file, of 255 bytes at most.
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=48)]
+
+
+def _tidy(path: str) -> str:
+    """A path without '~' (the home folder), doubled slashes and a slash at its end."""
+    return os.path.normpath(os.path.expanduser(path)) if path else path
+
+
+def _at_home(path: str) -> str:
+    return os.path.expanduser(path)
+
+
+def _blank_is_null(value: object) -> object:
+    return None if isinstance(value, str) and not value.strip() else value
+
+
+PathText = Annotated[str, AfterValidator(_tidy)]
+OptionalPath = Annotated[PathText | None, BeforeValidator(_blank_is_null)]
+#: A path or a Hugging Face id, which is left as it is.
+PathOrId = Annotated[str, AfterValidator(_at_home)]
 
 
 class Strict(BaseModel):
-    """Unknown keys are errors; values do not change after loading."""
+    """Unknown keys are errors, numbers are finite, and values do not change after loading."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Augment(Strict):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 from starglot.config import derive
 from starglot.config.models import Config
 from starglot.rebuilds.accepted import RECORDS, Acceptance, read_accepted
-from starglot.report.figures import FigureFile, figures_of
+from starglot.report.figure_files import FigureFile, figures_of
 
 #: Tables of a task that the page lists behind the paper's.
 _FURTHER = ("external", "scaling", "degradation", "calibration", "budget", "tails")
@@ -54,10 +54,31 @@ class ReportInputs:
     run_logs: Path | None = None
 
 
-def inputs_of(config: Config, results: Path) -> ReportInputs:
+def shown_on_request(config: Config, results: Path) -> list[Path]:
+    """Tables and figures that the page has a place for, as far as they are there: some are made on request alone."""
+    leading = _leading(config).values()
+    figures = [figure.file("png") for figure in figures_of(config, results / "figures", leading)]
+    return [*(path for path in _further(config, results) if path.is_file()), *figures]
+
+
+def _leading(config: Config) -> dict[str, tuple[str, str, str, str]]:
+    return {
+        task: (task, derive.leading_model(config), derive.sizes_of(config, task)[-1], derive.judged_set(config))
+        for task in config.run.tasks
+    }
+
+
+def _further(config: Config, results: Path) -> list[Path]:
+    names = [f"{kind}_{task}" for kind in _FURTHER for task in config.run.tasks]
+    return [results / "tables" / f"{name}.csv" for name in (*names, "own_line", "leakage")]
+
+
+def inputs_of(config: Config, results: Path, is_there: Callable[[Path], bool] = Path.is_file) -> ReportInputs:
     """The inputs of ``run:`` where the contracts keep them under ``results``.
 
-    Tables, predictions and samples are expected to be there; figures that were not drawn are left out.
+    Predictions and samples are expected to be there; tables and figures that are not there are left out.
+
+    is_there: whether a table or figure is to be shown; the workflow shows those that are among the rule's inputs.
     """
     runs = [
         (task, model, size)
@@ -65,10 +86,7 @@ def inputs_of(config: Config, results: Path) -> ReportInputs:
         for size in derive.sizes_of(config, task)
         for model in config.run.models
     ]
-    leading = {
-        task: (task, derive.leading_model(config), derive.sizes_of(config, task)[-1], derive.judged_set(config))
-        for task in config.run.tasks
-    }
+    leading = _leading(config)
     listed = results / "catalog" / "shards.txt"
     shards = listed.read_text(encoding="utf-8").split() if listed.is_file() else []
     table_1 = results / "tables" / "table_1.csv"
@@ -97,20 +115,12 @@ def inputs_of(config: Config, results: Path) -> ReportInputs:
         },
         models={run: results.joinpath("models", *run) for run in runs},
         leading=leading,
-        figures=figures_of(config, results / "figures", leading.values()),
-        table_1=table_1 if table_1.is_file() else None,
+        figures=figures_of(config, results / "figures", leading.values(), is_there),
+        table_1=table_1 if is_there(table_1) else None,
         numbered={
-            number: path for number in range(2, 9) if (path := results / "tables" / f"table_{number}.csv").is_file()
+            number: path for number in range(2, 9) if is_there(path := results / "tables" / f"table_{number}.csv")
         },
-        further=[
-            path
-            for name in (
-                *(f"{kind}_{task}" for kind in _FURTHER for task in config.run.tasks),
-                "own_line",
-                "leakage",
-            )
-            if (path := results / "tables" / f"{name}.csv").is_file()
-        ],
+        further=[path for path in _further(config, results) if is_there(path)],
         selected=[results / "catalog" / "selected" / f"{shard}.parquet" for shard in shards],
         spectra=[results / "spectra" / f"{shard}.parquet" for shard in shards],
         rejected=[results / "spectra" / f"{shard}.rejected.parquet" for shard in shards],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import re
@@ -10,17 +11,14 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from tqdm import tqdm
 
 from starglot.errors import StarglotError
 from starglot.surveys.lamost import spectrum_file
+from starglot.surveys.shard_names import SHARD_NAME, no_folder
 from starglot.tables import SELECTED
 
 log = logging.getLogger(__name__)
-
-#: What a shard may be called: it becomes a file name, and a wildcard of the workflow.
-SHARD_NAME = re.compile(r"\d{5}-[^/.]+")
 
 #: Listings wait for the file system, not for a core.
 _THREADS = 8
@@ -34,7 +32,7 @@ def inventory(candidates: pa.Table, root: Path) -> dict[str, pa.Table]:
     .fits.gz), or the name it would have as .fits.gz, with size and mtime_ns null.  Every candidate is in exactly one
     shard; a folder that is absent has only missing files.
 
-    Raises StarglotError when the root is not there, a folder cannot be listed, or a plate's name cannot be a shard.
+    Raises StarglotError when the root is not there, a folder cannot be listed, or a plate is none below it.
     """
     root = Path(root)
     if not root.is_dir():
@@ -43,6 +41,7 @@ def inventory(candidates: pa.Table, root: Path) -> dict[str, pa.Table]:
             where=root,
             todo="set surveys.lamost.spectra to the folder that holds <obsdate>/<planid>/spec-*.fits.gz",
         )
+    _require_plates(candidates)
     columns = (candidates[name].to_pylist() for name in ("obsdate", "planid", "lmjd", "spid", "fiberid"))
     names = [spectrum_file(*row) for row in zip(*columns, strict=True)]
     folders = sorted({name.rpartition("/")[0] for name in names})
@@ -67,6 +66,24 @@ def inventory(candidates: pa.Table, root: Path) -> dict[str, pa.Table]:
     return _by_shard(rows)
 
 
+def _require_plates(candidates: pa.Table) -> None:
+    """Names that lead out of the root are none of a plate, nor is a day of other than five digits one of a shard."""
+    plates = candidates.group_by(["lmjd", "planid", "shard"]).aggregate([([], "count_all")])
+    bad = [
+        plate
+        for plate in plates.sort_by([("lmjd", "ascending"), ("planid", "ascending")]).to_pylist()
+        if no_folder(plate["planid"]) or not re.fullmatch(SHARD_NAME, plate["shard"])
+    ]
+    if bad:
+        named = ", ".join(f"{plate['planid']!r} (lmjd {plate['lmjd']})" for plate in bad[:5])
+        raise StarglotError(
+            f"{len(bad)} plate(s), of {sum(plate['count_all'] for plate in bad)} spectra, cannot be folders of "
+            f"spectra: {named}",
+            allowed="a planid without '/', not '.', '..' or empty; an lmjd of five digits",
+            todo="correct planid and lmjd of these rows in the catalogue",
+        )
+
+
 def _listing(folder: Path, wanted: set[str]) -> dict[str, tuple[int, int]]:
     """(size, mtime_ns) of the wanted files in a folder, by name; nothing for a folder that is not there."""
     found = {}
@@ -82,6 +99,8 @@ def _listing(folder: Path, wanted: set[str]) -> dict[str, tuple[int, int]]:
     except FileNotFoundError:
         return {}
     except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            return {}
         raise StarglotError(
             f"a folder of spectra cannot be listed: {error.strerror}",
             where=folder,
@@ -100,13 +119,6 @@ def _locate(name: str, listings: dict[str, dict[str, tuple[int, int]]]) -> tuple
 
 def _by_shard(rows: pa.Table) -> dict[str, pa.Table]:
     rows = rows.sort_by([("shard", "ascending"), ("obsid", "ascending")]).combine_chunks()
-    bad = [shard for shard in pc.unique(rows["shard"]).to_pylist() if not SHARD_NAME.fullmatch(shard)]
-    if bad:
-        raise StarglotError(
-            f"{len(bad)} plates have names that cannot name a file: {', '.join(bad[:5])}",
-            allowed="five digits of lmjd, '-', and a planid without '/' and '.'",
-            todo="check lmjd and planid in the catalogue",
-        )
     shards = rows["shard"].to_numpy(zero_copy_only=False)
     starts = np.flatnonzero(np.r_[True, shards[1:] != shards[:-1]]) if len(shards) else np.empty(0, np.int64)
     ends = np.r_[starts[1:], len(shards)]

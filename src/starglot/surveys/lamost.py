@@ -18,6 +18,7 @@ from starglot.config.models import Lamost
 from starglot.errors import StarglotError
 from starglot.glossary import ATMOSPHERE, SNR_BANDS
 from starglot.surveys.fits_table import Column, floats, label_pair, open_catalog, table_of
+from starglot.surveys.shard_names import shard_names
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +56,8 @@ def read_catalog(settings: Lamost) -> pa.Table:
     """Both LAMOST catalogues as one table, AFGK rows first, each in its file's order.
 
     Columns: obsid int64; gaia_source_id, uid, gp_id string; ra, dec (deg, as the catalogue has them); obsdate
-    'YYYY-MM-DD'; lmjd int32; planid string; spid, fiberid int16; shard '{lmjd}-{planid}'; class (letter A F G K M,
+    'YYYY-MM-DD'; lmjd int32; planid string; spid, fiberid int16; shard (of
+    starglot.surveys.shard_names); class (letter A F G K M,
     null for anything else) and subclass; snr_u ... snr_z; z; rv, rv_err (km/s); teff (K), logg, feh (dex) and
     their errors; feh_source 'feh' or 'm_h'.  What is missing is null; no row is left out except second entries of
     an obsid, which are counted in the log.
@@ -125,7 +127,7 @@ def _finish(raw: pa.Table, feh_source: str) -> pa.Table:
         labels[label.name], labels[label.error] = label_pair(floats(raw[label.name]), floats(raw[label.error]), label)
     rows = len(raw)
     source = pc.if_else(pc.is_valid(labels["feh"]), pa.scalar(feh_source, pa.string()), pa.scalar(None, pa.string()))
-    shard = pc.binary_join_element_wise(pc.cast(raw["lmjd"], pa.string()), raw["planid"], "-")
+    shard = shard_names(raw["lmjd"], raw["planid"])
     is_star = (
         pc.fill_null(pc.equal(pc.utf8_upper(raw["survey_class"]), "STAR"), False)
         if raw["survey_class"].null_count < rows

@@ -12,6 +12,7 @@ heliocentric, not at rest; flux is relative; ORMASK is a sum of bits, stored as 
 
 from __future__ import annotations
 
+import errno
 import re
 from dataclasses import dataclass
 from os import PathLike
@@ -51,6 +52,8 @@ def read_spectrum(path: str | PathLike[str]) -> RawSpectrum:
     except (FileNotFoundError, NotADirectoryError):
         raise SpectrumRejected("file_missing", "no such file") from None
     except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:  # no file can be called so
+            raise SpectrumRejected("file_missing", "no such file") from None
         raise SpectrumRejected("file_unreadable", error.strerror or type(error).__name__) from error
     except NotReadable as error:
         raise SpectrumRejected("file_unreadable", str(error)) from error
