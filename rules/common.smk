@@ -20,6 +20,7 @@ from starglot.provenance import code_modules, hash_of_modules
 from starglot.rebuilds.accepted import RECORDS, kept_hashes, read_accepted
 from starglot.rebuilds.explain import record_code
 from starglot.recovery import note_run
+from starglot.training.begun import RUN, new_run
 
 try:
     CONFIG = load_config(config, "config/config.yaml and the files laid over it")
@@ -39,6 +40,9 @@ else:
 # Job scripts never reach for a model hub: what they need is fetched beforehand.
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+# Jobs know by it which run they belong to, wherever they run: a training that has begun goes on within its own.
+if workflow.is_main_process:
+    os.environ[RUN] = new_run()
 # bitsandbytes has torch's compiler loaded for fallbacks that are not used here: two seconds of every start.
 os.environ.setdefault("TORCHDYNAMO_DISABLE", "1")
 
@@ -115,6 +119,10 @@ def code(script):
     modules = code_modules(SCRIPTS / f"{script}.py")
     now = hash_of_modules(modules)
     CODE[now] = modules
+    if (
+        not workflow.is_main_process
+    ):  # a job on a cluster reads the code anew, edited meanwhile perhaps
+        record_code(Path(CONFIG.state_dir) / "code", now, modules)
     kept = kept_hashes(ACCEPTED, script, now)
 
     def accepted(wildcards):
