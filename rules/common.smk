@@ -24,6 +24,7 @@ from starglot.rebuilds.explain import record_code
 from starglot.recovery import note_run
 from starglot.report.inputs import shown_on_request
 from starglot.surveys.shard_names import SHARD_NAME
+from starglot.training.begun import RUN, new_run
 
 try:
     CONFIG = load_config(
@@ -59,6 +60,9 @@ else:
 # Job scripts never reach for a model hub: what they need is fetched beforehand.
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+# Jobs know by it which run they belong to, wherever they run: a training that has begun goes on within its own.
+if workflow.is_main_process:
+    os.environ[RUN] = new_run()
 # bitsandbytes has torch's compiler loaded for fallbacks that are not used here: two seconds of every start.
 os.environ.setdefault("TORCHDYNAMO_DISABLE", "1")
 
@@ -134,6 +138,9 @@ def code_of(script, names):
     definitions = code_definitions(SCRIPTS / f"{script}.py", dict(names))
     now = hash_of(definitions)
     CODE[now] = definitions
+    # A job on a cluster reads the code anew, edited meanwhile perhaps.
+    if not workflow.is_main_process:
+        record_code(Path(CONFIG.state_dir) / "code", now, definitions)
     return now, kept_hashes(ACCEPTED, script, now)
 
 

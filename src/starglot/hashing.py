@@ -11,6 +11,8 @@ import numpy as np
 
 #: Key of a manifest under which stand the code edits that were accepted for it (starglot.rebuilds.accepted).
 ACCEPTED = "accepted_edits"
+#: Key of a manifest under which stands how the code was edited during the training (starglot.training.begun).
+BEGUN_WITH = "begun_with"
 
 
 def stable_hash(values: Iterable[object], salt: str) -> np.ndarray:
@@ -42,6 +44,6 @@ def digest_of(value: object) -> str:
 
 
 def manifest_digest(path: str | Path) -> str:
-    """Digest of what a manifest says of the work: an edit of the code that was accepted since has not changed it."""
+    """Digest of what a manifest says of the work: edits of the code that did not touch it are left out."""
     manifest = json.loads(Path(path).read_text(encoding="utf-8"))
-    return digest_of({key: value for key, value in manifest.items() if key != ACCEPTED})
+    return digest_of({key: value for key, value in manifest.items() if key not in (ACCEPTED, BEGUN_WITH)})

@@ -13,18 +13,8 @@ import pytest
 
 #: Rooms (folders or modules of starglot), the ground floor first.  Scripts and the Snakefile stand on top.
 FLOORS: tuple[tuple[str, ...], ...] = (
-    (
-        "errors",
-        "registry",
-        "glossary",
-        "hashing",
-        "tables",
-        "sealed",
-        "config",
-        "provenance",
-        "fingerprint",
-        "rebuilds",
-    ),
+    ("errors", "registry", "glossary", "hashing", "tables", "store"),
+    ("config", "provenance", "fingerprint", "rebuilds"),
     ("spectra",),
     ("language", "models", "samples", "surveys", "mock"),
     ("training", "inference", "evaluation", "plots", "report", "check", "fetch", "recovery"),
@@ -90,7 +80,7 @@ def test_the_package_never_imports_scripts_or_tests(project: Path) -> None:
 @pytest.mark.parametrize(
     "modules",
     [
-        "config.load config.derive config.reference glossary tables hashing errors provenance fingerprint cli",
+        "config.load config.derive config.reference glossary tables hashing errors provenance fingerprint store cli",
         "check fetch",
     ],
 )

@@ -18,7 +18,7 @@ from starglot.language.tiny_tokenizer import build_tokenizer
 from starglot.language.tokens import PromptTokens
 from starglot.spectra.redraw import redraw_flux
 from starglot.training.data import IGNORED, Collate, Draws, cache_rows
-from starglot.training.finished import digests
+from starglot.training.delivery import digests
 
 WAVELENGTH = Wavelength(start=4000, stop=4199, step=1)
 ENCODING = Encoding(form="packed", bin=10, preparation="continuum")
@@ -85,7 +85,7 @@ def test_a_worker_process_maps_the_file_itself(rows):
 
 def test_the_cached_rows_are_used_again(files, rows):
     before = rows.path.stat().st_mtime_ns
-    assert cache_rows(files, digests(files), rows.path.parent).path.stat().st_mtime_ns == before
+    assert cache_rows(files, digests(files), rows.path.parents[1]).path.stat().st_mtime_ns == before
 
 
 @pytest.mark.parametrize(

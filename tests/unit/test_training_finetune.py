@@ -165,7 +165,7 @@ def test_answer_only_logits_give_the_loss_and_gradients_of_all_logits(base, ques
     from starglot.language.tokens import PromptTokens
     from starglot.models import llm
     from starglot.training.data import Collate, Draws, cache_rows
-    from starglot.training.finished import digests
+    from starglot.training.delivery import digests
 
     rows = cache_rows([questions[0]], digests([questions[0]]), place / "state" / "questions")
     tokenizer = llm.load_tokenizer(base)
@@ -216,8 +216,7 @@ case.train(place, files, place / "base", "killed")
 
 
 def test_killed_and_started_again_it_gives_the_same_bits(place, questions, base, trained):
-    from starglot.training.checkpoints import checkpoints
-    from starglot.training.finished import workplace
+    from starglot.store import checkpoints, workplace
 
     folder = workplace(place / "state", {"name": "killed"}) / "checkpoints"
     script = textwrap.dedent(SCRIPT.format(tests=os.path.dirname(__file__), place=str(place)))

@@ -1,9 +1,12 @@
 """Accept results as current after an edit of the code that leaves them as they are: nothing runs again for it.
 
 Accepted are the target and all that it is made from, as far as only code was edited; any other change still counts.
-The decision is recorded in <results>/accepted.json and in the target's manifest, and the report shows it.
+The decision is recorded in <results>/accepted.json and in the target's manifest, and the report shows it.  A training
+that has begun and is not finished is accepted, too: it then goes on from its checkpoint.
 
 python workflow/scripts/accept.py --because "loop unrolled, same values" TARGET --configfile config/demo.yaml
+
+With --as-begun, trainings that have begun are finished with the code that they began with.
 """
 
 from __future__ import annotations
@@ -18,14 +21,22 @@ from explain import Plan
 from starglot.errors import StarglotError
 from starglot.rebuilds.accepted import RECORDS, Acceptance, add_accepted, note_in_manifest
 from starglot.rebuilds.explain import Job, causes, edited_definitions
+from starglot.training.begun import Begun, accept, begun_for, finish_as_begun
+
+AS_BEGUN = "finished with the code that the training began with"
 
 
-def main(because: str, arguments: list[str]) -> None:
-    """Record the decision for every job of the plan whose code alone has changed; say what still runs."""
+def main(because: str | None, arguments: list[str]) -> None:
+    """Record the decision for every job of the plan whose code alone has changed; say what still runs.
+
+    because: the reason; None: trainings alone, to be finished with the code that they began with.
+    """
     accepted = 0
     while True:
         plan = Plan(arguments)
-        records = [_record(job, plan.state / "code", because) for job in plan.jobs if job.only_code()]
+        records = [_record(job, plan.state / "code", because) for job in plan.jobs if because and job.only_code()]
+        for job, begun in _begun(plan):
+            records.append(_decided(job, begun, because))
         if not records:
             break
         for record in records:
@@ -40,6 +51,31 @@ def main(because: str, arguments: list[str]) -> None:
         print(f"still runs: {job.name}: {'; '.join(causes(job, plan.state / 'code'))}")
     if not accepted:
         print("nothing was accepted: no result differs by its code alone")
+
+
+def _begun(plan: Plan) -> list[tuple[Job, Begun]]:
+    """Jobs that would train anew what has begun with other code, and what has begun (the latest of it)."""
+    found = ((job, begun_for(plan.state, job.target)) for job in plan.jobs if job.target in job.missing)
+    return [(job, begun[-1]) for job, begun in found if begun and begun[-1].code != job.asked_code()]
+
+
+def _decided(job: Job, begun: Begun, because: str | None) -> Acceptance:
+    """Note the decision where the training has begun, and what the workflow has to know of it."""
+    given, edited = job.asked_code(), begun.edited(job.definitions)
+    if because is None:
+        finish_as_begun(begun)
+    else:
+        accept(begun, given, job.definitions, because)
+    return Acceptance(
+        target=job.target,
+        script=job.script,
+        wildcards=dict(job.wildcards),
+        kept=begun.code,
+        given=given,
+        definitions=tuple(edited or ["not on record"]),
+        because=because or AS_BEGUN,
+        date=datetime.date.today().isoformat(),
+    )
 
 
 def _record(job: Job, code: Path, because: str) -> Acceptance:
@@ -62,7 +98,11 @@ if __name__ == "__main__":
         formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog="All other arguments go to snakemake: targets, --configfile, --profile.",
     )
-    parser.add_argument("--because", required=True, help="why the edit changes no result; goes on record")
+    decision = parser.add_mutually_exclusive_group(required=True)
+    decision.add_argument("--because", help="why the edit changes no result; goes on record")
+    decision.add_argument(
+        "--as-begun", action="store_true", help="finish trainings that have begun with the code that they began with"
+    )
     known, others = parser.parse_known_args()
     try:
         main(known.because, others)

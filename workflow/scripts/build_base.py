@@ -26,6 +26,7 @@ def main(args):
             "code": args.code,
             "questions": {path.name: file_digest(path) for path in questions},
         },
+        script=Path(__file__),
     )
 
 

@@ -1,30 +1,35 @@
-"""One plate's spectra, cleaned; or rejected, with the reason."""
+"""One plate's spectra, cleaned; or rejected, with the reason.
+
+Plates share a submission.  When one is killed, Snakemake removes what all jobs in it had made, those that had
+finished, too.  A plate's files are therefore held beside the spectra until all plates are done, under second names of
+the same files (hard links, which take no room); asked for again, they get their proper names again.
+"""
 
 import logging
+import shutil
 from pathlib import Path
 
 import pyarrow.parquet as pq
 
 from starglot.cli import parser, run
 from starglot.config.models import Recipe
-from starglot.hashing import digest_of
-from starglot.sealed import seal
-from starglot.surveys.finished import hand_out, is_finished, new_place, place_of
+from starglot.store import hand_out, held_beside, is_whole, keep, new_folder
 from starglot.surveys.shards import clean_shard, spectra_metadata
-from starglot.tables import table_digest, write_digests, write_parquet
+from starglot.tables import read_digests, table_digest, write_digests, write_parquet
 
 
 def main(args):
     selected = pq.read_table(args.selected)
-    identity = digest_of([args.settings, args.root, args.code, table_digest(selected)])
-    place, digests = place_of(args.spectra, identity), Path(args.digests)
-    if is_finished(place):
+    identity = {"settings": args.settings, "root": args.root, "rows": table_digest(selected), "code": args.code}
+    place, digests = held_beside(args.spectra, identity), Path(args.digests)
+    if is_whole(place):
         logging.info("this plate was finished by a job that was broken off with others: handing back %s", place)
     else:
-        new_place(place)
-        clean_to(place, selected, args)
-        seal(place)
-    hand_out(place, digests.parent, last=digests.name)
+        shutil.rmtree(place.parent, ignore_errors=True)  # of a killed job, or of other settings
+        made = new_folder(place.parent)
+        clean_to(made, selected, args)
+        keep(made, place, known=read_digests(made / digests.name))
+    hand_out(place, digests.parent, last=digests.name, link=True)
 
 
 def clean_to(place, selected, args):

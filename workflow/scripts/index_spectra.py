@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from starglot.cli import parser, run
-from starglot.surveys.finished import drop_finished
+from starglot.store import drop_held
 from starglot.surveys.index import index_table
 from starglot.tables import write_text
 
@@ -12,7 +12,7 @@ def main(args):
     shards = Path(args.shards).read_text(encoding="utf-8").split()
     folder = Path(args.out).parent
     write_text(index_table(shards, folder), args.out)
-    drop_finished(folder)
+    drop_held(folder)
 
 
 if __name__ == "__main__":

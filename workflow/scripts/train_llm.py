@@ -34,6 +34,7 @@ def main(args):
             "base": manifest_digest(made_here) if made_here.is_file() else args.base,
             "start": manifest_digest(args.continues) if args.continues else None,
         },
+        script=Path(__file__),
     )
 
 

@@ -1,12 +1,14 @@
 """A network (ResNet-50, CNN, GRU, MLP) on one sample."""
 
+from pathlib import Path
+
 from starglot.cli import parser, run
 from starglot.training.baselines import train_arguments, train_files
 from starglot.training.networks import fit_network
 
 
 def main(args):
-    train_files(fit_network, **vars(args))
+    train_files(fit_network, **vars(args), script=Path(__file__))
 
 
 if __name__ == "__main__":

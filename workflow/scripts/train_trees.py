@@ -1,12 +1,14 @@
 """Gradient-boosted trees on one sample."""
 
+from pathlib import Path
+
 from starglot.cli import parser, run
 from starglot.training.baselines import train_arguments, train_files
 from starglot.training.trees import fit_trees
 
 
 def main(args):
-    train_files(fit_trees, **vars(args))
+    train_files(fit_trees, **vars(args), script=Path(__file__))
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from argparse import ArgumentParser
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -15,11 +16,13 @@ from starglot.hashing import digest_of, file_digest
 from starglot.models.baselines.predict import Answer, predict
 from starglot.models.baselines.rows import Rows, ShardPath
 from starglot.samples.split import training_stars
-from starglot.surveys.index import require_shards
-from starglot.tables import write_with_digest
-from starglot.training.finished import workplace
-from starglot.training.kept import kept_table, sample_identity
+from starglot.store import FINISHED, is_whole, making, workplace
+from starglot.surveys.index import require_shards, sample_identity
+from starglot.tables import write_parquet, write_with_digest
 
+log = logging.getLogger(__name__)
+
+_TABLE = "table.parquet"
 #: A kind's way to read rows: settings, task, the model's folder, rows, shard to file.
 Reader = Callable[[Any, Task, Path, Rows, ShardPath], Answer]
 
@@ -76,5 +79,12 @@ def predict_files(
         "seen": digest_of(sorted(stars)),
         **sample_identity(asked, known, index),
     }
-    table = kept_table(workplace(Path(state), identity), lambda: predict(read, task, asked, known, stars))
-    write_with_digest(table, out)
+    kept = workplace(state, identity) / FINISHED
+    if is_whole(kept):
+        log.info("this was done before with the same settings, inputs and code: handing back %s", kept)
+    else:
+        table = predict(read, task, asked, known, stars)
+        with making(kept) as made:
+            write_parquet(table, made / _TABLE)
+        log.info("made %s rows, kept in %s", f"{len(table):,}", kept)
+    write_with_digest(pq.read_table(kept / _TABLE), out)

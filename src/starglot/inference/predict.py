@@ -1,7 +1,8 @@
 """Predictions of a language model: questions in, one row per spectrum and label out, with the model's own doubt.
 
 Work is done in blocks of spectra in order of obsid; a finished block is kept, so that a killed prediction goes on
-where it was, with the same result to the last bit.
+where it was, with the same result to the last bit.  With other code it starts over: no answer of the one stands among
+those of the other.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from starglot.language.prompts import parse_question
 from starglot.language.qa import read_qa
 from starglot.language.tokens import PromptTokens
 from starglot.models.llm import ADAPTER_FILES, load_for_inference
+from starglot.store import is_whole, making, workplace
 from starglot.tables import PREDICTION, write_parquet
 
 log = logging.getLogger(__name__)
@@ -40,6 +42,8 @@ log = logging.getLogger(__name__)
 _BLOCK = 256
 #: Tokens that an answer may be longer than the longest right one.
 _SLACK = 8
+#: A block's table, in the folder in which the block is kept.
+_TABLE = "table.parquet"
 
 #: What a block holds: the model's part of ``tables.PREDICTION``.
 _ANSWERED = pa.schema(
@@ -77,10 +81,11 @@ def predict_llm(
         raise StarglotError("a spectrum stands twice among those to predict", todo="rebuild the sample")
     rows = max(1, _BLOCK // settings.decoding.batch) * settings.decoding.batch
     blocks = [obsids[first : first + rows] for first in range(0, len(obsids), rows)]
-    folder = Path(state) / _identity(settings, task, encoding, wavelength, base, adapter_dir, qa_files, obsids, code)
-    paths = [folder / f"block-{number:05d}.parquet" for number in range(len(blocks))]
-    missing = [number for number, path in enumerate(paths) if not path.is_file()]
-    if paths and not missing:
+    identity = _identity(settings, task, encoding, wavelength, base, adapter_dir, qa_files, obsids, code)
+    folder = workplace(state, identity)
+    kept = [folder / f"block-{number:05d}" for number in range(len(blocks))]
+    missing = [number for number, block in enumerate(kept) if not is_whole(block)]
+    if kept and not missing:
         log.info("this was done before with the same settings, inputs and code: handing back %s", folder)
     if missing:
         done = len(obsids) - sum(len(blocks[number]) for number in missing)
@@ -92,8 +97,11 @@ def predict_llm(
         with tqdm(total=len(obsids), initial=done, desc="predict", unit="spectrum", mininterval=2) as bar:
             for number in missing:
                 block = [next(questions) for _ in blocks[number]]
-                write_parquet(answerer.predict(block, bar), paths[number])
-    answered = pa.concat_tables([pq.read_table(path) for path in paths]) if paths else _ANSWERED.empty_table()
+                table = answerer.predict(block, bar)
+                with making(kept[number]) as made:
+                    write_parquet(table, made / _TABLE)
+    tables = [pq.read_table(block / _TABLE) for block in kept]
+    answered = pa.concat_tables(tables) if tables else _ANSWERED.empty_table()
     return _with_truth(answered, truth, task, seen_stars)
 
 
@@ -107,14 +115,14 @@ def _identity(
     qa_files: Sequence[str | Path],
     obsids: np.ndarray,
     code: str,
-) -> str:
-    """Name of the folder of finished blocks: a digest of what a block's bytes depend on.
+) -> dict[str, Any]:
+    """What a block's bytes depend on.
 
     The adapter stands for the base that it was trained on: another base has another adapter.
     """
     adapter = [Path(adapter_dir) / name for name in ADAPTER_FILES]
     found = {path.name: file_digest(path) for path in adapter if path.is_file()}
-    identity = {
+    return {
         "decoding": settings.decoding.model_dump(),
         "quantisation": settings.quantisation,
         "asked": [task.prompt, task.labels, task.decimals],
@@ -127,7 +135,6 @@ def _identity(
         "block": _BLOCK,
         "code": code,
     }
-    return digest_of(identity)[:24]
 
 
 def _questions(qa_files: Sequence[str | Path], wanted: np.ndarray) -> Iterator[tuple[int, str]]:

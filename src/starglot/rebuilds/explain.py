@@ -58,6 +58,11 @@ class Job:
         come = [value for value in self._come().values() if _CODE.fullmatch(value)]
         return (gone[0].strip("'"), come[0].strip("'")) if gone and come else None
 
+    def asked_code(self) -> str:
+        """Hash of the code that it is asked for with; empty where it has none."""
+        asked = [value for value in self.now.values() if _CODE.fullmatch(value)]
+        return asked[0].strip("'") if asked else ""
+
     def only_code(self) -> bool:
         """Whether an edit of the code is all that is different, jobs before it left aside."""
         others = self.forced or self.missing or self.command or self.added or self.removed or self.changed

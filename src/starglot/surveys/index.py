@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from starglot.errors import StarglotError
-from starglot.hashing import file_digest
-from starglot.tables import read_digests, write_text
+from starglot.hashing import digest_of, file_digest
+from starglot.tables import read_digests, table_digest, write_text
 
 #: Columns of spectra/index.tsv: digests of {shard}.parquet, {shard}.rejected.parquet, and of the catalogue rows.
 COLUMNS = ("shard", "spectra", "rejected", "rows")
@@ -49,6 +53,20 @@ def shard_digests(index: str | Path, shards: Collection[str]) -> dict[str, str]:
     lines = Path(index).read_text(encoding="utf-8").splitlines()[1:]
     rows = (line.split("\t") for line in lines)
     return {row[0]: row[1] for row in rows if row[0] in shards}
+
+
+def sample_identity(sample: pa.Table, labels: pa.Table, index: str | Path) -> dict[str, Any]:
+    """What work on a sample's spectra depends on: its rows, their labels, the cleaned spectra of their shards.
+
+    labels: obsid, shard and label columns, of more stars perhaps: those of others do not count.
+    """
+    mine = labels.filter(pc.is_in(labels["obsid"], value_set=sample["obsid"].combine_chunks()))
+    shards = set(pc.unique(mine["shard"]).to_pylist())
+    return {
+        "sample": table_digest(sample),
+        "labels": table_digest(mine),
+        "spectra": digest_of(shard_digests(index, shards)),
+    }
 
 
 def require_shards(index: str | Path, folder: str | Path) -> list[str]:

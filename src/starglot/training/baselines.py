@@ -17,12 +17,12 @@ import pyarrow.parquet as pq
 from starglot.config.models import KINDS, Task
 from starglot.errors import StarglotError
 from starglot.models.baselines.rows import Rows, ShardPath, rows_of
-from starglot.surveys.index import require_shards
+from starglot.store import CHECKPOINTS, new_folder
+from starglot.surveys.index import require_shards, sample_identity
 from starglot.tables import read_json, write_json
-from starglot.training.finished import MANIFEST, deliver, hand_back, new_folder, versions, workplace, write_run
+from starglot.training.delivery import MANIFEST, deliver, hand_back_or_begin, versions, write_run
 from starglot.training.flux import Bins, map_flux
 from starglot.training.full_disk import full_disk_explained
-from starglot.training.kept import sample_identity
 
 log = logging.getLogger(__name__)
 
@@ -75,11 +75,13 @@ def train_files(
     code: str,
     state: str | Path,
     manifest: str | Path,
+    script: Path | None = None,
 ) -> dict[str, Any]:
     """:func:`train_baseline` on the workflow's files.
 
     settings: model and task, as the rule is told them; sample, labels: Parquet; index: of the cleaned spectra, in
-    their folder; code: hash of the code, part of the work's identity; manifest: the file to write, weights beside it.
+    their folder; code: hash of the code, part of the work's identity; manifest: the file to write, weights beside it;
+    script: of a kind whose training is resumed, the script that calls it (:mod:`.begun`).
     """
     spectra = Path(index).parent
     require_shards(index, spectra)
@@ -95,6 +97,7 @@ def train_files(
         Path(state),
         sample_identity(rows, known, index),
         code,
+        script,
     )
 
 
@@ -109,20 +112,21 @@ def train_baseline(
     state: Path,
     inputs: Mapping[str, str],
     code: str,
+    script: Path | None = None,
 ) -> dict[str, Any]:
     """Train on the sample's training split; returns the manifest that it writes last into ``out``.
 
     fit: of the model's kind; sample: ``tables.SAMPLE``; labels: obsid, shard and the task's label columns for at
     least the sample's spectra; shard_path: a shard's cleaned spectra; state: folder of checkpoints and finished work;
-    inputs: digests of sample, labels and spectra; code: hash of the code.  The same again is handed back.
+    inputs: digests of sample, labels and spectra; code: hash of the code; script: as in :func:`train_files`.
+    The same again is handed back.
     The validation split chooses and measures.  Raises StarglotError when the training split is empty, and when the
     disk is full.
     """
     # ---- set up
     started = time.time()
     about = {"model": settings.model_dump(), "task": task.model_dump()}
-    place = workplace(state, {**about, "inputs": inputs, "code": code})
-    finished = hand_back(place, Path(out))
+    place, finished = hand_back_or_begin(Path(state), {**about, "inputs": inputs, "code": code}, Path(out), script)
     if finished is not None:
         return finished
 
@@ -138,7 +142,7 @@ def train_baseline(
     with full_disk_explained(place):
         made = new_folder(place)
         fitted = fit(
-            Work(settings, task, train, val, shard_path, made, place / "checkpoints", Path(state) / "flux", inputs)
+            Work(settings, task, train, val, shard_path, made, place / CHECKPOINTS, Path(state) / "flux", inputs)
         )
         log.info(
             "%s: %s", settings.kind, {name: value for name, value in fitted.metrics.items() if value is not None}

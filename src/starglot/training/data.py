@@ -25,7 +25,7 @@ from starglot.hashing import digest_of
 from starglot.language.chat import frame
 from starglot.language.prompts import parse_question
 from starglot.spectra.redraw import redraw_flux
-from starglot.tables import atomic_path
+from starglot.store import fault, is_whole, making
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -39,6 +39,7 @@ IGNORED = -100
 
 _ROWS = pa.schema([("obsid", pa.int64()), ("question", pa.string()), ("answer", pa.string())])
 _BLOCK = 1 << 24
+_CACHED = "rows.arrow"
 
 
 class Rows:
@@ -74,20 +75,20 @@ class Rows:
 
 
 def cache_rows(files: Sequence[Path], inputs: Mapping[str, str], folder: Path, chief: bool = True) -> Rows:
-    """The rows of JSONL(.gz) ``files``, in their order, as an Arrow file in ``folder`` that is made if needed.
+    """The rows of JSONL(.gz) ``files``, in their order, as an Arrow file kept in ``folder``, made if needed.
 
-    inputs: file name to digest; the Arrow file is named by those of ``files``.  chief: of several processes one
+    inputs: file name to digest; the Arrow file is known by those of ``files``.  chief: of several processes one
     makes the file and the others wait for it.  Memory does not grow with the number of rows.
     Raises StarglotError when a file is no JSONL of obsid, question, answer.
     """
-    path = Path(folder) / f"{digest_of([inputs[Path(file).name] for file in files])[:24]}.arrow"
-    while not chief and not path.is_file():
+    kept = Path(folder) / digest_of([inputs[Path(file).name] for file in files])[:24]
+    while not chief and fault(kept) is not None:
         time.sleep(1)  # a launcher ends all processes when one of them fails
-    if not path.is_file():
-        with atomic_path(path) as partial, pa.ipc.new_file(partial, _ROWS) as sink:
+    if chief and not is_whole(kept):
+        with making(kept) as made, pa.ipc.new_file(made / _CACHED, _ROWS) as sink:
             for file in files:
                 _append(Path(file), sink)
-    return Rows(path)
+    return Rows(kept / _CACHED)
 
 
 def _append(file: Path, sink: pa.RecordBatchFileWriter) -> None:

@@ -16,9 +16,11 @@ from starglot.config.models import Encoding, Task, Wavelength
 from starglot.errors import StarglotError
 from starglot.language.tokens import PromptTokens
 from starglot.models import llm
+from starglot.store import CHECKPOINTS, MADE
 from starglot.tables import write_json
+from starglot.training.begun import note_length
 from starglot.training.deepspeed import on_the_cpu
-from starglot.training.finished import MANIFEST, deliver, digests, hand_back, versions, workplace, write_run
+from starglot.training.delivery import MANIFEST, deliver, digests, hand_back_or_begin, versions, write_run
 from starglot.training.time_limit import listen
 
 if TYPE_CHECKING:
@@ -43,6 +45,7 @@ def finetune(
     out: Path,
     state: Path,
     identity: Mapping[str, Any],
+    script: Path | None = None,
 ) -> dict[str, Any]:
     """Train adapters on a frozen, quantised base; returns the manifest that it writes last into ``out``.
 
@@ -50,7 +53,8 @@ def finetune(
     continue from, or None for a fresh one; qa_train, qa_val: JSONL files; out: gets adapter, tokenizer, loss.csv,
     run.json and manifest.json; state: folder of checkpoints and finished work; identity: JSON-able, all that the
     result depends on (settings, code, digests of inputs): the same again is handed back from ``state``, a killed run
-    continues from its last good checkpoint, bit for bit as if it had not been killed.
+    continues from its last good checkpoint, bit for bit as if it had not been killed; script: that calls it, if it
+    is one of the workflow's: then a training goes on with the code that it began with (:mod:`.begun`).
 
     Under torchrun every process calls it with the same arguments.  Raises StarglotError for a base or an adapter that
     is not there, questions that cannot be read, and GPUs that are not there.
@@ -60,8 +64,7 @@ def finetune(
     # ---- set up
     started = time.time()
     chief = int(os.environ.get("RANK", "0")) == 0
-    place = workplace(state, identity)
-    finished = hand_back(place, Path(out), write=chief)
+    place, finished = hand_back_or_begin(Path(state), identity, Path(out), script, chief)
     if finished is not None:
         return finished
     # What trains takes seconds to import, which work that is handed back does not wait for.
@@ -82,7 +85,9 @@ def finetune(
     if not len(rows):
         raise StarglotError("there is no training question", where=qa_train[0].parent, todo="take a larger sample")
     plan = make_plan(training, size, len(rows), settings.seed)
-    arguments = plan.arguments(place / "checkpoints")  # before the model: ZeRO-3 changes how that is loaded
+    if chief:
+        note_length(place, plan.steps, "steps")
+    arguments = plan.arguments(place / CHECKPOINTS)  # before the model: ZeRO-3 changes how that is loaded
     tokenizer = llm.load_tokenizer(base)
     tokens = PromptTokens(tokenizer, task, encoding, wavelength)
     draws = Draws(rows, tokens, plan.steps * effective_batch(training), settings.seed, training.augment)
@@ -107,7 +112,7 @@ def finetune(
     log.info("loss: %s", metrics)
 
     # ---- save
-    made = place / "made"
+    made = place / MADE
     trainable, everything = adapted.get_nb_trainable_parameters()
     manifest = {
         "kind": "llm",

@@ -18,7 +18,7 @@ from starglot.config.baselines import Spectrum
 from starglot.hashing import digest_of
 from starglot.models.baselines.bins import binned
 from starglot.models.baselines.rows import Rows, ShardPath, blocks
-from starglot.tables import atomic_path
+from starglot.store import is_whole, making
 
 log = logging.getLogger(__name__)
 
@@ -26,32 +26,35 @@ log = logging.getLogger(__name__)
 _HELD = 1 << 30
 #: Rows that are binned together.
 _BLOCK = 2048
+_CACHED = "flux.npy"
 
 
 def map_flux(rows: Rows, shard_path: ShardPath, inputs: Mapping[str, str], folder: Path) -> np.ndarray:
-    """int16 flux (n, grid) of ``rows``, in their order, mapped from a file in ``folder`` that is made if needed.
+    """int16 flux (n, grid) of ``rows``, in their order, mapped from a file kept in ``folder``, made if needed.
 
-    inputs: digests of the sample and its spectra; with the ids they name the array's file.
+    inputs: digests of the sample and its spectra; by these and the ids the array is known.  An array that was there
+    is read once, to be sure of it, which also brings it into the page cache.
     Raises StarglotError when a spectrum is missing or the disk is full.
     """
     ids = hashlib.sha256(np.ascontiguousarray(rows.obsid, "<i8").tobytes()).hexdigest()
-    path = Path(folder) / f"{digest_of([ids, sorted(inputs.items())])[:24]}.npy"
-    if not path.is_file():
-        log.info("writing the flux of %s spectra to %s", f"{len(rows):,}", path)
-        with atomic_path(path) as partial:
+    kept = Path(folder) / digest_of([ids, sorted(inputs.items())])[:24]
+    if not is_whole(kept):
+        log.info("writing the flux of %s spectra to %s", f"{len(rows):,}", kept)
+        with making(kept) as made:
+            file = made / _CACHED
             mapped: np.memmap | None = None
             for at, flux in blocks(rows, shard_path, "flux"):
                 if mapped is None:
                     mapped = np.lib.format.open_memmap(
-                        partial, mode="w+", dtype=np.int16, shape=(len(rows), flux.shape[1])
+                        file, mode="w+", dtype=np.int16, shape=(len(rows), flux.shape[1])
                     )
-                    _reserve(partial)
+                    _reserve(file)
                 mapped[at] = flux
             if mapped is None:
-                np.lib.format.open_memmap(partial, mode="w+", dtype=np.int16, shape=(0, 1))
+                np.lib.format.open_memmap(file, mode="w+", dtype=np.int16, shape=(0, 1))
             else:
                 mapped.flush()
-    return np.load(path, mmap_mode="r")
+    return np.load(kept / _CACHED, mmap_mode="r")
 
 
 def _reserve(path: Path) -> None:

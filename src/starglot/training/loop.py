@@ -18,9 +18,8 @@ from transformers.utils.logging import disable_progress_bar
 
 from starglot.errors import StarglotError
 from starglot.models.llm import compute_dtype
-from starglot.sealed import seal
+from starglot.store import checkpoints, newest_good, prune, seal
 from starglot.tables import write_text
-from starglot.training.checkpoints import checkpoints, newest_good, prune
 from starglot.training.full_disk import full_disk_explained
 from starglot.training.time_limit import another_turn, asked_to_stop
 

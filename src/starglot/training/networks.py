@@ -32,11 +32,11 @@ from starglot.models.baselines.reading import (
 )
 from starglot.models.baselines.rows import Rows
 from starglot.models.baselines.scatter import accuracy, held_out_scatter, rms
-from starglot.sealed import seal
 from starglot.spectra.redraw import redraw_flux
+from starglot.store import newest_good, prune, seal
 from starglot.tables import read_json, write_json, write_text
 from starglot.training.baselines import Fitted, Work, split_bins
-from starglot.training.checkpoints import newest_good, prune
+from starglot.training.begun import note_length
 from starglot.training.flux import Bins
 
 log = logging.getLogger(__name__)
@@ -143,6 +143,7 @@ def fit_network(work: Work) -> Fitted:
     network = build_network(settings, inputs, coarse, len(work.task.labels)).to(device)
 
     # ---- train
+    note_length(work.checkpoints.parent, settings.training.epochs, "epochs")
     trainer = _Trainer(network, train, val if len(val) else train, device, work.checkpoints)
     progress, best = trainer.run(f"{settings.kind}, {work.task.prompt}")  # type: ignore[attr-defined]
     network.load_state_dict(best)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import math
-import shutil
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,8 +19,10 @@ from starglot.language.prompts import parse_question
 from starglot.language.tiny_tokenizer import build_tokenizer
 from starglot.language.tokens import PromptTokens
 from starglot.models.tiny import build_tiny
+from starglot.store import CHECKPOINTS, new_folder
 from starglot.tables import write_json
-from starglot.training.finished import MANIFEST, deliver, digests, hand_back, versions, workplace, write_run
+from starglot.training.begun import note_length
+from starglot.training.delivery import MANIFEST, deliver, digests, hand_back_or_begin, versions, write_run
 
 log = logging.getLogger(__name__)
 
@@ -39,18 +40,18 @@ def build_base(
     out: Path,
     state: Path,
     identity: Mapping[str, Any],
+    script: Path | None = None,
 ) -> dict[str, Any]:
     """Build, pre-train and save a tiny base; returns the manifest that it writes last into ``out``.
 
     decimals: digits after the point by label, of all tasks; qa_train: JSONL files of the training split, of which the
     questions' flux is read and the answers are not; out: gets config, weights, tokenizer, loss.csv, run.json,
-    manifest.json; state, identity: as in :func:`starglot.training.finetune.finetune`.
+    manifest.json; state, identity, script: as in :func:`starglot.training.finetune.finetune`.
     Raises StarglotError when there are too few spectra.
     """
     # ---- set up
     started = time.time()
-    place = workplace(state, identity)
-    finished = hand_back(place, Path(out))
+    place, finished = hand_back_or_begin(Path(state), identity, Path(out), script)
     if finished is not None:
         return finished
     # What trains takes seconds to import, which work that is handed back does not wait for.
@@ -77,7 +78,7 @@ def build_base(
     model = build_tiny(settings, tokenizer)
 
     # ---- train
-    folder = place / "checkpoints"
+    note_length(place, steps, "steps")
     plan = Plan(
         steps=steps,
         batch=settings.batch,
@@ -88,7 +89,9 @@ def build_base(
         checkpoints=4,
         seed=settings.seed,
     )
-    trainer = make_trainer(model, draws, Collate(tokenizer.pad_token_id), plan.arguments(folder), "tiny base")
+    trainer = make_trainer(
+        model, draws, Collate(tokenizer.pad_token_id), plan.arguments(place / CHECKPOINTS), "tiny base"
+    )
     curve = run(trainer)
 
     # ---- save
@@ -112,10 +115,8 @@ def build_base(
         "metrics": {"train_loss": curve[-1]["loss"]},
         "versions": versions(),
     }
-    made = place / "made"
     with explained(place):
-        shutil.rmtree(made, ignore_errors=True)
-        made.mkdir(parents=True)
+        made = new_folder(place)
         model.config.use_cache = True
         model.save_pretrained(str(made))
         tokenizer.save_pretrained(str(made))

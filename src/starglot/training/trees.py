@@ -22,10 +22,10 @@ from starglot.models.baselines.files import save
 from starglot.models.baselines.rows import Rows
 from starglot.models.baselines.scatter import accuracy, held_out_scatter, rms
 from starglot.models.baselines.trees import CLASS, library, load_trees, tree_file, values_and_classes
-from starglot.sealed import seal
+from starglot.store import newest_good, prune, seal
 from starglot.tables import write_text
 from starglot.training.baselines import Fitted, Work, split_bins
-from starglot.training.checkpoints import newest_good, prune
+from starglot.training.begun import note_length
 from starglot.training.flux import Bins
 
 log = logging.getLogger(__name__)
@@ -57,6 +57,7 @@ def fit_trees(work: Work) -> Fitted:
     # ---- train
     trees = _Checkpoints(work.checkpoints)
     names = [*work.task.labels, CLASS]
+    note_length(work.checkpoints.parent, len(names), "models")
     with tqdm(total=len(names), desc=f"lightgbm, {work.task.prompt}", unit=" models", mininterval=2) as bar:
         for name in names:
             target = {part: _target(those, name, work.task.labels, classes) for part, those in rows.items()}

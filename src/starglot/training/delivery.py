@@ -1,7 +1,7 @@
-"""Finished work, kept by the digest of all it depends on and handed back when asked for again.
+"""What a finished training leaves: weights, a manifest, run.json; kept in the store, handed back when asked again.
 
 Snakemake removes outputs before it runs a rule again, also where nothing that matters has changed; hours of training
-must not be lost to that.  Layout: ``<state>/<digest>/finished/`` beside ``<state>/<digest>/checkpoints/``.
+must not be lost to that.
 """
 
 from __future__ import annotations
@@ -17,9 +17,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from starglot.hashing import digest_of, file_digest
-from starglot.sealed import SEAL, fault, seal
+from starglot.hashing import BEGUN_WITH, file_digest
+from starglot.store import CHECKPOINTS, FINISHED, hand_out, is_whole, keep, workplace
 from starglot.tables import read_json, write_json
+from starglot.training.begun import forget, place_to_work, what_happened
 
 log = logging.getLogger(__name__)
 
@@ -27,9 +28,20 @@ MANIFEST = "manifest.json"
 RUN = "run.json"
 
 
-def workplace(state: Path, identity: Mapping[str, Any]) -> Path:
-    """The folder of one piece of work: named by the digest of all that it depends on."""
-    return Path(state) / digest_of(identity)[:24]
+def hand_back_or_begin(
+    state: Path, identity: Mapping[str, Any], out: Path, script: Path | None, chief: bool = True
+) -> tuple[Path, dict[str, Any] | None]:
+    """The work's place in the store, and its manifest when it was finished before: then it is in ``out`` again.
+
+    Else the training may begin there, or go on (:func:`starglot.training.begun.place_to_work`, which ``script`` and
+    ``chief`` are for).
+    """
+    asked = workplace(state, identity)
+    finished = hand_back(asked, out, write=chief)
+    if finished is not None:
+        return asked, finished
+    place = place_to_work(asked, script, out / MANIFEST, chief)
+    return place, hand_back(place, out, write=chief) if place != asked else None
 
 
 def hand_back(place: Path, out: Path, write: bool = True) -> dict[str, Any] | None:
@@ -37,54 +49,39 @@ def hand_back(place: Path, out: Path, write: bool = True) -> dict[str, Any] | No
 
     write: whether this process does the copying; of several, one does.
     """
-    kept = place / "finished"
-    if not kept.is_dir():
-        return None
-    wrong = fault(kept)
-    if wrong is not None:
-        log.warning("finished work in %s is of no use (%s); doing it again", kept, wrong)
+    kept = place / FINISHED
+    if not is_whole(kept):
         return None
     if write:
         log.info("this was done before with the same settings, inputs and code: handing back %s", kept)
-        _copy(kept, out)
-    return read_json(kept / MANIFEST)
+        hand_out(kept, out, last=MANIFEST, alone=True)
+        _drop_what_led_there(place)
+    manifest: dict[str, Any] = read_json(kept / MANIFEST)
+    return manifest
 
 
-def deliver(made: Path, place: Path, out: Path) -> None:
+def deliver(made: Path, place: Path, out: Path) -> dict[str, Any]:
     """Keep the folder ``made`` as finished work, copy it to ``out``, and drop the checkpoints that led to it.
 
-    The manifest gets the digests of the files beside it: rules depend on it alone, so it must change when they do.
+    Returns the manifest, which gets the digests of the files beside it: rules depend on it alone, so it must change
+    when they do.
     """
     files = [path for path in sorted(made.iterdir()) if path.is_file() and path.name not in (MANIFEST, RUN)]
-    write_json({**read_json(made / MANIFEST), "files": digests(files)}, made / MANIFEST)
-    kept = place / "finished"
-    shutil.rmtree(kept, ignore_errors=True)
-    seal(made)
-    os.replace(made, kept)
-    _copy(kept, out)
-    shutil.rmtree(place / "checkpoints", ignore_errors=True)
+    known = digests(files)
+    happened = what_happened(place)
+    manifest: dict[str, Any] = {**read_json(made / MANIFEST), "files": known}
+    if happened:
+        manifest[BEGUN_WITH] = happened
+    write_json(manifest, made / MANIFEST)
+    keep(made, place / FINISHED, known)
+    hand_out(place / FINISHED, out, last=MANIFEST, alone=True)
+    _drop_what_led_there(place)
+    return manifest
 
 
-def new_folder(place: Path) -> Path:
-    """An empty folder to work in, what a killed run left there removed."""
-    made = place / "made"
-    shutil.rmtree(made, ignore_errors=True)
-    made.mkdir(parents=True)
-    return made
-
-
-def _copy(kept: Path, out: Path) -> None:
-    """Fill ``out`` with the files of ``kept``: the manifest last, what else was there removed first."""
-    out.mkdir(parents=True, exist_ok=True)
-    (out / MANIFEST).unlink(missing_ok=True)
-    names = sorted(path.name for path in kept.iterdir() if path.name not in (SEAL, MANIFEST))
-    for old in out.iterdir():
-        if old.is_file() and old.name not in names:
-            old.unlink()
-    for name in (*names, MANIFEST):
-        partial = out / f".{name}.{os.getpid()}.partial"
-        shutil.copyfile(kept / name, partial)
-        os.replace(partial, out / name)
+def _drop_what_led_there(place: Path) -> None:
+    shutil.rmtree(place / CHECKPOINTS, ignore_errors=True)
+    forget(place)
 
 
 def digests(paths: list[Path]) -> dict[str, str]:
