@@ -25,7 +25,7 @@ from starglot.errors import StarglotError
 from starglot.glossary import LABELS
 from starglot.hashing import digest_of, file_digest
 from starglot.inference.decode import Decoded, Decoder
-from starglot.inference.fields import number_fields
+from starglot.inference.fields import number_fields, reading
 from starglot.language.answers import Answer, parse, render
 from starglot.language.chat import frame
 from starglot.language.prompts import parse_question
@@ -68,7 +68,8 @@ def predict_llm(
     finished blocks, kept apart by the digest of all they depend on; code: digest of the code, part of that.
 
     value is the mean of the digit tree, or the greedy number (``settings.decoding.value``; also where there is no
-    tree), null unless the status is 'ok'; sigma_raw is the standard deviation over the tree.
+    tree), null unless the status is 'ok'; sigma_raw is the standard deviation over the tree
+    (:func:`starglot.inference.fields.reading` has the cases).
     Raises StarglotError when a spectrum has no question, a file is damaged, or the accelerator's memory is too small.
     """
     truth = truth.sort_by("obsid")
@@ -216,16 +217,15 @@ class _Answerer:
 
     def _rows(self, obsid: int, decoded: Decoded, answer: Answer) -> Iterator[dict[str, Any]]:
         for label in self._task.labels:
-            value, number = answer.values.get(label), decoded.numbers.get(label)
-            if number is not None and value is not None and self._decoding.value == "expected":
-                value = number.mean
+            expected = self._decoding.value == "expected"
+            value, sigma, status = reading(answer, label, decoded.numbers.get(label), expected)
             yield {
                 "obsid": obsid,
                 "class_pred": answer.class_letter,
                 "label": label,
                 "value": value,
-                "sigma_raw": None if number is None else number.sigma,
-                "status": answer.status.get(label, "not_answered"),
+                "sigma_raw": sigma,
+                "status": status,
             }
 
 

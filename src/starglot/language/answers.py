@@ -37,13 +37,15 @@ class Answer:
 
     class_letter: one of the glossary's classes, or None; values: the number of each label asked for, None
     unless its status is 'ok'; status: one of glossary.STATUSES by label; problem: the first thing that is
-    wrong with the text, None for a faultless answer.
+    wrong with the text, None for a faultless answer; places: by label, (start, end) of what stands between the quotes
+    of its field, for the fields that the text has.
     """
 
     class_letter: str | None
     values: dict[str, float | None]
     status: dict[str, str]
     problem: str | None
+    places: dict[str, tuple[int, int]]
 
 
 def decimals(task: Task, label: str, digits: Digits) -> int | None:
@@ -100,7 +102,7 @@ def parse(task: Task, labels: Sequence[str], text: str) -> Answer:
     """
     reader = _Reader(list(labels))
     (_read_list if task.prompt == "atmosphere" else _read_named)(reader, text)
-    return Answer(reader.letter, reader.values, reader.status, reader.problem)
+    return Answer(reader.letter, reader.values, reader.status, reader.problem, reader.places)
 
 
 @dataclass
@@ -112,6 +114,7 @@ class _Reader:
     values: dict[str, float | None] = field(init=False)
     status: dict[str, str] = field(init=False)
     problem: str | None = None
+    places: dict[str, tuple[int, int]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.values = dict.fromkeys(self.labels)
@@ -126,8 +129,10 @@ class _Reader:
         for label in rest:
             self.status[label] = "unparsable"
 
-    def number(self, label: str, content: str) -> None:
+    def number(self, label: str, match: re.Match[str]) -> None:
         """Take a field's content as the value of ``label``."""
+        content = match["content"]
+        self.places[label] = match.span("content")
         plain = "".join(content.split())
         asked = ASKED[label]
         if plain == NULL:
@@ -202,7 +207,7 @@ def _read_list(reader: _Reader, text: str) -> None:
         if seen == 0:
             reader.letter_field(match["content"])
         elif seen <= len(labels):
-            reader.number(labels[seen - 1], match["content"])
+            reader.number(labels[seen - 1], match)
         else:
             reader.fault(f"more fields than the {len(labels) + 1} asked for {_here(text, at)}")
         seen += 1
@@ -228,7 +233,7 @@ def _read_named(reader: _Reader, text: str) -> None:
         label = NAMED.get(match["name"])
         if label in missing:
             missing.remove(label)
-            reader.number(label, match["content"])
+            reader.number(label, match)
         elif label in reader.labels:
             reader.fault(f"{match['name']} is answered twice")
         else:
