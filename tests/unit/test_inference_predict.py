@@ -290,3 +290,17 @@ def test_the_mean_is_not_lost_with_the_greedy_value(monkeypatch, teff, beliefs, 
     assert row["status"] == greedy
     assert row["value"] == (float(teff.replace(" ", "")) if greedy == "ok" else None)
     assert greedy == "ok" or row["sigma_raw"] is None
+
+
+def test_a_blank_before_the_end_of_a_turn_does_not_end_an_answer():
+    from types import SimpleNamespace
+
+    tokenizer = build_tokenizer()
+    blank, bracket = (tokenizer(text, add_special_tokens=False).input_ids[0] for text in (" ", "]"))
+    model = SimpleNamespace(generation_config=SimpleNamespace(eos_token_id=[7]))
+    ends = {7, tokenizer.eos_token_id}
+    bos = tokenizer.bos_token_id
+    assert module._stop_tokens(model, tokenizer, [blank, bos], {blank}) == {*ends, bos}
+    assert module._stop_tokens(model, tokenizer, [blank], {blank}) == ends
+    assert module._stop_tokens(model, tokenizer, [bracket], {blank}) == {*ends, bracket}
+    assert module._stop_tokens(model, tokenizer, [], {blank}) == ends
