@@ -10,6 +10,8 @@ from starglot.config.llm import Decoding, Llm, Lora
 from starglot.config.models import Encoding, Task, TinyBase, Wavelength
 from starglot.errors import StarglotError
 from starglot.inference import predict as module
+from starglot.inference.decode import Decoded
+from starglot.inference.digits import SYMBOLS, expand
 from starglot.inference.fields import number_fields
 from starglot.inference.predict import predict_llm
 from starglot.language.answers import parse, render
@@ -193,8 +195,13 @@ NAMED = Task(
         ("[C_FE:' 0 . 1 5 ', MG_FE:' - 0 . 3 0 ', TI_FE:' null ']", {"c_fe": "0.15", "mg_fe": "-0.30"}),
         (
             "[MG_FE:' 0 . 3 0 ', C_FE:'0.15', TI_FE:' 9 . 9 9 ']",
-            {"mg_fe": "0.30"},
+            {"mg_fe": "0.30", "ti_fe": "9.99"},
         ),  # one is not spaced, one out of range
+        ("[C_FE:' 0 . . ', MG_FE:'', TI_FE:' 0 . 1 0 ']", {"c_fe": None, "mg_fe": None, "ti_fe": "0.10"}),
+        (
+            "[C_FE:' 0 . 1 5 ' MG_FE:' 0 . 3 0 ']",
+            {"c_fe": "0.15"},
+        ),  # what comes behind a missing comma is anyone's guess
         ("[C_FE:' 0 . 1 5 ', C_FE:' 0 . 2 5 '", {"c_fe": "0.15"}),
         ("C_FE 0.15", {}),
     ],
@@ -202,10 +209,98 @@ NAMED = Task(
 def test_numbers_are_found_by_name(text, expected):
     fields = number_fields(NAMED, NAMED.labels, parse(NAMED, NAMED.labels, text), text, "rounded")
     assert {f.key: f.like for f in fields} == expected
-    assert all(text[f.start - 1] == "'" and text[f.start :].replace(" ", "").startswith(f.like) for f in fields)
+    assert all(text[f.start - 1] == "'" and text[f.start :].replace(" ", "").startswith(f.like or "") for f in fields)
 
 
 def test_numbers_are_found_by_place_behind_the_class():
     text = "[ 'K', ' null ', ' - 0 . 3 6 ']"
     (found,) = number_fields(TASK, TASK.labels, parse(TASK, TASK.labels, text), text, "float32")
     assert (found.key, found.like, found.decimals, found.resolution) == ("feh", "-0.36", None, 0.01)
+
+
+class Known:
+    """In the place of the decoder: a greedy answer, and for Teff a distribution that is known.
+
+    teff: what stands between the quotes, as the likeliest symbols make it; beliefs: numbers and their probabilities.
+    """
+
+    def __init__(self, teff, beliefs):
+        self.text = f"[ 'K', '{teff}', ' - 0 . 3 6 ']"
+        self.mass = {}
+        for number, probability in beliefs.items():
+            for n in range(len(number) + 1):
+                self.mass[number[:n]] = self.mass.get(number[:n], 0.0) + probability
+            self.mass[number + "'"] = probability
+
+    def next_symbols(self, prefixes):
+        return [
+            [self.mass.get(p + (s or "'"), 0.0) / (self.mass[p] if p else 1.0) for s in SYMBOLS] for p in prefixes
+        ]
+
+    def answer(self, prompts, find_numbers):
+        numbers = {}
+        for number in find_numbers(0, self.text):
+            if number.key == "teff":
+                found = expand(
+                    self.next_symbols, 0.001, decimals=0, like=number.like, resolution=1.0, limits=number.limits
+                )
+                numbers |= {} if found is None else {"teff": found}
+        return [Decoded(self.text, [], numbers)]
+
+
+@pytest.mark.parametrize(
+    ("teff", "beliefs", "value", "expected", "greedy"),
+    [
+        # The likeliest first digit, 9, leads out of range; most numbers are within it.
+        (" 9 9 9 9 9 9 ", {"999999": 0.4, "4900": 0.3, "5100": 0.3}, 5000.0, "ok", "out_of_range"),
+        # Nearly all the probability is out of range: the rest is no answer.
+        (" 9 9 9 9 9 9 ", {"999999": 0.95, "4900": 0.03, "5100": 0.02}, None, "out_of_range", "out_of_range"),
+        (" 9 9 9 9 9 9 ", {"999999": 1.0}, None, "out_of_range", "out_of_range"),
+        # Unreadable, and likeliest so by a little.
+        (" 4 . . ", {"4900": 0.3, "5100": 0.3}, 5000.0, "ok", "unparsable"),
+        (" 4 . . ", {"4900": 0.02}, None, "unparsable", "unparsable"),
+        # Null is an answer, whatever else was likely.
+        (" null ", {"4900": 0.25, "5100": 0.2}, None, "not_answered", "not_answered"),
+        # In range: the mean is over what is in range.
+        (" 5 1 0 0 ", {"5100": 0.5, "4900": 0.25, "999999": 0.25}, 15100 / 3, "ok", "ok"),
+        # Not a number anywhere (a model whose weights overflow).
+        (" 9 9 9 9 9 9 ", {"4900": float("nan")}, None, "out_of_range", "out_of_range"),
+        (" 5 1 0 0 ", {"4900": float("nan")}, 5100.0, "ok", "ok"),
+    ],
+)
+def test_the_mean_is_not_lost_with_the_greedy_value(monkeypatch, teff, beliefs, value, expected, greedy):
+    from types import SimpleNamespace
+
+    model = SimpleNamespace(generation_config=SimpleNamespace(eos_token_id=None))
+    monkeypatch.setattr(module, "load_for_inference", lambda *_: (model, build_tokenizer()))
+    monkeypatch.setattr(module, "Decoder", lambda *_, **__: Known(teff, beliefs))
+    asked = [(1, question(TASK, WAVELENGTH, TASK.labels, "303307"))]
+
+    def answered(kind):
+        answerer = module._Answerer(settings(value=kind), TASK, ENCODING, WAVELENGTH, "base", "adapter")
+        row, other = answerer.predict(asked, SimpleNamespace(update=lambda n: None)).to_pylist()
+        assert (other["label"], other["value"], other["status"]) == ("feh", -0.36, "ok")
+        return row
+
+    row = answered("expected")
+    assert row["status"] == expected
+    assert row["value"] == (None if value is None else pytest.approx(value))
+    assert value is not None or row["sigma_raw"] is None
+    row = answered("greedy")
+    assert row["status"] == greedy
+    assert row["value"] == (float(teff.replace(" ", "")) if greedy == "ok" else None)
+    assert greedy == "ok" or row["sigma_raw"] is None
+
+
+def test_a_blank_before_the_end_of_a_turn_does_not_end_an_answer():
+    from types import SimpleNamespace
+
+    tokenizer = build_tokenizer()
+    blank, bracket = (tokenizer(text, add_special_tokens=False).input_ids[0] for text in (" ", "]"))
+    model = SimpleNamespace(generation_config=SimpleNamespace(eos_token_id=[7]))
+    ends = {7, tokenizer.eos_token_id}
+    bos = tokenizer.bos_token_id
+    assert module._stop_tokens(model, tokenizer, [blank, bos], {blank}) == {*ends, bos}
+    assert module._stop_tokens(model, tokenizer, [blank], {blank}) == ends
+    assert module._stop_tokens(model, tokenizer, [bracket], {blank}) == {*ends, bracket}
+    assert module._stop_tokens(model, tokenizer, [], {blank}) == ends

@@ -86,3 +86,24 @@ def test_a_base_folder_that_is_not_built_yet_says_so(tmp_path):
 def test_an_unknown_quantisation_is_refused(base):
     with pytest.raises(StarglotError, match="allowed: nf4, none"):
         llm.load_base(base, "int3")
+
+
+@pytest.mark.parametrize(
+    ("capability", "dtype"), [((7, 0), "float32"), ((7, 5), "float32"), ((8, 0), "bfloat16"), ((9, 0), "bfloat16")]
+)
+def test_bfloat16_is_for_gpus_that_have_it_not_for_those_that_emulate_it(monkeypatch, capability, dtype):
+    import torch
+
+    class Properties:
+        major, minor = capability
+
+    monkeypatch.setattr(torch.version, "cuda", "12.6")
+    monkeypatch.setattr(torch.version, "hip", None)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: 0)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda *device: Properties)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda *device: capability)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda *device: "a card")
+    monkeypatch.setattr(torch.cuda, "_check_bf16_tensor_supported", lambda device: True)  # emulation works on all
+    assert llm.compute_dtype(on_gpu=True) == getattr(torch, dtype)
+    assert llm.compute_dtype(on_gpu=False) == torch.float32

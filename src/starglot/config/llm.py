@@ -58,7 +58,8 @@ class Decoding(Strict):
 
     value: Literal["expected", "greedy"] = Field(
         "expected",
-        description="expected: mean over the pruned digit tree; greedy: the digits as answered (paper).",
+        description="expected: mean over the pruned digit tree, also where the greedy digits are out of range or "
+        "unreadable; greedy: the digits as answered (paper).",
     )
     prune: float = Field(0.01, gt=0, lt=0.5, description="Digits less probable than this are not followed.")
     batch: int = Field(8, ge=1, description="Spectra decoded together.")

@@ -28,13 +28,14 @@ _MAX_LOGITS = 2**28
 class NumberField:
     """A number in an answer's text.
 
-    key: what it is called in the result; start: character behind its opening quote; like: the number as answered;
-    decimals, resolution, limits: see :class:`starglot.inference.digits.DigitTree`.
+    key: what it is called in the result; start: character behind its opening quote; like: the number as answered,
+    None where what stands there is none; decimals, resolution, limits: see
+    :class:`starglot.inference.digits.DigitTree`.
     """
 
     key: str
     start: int
-    like: str
+    like: str | None
     decimals: int | None
     resolution: float
     limits: tuple[float, float]

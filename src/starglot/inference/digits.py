@@ -260,6 +260,8 @@ class DigitTree:
         weight = np.array([leaf.probability for leaf in leaves])
         value = np.array([leaf.value for leaf in leaves])
         mass = float(weight.sum())
+        if not mass > 0:
+            return None
         weight /= mass
         mean = float(weight @ value)
         variance = float(weight @ ((value - mean) ** 2 + [leaf.variance for leaf in leaves]))

@@ -26,9 +26,9 @@ from starglot.errors import StarglotError
 from starglot.glossary import LABELS
 from starglot.hashing import digest_of, file_digest
 from starglot.inference.decode import Decoded, Decoder
-from starglot.inference.fields import number_fields
+from starglot.inference.fields import number_fields, reading
 from starglot.language.answers import Answer, parse, render
-from starglot.language.chat import frame
+from starglot.language.chat import frame, special_tokens
 from starglot.language.prompts import parse_question
 from starglot.language.qa import read_qa
 from starglot.language.tokens import PromptTokens
@@ -72,7 +72,8 @@ def predict_llm(
     finished blocks, kept apart by the digest of all they depend on; code: digest of the code, part of that.
 
     value is the mean of the digit tree, or the greedy number (``settings.decoding.value``; also where there is no
-    tree), null unless the status is 'ok'; sigma_raw is the standard deviation over the tree.
+    tree), null unless the status is 'ok'; sigma_raw is the standard deviation over the tree
+    (:func:`starglot.inference.fields.reading` has the cases).
     Raises StarglotError when a spectrum has no question, a file is damaged, or the accelerator's memory is too small.
     """
     truth = truth.sort_by("obsid")
@@ -169,12 +170,12 @@ class _Answerer:
         self._task, self._digits, self._decoding = task, encoding.labels, settings.decoding
         self._tokens = PromptTokens(tokenizer, task, encoding, wavelength)
         self._before, self._between, after = frame(tokenizer)
-        longest = max(len(self._tokens.answer(text)[0]) for text in self._long_answers())
+        answers = [self._tokens.answer(text)[0] for text in self._long_answers()]
         self._decoder = Decoder(
             model,
             tokenizer,
-            stop=_stop_tokens(model, tokenizer, after),
-            max_tokens=longest + _SLACK,
+            stop=_stop_tokens(model, tokenizer, after, {token for ids in answers for token in ids}),
+            max_tokens=max(map(len, answers)) + _SLACK,
             prune=settings.decoding.prune,
         )
 
@@ -223,23 +224,27 @@ class _Answerer:
 
     def _rows(self, obsid: int, decoded: Decoded, answer: Answer) -> Iterator[dict[str, Any]]:
         for label in self._task.labels:
-            value, number = answer.values.get(label), decoded.numbers.get(label)
-            if number is not None and value is not None and self._decoding.value == "expected":
-                value = number.mean
+            expected = self._decoding.value == "expected"
+            value, sigma, status = reading(answer, label, decoded.numbers.get(label), expected)
             yield {
                 "obsid": obsid,
                 "class_pred": answer.class_letter,
                 "label": label,
                 "value": value,
-                "sigma_raw": None if number is None else number.sigma,
-                "status": answer.status.get(label, "not_answered"),
+                "sigma_raw": sigma,
+                "status": status,
             }
 
 
-def _stop_tokens(model: Any, tokenizer: Any, after: list[int]) -> set[int]:
-    """Tokens that end an answer: what follows it in training, and the model's own."""
+def _stop_tokens(model: Any, tokenizer: Any, after: list[int], within: Collection[int]) -> set[int]:
+    """Tokens that end an answer: the special one that follows it in training, and the model's own.
+
+    An end in plain text stops by its first token, if that is none of those ``within`` answers.
+    """
+    special = special_tokens(tokenizer)
+    ends = [token for token in after if token in special] or [t for t in after[:1] if t not in within]
     own = model.generation_config.eos_token_id
-    stop = {*after[:1], tokenizer.eos_token_id, *(own if isinstance(own, list) else [own])}
+    stop = {*ends[:1], tokenizer.eos_token_id, *(own if isinstance(own, list) else [own])}
     return {token for token in stop if token is not None}
 
 

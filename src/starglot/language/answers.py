@@ -37,13 +37,15 @@ class Answer:
 
     class_letter: one of the glossary's classes, or None; values: the number of each label asked for, None
     unless its status is 'ok'; status: one of glossary.STATUSES by label; problem: the first thing that is
-    wrong with the text, None for a faultless answer.
+    wrong with the text, None for a faultless answer; places: by label, (start, end) of what stands between the quotes
+    of its field, for the fields that the text has.
     """
 
     class_letter: str | None
     values: dict[str, float | None]
     status: dict[str, str]
     problem: str | None
+    places: dict[str, tuple[int, int]]
 
 
 def decimals(task: Task, label: str, digits: Digits) -> int | None:
@@ -102,7 +104,7 @@ def parse(task: Task, labels: Sequence[str], text: str) -> Answer:
     """
     reader = _Reader(list(labels))
     (_read_named if question_of(task).names_labels else _read_list)(reader, text)
-    return Answer(reader.letter, reader.values, reader.status, reader.problem)
+    return Answer(reader.letter, reader.values, reader.status, reader.problem, reader.places)
 
 
 @dataclass
@@ -114,6 +116,7 @@ class _Reader:
     values: dict[str, float | None] = field(init=False)
     status: dict[str, str] = field(init=False)
     problem: str | None = None
+    places: dict[str, tuple[int, int]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.values = dict.fromkeys(self.labels)
@@ -128,8 +131,10 @@ class _Reader:
         for label in rest:
             self.status[label] = "unparsable"
 
-    def number(self, label: str, content: str) -> None:
+    def number(self, label: str, match: re.Match[str]) -> None:
         """Take a field's content as the value of ``label``."""
+        content = match["content"]
+        self.places[label] = match.span("content")
         plain = "".join(content.split())
         asked = LABELS[label].asked
         if plain == NULL:
@@ -204,7 +209,7 @@ def _read_list(reader: _Reader, text: str) -> None:
         if seen == 0:
             reader.letter_field(match["content"])
         elif seen <= len(labels):
-            reader.number(labels[seen - 1], match["content"])
+            reader.number(labels[seen - 1], match)
         else:
             reader.fault(f"more fields than the {len(labels) + 1} asked for {_here(text, at)}")
         seen += 1
@@ -230,7 +235,7 @@ def _read_named(reader: _Reader, text: str) -> None:
         label = named.get(match["name"])
         if label in missing:
             missing.remove(label)
-            reader.number(label, match["content"])
+            reader.number(label, match)
         elif label is not None:
             reader.fault(f"{match['name']} is answered twice")
         else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import re
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,15 +27,26 @@ _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 
 
 def compute_dtype(on_gpu: bool) -> torch.dtype:
-    """What the matrices are multiplied in: bfloat16 on a GPU that has it, else float32.
+    """What the matrices are multiplied in: bfloat16 on a GPU that has units for it, else float32.
 
-    On the CPU float32 is the faster of the two unless the processor has bfloat16 units, and it is the exact one.
+    GPUs before Ampere (V100, T4, RTX 20) only emulate bfloat16, slower than float32 and less exact; float16, which
+    they have, overflows in bases that were trained in bfloat16.  On the CPU float32 is the faster of the two unless
+    the processor has bfloat16 units, and it is the exact one.
     """
     import torch
 
-    if on_gpu and torch.cuda.is_bf16_supported():
+    if not on_gpu:
+        return torch.float32
+    if torch.cuda.is_bf16_supported(including_emulation=False):
         return torch.bfloat16
+    _say_float32(torch.cuda.get_device_name())
     return torch.float32
+
+
+@cache
+def _say_float32(gpu: str) -> None:
+    """Once a process: what is computed in is asked for in several places."""
+    log.warning("%s has no bfloat16 units (Ampere and later have): computing in float32, slower and larger", gpu)
 
 
 def load_tokenizer(base: str | Path) -> PreTrainedTokenizerBase:

@@ -123,6 +123,7 @@ def finetune(
         "wavelength": wavelength.model_dump(),
         "base": base,
         "continues": None if init_adapter is None else digests([Path(init_adapter) / llm.ADAPTER_FILES[1]]),
+        "frame": {"before": draws.before, "between": draws.between, "after": draws.after},
         "inputs": inputs,
         "identity": place.name,
         "counts": {
