@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from starglot.config.models import Lamost
 from starglot.errors import StarglotError
-from starglot.surveys import fits_table
-from starglot.surveys.fits_table import Column, read_columns
+from starglot.surveys import columns, fits_table
+from starglot.surveys.columns import Column, read_columns
 from starglot.surveys.lamost import class_letter, read_catalog, spectrum_file
 
 
@@ -189,10 +189,10 @@ def test_gaia_ids_that_lost_digits_are_refused(tmp_path: Path) -> None:
 
 @given(st.integers(1, 2**63 - 1), st.floats(-1e4, 1e4, width=32))
 def test_numbers_survive_the_conversion(number: int, value: float) -> None:
-    ids = fits_table._convert(np.array([number], ">i8"), Column("a", (), "int"), Path("x"))
+    ids = columns._convert(np.array([number], ">i8"), Column("a", (), "int"), Path("x"))
     assert ids.to_pylist() == ([None] if number == -9999 else [number])
-    got = fits_table._convert(np.array([value], ">f4"), Column("a", ()), Path("x")).to_pylist()[0]
-    assert got == value or (got is None and min(abs(value - m) for m in fits_table.MISSING_NUMBERS) < 2e-3)
+    got = columns._convert(np.array([value], ">f4"), Column("a", ()), Path("x")).to_pylist()[0]
+    assert got == value or (got is None and min(abs(value - m) for m in columns.MISSING_NUMBERS) < 2e-3)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 from scipy.spatial import cKDTree
 
 from starglot.samples.sphere import chord, unit_vectors
-from starglot.surveys.fits_table import floats
+from starglot.surveys.columns import floats
 
 log = logging.getLogger(__name__)
 

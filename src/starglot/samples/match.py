@@ -11,7 +11,7 @@ from scipy.spatial import cKDTree
 
 from starglot.errors import StarglotError
 from starglot.samples.sphere import chord, moved, separation, unit_vectors
-from starglot.surveys.fits_table import floats
+from starglot.surveys.columns import floats
 
 log = logging.getLogger(__name__)
 

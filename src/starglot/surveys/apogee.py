@@ -19,7 +19,9 @@ from starglot.config.models import Apogee
 from starglot.errors import StarglotError
 from starglot.glossary import ABUNDANCES, ATMOSPHERE, Label
 from starglot.surveys.bits import ASPCAPFLAG, EXTRATARG_DUPLICATE, bits_set, count_bits
-from starglot.surveys.fits_table import Column, flags, floats, label_pair, missing_columns, open_catalog, table_of
+from starglot.surveys.catalog import missing_columns
+from starglot.surveys.columns import Column, flags, floats, label_pair, table_of
+from starglot.surveys.fits_table import open_catalog
 
 log = logging.getLogger(__name__)
 

@@ -14,7 +14,9 @@ import pyarrow.compute as pc
 from starglot.config.models import GaiaEso
 from starglot.errors import StarglotError
 from starglot.glossary import ATMOSPHERE, LABELS
-from starglot.surveys.fits_table import Column, floats, label_pair, missing_columns, open_catalog, table_of
+from starglot.surveys.catalog import missing_columns
+from starglot.surveys.columns import Column, floats, label_pair, table_of
+from starglot.surveys.fits_table import open_catalog
 from starglot.surveys.solar import solar_abundance
 
 log = logging.getLogger(__name__)

@@ -11,7 +11,9 @@ import pyarrow as pa
 
 from starglot.config.models import Galah
 from starglot.glossary import ATMOSPHERE, LABELS, Label
-from starglot.surveys.fits_table import Column, flags, floats, label_pair, missing_columns, open_catalog, table_of
+from starglot.surveys.catalog import missing_columns
+from starglot.surveys.columns import Column, flags, floats, label_pair, table_of
+from starglot.surveys.fits_table import open_catalog
 
 log = logging.getLogger(__name__)
 

@@ -17,7 +17,8 @@ import pyarrow.compute as pc
 from starglot.config.models import Lamost
 from starglot.errors import StarglotError
 from starglot.glossary import ATMOSPHERE, SNR_BANDS
-from starglot.surveys.fits_table import Column, floats, label_pair, open_catalog, table_of
+from starglot.surveys.columns import Column, floats, label_pair, table_of
+from starglot.surveys.fits_table import open_catalog
 
 log = logging.getLogger(__name__)
 
