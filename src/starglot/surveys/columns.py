@@ -1,12 +1,13 @@
 """Columns of survey catalogues -> Arrow columns in the project's names, missing values as null.
 
 A survey module lists the columns that it wants, each with the names that releases have given it.  Only those columns
-are read, in chunks of rows, so that memory grows with what is kept and not with the file.
+are read, in chunks of rows, so that memory grows with what is kept and not with the file.  What a column says in
+another way than it should is refused: by an error that names it, or as a null value that is counted.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -16,77 +17,88 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from starglot.errors import StarglotError
-from starglot.glossary import Label
 from starglot.surveys.catalog import Catalog
+from starglot.surveys.counts import VALUE_REASONS, Counts, Tally, add_tally, tally
+from starglot.surveys.dates import read_dates
 from starglot.surveys.fits_table import open_catalog
+from starglot.surveys.ids import gaia_ids, own_ids
+from starglot.surveys.values import Where, numbers_of, texts_of, whole_numbers_of
 
-#: Numbers that surveys write where there is none.  9999.99 is the paper's spelling of APOGEE's placeholder.
-MISSING_NUMBERS = (-9999.0, -9999.99, 9999.99)
-#: Texts that surveys write where there is none, in lower case.
-MISSING_TEXTS = frozenset({"", "non", "none", "null", "nan", "n/a", "--", "-", "-9999", "-9999.0"})
-#: Placeholders that would pass for a Gaia id.
-_NO_GAIA = frozenset({"9999", "99999", "999999"})
-
-Kind = Literal["float", "int", "text", "gaia", "float_vector", "int_vector"]
+Kind = Literal["float", "int", "flag", "limit", "text", "id", "gaia", "date", "float_vector", "int_vector"]
 _TYPES: dict[Kind, pa.DataType] = {
     "float": pa.float64(),
     "int": pa.int64(),
+    "flag": pa.int64(),
+    "limit": pa.int64(),
     "text": pa.string(),
+    "id": pa.string(),
     "gaia": pa.string(),
+    "date": pa.string(),
     "float_vector": pa.list_(pa.float64()),
     "int_vector": pa.list_(pa.int64()),
 }
+_ELEMENT_KIND: dict[Kind, Kind] = {"float_vector": "float", "int_vector": "int"}
+
+#: Rows that are refused, by reason.
+Refused = Mapping[str, np.ndarray]
 
 
 @dataclass(frozen=True)
 class Column:
-    """A wanted column: the project's name, the names it has in files (first found wins), its kind, whether needed."""
+    """A wanted column: the project's name, the names it has in files (first found wins), its kind, whether needed.
+
+    limits: of numbers; those outside are refused.  gaia_release: that ids of kind 'gaia' are of.
+    """
 
     name: str
     aliases: tuple[str, ...]
     kind: Kind = "float"
     needed: bool = True
+    limits: tuple[float, float] | None = None
+    gaia_release: str | None = None
 
 
 def read_columns(path: str | Path, columns: Sequence[Column]) -> pa.Table:
-    """The wanted ``columns`` of a catalogue under the project's names, rows in the file's order.
-
-    Numbers are float64 or int64, texts and Gaia ids strings without blanks around them, vectors lists; what is
-    missing is null, and so is every row of a column that is not needed and not there.
-    """
+    """The wanted ``columns`` of a catalogue, see :func:`table_of`."""
     with open_catalog(path) as catalog:
-        return table_of(catalog, columns)
+        return table_of(catalog, columns, Counts())
 
 
-def table_of(catalog: Catalog, columns: Sequence[Column]) -> pa.Table:
-    """:func:`read_columns` on an open catalogue."""
-    found = catalog.resolve(columns)
-    schema = pa.schema([(column.name, _TYPES[column.kind]) for column in columns])
-    batches = []
-    for chunk in catalog.chunks(sorted(set(found.values()))):
-        rows = len(next(iter(chunk.values())))
-        arrays = [
-            _convert(chunk[found[column.name]], column, catalog.path)
-            if column.name in found
-            else pa.nulls(rows, _TYPES[column.kind])
-            for column in columns
-        ]
-        batches.append(pa.record_batch(arrays, schema=schema))
-    return pa.Table.from_batches(batches, schema=schema)
+def table_of(catalog: Catalog, columns: Sequence[Column], counts: Counts) -> pa.Table:
+    """The wanted ``columns`` of an open catalogue under the project's names, rows in the file's order.
 
+    Numbers are float64 or int64; flags int64, 1 and 0 for true and false in words; limit flags likewise, 1 also for
+    '<' and '>', 0 for blank text; texts and ids strings without blanks around them; dates 'YYYY-MM-DD'; vectors
+    lists.  What is missing is null, and so is every row of a column that is not needed and not there.  ``counts``
+    takes the account of every column.
 
-def label_pair(values: np.ndarray, errors: np.ndarray | None, label: Label) -> tuple[pa.Array, pa.Array]:
-    """A label and its 1-sigma error as nullable float64 columns.
-
-    Values outside the label's limits in the glossary are no star's and become null, errors that are not positive
-    (surveys write -1 or 0 for "none") and errors of missing values likewise.
+    Raises StarglotError, with the number of rows and the first of them, for text where numbers should be, fractions
+    where whole numbers should be, ids in floating point, dates that may be read in two ways, and for a needed column
+    of which every value is refused.
     """
-    values = np.asarray(values, np.float64)
-    with np.errstate(invalid="ignore"):
-        missing = ~((values >= label.low) & (values <= label.high))
-        errors = np.full(len(values), np.nan) if errors is None else np.asarray(errors, np.float64)
-        no_error = missing | ~(errors > 0) | ~np.isfinite(errors)
-    return pa.array(values, mask=missing), pa.array(errors, mask=no_error)
+    found = catalog.resolve(columns)
+    here = [column for column in columns if column.name in found]
+    parts: dict[str, list[pa.Array]] = {column.name: [] for column in here}
+    refused: dict[str, dict[str, Tally]] = {column.name: {} for column in here}
+    rows = 0
+    for chunk in catalog.chunks(sorted(set(found.values()))):
+        for column in here:
+            values = chunk[found[column.name]]
+            array, hits = _convert(values, column, Where(catalog.path, column.name, rows))
+            parts[column.name].append(array)
+            _tell(refused[column.name], hits, values, rows)
+        rows += len(next(iter(chunk.values())))
+    counts.rows += rows
+    arrays: dict[str, pa.Array] = {column.name: pa.nulls(rows, _TYPES[column.kind]) for column in columns}
+    for column in here:
+        array = pa.chunked_array(parts[column.name], _TYPES[column.kind]).combine_chunks()
+        whole, hits = _of_whole_column(array, column, Where(catalog.path, column.name))
+        _tell(refused[column.name], hits, array)
+        counts.read(column.name, rows, rows - whole.null_count, refused[column.name], catalog.path)
+        if column.needed and column.kind != "gaia" and refused[column.name] and whole.null_count == rows:
+            raise _nothing_left(column, refused[column.name], catalog.path)
+        arrays[column.name] = whole
+    return pa.table(arrays)
 
 
 def floats(column: pa.Array | pa.ChunkedArray) -> np.ndarray:
@@ -96,77 +108,96 @@ def floats(column: pa.Array | pa.ChunkedArray) -> np.ndarray:
 
 def flags(column: pa.Array | pa.ChunkedArray) -> np.ndarray:
     """A nullable integer flag column as int64; a missing flag counts as -1, every bit set."""
-    return pc.fill_null(column, -1).to_numpy(zero_copy_only=False).astype(np.int64)
+    return np.asarray(pc.fill_null(column, -1).to_numpy(zero_copy_only=False), np.int64)
 
 
 # ---------------------------------------------------------------- how values become Arrow
 
 
-def _convert(values: np.ndarray, column: Column, path: Path) -> pa.Array:
-    if column.kind.endswith("_vector"):
-        return _vectors(values, column, path)
+def _convert(values: np.ndarray, column: Column, where: Where) -> tuple[pa.Array, Refused]:
+    """A chunk of a column, and which rows of it are refused."""
+    if column.kind in _ELEMENT_KIND:
+        return _vectors(values, column, where), {}
     if values.ndim != 1:
-        raise StarglotError(f"column {column.name} holds arrays where single values were expected", where=path)
-    if column.kind == "text":
-        return _texts(values)
+        raise StarglotError(f"column {column.name} holds arrays where single values were expected", where=where.path)
+    if column.kind in ("text", "date"):
+        return texts_of(values), {}
+    if column.kind == "id":
+        return own_ids(texts_of(values))
     if column.kind == "gaia":
-        return _gaia_ids(values, column, path)
-    numbers = _numbers(values, column, path)
+        return _gaia_texts(values, where), {}
+    if column.kind == "limit":
+        return _limits(values, where), {}
     if column.kind == "float":
-        return numbers
-    whole = pc.round(numbers)
-    if not pc.all(pc.equal(whole, numbers), min_count=0).as_py():
-        raise StarglotError(f"column {column.name} holds numbers that are not whole", where=path)
-    if values.dtype.kind in "iu":  # not by way of float64, which has no room for 64-bit ids
-        return pa.array(values.astype(np.int64), mask=pc.is_null(numbers).to_numpy(zero_copy_only=False))
-    return whole.cast(pa.int64())
+        numbers, limits = numbers_of(values, where)
+        refused = {"upper_limit": limits}
+    else:
+        numbers, refused = whole_numbers_of(values, where, flags=column.kind == "flag"), {}
+    if column.limits:
+        low, high = column.limits
+        outside = pc.fill_null(pc.or_(pc.less(numbers, low), pc.greater(numbers, high)), False)
+        refused["outside_limits"] = outside.to_numpy(zero_copy_only=False)
+        numbers = pc.if_else(outside, pa.scalar(None, numbers.type), numbers)
+    return numbers, refused
 
 
-def _texts(values: np.ndarray) -> pa.Array:
-    if values.dtype.kind == "S":
-        values = np.char.decode(values, "ascii", "replace")
-    if values.dtype.kind in "iu":
-        values = values.astype(str)
-    texts = pc.utf8_trim_whitespace(pa.array(values, pa.string()))
-    missing = pc.is_in(pc.utf8_lower(texts), value_set=pa.array(sorted(MISSING_TEXTS)))
-    return pc.if_else(missing, pa.scalar(None, pa.string()), texts)
+def _of_whole_column(array: pa.Array, column: Column, where: Where) -> tuple[pa.Array, Refused]:
+    """What only all rows together decide: whether ids were rounded, which number of a date is the month."""
+    if column.kind == "gaia":
+        return gaia_ids(array, column.gaia_release)
+    if column.kind == "date":
+        dates, unread, unclear = read_dates(array)
+        if unclear.any():
+            what = "dates of which day and month cannot be told apart"
+            raise where.error(what, unclear, array, "write them as YYYY-MM-DD")
+        return dates, {"no_date": unread}
+    return array, {}
 
 
-def _gaia_ids(values: np.ndarray, column: Column, path: Path) -> pa.Array:
-    if values.dtype.kind == "f":
-        raise StarglotError(
-            f"column {column.name} holds Gaia ids as floating-point numbers, which have lost their last digits",
-            where=path,
-            todo="use a copy of the catalogue that keeps them as integers or text",
-        )
-    texts = _texts(values)
-    # '0', negative numbers and notes are no ids.
-    valid = pc.and_(
-        pc.match_substring_regex(texts, r"^[1-9][0-9]*$"),
-        pc.invert(pc.is_in(texts, value_set=pa.array(sorted(_NO_GAIA)))),
-    )
-    return pc.if_else(valid, texts, pa.scalar(None, pa.string()))
+def _gaia_texts(values: np.ndarray, where: Where) -> pa.Array:
+    """Gaia ids as the file has them; StarglotError where it has them in floating point, unless they are small."""
+    plain = np.ma.getdata(values)
+    if plain.dtype.kind == "f":
+        with np.errstate(invalid="ignore"):
+            lost = (
+                np.isfinite(plain) & (plain >= 2.0 ** (np.finfo(plain.dtype).nmant + 1)) & ~np.ma.getmaskarray(values)
+            )
+        if lost.any():
+            what = "Gaia ids as floating-point numbers, which have lost their last digits"
+            raise where.error(what, lost, plain, "use a copy of the catalogue that keeps them as integers or text")
+    return texts_of(values)
 
 
-def _numbers(values: np.ndarray, column: Column, path: Path) -> pa.Array:
-    if values.dtype.kind in "SUO":
-        try:
-            values = pc.fill_null(_texts(values).cast(pa.float64()), np.nan).to_numpy(zero_copy_only=False)
-        except pa.ArrowInvalid as error:
-            raise StarglotError(f"column {column.name} holds text that is no number: {error}", where=path) from error
-    numbers = values.astype(np.float64)
-    missing = ~np.isfinite(numbers)
-    for placeholder in MISSING_NUMBERS:
-        missing |= np.abs(numbers - placeholder) < 2e-3  # float32 has -9999.99 as -9999.990234
-    return pa.array(numbers, mask=missing)
+def _limits(values: np.ndarray, where: Where) -> pa.Array:
+    plain = np.ma.getdata(values)
+    if plain.dtype.kind in "SUO":
+        texts = pc.replace_substring_regex(pc.fill_null(texts_of(values), "0"), r"^[<>≤≥]=?$", "1")
+        return whole_numbers_of(texts.to_numpy(zero_copy_only=False), where, flags=True)
+    return whole_numbers_of(values, where, flags=True)
 
 
-def _vectors(values: np.ndarray, column: Column, path: Path) -> pa.Array:
+def _vectors(values: np.ndarray, column: Column, where: Where) -> pa.Array:
     if values.ndim != 2:
-        raise StarglotError(f"column {column.name} holds single values where arrays were expected", where=path)
-    flat = _convert(values.reshape(-1), Column(column.name, (), _ELEMENT_KIND[column.kind]), path)
+        raise StarglotError(f"column {column.name} holds single values where arrays were expected", where=where.path)
+    flat, _ = _convert(values.reshape(-1), Column(column.name, (), _ELEMENT_KIND[column.kind]), where)
     offsets = np.arange(0, values.size + 1, values.shape[1], dtype=np.int32)
     return pa.ListArray.from_arrays(pa.array(offsets), flat)
 
 
-_ELEMENT_KIND: dict[Kind, Kind] = {"float_vector": "float", "int_vector": "int"}
+def _tell(known: dict[str, Tally], refused: Refused, values: np.ndarray | pa.Array, before: int = 0) -> None:
+    for reason, rows in refused.items():
+        if rows.any():
+            add_tally(known, reason, tally(rows, values, before))
+
+
+def _nothing_left(column: Column, refused: Mapping[str, Tally], path: Path) -> StarglotError:
+    told = "; ".join(
+        f"{VALUE_REASONS[r].text} ({found.rows} rows, first: {found.first})" for r, found in refused.items()
+    )
+    allowed = f"{column.limits[0]:g} to {column.limits[1]:g}" if column.limits else None
+    return StarglotError(
+        f"column {column.name} has no value that can be used: {told}",
+        where=path,
+        allowed=allowed,
+        todo="correct the column; docs/own-survey-files.md says what each may hold",
+    )
