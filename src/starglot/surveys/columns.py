@@ -156,23 +156,19 @@ def _of_whole_column(array: pa.Array, column: Column, where: Where) -> tuple[pa.
 
 def _gaia_texts(values: np.ndarray, where: Where) -> pa.Array:
     """Gaia ids as the file has them; StarglotError where it has them in floating point, unless they are small."""
-    plain = np.ma.getdata(values)
-    if plain.dtype.kind == "f":
+    if values.dtype.kind == "f":
         with np.errstate(invalid="ignore"):
-            lost = (
-                np.isfinite(plain) & (plain >= 2.0 ** (np.finfo(plain.dtype).nmant + 1)) & ~np.ma.getmaskarray(values)
-            )
+            lost = np.isfinite(values) & (values >= 2.0 ** (np.finfo(values.dtype).nmant + 1))
         if lost.any():
             what = "Gaia ids as floating-point numbers, which have lost their last digits"
-            raise where.error(what, lost, plain, "use a copy of the catalogue that keeps them as integers or text")
+            raise where.error(what, lost, values, "use a copy of the catalogue that keeps them as integers or text")
     return texts_of(values)
 
 
 def _limits(values: np.ndarray, where: Where) -> pa.Array:
-    plain = np.ma.getdata(values)
-    if plain.dtype.kind in "SUO":
+    if values.dtype.kind in "SUO":
         texts = pc.replace_substring_regex(pc.fill_null(texts_of(values), "0"), r"^[<>≤≥]=?$", "1")
-        return whole_numbers_of(texts.to_numpy(zero_copy_only=False), where, flags=True)
+        values = texts.to_numpy(zero_copy_only=False)
     return whole_numbers_of(values, where, flags=True)
 
 

@@ -1,6 +1,6 @@
 """Values of a catalogue's column -> texts, numbers, whole numbers and flags, missing ones as null.
 
-Columns come as arrays of the file's own type, masked where it marks values as missing, or as text (CSV).
+Columns come as arrays of the file's own type, or as text (CSV).
 """
 
 from __future__ import annotations
@@ -51,7 +51,6 @@ class Where:
 
 def texts_of(values: np.ndarray) -> pa.Array:
     """Texts without blanks around them, whole numbers in plain digits ('5902.0' is 5902); null for missing."""
-    masked, values = _split(values)
     if values.dtype.kind == "S":
         values = np.char.decode(values, "ascii", "replace")
     if values.dtype.kind == "f":
@@ -61,8 +60,6 @@ def texts_of(values: np.ndarray) -> pa.Array:
     texts = pc.utf8_trim_whitespace(pa.array(values, pa.string()))
     texts = pc.replace_substring_regex(texts, r"^(\d+)\.0*$", r"\1")
     missing = pc.is_in(pc.utf8_lower(texts), value_set=pa.array(sorted(MISSING_TEXTS)))
-    if masked is not None:
-        missing = pc.or_(missing, pa.array(masked))
     return pc.if_else(missing, pa.scalar(None, pa.string()), texts)
 
 
@@ -71,20 +68,16 @@ def numbers_of(values: np.ndarray, where: Where) -> tuple[pa.Array, np.ndarray]:
 
     Raises StarglotError for text that is no number.
     """
-    masked, plain = _split(values)
-    limits = np.zeros(len(plain), bool)
-    if plain.dtype.kind in "SUO":
+    limits = np.zeros(len(values), bool)
+    if values.dtype.kind in "SUO":
         texts = pc.replace_substring_regex(texts_of(values), r"^\+", "")
         try:
             numbers = pc.fill_null(texts.cast(pa.float64()), np.nan).to_numpy(zero_copy_only=False)
         except pa.ArrowInvalid:
             numbers, limits = _numbers_one_by_one(texts, where)
     else:
-        numbers = plain.astype(np.float64)
-    missing = _missing(numbers)
-    if masked is not None:
-        missing |= masked
-    return pa.array(numbers, mask=missing), limits
+        numbers = values.astype(np.float64)
+    return pa.array(numbers, mask=_missing(numbers)), limits
 
 
 def whole_numbers_of(values: np.ndarray, where: Where, *, flags: bool = False) -> pa.Array:
@@ -93,29 +86,26 @@ def whole_numbers_of(values: np.ndarray, where: Where, *, flags: bool = False) -
     Raises StarglotError for text that is no number, for fractions, and for numbers whose last digits are lost: in
     floating point beyond what it holds, or as '1.01e+08'.
     """
-    masked, plain = _split(values)
-    if plain.dtype.kind in "SUO":
+    if values.dtype.kind in "SUO":
         return _whole_of_texts(texts_of(values), where, flags)
-    if plain.dtype.kind == "f":
-        missing = _missing(plain.astype(np.float64))
-        limit = 2.0 ** (np.finfo(plain.dtype).nmant + 1)
+    if values.dtype.kind == "f":
+        missing = _missing(values.astype(np.float64))
+        limit = 2.0 ** (np.finfo(values.dtype).nmant + 1)
         with np.errstate(invalid="ignore"):
-            broken = ~missing & (plain != np.round(plain))
-            lost = ~missing & (np.abs(plain) >= limit) & (not flags)
+            broken = ~missing & (values != np.round(values))
+            lost = ~missing & (np.abs(values) >= limit) & (not flags)
         if broken.any():
-            raise where.error("numbers that are not whole", broken, plain, "correct them in the catalogue")
+            raise where.error("numbers that are not whole", broken, values, "correct them in the catalogue")
         if lost.any():
             raise where.error(
-                "whole numbers in floating point, which lost their last digits", lost, plain, _AS_INTEGER
+                "whole numbers in floating point, which lost their last digits", lost, values, _AS_INTEGER
             )
-        numbers = np.where(missing, 0, plain).astype(np.int64)
+        numbers = np.where(missing, 0, values).astype(np.int64)
     else:
-        numbers = plain.astype(np.int64)
+        numbers = values.astype(np.int64)
         missing = numbers == int(MISSING_NUMBERS[0])
-        if plain.dtype == np.uint64 and (plain > np.uint64(2**63 - 1)).any():
-            raise where.error("numbers beyond 63 bits", plain > np.uint64(2**63 - 1), plain, "write them as text")
-    if masked is not None:
-        missing = missing | masked
+        if values.dtype == np.uint64 and (values > np.uint64(2**63 - 1)).any():
+            raise where.error("numbers beyond 63 bits", values > np.uint64(2**63 - 1), values, "write them as text")
     return pa.array(numbers, mask=missing)
 
 
@@ -133,13 +123,6 @@ def all_nines(numbers: np.ndarray) -> np.ndarray:
 
 
 _AS_INTEGER = "use a copy of the catalogue that keeps them as integers or text"
-
-
-def _split(values: np.ndarray) -> tuple[np.ndarray | None, np.ndarray]:
-    """(mask or None, plain values): masked arrays mark what the file says is missing."""
-    if isinstance(values, np.ma.MaskedArray):
-        return np.ma.getmaskarray(values), np.ma.getdata(values)
-    return None, values
 
 
 def _missing(numbers: np.ndarray) -> np.ndarray:
