@@ -1,4 +1,4 @@
-"""Values that catalogues write in other ways: read right, or refused with their number; all rows and values counted."""
+"""Values that catalogues write in other ways are read right, or refused and told; all rows and values are counted."""
 
 from __future__ import annotations
 

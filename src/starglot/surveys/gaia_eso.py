@@ -153,7 +153,7 @@ def _refused(raw: pa.Table, label: Label, written: np.ndarray, value: np.ndarray
         repeated = (written <= 0) & (written == floats(raw[label.error]))
     flag = flags(pc.fill_null(raw[f"{label.name}_limit"], 0))
     return {
-        "placeholder": repeated | (is_placeholder(written) & ~within(value, label)),
+        "placeholder": repeated | (~within(value, label) & is_placeholder(written)),
         "upper_limit": (flag > 0) & (flag % 2 == 1),
     }
 

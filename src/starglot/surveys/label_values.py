@@ -30,7 +30,9 @@ def label_pair(
     for rows in (refused or {}).values():
         kept &= ~rows
     # What had no value has lost none; of the rest, a placeholder is told before a flag that comes with it.
-    reasons = {"placeholder": ~within(values, label) & is_placeholder(values)}
+    outside = np.flatnonzero(given & ~within(values, label))
+    reasons = {"placeholder": np.zeros(len(values), bool)}
+    reasons["placeholder"][outside] = is_placeholder(values[outside])
     for reason, rows in (refused or {}).items():
         reasons[reason] = rows | reasons.get(reason, False)
     reasons = {reason: given & rows for reason, rows in reasons.items()}
@@ -53,7 +55,9 @@ def good_error(errors: np.ndarray, label: Label) -> np.ndarray:
     """
     with np.errstate(invalid="ignore"):
         plausible = (errors > 0) & (errors <= label.high - label.low)
-        return np.asarray(plausible & ~((errors >= 999) & all_nines(errors)))
+    large = np.flatnonzero(plausible & (errors >= 999))
+    plausible[large] = ~all_nines(errors[large])
+    return np.asarray(plausible)
 
 
 def combined_error(one: np.ndarray, one_label: Label, other: np.ndarray, other_label: Label) -> np.ndarray:
