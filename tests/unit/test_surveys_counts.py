@@ -188,9 +188,9 @@ def test_types_without_a_letter_are_counted_by_reason(tmp_path: Path, caplog: py
     table, counts = read(tmp_path, rows(subclass=["K0III:", "DA1", "K0III+A2V", "blob", ""]))
     assert table["class"].to_pylist() == ["K", None, None, None, None]
     assert refused(counts, "class") == {
-        "other_type": (1, "row 2, 'DA1'"),
-        "two_types": (1, "row 3, 'K0III+A2V'"),
-        "unknown_type": (1, "row 4, 'blob'"),
+        "other_type": (1, "kept row 2, 'DA1'"),
+        "two_types": (1, "kept row 3, 'K0III+A2V'"),
+        "unknown_type": (1, "kept row 4, 'blob'"),
     }
     assert counts.values["class"].missing == 1
     warned = " ".join(record.getMessage() for record in caplog.records if record.levelno == logging.WARNING)
@@ -227,18 +227,18 @@ def test_placeholders_of_values_and_errors_are_null(tmp_path: Path) -> None:
     table, counts = read(tmp_path, rows(teff=none, logg=none, feh=none))
     for name in ("teff", "logg", "feh", "teff_err", "feh_err"):
         assert table[name].null_count == 5, name
-    assert refused(counts, "teff") == {"placeholder": (4, "row 1, -1.0")}, "9999.99 is missing as it is read"
+    assert refused(counts, "teff") == {"placeholder": (4, "kept row 1, -1.0")}, "9999.99 is missing as it is read"
     table, counts = read(
         tmp_path, rows(teff_err=["-1", "9999", "1e30", "0", "inf"], feh_err=["99.99", "-9.99", "9", "", "0.1"])
     )
     assert table["teff_err"].null_count == 5 and table["feh_err"].to_pylist() == [None] * 4 + [0.1]
     assert table["teff"].null_count == 0
-    assert refused(counts, "feh_err") == {"no_error": (3, "row 1, 99.99")}
+    assert refused(counts, "feh_err") == {"no_error": (3, "kept row 1, 99.99")}
 
 
 def test_what_is_no_placeholder_and_no_star_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     _, counts = read(tmp_path, rows(teff=["3.70", "3.71", "5000", "", "6000"]))
-    assert refused(counts, "teff") == {"outside_limits": (2, "row 1, 3.7")}
+    assert refused(counts, "teff") == {"outside_limits": (2, "kept row 1, 3.7")}
     assert any("2 of teff" in record.getMessage() and record.levelno == logging.WARNING for record in caplog.records)
 
 
@@ -332,7 +332,7 @@ def test_flags_in_any_spelling(tmp_path: Path, kind: str) -> None:
     table = galah.read_catalog(Galah(catalog=str(tmp_path / "g.fits")), counts)
     adds_up(counts, 4, 3)
     assert table["mg_fe"].to_pylist() == [0.1, None, None], "a missing flag counts as set"
-    assert refused(counts, "mg_fe") == {"flagged": (2, "row 2, 0.1")}
+    assert refused(counts, "mg_fe") == {"flagged": (2, "kept row 2, 0.1")}
     assert counts.left_out["second_entry"].first == "sobject_id 13"
 
 

@@ -118,7 +118,8 @@ class Counts:
         for reason, rows in refused.items():
             hit = free & rows
             if hit.any():
-                tallies[reason] = tally(hit, values)
+                found = tally(hit, values)
+                tallies[reason] = Tally(found.rows, f"kept {found.first}")
             free &= ~hit
         self.values.setdefault(column, Column()).add(len(free), int(np.sum(kept)), tallies)
 
