@@ -12,6 +12,7 @@ rule read_lamost:
     output:
         catalog="<results>/catalog/lamost.parquet",
         digest="<results>/catalog/lamost.parquet.sha256",
+        counts="<results>/catalog/lamost.counts.json",
     log:
         "<results>/logs/read_lamost.log",
     benchmark:
@@ -30,14 +31,14 @@ rule read_lamost:
                     "coverage",
                     "class_counts",
                     "spectra",
-                    "gaia_release",
                 },
             )
         ),
         contents=lamost_contents,
         code=code("read_lamost"),
     shell:
-        "python {SCRIPTS:q}/read_lamost.py --settings {params.settings:q} --out {output.catalog:q} 2>&1 | tee {log:q}"
+        "python {SCRIPTS:q}/read_lamost.py --settings {params.settings:q} --out {output.catalog:q}"
+        " --counts {output.counts:q} 2>&1 | tee {log:q}"
 
 
 rule read_survey:
@@ -48,6 +49,7 @@ rule read_survey:
     output:
         catalog="<results>/catalog/{survey}.parquet",
         digest="<results>/catalog/{survey}.parquet.sha256",
+        counts="<results>/catalog/{survey}.counts.json",
     log:
         "<results>/logs/read_survey/{survey}.log",
     benchmark:
@@ -63,7 +65,7 @@ rule read_survey:
         code=code("read_survey"),
     shell:
         "python {SCRIPTS:q}/read_survey.py --settings {params.settings:q} --survey {wildcards.survey:q}"
-        " --out {output.catalog:q} 2>&1 | tee {log:q}"
+        " --out {output.catalog:q} --counts {output.counts:q} 2>&1 | tee {log:q}"
 
 
 rule match_survey:
@@ -118,6 +120,7 @@ rule select_stars:
     output:
         candidates="<results>/catalog/candidates.parquet",
         digest="<results>/catalog/candidates.parquet.sha256",
+        counts="<results>/catalog/candidates.counts.json",
     log:
         "<results>/logs/select_stars.log",
     benchmark:
@@ -137,7 +140,8 @@ rule select_stars:
         code=code("select_stars"),
     shell:
         "python {SCRIPTS:q}/select_stars.py --settings {params.settings:q} --catalog {input.catalog:q}"
-        " --matches {input.matches:q} --out {output.candidates:q} 2>&1 | tee {log:q}"
+        " --matches {input.matches:q} --out {output.candidates:q}"
+        " --counts {output.counts:q} 2>&1 | tee {log:q}"
 
 
 checkpoint inventory:

@@ -195,7 +195,9 @@ def baseline_code(step):
     codes = {name: code(f"{step}_{name}") for name in derive.FAMILIES}
 
     def hashed(wildcards):
-        return codes[derive.family(derived.model_of(CONFIG, wildcards.model))](wildcards)
+        return codes[derive.family(derived.model_of(CONFIG, wildcards.model))](
+            wildcards
+        )
 
     return hashed
 

@@ -22,7 +22,7 @@ from starglot.samples.inventory import inventory
 from starglot.samples.match import match
 from starglot.samples.select import select
 from starglot.surveys import apogee, galah, lamost
-from starglot.surveys.fits_table import Column, read_columns
+from starglot.surveys.columns import Column, read_columns
 from starglot.surveys.solar import SOLAR
 
 pytestmark = pytest.mark.real

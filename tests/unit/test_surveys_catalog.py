@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from starglot.config.models import Lamost
 from starglot.errors import StarglotError
 from starglot.surveys import fits_table
-from starglot.surveys.fits_table import Column, read_columns
-from starglot.surveys.lamost import class_letter, read_catalog, spectrum_file
+from starglot.surveys.columns import Column, read_columns
+from starglot.surveys.lamost import read_catalog, spectrum_file
+from starglot.surveys.values import MISSING_NUMBERS, Where, numbers_of, whole_numbers_of
 
 
 def lamost_rows(**changes: object) -> np.ndarray:
@@ -189,27 +190,10 @@ def test_gaia_ids_that_lost_digits_are_refused(tmp_path: Path) -> None:
 
 @given(st.integers(1, 2**63 - 1), st.floats(-1e4, 1e4, width=32))
 def test_numbers_survive_the_conversion(number: int, value: float) -> None:
-    ids = fits_table._convert(np.array([number], ">i8"), Column("a", (), "int"), Path("x"))
+    ids = whole_numbers_of(np.array([number], ">i8"), Where(Path("x"), "a"))
     assert ids.to_pylist() == ([None] if number == -9999 else [number])
-    got = fits_table._convert(np.array([value], ">f4"), Column("a", ()), Path("x")).to_pylist()[0]
-    assert got == value or (got is None and min(abs(value - m) for m in fits_table.MISSING_NUMBERS) < 2e-3)
-
-
-@pytest.mark.parametrize(
-    ("subclass", "letter"),
-    [
-        *((text, "A") for text in ("A0", "A1V", "A2IV", "A7III", "A5Iab", "A", "A0p", "Am", "sdA2")),
-        *((text, "F") for text in ("F5", "sd:F", "F0III", "F9V")),
-        *((text, "G") for text in ("G2", "G8.5", "dG2", " G5 ")),
-        *((text, "K") for text in ("K7", "K0III", "gK5")),
-        *((text, "M") for text in ("M0", "dM2", "gM0", "sdM1", "esdM3", "usdM2", "dM6e")),
-        *((text, None) for text in ("Non", "", None, "O", "B6", "OB", "O9V", "WD", "DA", "DB", "DQ", "WDMagnetic")),
-        *((text, None) for text in ("CV", "Carbon", "CarbonWD", "DoubleStar", "EM", "AGN", "MAGNETIC", "STARBURST")),
-        *((text, None) for text in ("F5_G2", "galaxy", "a5", "Mystery", "GALAXY", "Unknown", "QSO", "L0", "sdB")),
-    ],
-)
-def test_class_letters(subclass: str | None, letter: str | None) -> None:
-    assert class_letter(subclass) == letter
+    got = numbers_of(np.array([value], ">f4"), Where(Path("x"), "a"))[0].to_pylist()[0]
+    assert got == value or (got is None and min(abs(value - m) for m in MISSING_NUMBERS) < 2e-3)
 
 
 def test_spectrum_file_follows_the_releases() -> None:

@@ -4,13 +4,15 @@ import pyarrow.parquet as pq
 
 from starglot.cli import parser, run
 from starglot.samples.select import select
-from starglot.tables import write_with_digest
+from starglot.surveys.counts import Counts
+from starglot.tables import write_json, write_with_digest
 
 
 def main(args):
     matched = {
         star for path in args.matches for star in pq.read_table(path, columns=["star_id"])["star_id"].to_pylist()
     }
+    counts = Counts()
     candidates = select(
         pq.read_table(args.catalog),
         largest_per_class=args.settings["wanted"],
@@ -18,8 +20,10 @@ def main(args):
         snr_min=args.settings["snr_min"],
         margin=args.settings["select"]["margin"],
         seed=args.settings["seed"],
+        counts=counts,
     )
     write_with_digest(candidates, args.out)
+    write_json(counts.as_json(), args.counts)
 
 
 if __name__ == "__main__":
@@ -27,4 +31,5 @@ if __name__ == "__main__":
     command.add_argument("--catalog", required=True)
     command.add_argument("--matches", nargs="*", default=[], help="match tables of the label and validation surveys")
     command.add_argument("--out", required=True)
+    command.add_argument("--counts", required=True, help="the account of rows, as JSON")
     run(main, command)

@@ -9,16 +9,19 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from scipy.spatial import cKDTree
 
-from starglot.samples.sphere import chord, unit_vectors
-from starglot.surveys.fits_table import floats
+from starglot.samples.sphere import chord, separation, unit_vectors
+from starglot.surveys.columns import floats
+from starglot.surveys.counts import Counts, tally
 
 log = logging.getLogger(__name__)
 
 #: Rows without any id within this of each other are one star (arcsec; fibres are 3.3 wide).
 SAME_STAR_ARCSEC = 3.0
+#: Rows of one id that are further apart than this (arcsec) are not of one star: Barnard's takes 29 years for it.
+ONE_ID_ARCSEC = 300.0
 
 
-def star_ids(catalog: pa.Table) -> pa.Array:
+def star_ids(catalog: pa.Table, counts: Counts | None = None) -> pa.Array:
     """A star id (string) for each row of a LAMOST catalogue, the same for every visit of a star.
 
     - 'gaia:<gaia_source_id>' where the row has one, or another row of the same gp_id (uid) has: a visit that
@@ -27,9 +30,12 @@ def star_ids(catalog: pa.Table) -> pa.Array:
     - else by position: the id of the nearest star with an id within 3 arcsec, or 'pos:<ra><dec>' of the first row
       (by obsid) of those within 3 arcsec; 'obs:<obsid>' for a row with no position either.
 
+    An id that rows minutes of arc apart have in common is nobody's: those rows go by what else they have.  They are
+    counted in ``counts``.
+
     Depends on the set of rows, not on their order; rows with later obsids leave the ids of earlier ones alone.
     """
-    gaia, own = _own_ids(catalog)
+    gaia, own = _own_ids(catalog, counts or Counts())
     named = pc.coalesce(
         pc.binary_join_element_wise("gaia:", gaia, ""),
         pc.binary_join_element_wise("lamost:", own, ""),
@@ -44,16 +50,41 @@ def star_ids(catalog: pa.Table) -> pa.Array:
     return pa.array(ids, pa.string())
 
 
-def _own_ids(catalog: pa.Table) -> tuple[pa.Array, pa.Array]:
+def _own_ids(catalog: pa.Table, counts: Counts) -> tuple[pa.Array, pa.Array]:
     """(Gaia id, LAMOST id) by row, each null where not known; Gaia ids are shared within a LAMOST id."""
-    gaia = catalog["gaia_source_id"].combine_chunks()
-    own = pc.coalesce(catalog["gp_id"].combine_chunks(), catalog["uid"].combine_chunks())
+    ra, dec = floats(catalog["ra"]), floats(catalog["dec"])
+    gaia, group, unique = (
+        _at_one_place(catalog, name, ra, dec, counts) for name in ("gaia_source_id", "gp_id", "uid")
+    )
+    own = pc.coalesce(group, unique)
     pairs = pa.table({"own": own, "gaia": gaia}).drop_null()
     # A LAMOST id with several Gaia ids is a close pair; its rows without one take the first.
     shared = pairs.group_by("own").aggregate([("gaia", "min")])
     at = pc.index_in(own, value_set=shared["own"].combine_chunks())
     borrowed = shared["gaia_min"].combine_chunks().take(at)
     return pc.coalesce(gaia, pc.if_else(pc.is_valid(own), borrowed, pa.scalar(None, pa.string()))), own
+
+
+def _at_one_place(catalog: pa.Table, name: str, ra: np.ndarray, dec: np.ndarray, counts: Counts) -> pa.Array:
+    """The ids of a column, null where one is at two places: a rounded number, 'unknown', the name of a plate."""
+    ids = catalog[name].combine_chunks()
+    encoded = ids.dictionary_encode()
+    codes = np.asarray(encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False), np.int64)
+    rows = np.flatnonzero((codes >= 0) & np.isfinite(ra) & np.isfinite(dec))
+    rows = rows[np.argsort(codes[rows], kind="stable")]
+    if not len(rows):
+        return ids
+    starts = np.flatnonzero(np.r_[True, codes[rows][1:] != codes[rows][:-1]])
+    first = np.repeat(rows[starts], np.diff(np.r_[starts, len(rows)]))
+    apart = separation(unit_vectors(ra[rows], dec[rows]), unit_vectors(ra[first], dec[first]))
+    scattered = np.zeros(len(encoded.dictionary) + 1, bool)
+    scattered[codes[rows[apart > ONE_ID_ARCSEC]]] = True
+    bad = scattered[codes]
+    if not bad.any():
+        return ids
+    valid = len(ids) - ids.null_count - int(bad.sum())
+    counts.read(f"star_id by {name}", len(ids), valid, {"id_at_two_places": tally(bad, ids)}, "the catalogue")
+    return pc.if_else(pa.array(bad), pa.scalar(None, pa.string()), ids)
 
 
 def _position_ids(catalog: pa.Table, ids: np.ndarray, rows: np.ndarray) -> np.ndarray:
@@ -90,7 +121,7 @@ def _join_known(
     joined = np.isfinite(distance)
     for row, at in zip(free[joined], nearest[joined], strict=True):
         found[row] = ids[known[at]]
-    return joined
+    return np.asarray(joined)
 
 
 def _anchors(ra: np.ndarray, dec: np.ndarray) -> np.ndarray:

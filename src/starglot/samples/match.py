@@ -10,8 +10,9 @@ import pyarrow.compute as pc
 from scipy.spatial import cKDTree
 
 from starglot.errors import StarglotError
+from starglot.samples.identity import ONE_ID_ARCSEC
 from starglot.samples.sphere import chord, moved, separation, unit_vectors
-from starglot.surveys.fits_table import floats
+from starglot.surveys.columns import floats
 
 log = logging.getLogger(__name__)
 
@@ -91,6 +92,13 @@ def _by_gaia(stars: _Stars, targets: pa.Table, release: str | None) -> tuple[np.
     once = hit[np.unique(at[hit], return_index=True)[1]]
     star_of = np.full(len(targets), -1, np.int64)
     star_of[once] = at[once]
+    apart = np.nan_to_num(_separations(stars, targets, star_of))
+    far = np.flatnonzero(apart > ONE_ID_ARCSEC)
+    if len(far):
+        log.warning(
+            "%d of %d pairs with one Gaia id are minutes of arc apart; first: %s, %.0f arcsec",
+            *(len(far), len(once), targets["gaia_source_id"][int(far[0])].as_py(), apart[far[0]]),
+        )
     return star_of, same_release
 
 
@@ -118,12 +126,13 @@ def _by_position(
     lists = cKDTree(star_vectors).query_ball_point(at_middle, chord(radius_arcsec + room + 1e-3))
     t = np.repeat(np.arange(len(target)), [len(found) for found in lists])
     s = np.concatenate([np.asarray(found, np.int64) for found in lists]) if len(t) else np.empty(0, np.int64)
-    allowed = ~(same_release[target[t]] & has_gaia[star[s]])
-    t, s = t[allowed], s[allowed]
+    two_ids = same_release[target[t]] & has_gaia[star[s]]
     years = stars.epoch[star[s]] - np.where(np.isfinite(epoch[target[t]]), epoch[target[t]], stars.epoch[star[s]])
     there = moved(ra[target[t]], dec[target[t]], pmra[target[t]], pmdec[target[t]], years)
     apart = separation(there, star_vectors[s])
     close = apart <= radius_arcsec
+    _doubt_ids(int((close & two_ids).sum()), int((star_of >= 0).sum()))
+    close &= ~two_ids
     t, s, apart = t[close], s[close], apart[close]
     names = np.asarray(stars.ids.take(pa.array(star[s])).to_pylist(), dtype=str)
     used_t, used_s, pairs = set(), set(), []
@@ -134,6 +143,16 @@ def _by_position(
             pairs.append((target[t[at]], star[s[at]]))
     found = np.array(sorted(pairs), np.int64).reshape(-1, 2)
     return found[:, 0], found[:, 1]
+
+
+def _doubt_ids(contradicted: int, matched: int) -> None:
+    """Say so where neighbours with two ids are no exception: the ids of one catalogue are not what they should be."""
+    if contradicted > max(matched, 2):
+        log.warning(
+            "%d pairs of stars at one position have two Gaia ids, and are not matched; %d have the same id: are both "
+            "catalogues' ids of the release that they are taken for (surveys.lamost.gaia_release)?",
+            *(contradicted, matched),
+        )
 
 
 def _rows(

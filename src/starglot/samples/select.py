@@ -14,6 +14,7 @@ from starglot.errors import StarglotError
 from starglot.glossary import ATMOSPHERE_NAMES
 from starglot.samples.identity import star_ids
 from starglot.samples.order import star_ranks
+from starglot.surveys.counts import Counts
 
 #: Steps in which the cut in rank moves.
 STEP = 1.1
@@ -28,6 +29,7 @@ def select(
     snr_min: Mapping[str, float],
     margin: float,
     seed: int,
+    counts: Counts | None = None,
 ) -> pa.Table:
     """Candidate rows: of each class the first stars in drawing order, and every star of ``matched_stars``.
 
@@ -39,13 +41,15 @@ def select(
     Every visit of a kept star that has letter and S/N is a candidate.  Sorted by obsid; the order of rows does
     not matter.  The cut in rank moves in steps, so up to STEP times as many stars are kept as needed, and a new plate
     (a few rows in ten thousand) pushes out nobody, except for the rare one that moves the cut by a step: the rows of
-    other plates, and so their cleaned shards, stay.
+    other plates, and so their cleaned shards, stay.  ``counts`` takes the account of rows that are no candidates.
 
     Raises StarglotError when a band of ``snr_min`` is missing from every row, or nothing is left.
     """
+    counts = counts or Counts()
+    counts.rows += len(catalog)
     if "star_id" not in catalog.column_names:
         catalog = catalog.append_column("star_id", star_ids(catalog))
-    usable = catalog.filter(_usable(catalog, snr_min))
+    usable = catalog.filter(_usable(catalog, snr_min, counts))
     stars = usable["star_id"].combine_chunks()
     kept = pc.is_in(stars, value_set=pa.array(sorted(matched_stars), pa.string())).to_numpy(zero_copy_only=False)
     ranks = star_ranks(stars, seed)
@@ -70,6 +74,9 @@ def select(
             where=f"{len(catalog)} rows, {len(usable)} of them with a class letter and enough S/N",
             todo="check the catalogues, surveys.lamost.snr_min, and the tasks and sizes under run",
         )
+    obsids = usable["obsid"].to_numpy()
+    counts.leave_out("not_needed", int((~kept).sum()), f"obsid {obsids[~kept][0]}" if not kept.all() else "")
+    counts.close(int(kept.sum()))
     log.info("%d candidates, %d stars matched to other surveys among them", int(kept.sum()), len(matched_stars))
     return usable.filter(pa.array(kept)).sort_by("obsid").combine_chunks()
 
@@ -80,11 +87,12 @@ def _step_above(rank: int) -> int:
     return max(rank, min(2**64 - 1, int(2.0**64 / STEP**k)))
 
 
-def _usable(catalog: pa.Table, snr_min: Mapping[str, float]) -> pa.ChunkedArray:
+def _usable(catalog: pa.Table, snr_min: Mapping[str, float], counts: Counts) -> pa.Array:
     """Rows with a class letter, what their file name is made of, and the S/N."""
-    keep = pc.is_valid(catalog["class"])
-    for name in ("shard", "obsdate", "spid", "fiberid"):
-        keep = pc.and_(keep, pc.is_valid(catalog[name]))
+    named = pc.is_valid(catalog["shard"])
+    for name in ("obsdate", "spid", "fiberid"):
+        named = pc.and_(named, pc.is_valid(catalog[name]))
+    enough = pa.chunked_array([pa.array(np.ones(len(catalog), bool))])
     for band, least in snr_min.items():
         column = catalog[f"snr_{band}"]
         if len(catalog) and column.null_count == len(catalog):
@@ -93,5 +101,11 @@ def _usable(catalog: pa.Table, snr_min: Mapping[str, float]) -> pa.ChunkedArray:
                 where=f"surveys.lamost.snr_min.{band} = {least:g}",
                 todo=f"take {band} out of snr_min, or use a catalogue that has snr{band}",
             )
-        keep = pc.and_(keep, pc.fill_null(pc.greater_equal(column, least), False))
-    return keep
+        enough = pc.and_(enough, pc.fill_null(pc.greater_equal(column, least), False))
+    keep, obsids = np.ones(len(catalog), bool), catalog["obsid"].to_numpy()
+    demands = {"no_class": pc.is_valid(catalog["class"]), "no_file_name": named, "snr_too_low": enough}
+    for reason, met in demands.items():
+        lost = keep & ~met.to_numpy()
+        counts.leave_out(reason, int(lost.sum()), f"obsid {obsids[lost][0]}" if lost.any() else "")
+        keep &= ~lost
+    return pa.array(keep)

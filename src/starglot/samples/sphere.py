@@ -27,7 +27,7 @@ def moved(ra: np.ndarray, dec: np.ndarray, pmra: np.ndarray, pmdec: np.ndarray, 
     shift_east = np.where(known, pmra, 0.0) * scale
     shift_north = np.where(known, pmdec, 0.0) * scale
     end = start + shift_east[:, None] * east + shift_north[:, None] * north
-    return end / np.linalg.norm(end, axis=1, keepdims=True)
+    return np.asarray(end / np.linalg.norm(end, axis=1, keepdims=True))
 
 
 def chord(arcsec: float | np.ndarray) -> np.ndarray:

@@ -17,9 +17,13 @@ import pyarrow.compute as pc
 
 from starglot.config.models import Apogee
 from starglot.errors import StarglotError
-from starglot.glossary import ABUNDANCES, ATMOSPHERE, Label
+from starglot.glossary import ABUNDANCES, ATMOSPHERE, LABELS, Label
 from starglot.surveys.bits import ASPCAPFLAG, EXTRATARG_DUPLICATE, bits_set, count_bits
-from starglot.surveys.fits_table import Column, flags, floats, label_pair, missing_columns, open_catalog, table_of
+from starglot.surveys.catalog import missing_columns
+from starglot.surveys.columns import Column, flags, floats, table_of
+from starglot.surveys.counts import Counts
+from starglot.surveys.fits_table import open_catalog
+from starglot.surveys.label_values import combined_error, label_pair, within
 
 log = logging.getLogger(__name__)
 
@@ -41,15 +45,15 @@ _MAY_LACK: dict[str, frozenset[str]] = {
 _NUISANCE = frozenset({"LOGVMICRO", "LOG10VDOP", "VMICRO", "LGVSINI", "VSINI", "PARAM_O", "O"})
 
 _STAR = (
-    Column("apogee_id", ("APOGEE_ID",), "text"),
-    Column("ra", ("RA",)),
-    Column("dec", ("DEC",)),
+    Column("apogee_id", ("APOGEE_ID",), "id"),
+    Column("ra", ("RA",), limits=(0, 360)),
+    Column("dec", ("DEC",), limits=(-90, 90)),
     Column("pmra", ("GAIAEDR3_PMRA", "GAIA_PMRA", "PMRA"), needed=False),
     Column("pmdec", ("GAIAEDR3_PMDEC", "GAIA_PMDEC", "PMDEC"), needed=False),
     Column("snr", ("SNR",)),
-    Column("extratarg", ("EXTRATARG",), "int"),
-    Column("starflag", ("STARFLAG",), "int", needed=False),
-    Column("aspcapflag", ("ASPCAPFLAG",), "int"),
+    Column("extratarg", ("EXTRATARG",), "flag"),
+    Column("starflag", ("STARFLAG",), "flag", needed=False),
+    Column("aspcapflag", ("ASPCAPFLAG",), "flag"),
     Column("paramflag", ("PARAMFLAG",), "int_vector"),
     Column("teff", ("TEFF",)),
     Column("teff_err", ("TEFF_ERR",), needed=False),
@@ -57,11 +61,11 @@ _STAR = (
     Column("logg_err", ("LOGG_ERR",), needed=False),
     Column("feh", ("FE_H",)),
     Column("feh_err", ("FE_H_ERR",), needed=False),
-    Column("feh_flag", ("FE_H_FLAG",), "int"),
+    Column("feh_flag", ("FE_H_FLAG",), "flag"),
 )
 
 
-def read_catalog(settings: Apogee) -> pa.Table:
+def read_catalog(settings: Apogee, counts: Counts | None = None) -> pa.Table:
     """One row per star of an allStar file.
 
     Columns: apogee_id, gaia_source_id string|null and the gaia_release ('dr2', 'dr3', null) that it is of; ra, dec
@@ -71,19 +75,26 @@ def read_catalog(settings: Apogee) -> pa.Table:
     Flags (paper 2.2): a star with a configured ASPCAPFLAG bit, or a configured PARAMFLAG bit in a parameter that
     matters for labels, keeps its row and has no labels; an abundance with a configured bit in its own flag is
     null.  Of several rows of a star, those that are no duplicates by EXTRATARG come first, then the best S/N.
+    ``counts``, if given, takes the account of rows and values.
 
     Raises StarglotError for a file that cannot be read or lacks a needed column.
     """
-    path = Path(settings.catalog)
+    counts = counts or Counts()
+    path, release = Path(settings.catalog), GAIA_RELEASE[settings.release]
     with open_catalog(path) as catalog:
-        ids = Column("gaia_source_id", _gaia_aliases(settings.release), "gaia", needed=settings.release != "dr12")
+        ids = Column(
+            "gaia_source_id",
+            _gaia_aliases(settings.release),
+            "gaia",
+            needed=release is not None,
+            gaia_release=release,
+        )
         recipes, columns = _abundance_columns(catalog, settings.release)
-        raw = table_of(catalog, [*_STAR, ids, *columns])
+        raw = table_of(catalog, [*_STAR, ids, *columns], counts)
         elements = catalog.element_order("ELEM_SYMBOL") or []
         parameters = catalog.element_order("PARAM_SYMBOL")
-    raw = raw.take(pa.array(_one_row_per_star(raw)))
+    raw = raw.take(pa.array(_one_row_per_star(raw, counts)))
     rejected, paramflag_bad = _star_flags(raw, settings, parameters)
-    release = GAIA_RELEASE[settings.release]
     out: dict[str, Any] = {
         "apogee_id": raw["apogee_id"],
         "gaia_source_id": raw["gaia_source_id"] if release else pa.nulls(len(raw), pa.string()),
@@ -96,11 +107,13 @@ def read_catalog(settings: Apogee) -> pa.Table:
     feh_bad = bits_set(flags(raw["feh_flag"]), settings.elemflag_bits)
     for label in ATMOSPHERE:
         bad = rejected | feh_bad if label.name == "feh" else rejected
-        out[label.name], out[label.error] = _labels(floats(raw[label.name]), floats(raw[label.error]), bad, label)
+        value, error = floats(raw[label.name]), floats(raw[label.error])
+        out[label.name], out[label.error] = label_pair(value, error, label, counts, {"flagged": bad})
     for label in ABUNDANCES:
         value, error, flag = recipes[label.name](raw, elements)
         bad = rejected | bits_set(flag, settings.elemflag_bits)
-        out[label.name], out[label.error] = _labels(value, error, bad, label)
+        out[label.name], out[label.error] = label_pair(value, error, label, counts, {"flagged": bad})
+    counts.close(len(raw))
     log.info("APOGEE %s: %d stars, %d with labels", settings.release, len(raw), int((~rejected).sum()))
     return pa.table(out)
 
@@ -129,19 +142,19 @@ class _FromHydrogen(_Named):
 
     def __call__(self, raw: pa.Table, elements: list[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         value, error, flag = super().__call__(raw, elements)
-        return _minus_iron(value, error, flag, raw)
+        return _minus_iron(value, error, flag, raw, LABELS[self.name])
 
 
 class _FromArray:
     """[X/Fe] from the array column X_H and ELEMFLAG, at the element's place in ELEM_SYMBOL."""
 
-    def __init__(self, symbol: str):
-        self.symbol = symbol
+    def __init__(self, symbol: str, label: Label):
+        self.symbol, self.label = symbol, label
 
     def __call__(self, raw: pa.Table, elements: list[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         place = elements.index(self.symbol)
         value, error = (floats(pc.list_element(raw[name], place)) for name in ("x_h", "x_h_err"))
-        return _minus_iron(value, error, flags(pc.list_element(raw["elemflag"], place)), raw)
+        return _minus_iron(value, error, flags(pc.list_element(raw["elemflag"], place)), raw, self.label)
 
 
 class _Absent:
@@ -156,12 +169,13 @@ _Recipe = _Named | _FromArray | _Absent
 
 
 def _minus_iron(
-    value: np.ndarray, error: np.ndarray, flag: np.ndarray, raw: pa.Table
+    value: np.ndarray, error: np.ndarray, flag: np.ndarray, raw: pa.Table, label: Label
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """[X/H] made [X/Fe]: errors in quadrature (they are correlated: an upper bound), flags of both joined."""
-    errors = np.stack([error, floats(raw["feh_err"])])
-    errors[~(errors > 0)] = np.nan
-    return value - floats(raw["feh"]), np.hypot(*errors), flag | flags(raw["feh_flag"])
+    iron = floats(raw["feh"])
+    iron = np.where(within(iron, LABELS["feh"]), iron, np.nan)
+    error = combined_error(error, label, floats(raw["feh_err"]), LABELS["feh"])
+    return value - iron, error, flag | flags(raw["feh_flag"])
 
 
 def _abundance_columns(catalog: Any, release: str) -> tuple[dict[str, _Recipe], list[Column]]:
@@ -181,7 +195,7 @@ def _abundance_columns(catalog: Any, release: str) -> tuple[dict[str, _Recipe], 
             recipes[label.name] = _FromHydrogen(label.name)
             columns += _named_columns(label, over_hydrogen)
         elif has_arrays and symbol in elements:
-            recipes[label.name] = _FromArray(symbol)
+            recipes[label.name] = _FromArray(symbol, label)
         elif label.name in _MAY_LACK[release]:
             recipes[label.name] = _Absent()
         else:
@@ -204,15 +218,15 @@ def _named_columns(label: Label, name: str) -> list[Column]:
     return [
         Column(label.name, (name,)),
         Column(label.error, (f"{name}_ERR",), needed=False),
-        Column(f"{label.name}_flag", (f"{name}_FLAG",), "int"),
+        Column(f"{label.name}_flag", (f"{name}_FLAG",), "flag"),
     ]
 
 
 # ---------------------------------------------------------------- stars and their flags
 
 
-def _one_row_per_star(raw: pa.Table) -> np.ndarray:
-    """Row numbers to keep, in the file's order."""
+def _one_row_per_star(raw: pa.Table, counts: Counts) -> np.ndarray:
+    """Row numbers to keep, in the file's order; the others are counted."""
     ids = pc.fill_null(raw["apogee_id"], "").to_numpy(zero_copy_only=False).astype(str)
     duplicate = bits_set(flags(pc.fill_null(raw["extratarg"], 0)), [EXTRATARG_DUPLICATE])
     snr = np.nan_to_num(floats(raw["snr"]), nan=-np.inf)
@@ -220,11 +234,10 @@ def _one_row_per_star(raw: pa.Table) -> np.ndarray:
     first = np.ones(len(ids), bool)
     first[1:] = ids[order][1:] != ids[order][:-1]
     kept = np.sort(order[first & (ids[order] != "")])
-    nameless = int((ids == "").sum())
-    log.info(
-        "%d rows: %d repeats of a star and %d without APOGEE_ID left out",
-        *(len(ids), len(ids) - len(kept) - nameless, nameless),
-    )
+    nameless = np.flatnonzero(ids == "")
+    repeats = np.setdiff1d(np.flatnonzero(ids != ""), kept, assume_unique=True)
+    counts.leave_out("no_id", len(nameless), f"row {nameless[0] + 1}, without APOGEE_ID" if len(nameless) else "")
+    counts.leave_out("repeat_of_star", len(repeats), str(ids[repeats[0]]) if len(repeats) else "")
     return kept
 
 
@@ -250,7 +263,3 @@ def _star_flags(raw: pa.Table, settings: Apogee, parameters: list[str] | None) -
         *(int(aspcap_bad.sum()), rows, count_bits(aspcap[aspcap_bad], ASPCAPFLAG), int(paramflag_bad.sum())),
     )
     return aspcap_bad | paramflag_bad, paramflag_bad
-
-
-def _labels(value: np.ndarray, error: np.ndarray, bad: np.ndarray, label: Label) -> tuple[pa.Array, pa.Array]:
-    return label_pair(np.where(bad, np.nan, value), error, label)

@@ -55,11 +55,11 @@ def bits_set(flags: np.ndarray, bits: Bits) -> np.ndarray:
     """
     flags = np.asarray(flags).astype(np.int64)
     if bits == "all":
-        return flags != 0
+        return np.asarray(flags != 0)
     mask = np.int64(0)
     for bit in bits:
         mask |= np.int64(1) << np.int64(int(bit))
-    return (flags & mask) != 0
+    return np.asarray((flags & mask) != 0)
 
 
 def count_bits(flags: np.ndarray, names: Mapping[int, str]) -> dict[str, int]:

@@ -13,9 +13,14 @@ import pyarrow.compute as pc
 
 from starglot.config.models import GaiaEso
 from starglot.errors import StarglotError
-from starglot.glossary import ATMOSPHERE, LABELS
-from starglot.surveys.fits_table import Column, floats, label_pair, missing_columns, open_catalog, table_of
+from starglot.glossary import ATMOSPHERE, LABELS, Label
+from starglot.surveys.catalog import missing_columns
+from starglot.surveys.columns import Column, flags, floats, table_of
+from starglot.surveys.counts import Counts
+from starglot.surveys.fits_table import open_catalog
+from starglot.surveys.label_values import combined_error, label_pair, within
 from starglot.surveys.solar import solar_abundance
+from starglot.surveys.values import is_placeholder
 
 log = logging.getLogger(__name__)
 
@@ -45,55 +50,72 @@ ABUNDANCE_COLUMNS: dict[str, tuple[str, ...]] = {
     "ce_fe": ("CE2", "CE1"),
 }
 
+#: Flags that a value is a limit, by the name of its column: in the survey's FITS files, its archive and VizieR.
+_LIMITS = ("UPPER_COMBINED_{}", "UPPER_{}", "LIM_{}", "UL_{}", "L_{}", "UPPERCOMBINED{}", "UPPER{}", "LIM{}")
+
+
+def _measured(label: str, names: tuple[str, ...]) -> tuple[Column, Column, Column]:
+    """A value's column, its error's and its limit flag's, which follow the value's name."""
+    errors = (*(f"E_{name}" for name in names), *(f"{name}_ERR" for name in names), *(f"{name}ERR" for name in names))
+    return (
+        Column(label, names),
+        Column(f"{label}_err", errors, needed=False),
+        Column(
+            f"{label}_limit", tuple(flag.format(name) for flag in _LIMITS for name in names), "limit", needed=False
+        ),
+    )
+
+
 _STAR = (
-    Column("source_id", ("CNAME",), "text"),
-    Column("gaia_source_id", ("GAIA_SOURCE_ID", "GAIADR3_SOURCE_ID", "GAIAEDR3_SOURCE_ID"), "gaia", needed=False),
-    Column("ra", ("RA", "RAJ2000", "RA_J2000"), needed=False),
-    Column("dec", ("DEC", "DECLINATION", "DECJ2000", "DEJ2000"), needed=False),
+    Column("source_id", ("CNAME",), "id"),
+    Column(
+        "gaia_source_id",
+        ("GAIA_SOURCE_ID", "GAIADR3_SOURCE_ID", "GAIAEDR3_SOURCE_ID"),
+        "gaia",
+        needed=False,
+        gaia_release="dr3",
+    ),
+    Column("ra", ("RA", "RAJ2000", "RA_J2000"), needed=False, limits=(0, 360)),
+    Column("dec", ("DEC", "DECLINATION", "DECJ2000", "DEJ2000"), needed=False, limits=(-90, 90)),
     Column("pmra", ("PMRA",), needed=False),
     Column("pmdec", ("PMDEC",), needed=False),
     Column("snr", ("SNR",), needed=False),
-    Column("teff", ("TEFF",)),
-    Column("teff_err", ("E_TEFF", "TEFF_ERR"), needed=False),
-    Column("logg", ("LOGG",)),
-    Column("logg_err", ("E_LOGG", "LOGG_ERR"), needed=False),
-    Column("feh", ("FEH", "FE_H")),
-    Column("feh_err", ("E_FEH", "E_FE_H", "FEH_ERR"), needed=False),
+    *_measured("teff", ("TEFF",)),
+    *_measured("logg", ("LOGG",)),
+    *_measured("feh", ("FEH", "FE_H")),
 )
 
 _CNAME = re.compile(r"(\d{2})(\d{2})(\d{2})(\d{2})([+-])(\d{2})(\d{2})(\d{2})(\d)")
 
 
-def read_catalog(settings: GaiaEso) -> pa.Table:
+def read_catalog(settings: GaiaEso, counts: Counts | None = None) -> pa.Table:
     """Gaia-ESO stars with labels in the project's names, one row per CNAME (the best S/N).
 
     Columns: source_id (CNAME) string, gaia_source_id string|null, gaia_release 'dr3'|null; ra, dec (deg, ``epoch``
     in years; read out of CNAME, to 0.15 arcsec, where the file has no position); pmra, pmdec (mas/yr); snr; teff,
     logg, feh and 19 abundances with errors (K, dex): [X/Fe] = A(X) - A_sun(X) - [Fe/H] on
     ``settings.solar_scale``, its error that of A(X) and [Fe/H] in quadrature.  An element that the file lacks is
-    null and named in the log; no quality cuts are made (paper 5.2).
+    null and named in the log; no quality cuts are made (paper 5.2), but a limit is no measurement: where the flag
+    beside a value says so (UPPER_COMBINED_X 1 or 3, UPPER_X 1, LIM_TEFF 1, '<' in VizieR's l_X) it is null.  The
+    survey's archive takes a missing flag (-1) for a detection, and so does this.  An error is null where one of its
+    two parts is none.  ``counts``, if given, takes the account of rows and values.
 
     Raises StarglotError for a file that cannot be read, lacks a needed column, or has none of the elements.
     """
+    counts = counts or Counts()
     path = Path(settings.catalog)
     with open_catalog(path) as catalog:
-        # The error column follows the name that A(X) is found under.
+        # The columns of error and limit follow the name that A(X) is found under.
         actual = {label: catalog.find(names) for label, names in ABUNDANCE_COLUMNS.items()}
         absent = [label for label, name in actual.items() if name is None]
         if len(absent) == len(actual):
             raise missing_columns(path, catalog.names, {label: ABUNDANCE_COLUMNS[label] for label in absent})
-        abundances = [
-            column
-            for label, name in actual.items()
-            if name is not None
-            for column in (Column(label, (name,)), Column(f"{label}_err", (f"E_{name}", f"{name}_ERR"), needed=False))
-        ]
-        raw = table_of(catalog, [*_STAR, *abundances])
+        abundances = [c for label, name in actual.items() if name is not None for c in _measured(label, (name,))]
+        raw = table_of(catalog, [*_STAR, *abundances], counts)
     if absent:
         log.warning("%s has no %s: null for every star", path, ", ".join(absent))
-    raw = raw.take(pa.array(_one_row_per_star(raw)))
+    raw = raw.take(pa.array(_one_row_per_star(raw, counts)))
     ra, dec = _positions(raw, path)
-    nothing = np.full(len(raw), np.nan)
     has_gaia = raw["gaia_source_id"].null_count < len(raw)
     out: dict[str, Any] = {
         "source_id": raw["source_id"],
@@ -106,17 +128,34 @@ def read_catalog(settings: GaiaEso) -> pa.Table:
         "snr": raw["snr"],
     }
     for label in ATMOSPHERE:
-        out[label.name], out[label.error] = label_pair(floats(raw[label.name]), floats(raw[label.error]), label)
-    feh, feh_err = floats(raw["feh"]), floats(raw["feh_err"])
+        value, error = floats(raw[label.name]), floats(raw[label.error])
+        out[label.name], out[label.error] = label_pair(
+            value, error, label, counts, _refused(raw, label, value, value)
+        )
+    feh, feh_err = floats(out["feh"]), floats(out["feh_err"])
     for name in ABUNDANCE_COLUMNS:
         label = LABELS[name]
-        value, error = nothing, nothing
-        if actual[name] is not None:
-            value = floats(raw[name]) - solar_abundance(name, settings.solar_scale) - feh
-            error = np.hypot(floats(raw[label.error]), feh_err)
-        out[name], out[label.error] = label_pair(value, error, label)
+        if actual[name] is None:
+            out[name], out[label.error] = pa.nulls(len(raw), pa.float64()), pa.nulls(len(raw), pa.float64())
+            continue
+        abundance = floats(raw[name])
+        value = abundance - solar_abundance(name, settings.solar_scale) - feh
+        error = combined_error(floats(raw[label.error]), label, feh_err, LABELS["feh"])
+        out[name], out[label.error] = label_pair(value, error, label, counts, _refused(raw, label, abundance, value))
+    counts.close(len(raw))
     log.info("Gaia-ESO %s: %d stars, solar scale %s", settings.release, len(raw), settings.solar_scale)
     return pa.table(out)
+
+
+def _refused(raw: pa.Table, label: Label, written: np.ndarray, value: np.ndarray) -> dict[str, np.ndarray]:
+    """Rows (n,) whose ``written`` value is none: a placeholder (its error's, or no star's value), or a limit."""
+    with np.errstate(invalid="ignore"):
+        repeated = (written <= 0) & (written == floats(raw[label.error]))
+    flag = flags(pc.fill_null(raw[f"{label.name}_limit"], 0))
+    return {
+        "placeholder": repeated | (~within(value, label) & is_placeholder(written)),
+        "upper_limit": (flag > 0) & (flag % 2 == 1),
+    }
 
 
 def position_of(cname: str) -> tuple[float, float] | None:
@@ -149,13 +188,16 @@ def _positions(raw: pa.Table, path: Path) -> tuple[np.ndarray, np.ndarray]:
     return ra, dec
 
 
-def _one_row_per_star(raw: pa.Table) -> np.ndarray:
+def _one_row_per_star(raw: pa.Table, counts: Counts) -> np.ndarray:
+    """Row numbers to keep, in the file's order: of each CNAME the one with the best S/N."""
     names = pc.fill_null(raw["source_id"], "").to_numpy(zero_copy_only=False).astype(str)
     snr = np.nan_to_num(floats(raw["snr"]), nan=-np.inf)
     order = np.lexsort((np.arange(len(names)), -snr, names))
     first = np.ones(len(names), bool)
     first[1:] = names[order][1:] != names[order][:-1]
     kept = np.sort(order[first & (names[order] != "")])
-    if len(kept) < len(names):
-        log.info("%d rows: %d repeats or rows without CNAME left out", len(names), len(names) - len(kept))
+    nameless = np.flatnonzero(names == "")
+    repeats = np.setdiff1d(np.flatnonzero(names != ""), kept, assume_unique=True)
+    counts.leave_out("no_id", len(nameless), f"row {nameless[0] + 1}, without CNAME" if len(nameless) else "")
+    counts.leave_out("repeat_of_star", len(repeats), str(names[repeats[0]]) if len(repeats) else "")
     return kept

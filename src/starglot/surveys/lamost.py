@@ -7,7 +7,6 @@ catalogue gives [M/H] (`m_h`) where the other gives [Fe/H] (`feh`); `feh_source`
 from __future__ import annotations
 
 import logging
-import re
 from pathlib import Path
 
 import numpy as np
@@ -16,30 +15,28 @@ import pyarrow.compute as pc
 
 from starglot.config.models import Lamost
 from starglot.errors import StarglotError
-from starglot.glossary import ATMOSPHERE, SNR_BANDS
-from starglot.surveys.fits_table import Column, floats, label_pair, open_catalog, table_of
+from starglot.glossary import ATMOSPHERE, LABELS, SNR_BANDS
+from starglot.surveys.columns import Column, floats, table_of
+from starglot.surveys.counts import VALUE_REASONS, Counts
+from starglot.surveys.fits_table import open_catalog
+from starglot.surveys.label_values import label_pair, within
 from starglot.surveys.shard_names import shard_names
+from starglot.surveys.spectral_types import class_letter as class_letter
+from starglot.surveys.spectral_types import read_type
 
 log = logging.getLogger(__name__)
 
-#: A spectral type of the five classes: dwarf, giant or subdwarf mark, letter, subtype, luminosity, peculiarity.
-#: Matched as a whole, so that white dwarfs ('DA', 'WD'), 'AGN', 'Carbon', 'DoubleStar' or 'EM' have no letter.
-_SPECTRAL_TYPE = re.compile(
-    r"(?:d|g|(?:e|u)?sd:?)?([AFGKM])(?:\d(?:\.\d)?)?[:+]?\s?(?:0|I[abV]{0,3}|II|III|V)*[emnps]?"
-)
-
 _COMMON = (
     Column("obsid", ("obsid",), "int"),
-    Column("gaia_source_id", ("gaia_source_id", "gaia_sourceid"), "gaia", needed=False),
-    Column("uid", ("uid",), "text", needed=False),
-    Column("gp_id", ("gp_id", "gpid"), "text", needed=False),
-    Column("ra", ("ra", "ra_obs", "objra")),
-    Column("dec", ("dec", "dec_obs", "objdec")),
-    Column("obsdate", ("obsdate", "obs_date"), "text"),
-    Column("lmjd", ("lmjd",), "int"),
+    Column("uid", ("uid",), "id", needed=False),
+    Column("gp_id", ("gp_id", "gpid"), "id", needed=False),
+    Column("ra", ("ra", "ra_obs", "objra"), limits=(0, 360)),
+    Column("dec", ("dec", "dec_obs", "objdec"), limits=(-90, 90)),
+    Column("obsdate", ("obsdate", "obs_date"), "date"),
+    Column("lmjd", ("lmjd",), "int", limits=(0, 99999)),
     Column("planid", ("planid", "plan_id"), "text"),
-    Column("spid", ("spid", "sp_id"), "int"),
-    Column("fiberid", ("fiberid", "fiber_id"), "int"),
+    Column("spid", ("spid", "sp_id"), "int", limits=(0, 99)),
+    Column("fiberid", ("fiberid", "fiber_id"), "int", limits=(0, 9999)),
     Column("survey_class", ("class", "objclass"), "text", needed=False),
     Column("subclass", ("subclass",), "text"),
     Column("z", ("z", "redshift"), needed=False),
@@ -52,41 +49,34 @@ _COMMON = (
 )
 
 
-def read_catalog(settings: Lamost) -> pa.Table:
+def read_catalog(settings: Lamost, counts: Counts | None = None) -> pa.Table:
     """Both LAMOST catalogues as one table, AFGK rows first, each in its file's order.
 
-    Columns: obsid int64; gaia_source_id, uid, gp_id string; ra, dec (deg, as the catalogue has them); obsdate
-    'YYYY-MM-DD'; lmjd int32; planid string; spid, fiberid int16; shard (of
-    starglot.surveys.shard_names); class (letter A F G K M,
-    null for anything else) and subclass; snr_u ... snr_z; z; rv, rv_err (km/s); teff (K), logg, feh (dex) and
-    their errors; feh_source 'feh' or 'm_h'.  What is missing is null; no row is left out except second entries of
-    an obsid, which are counted in the log.
+    Columns: obsid int64; gaia_source_id (of ``settings.gaia_release``), uid, gp_id string; ra, dec (deg, as the
+    catalogue has them); obsdate 'YYYY-MM-DD'; lmjd int32; planid string; spid, fiberid int16; shard (of
+    :mod:`starglot.surveys.shard_names`); class (letter A F G K M, null for anything else) and subclass; snr_u ...
+    snr_z; z; rv, rv_err (km/s); teff (K), logg, feh (dex) and their errors; feh_source 'feh' or 'm_h'.  What is missing is null; no row is
+    left out except those without an obsid and second entries of one.  ``counts``, if given, takes the account of rows
+    and values.
 
     S/N columns are needed for the bands of ``settings.snr_min`` and taken where they are for the others.
 
-    Raises StarglotError for a catalogue that cannot be read or lacks a needed column.
+    Raises StarglotError for a catalogue that cannot be read, lacks a needed column, or has no obsid at all.
     """
-    parts = [_read_part(Path(settings.stellar), ("feh", "fe_h"), settings)]
+    counts = counts or Counts()
+    parts = [_read_part(Path(settings.stellar), ("feh", "fe_h"), settings, counts)]
     if settings.mstellar is not None:
-        parts.append(_read_part(Path(settings.mstellar), ("feh", "fe_h", "m_h", "mh"), settings))
+        parts.append(_read_part(Path(settings.mstellar), ("feh", "fe_h", "m_h", "mh"), settings, counts))
     table = pa.concat_tables(parts)
-    keep = _first_of_each(table["obsid"].to_numpy())
+    obsid = table["obsid"].to_numpy()
+    keep = _first_of_each(obsid)
     if not keep.all():
-        log.warning("%d second entries of an obsid left out (the first is kept)", int((~keep).sum()))
+        counts.leave_out("second_entry", int((~keep).sum()), f"obsid {obsid[~keep][0]}")
         table = table.filter(pa.array(keep))
-    counts = {row["values"]: row["counts"] for row in pc.value_counts(table["class"]).to_pylist()}
-    log.info("LAMOST %s: %d rows, by class %s", settings.release, len(table), counts)
+    counts.close(len(table))
+    classes = {row["values"]: row["counts"] for row in pc.value_counts(table["class"]).to_pylist()}
+    log.info("LAMOST %s: %d rows, by class %s", settings.release, len(table), classes)
     return table
-
-
-def class_letter(subclass: str | None) -> str | None:
-    """The letter A, F, G, K or M of a LAMOST subclass; None for every other kind of object.
-
-    'G5' -> G, 'A1V' -> A, 'dM2' and 'gM0' and 'sdM1' -> M, 'sd:F' -> F; 'Non', 'O', 'B6', 'WD', 'DA', 'CV',
-    'Carbon', 'DoubleStar' -> None.
-    """
-    matched = _SPECTRAL_TYPE.fullmatch(subclass.strip()) if subclass else None
-    return matched.group(1) if matched else None
 
 
 def spectrum_file(obsdate: str, planid: str, lmjd: int, spid: int, fiberid: int) -> str:
@@ -97,57 +87,83 @@ def spectrum_file(obsdate: str, planid: str, lmjd: int, spid: int, fiberid: int)
     return f"{obsdate.replace('-', '')}/{planid}/spec-{lmjd:05d}-{planid}_sp{spid:02d}-{fiberid:03d}.fits"
 
 
-def _read_part(path: Path, metallicity: tuple[str, ...], settings: Lamost) -> pa.Table:
+def _read_part(path: Path, metallicity: tuple[str, ...], settings: Lamost, counts: Counts) -> pa.Table:
     snr = [
         Column(f"snr_{band}", (f"snr{band}", f"snr_{band}", f"sn_{band}"), needed=band in settings.snr_min)
         for band in SNR_BANDS
     ]
+    release = settings.gaia_release
+    gaia = Column("gaia_source_id", ("gaia_source_id", "gaia_sourceid"), "gaia", needed=False, gaia_release=release)
     with open_catalog(path) as catalog:
         # The error must be of the same quantity, so its name follows the one that is found.
         actual = catalog.find(metallicity) or metallicity[0]
         columns = [
             *_COMMON,
+            gaia,
             *snr,
             Column("feh", (actual, *(name for name in metallicity if name != actual))),
             Column("feh_err", (f"{actual}_err",), needed=False),
         ]
-        raw = table_of(catalog, columns)
-    lost = raw["obsid"].null_count
-    if lost:
+        raw = table_of(catalog, columns, counts)
+    raw = _with_obsid(raw, path, counts)
+    _doubt_degrees(raw, path)
+    return _finish(raw, "m_h" if actual.lower() in ("m_h", "mh") else "feh", counts)
+
+
+def _with_obsid(raw: pa.Table, path: Path, counts: Counts) -> pa.Table:
+    """The rows that have an obsid; a negative one has overflowed on its way into the file."""
+    keep = pc.fill_null(pc.greater_equal(raw["obsid"], 0), False).to_numpy()
+    if keep.all():
+        return raw
+    first = int(np.flatnonzero(~keep)[0])
+    example = f"row {first + 1} of {path.name}, obsid {raw['obsid'][first].as_py()}"
+    if not keep.any():
         raise StarglotError(
-            f"{lost} rows have no obsid", where=path, todo="every spectrum needs one; check the catalogue's obsid"
+            f"no row has an obsid that is 0 or above; first: {example}",
+            where=path,
+            todo="give every spectrum one of its own; check the catalogue's obsid",
         )
-    return _finish(raw, "m_h" if actual.lower() in ("m_h", "mh") else "feh")
+    counts.leave_out("no_id", int((~keep).sum()), example)
+    return raw.filter(pa.array(keep))
 
 
-def _finish(raw: pa.Table, feh_source: str) -> pa.Table:
+def _doubt_degrees(raw: pa.Table, path: Path) -> None:
+    """Say so where right ascensions look like hours: a wrong position matches nothing, and silently."""
+    ra = floats(raw["ra"])
+    ra = ra[np.isfinite(ra)]
+    if len(ra) >= 20 and ra.max() < 24 and np.ptp(ra) > 12:
+        log.warning(
+            "%s: every ra is below 24 (%g to %g): are these hours?  Degrees are expected", path, *np.sort(ra)[[0, -1]]
+        )
+
+
+def _finish(raw: pa.Table, feh_source: str, counts: Counts) -> pa.Table:
     """The raw columns of one file in the project's types, letters and shards added."""
     labels: dict[str, pa.Array] = {}
+    teff = floats(raw["teff"])
+    no_teff = np.where(within(teff, LABELS["teff"]), np.nan, teff)
     for label in ATMOSPHERE:
-        labels[label.name], labels[label.error] = label_pair(floats(raw[label.name]), floats(raw[label.error]), label)
-    rows = len(raw)
+        value, error = floats(raw[label.name]), floats(raw[label.error])
+        # What stands for a missing Teff, -1 for one, is no log g or [Fe/H] either.
+        refused = {"placeholder": value == no_teff} if label.name != "teff" else {}
+        labels[label.name], labels[label.error] = label_pair(value, error, label, counts, refused)
     source = pc.if_else(pc.is_valid(labels["feh"]), pa.scalar(feh_source, pa.string()), pa.scalar(None, pa.string()))
     shard = shard_names(raw["lmjd"], raw["planid"])
-    is_star = (
-        pc.fill_null(pc.equal(pc.utf8_upper(raw["survey_class"]), "STAR"), False)
-        if raw["survey_class"].null_count < rows
-        else pa.array(np.ones(rows, bool))
-    )
     rv_err = raw["rv_err"]
     columns: dict[str, pa.Array | pa.ChunkedArray] = {
         "obsid": raw["obsid"],
         "gaia_source_id": raw["gaia_source_id"],
-        "uid": _not_zero(raw["uid"]),
-        "gp_id": _not_zero(raw["gp_id"]),
+        "uid": raw["uid"],
+        "gp_id": raw["gp_id"],
         "ra": raw["ra"],
         "dec": raw["dec"],
-        "obsdate": _iso_dates(raw["obsdate"]),
+        "obsdate": raw["obsdate"],
         "lmjd": raw["lmjd"].cast(pa.int32()),
         "planid": raw["planid"],
         "spid": raw["spid"].cast(pa.int16()),
         "fiberid": raw["fiberid"].cast(pa.int16()),
         "shard": shard,
-        "class": pc.if_else(is_star, _letters(raw["subclass"]), pa.scalar(None, pa.string())),
+        "class": _letters(raw, counts),
         "subclass": raw["subclass"],
         **{f"snr_{band}": raw[f"snr_{band}"] for band in SNR_BANDS},
         "z": raw["z"],
@@ -159,26 +175,28 @@ def _finish(raw: pa.Table, feh_source: str) -> pa.Table:
     return pa.table(columns)
 
 
-def _letters(subclass: pa.ChunkedArray) -> pa.Array:
-    """Class letter of each subclass; a catalogue of millions of rows has some hundred different ones."""
-    encoded = subclass.combine_chunks().dictionary_encode()
-    kinds = encoded.dictionary.to_pylist()
-    letters = pa.array([class_letter(kind) for kind in kinds], pa.string())
-    without = [kind for kind in kinds if class_letter(kind) is None]
-    if without:
-        log.info("subclasses without a letter: %s", ", ".join(sorted(without)[:40]))
-    return letters.take(encoded.indices)
-
-
-def _not_zero(ids: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Ids with '0' as missing: it would make one star of all the rows that have none."""
-    return pc.if_else(pc.equal(ids, "0"), pa.scalar(None, pa.string()), ids)
-
-
-def _iso_dates(dates: pa.ChunkedArray) -> pa.ChunkedArray:
-    """'2013-11-23', '20131123' or '2013-11-23T...' as '2013-11-23'; null where there is no date."""
-    iso = pc.replace_substring_regex(dates, r"^(\d{4})-?(\d{2})-?(\d{2})\D?.*$", r"\1-\2-\3")
-    return pc.if_else(pc.match_substring_regex(iso, r"^\d{4}-\d{2}-\d{2}$"), iso, pa.scalar(None, pa.string()))
+def _letters(raw: pa.Table, counts: Counts) -> pa.Array:
+    """Class letter of each row; a catalogue of millions of rows has some hundred different types."""
+    encoded = raw["subclass"].combine_chunks().dictionary_encode()
+    kinds: list[str] = encoded.dictionary.to_pylist()
+    read = [read_type(kind) for kind in kinds]
+    codes = np.asarray(encoded.indices.fill_null(len(kinds)).to_numpy(zero_copy_only=False))
+    stars = np.ones(len(raw), bool)
+    if raw["survey_class"].null_count < len(raw):
+        stars = pc.fill_null(pc.equal(pc.utf8_upper(raw["survey_class"]), "STAR"), False).to_numpy()
+    of_kind = np.array([*(letter for letter, _ in read), None], object)
+    letters = np.where(stars, of_kind[codes], None)
+    refused = {"not_a_star": (codes < len(kinds)) & ~stars}
+    for reason in ("two_types", "unknown_type", "other_type"):
+        bad = [problem == reason for _, problem in read]
+        refused[reason] = np.take(np.array([*bad, False]), codes)
+        if any(bad):
+            listed = [kind for kind, is_bad in zip(kinds, bad, strict=True) if is_bad]
+            level = logging.WARNING if VALUE_REASONS[reason].look else logging.INFO
+            log.log(level, "subclass, %s: %s", VALUE_REASONS[reason].text, ", ".join(sorted(listed)[:40]))
+    valid = np.array([letter is not None for letter in letters], bool)
+    counts.made("class", np.array([*kinds, None], object)[codes], valid, refused)
+    return pa.array(letters, pa.string())
 
 
 def _first_of_each(ids: np.ndarray) -> np.ndarray:
