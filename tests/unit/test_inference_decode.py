@@ -68,7 +68,7 @@ def taught():
         render(TASK, "K", {"teff": t, "feh": f}, TASK.labels, "rounded")
         for t, f in [(4828, -0.36), (4987, -0.05), (5010, 0.04), (5032, 0.31), (12040, -1.2)]
     ]
-    return teach(tiny_model(tokenizer), tokenizer, prompts, texts, steps=60), tokenizer, prompts
+    return teach(tiny_model(tokenizer), tokenizer, prompts, texts, steps=120), tokenizer, prompts
 
 
 def find_numbers(fixed):
