@@ -55,9 +55,9 @@ def read_catalog(settings: Lamost, counts: Counts | None = None) -> pa.Table:
     Columns: obsid int64; gaia_source_id (of ``settings.gaia_release``), uid, gp_id string; ra, dec (deg, as the
     catalogue has them); obsdate 'YYYY-MM-DD'; lmjd int32; planid string; spid, fiberid int16; shard (of
     :mod:`starglot.surveys.shard_names`); class (letter A F G K M, null for anything else) and subclass; snr_u ...
-    snr_z; z; rv, rv_err (km/s); teff (K), logg, feh (dex) and their errors; feh_source 'feh' or 'm_h'.  What is missing
-    is null; no row is left out except those without an obsid and second entries of one.  ``counts``, if given, takes the account of rows
-    and values.
+    snr_z; z; rv, rv_err (km/s); teff (K), logg, feh (dex) and their errors; feh_source 'feh' or 'm_h'.  What is
+    missing is null; no row is left out except those without an obsid and second entries of one.  ``counts``, if
+    given, takes the account of rows and values.
 
     S/N columns are needed for the bands of ``settings.snr_min`` and taken where they are for the others.
 
