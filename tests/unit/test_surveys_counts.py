@@ -157,7 +157,7 @@ def test_obsids_are_exact(tmp_path: Path, texts: list[str], expected: list[int])
 
 @pytest.mark.parametrize(
     ("text", "said"),
-    [("1.01e+08", "lost their last digits"), ("101.5", "not whole"), ("abc", "no number"), ("1,5", "no number")],
+    [("1.01e+08", "lost their last digits"), ("101.5", "not whole"), ("abc", "no number")],
 )
 def test_obsids_that_cannot_be_read_are_an_error_with_the_first(tmp_path: Path, text: str, said: str) -> None:
     with pytest.raises(StarglotError) as caught:
