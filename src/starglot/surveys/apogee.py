@@ -20,8 +20,8 @@ from starglot.errors import StarglotError
 from starglot.glossary import ABUNDANCES, ATMOSPHERE, Label
 from starglot.surveys.bits import ASPCAPFLAG, EXTRATARG_DUPLICATE, bits_set, count_bits
 from starglot.surveys.catalog import missing_columns
+from starglot.surveys.catalog_file import open_catalog
 from starglot.surveys.columns import Column, flags, floats, label_pair, table_of
-from starglot.surveys.fits_table import open_catalog
 
 log = logging.getLogger(__name__)
 
@@ -77,7 +77,7 @@ def read_catalog(settings: Apogee) -> pa.Table:
     Raises StarglotError for a file that cannot be read or lacks a needed column.
     """
     path = Path(settings.catalog)
-    with open_catalog(path) as catalog:
+    with open_catalog(path, _STAR) as catalog:
         ids = Column("gaia_source_id", _gaia_aliases(settings.release), "gaia", needed=settings.release != "dr12")
         recipes, columns = _abundance_columns(catalog, settings.release)
         raw = table_of(catalog, [*_STAR, ids, *columns])
@@ -189,7 +189,7 @@ def _abundance_columns(catalog: Any, release: str) -> tuple[dict[str, _Recipe], 
         else:
             missing[label.name] = (over_iron, over_hydrogen, f"X_H with {symbol} in ELEM_SYMBOL")
     if missing:
-        raise missing_columns(catalog.path, catalog.names, missing)
+        raise missing_columns(catalog.where, catalog.names, missing)
     absent = sorted(name for name, recipe in recipes.items() if isinstance(recipe, _Absent))
     if absent:
         log.warning("%s has no %s: null for every star", catalog.path, ", ".join(absent))

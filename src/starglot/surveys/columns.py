@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 from starglot.errors import StarglotError
 from starglot.glossary import Label
 from starglot.surveys.catalog import Catalog
-from starglot.surveys.fits_table import open_catalog
+from starglot.surveys.catalog_file import open_catalog
 
 #: Numbers that surveys write where there is none.  9999.99 is the paper's spelling of APOGEE's placeholder.
 MISSING_NUMBERS = (-9999.0, -9999.99, 9999.99)
@@ -54,7 +54,7 @@ def read_columns(path: str | Path, columns: Sequence[Column]) -> pa.Table:
     Numbers are float64 or int64, texts and Gaia ids strings without blanks around them, vectors lists; what is
     missing is null, and so is every row of a column that is not needed and not there.
     """
-    with open_catalog(path) as catalog:
+    with open_catalog(path, columns) as catalog:
         return table_of(catalog, columns)
 
 

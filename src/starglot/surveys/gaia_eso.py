@@ -15,8 +15,8 @@ from starglot.config.models import GaiaEso
 from starglot.errors import StarglotError
 from starglot.glossary import ATMOSPHERE, LABELS
 from starglot.surveys.catalog import missing_columns
+from starglot.surveys.catalog_file import open_catalog
 from starglot.surveys.columns import Column, floats, label_pair, table_of
-from starglot.surveys.fits_table import open_catalog
 from starglot.surveys.solar import solar_abundance
 
 log = logging.getLogger(__name__)
@@ -78,12 +78,12 @@ def read_catalog(settings: GaiaEso) -> pa.Table:
     Raises StarglotError for a file that cannot be read, lacks a needed column, or has none of the elements.
     """
     path = Path(settings.catalog)
-    with open_catalog(path) as catalog:
+    with open_catalog(path, _STAR) as catalog:
         # The error column follows the name that A(X) is found under.
         actual = {label: catalog.find(names) for label, names in ABUNDANCE_COLUMNS.items()}
         absent = [label for label, name in actual.items() if name is None]
         if len(absent) == len(actual):
-            raise missing_columns(path, catalog.names, {label: ABUNDANCE_COLUMNS[label] for label in absent})
+            raise missing_columns(catalog.where, catalog.names, {label: ABUNDANCE_COLUMNS[label] for label in absent})
         abundances = [
             column
             for label, name in actual.items()

@@ -12,8 +12,8 @@ import pyarrow as pa
 from starglot.config.models import Galah
 from starglot.glossary import ATMOSPHERE, LABELS, Label
 from starglot.surveys.catalog import missing_columns
+from starglot.surveys.catalog_file import open_catalog
 from starglot.surveys.columns import Column, flags, floats, label_pair, table_of
-from starglot.surveys.fits_table import open_catalog
 
 log = logging.getLogger(__name__)
 
@@ -58,11 +58,13 @@ def read_catalog(settings: Galah) -> pa.Table:
     Raises StarglotError for a file that cannot be read or lacks a needed column, or has none of the elements.
     """
     path = Path(settings.catalog)
-    with open_catalog(path) as catalog:
+    with open_catalog(path, _STAR) as catalog:
         catalog.resolve(_STAR)
         present = [label for label, name in ABUNDANCE_COLUMNS.items() if catalog.find((name,)) is not None]
         if not present:
-            raise missing_columns(path, catalog.names, {label: (name,) for label, name in ABUNDANCE_COLUMNS.items()})
+            raise missing_columns(
+                catalog.where, catalog.names, {label: (name,) for label, name in ABUNDANCE_COLUMNS.items()}
+            )
         raw = table_of(catalog, [*_STAR, *(column for label in present for column in _abundance(label))])
     absent = [label for label in ABUNDANCE_COLUMNS if label not in present]
     if absent:

@@ -17,8 +17,8 @@ import pyarrow.compute as pc
 from starglot.config.models import Lamost
 from starglot.errors import StarglotError
 from starglot.glossary import ATMOSPHERE, SNR_BANDS
+from starglot.surveys.catalog_file import open_catalog
 from starglot.surveys.columns import Column, floats, label_pair, table_of
-from starglot.surveys.fits_table import open_catalog
 
 log = logging.getLogger(__name__)
 
@@ -101,7 +101,7 @@ def _read_part(path: Path, metallicity: tuple[str, ...], settings: Lamost) -> pa
         Column(f"snr_{band}", (f"snr{band}", f"snr_{band}", f"sn_{band}"), needed=band in settings.snr_min)
         for band in SNR_BANDS
     ]
-    with open_catalog(path) as catalog:
+    with open_catalog(path, [*_COMMON, *snr]) as catalog:
         # The error must be of the same quantity, so its name follows the one that is found.
         actual = catalog.find(metallicity) or metallicity[0]
         columns = [
