@@ -32,7 +32,8 @@ rule read_lamost:
                     "spectra",
                     "gaia_release",
                 },
-            )
+            ),
+            snr_bands=sorted(CONFIG.surveys.lamost.snr_min),
         ),
         contents=lamost_contents,
         code=code("read_lamost"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -228,6 +229,19 @@ def test_an_empty_selection_and_an_absent_band_are_errors() -> None:
         select(table, dict.fromkeys(CLASSES, 5), set(), {"r": 2.0}, 1.2, 7)
     with pytest.raises(StarglotError, match=r"snr_min\.i"):
         select(candidates_of(labels(20), snr=None), dict.fromkeys(CLASSES, 5), set(), {"i": 2.0}, 1.2, 7)
+
+
+def test_rows_that_are_not_selected_are_counted_by_what_they_lack(caplog: pytest.LogCaptureFixture) -> None:
+    rows = labels(50)
+    snr = pa.array([None if k < 3 else 1.0 if k < 10 else 50.0 for k in range(50)])
+    with caplog.at_level(logging.INFO):
+        assert picked(candidates_of(rows, snr_r=snr), None) == set(range(10, 50))
+    said = next(text for text in caplog.messages if "left out" in text)
+    assert "10 of 50" in said and "an S/N in r 3" in said and "S/N 2 in r 7" in said
+    of_one_class = pa.array([None if letter == "M" else 50.0 for letter in rows["class"].to_pylist()])
+    with caplog.at_level(logging.WARNING):
+        picked(candidates_of(rows, snr_r=of_one_class), None)
+    assert any("class M" in text and "band r" in text for text in caplog.messages)
 
 
 def test_table_1_counts_valid_labels_by_class() -> None:

@@ -8,7 +8,9 @@ from starglot.tables import write_with_digest
 
 
 def main(args):
-    catalog = read_catalog(Lamost.model_validate({**args.settings["survey"], "spectra": ""}))
+    # Which bands are cut on decides which columns the catalogue must have; how hard, only which rows are selected.
+    needed = dict.fromkeys(args.settings.get("snr_bands", []), 0.0)
+    catalog = read_catalog(Lamost.model_validate({**args.settings["survey"], "spectra": "", "snr_min": needed}))
     write_with_digest(catalog.append_column("star_id", star_ids(catalog)), args.out)
 
 

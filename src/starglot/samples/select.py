@@ -81,10 +81,13 @@ def _step_above(rank: int) -> int:
 
 
 def _usable(catalog: pa.Table, snr_min: Mapping[str, float]) -> pa.ChunkedArray:
-    """Rows with a class letter, what their file name is made of, and the S/N."""
+    """Rows with a class letter, what their file name is made of, and the S/N; the log counts what the others lack."""
     keep = pc.is_valid(catalog["class"])
+    lost = {"a class letter": len(catalog) - _count(keep)}
     for name in ("shard", "obsdate", "spid", "fiberid"):
-        keep = pc.and_(keep, pc.is_valid(catalog[name]))
+        narrowed = pc.and_(keep, pc.is_valid(catalog[name]))
+        lost[name] = _count(keep) - _count(narrowed)
+        keep = narrowed
     for band, least in snr_min.items():
         column = catalog[f"snr_{band}"]
         if len(catalog) and column.null_count == len(catalog):
@@ -93,5 +96,21 @@ def _usable(catalog: pa.Table, snr_min: Mapping[str, float]) -> pa.ChunkedArray:
                 where=f"surveys.lamost.snr_min.{band} = {least:g}",
                 todo=f"take {band} out of snr_min, or use a catalogue that has snr{band}",
             )
-        keep = pc.and_(keep, pc.fill_null(pc.greater_equal(column, least), False))
+        for letter in pc.unique(catalog["class"].filter(keep)).to_pylist():
+            of_class = column.filter(pc.and_(keep, pc.equal(catalog["class"], letter)))
+            if of_class.null_count == len(of_class):
+                log.warning("class %s: none of its %d rows has an S/N in band %s", letter, len(of_class), band)
+        there = pc.and_(keep, pc.is_valid(column))
+        enough = pc.and_(keep, pc.fill_null(pc.greater_equal(column, least), False))
+        lost[f"an S/N in {band}"] = _count(keep) - _count(there)
+        lost[f"S/N {least:g} in {band}"] = _count(there) - _count(enough)
+        keep = enough
+    stated = ", ".join(f"{what} {count}" for what, count in lost.items() if count)
+    log.info(
+        "%d of %d rows are left out for want of: %s", len(catalog) - _count(keep), len(catalog), stated or "nothing"
+    )
     return keep
+
+
+def _count(which: pa.ChunkedArray) -> int:
+    return int(pc.sum(which, min_count=0).as_py())
