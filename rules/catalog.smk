@@ -32,13 +32,13 @@ rule read_lamost:
                     "class_counts",
                     "spectra",
                 },
-            )
+            ),
+            snr_bands=sorted(CONFIG.surveys.lamost.snr_min),
         ),
         contents=lamost_contents,
         code=code("read_lamost"),
     shell:
-        "python {SCRIPTS:q}/read_lamost.py --settings {params.settings:q} --out {output.catalog:q}"
-        " --counts {output.counts:q} 2>&1 | tee {log:q}"
+        "python {SCRIPTS:q}/read_lamost.py --settings {params.settings:q} --out {output.catalog:q} 2>&1 | tee {log:q}"
 
 
 rule read_survey:
@@ -65,7 +65,7 @@ rule read_survey:
         code=code("read_survey"),
     shell:
         "python {SCRIPTS:q}/read_survey.py --settings {params.settings:q} --survey {wildcards.survey:q}"
-        " --out {output.catalog:q} --counts {output.counts:q} 2>&1 | tee {log:q}"
+        " --out {output.catalog:q} 2>&1 | tee {log:q}"
 
 
 rule match_survey:
@@ -140,8 +140,7 @@ rule select_stars:
         code=code("select_stars"),
     shell:
         "python {SCRIPTS:q}/select_stars.py --settings {params.settings:q} --catalog {input.catalog:q}"
-        " --matches {input.matches:q} --out {output.candidates:q}"
-        " --counts {output.counts:q} 2>&1 | tee {log:q}"
+        " --matches {input.matches:q} --out {output.candidates:q} 2>&1 | tee {log:q}"
 
 
 checkpoint inventory:

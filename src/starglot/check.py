@@ -12,6 +12,7 @@ from starglot.config.llm import Llm
 from starglot.config.models import Config
 from starglot.errors import StarglotError
 from starglot.fetch import is_hub_id, local_folder, missing_files
+from starglot.surveys import file_kind
 
 State = Literal["present", "missing", "broken", "made"]
 
@@ -128,18 +129,14 @@ def _file(name: str, path: str, needed_by: str, origin: _Origin, made: bool) -> 
     state: State
     size = remark = ""
     try:
-        with open(path, "rb") as handle:
-            start = handle.read(1)
-        length = os.stat(path).st_size
-        size, state = readable_size(length), "present"
-        if not length:
-            state, remark = "broken", "the file is empty"
-        elif start == b"<":
-            state, remark = "broken", "this is a web page, not a table: was the download made without logging in?"
+        size, state = readable_size(os.stat(path).st_size), "present"
+        other = file_kind.other_kind(file_kind.start_of(Path(path)))
+        if other is not None:
+            state, remark = "broken", f"this is {other[0]}, not a table: {other[1]}"
     except FileNotFoundError:
         state = "missing"
-    except OSError as error:
-        state, remark = "broken", f"cannot be read: {error.strerror}"
+    except file_kind.DAMAGED as error:
+        state, remark = "broken", f"cannot be read: {getattr(error, 'strerror', None) or error}"
     if made and state != "present":
         state, remark = "made", ""
     return Input(name, path, needed_by, origin.source, origin.account, state, size, remark)

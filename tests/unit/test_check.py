@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import subprocess
 import sys
 from pathlib import Path
@@ -67,7 +68,7 @@ def test_present_files_are_counted_and_broken_ones_explained(project: Path, here
     config = paper(project)
     lamost = config.surveys.lamost
     for path, content in (
-        (lamost.stellar, b"\x1f\x8b" + b"0" * 2998),
+        (lamost.stellar, gzip.compress(b"SIMPLE  =", mtime=0).ljust(3000, b"\0")),
         (lamost.mstellar or "", b"<!doctype html><title>log in</title>"),
         (config.surveys.apogee.catalog if config.surveys.apogee else "", b""),
     ):
@@ -83,6 +84,26 @@ def test_present_files_are_counted_and_broken_ones_explained(project: Path, here
     (Path(lamost.spectra) / "20120101").mkdir()
     states = {item.name: item for item in external_inputs(config)}
     assert (states["LAMOST spectra"].state, states["LAMOST spectra"].size) == ("present", "1 folders of dates")
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (gzip.compress(b"<!doctype html><title>log in</title>"), "web page"),
+        (b'{"error": "not found"}', "JSON"),
+        (b"version https://git-lfs.github.com/spec/v1\n", "git lfs pull"),
+        (gzip.compress(b"SIMPLE  =" * 5000)[:30], "cannot be read"),
+    ],
+)
+def test_a_catalogue_is_looked_into_also_when_it_is_packed(
+    project: Path, here: Path, content: bytes, says: str
+) -> None:
+    config = paper(project)
+    path = Path(config.surveys.lamost.stellar)
+    path.parent.mkdir(parents=True)
+    path.write_bytes(content)
+    stellar = next(item for item in external_inputs(config) if item.path == str(path))
+    assert stellar.state == "broken" and says in stellar.remark
 
 
 def test_only_what_the_run_needs_stops_it(project: Path, here: Path) -> None:

@@ -145,3 +145,30 @@ def test_overlays_merge_maps_and_replace_the_rest() -> None:
         "a": {"x": 1, "y": [3]},
         "b": {"z": 1},
     }
+
+
+@pytest.mark.parametrize(
+    ("overlays", "cuts"),
+    [
+        ([], {"r": 2.0, "i": 2.0}),
+        (["{g: 5}"], {"g": 5.0}),
+        (["{}"], {}),
+        (["null"], {}),
+        (["{r: 3, i: 2}"], {"r": 3.0, "i": 2.0}),
+        (["{r: 3, i: 2}", "{r: null, g: 5}"], {"i": 2.0, "g": 5.0}),
+        (["{r: 3}", "null"], {}),
+    ],
+)
+def test_an_overlay_says_which_bands_are_cut_on(
+    project: Path, tmp_path: Path, overlays: list[str], cuts: dict[str, float]
+) -> None:
+    paths = [project / "config/config.yaml"]
+    for number, text in enumerate(overlays):
+        paths.append(tmp_path / f"{number}.yaml")
+        paths[-1].write_text(f"surveys: {{lamost: {{snr_min: {text}}}}}\n")
+    assert read_config(*paths).surveys.lamost.snr_min == cuts
+
+
+def test_a_band_that_is_none_is_a_fault(paper: dict[str, Any]) -> None:
+    assert any("snr_min.q" in fault for fault in faults(paper, surveys__lamost__snr_min={"q": 1}))
+    assert any("snr_min.r" in fault for fault in faults(paper, surveys__lamost__snr_min={"r": "high"}))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
+from collections.abc import Set
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,7 @@ from starglot.samples.draw import draw
 from starglot.samples.select import select
 from starglot.samples.split import split_of, training_stars
 from starglot.samples.table_1 import valid_label_counts
+from starglot.surveys.counts import Counts
 from starglot.tables import SAMPLE, write_parquet
 
 SPLIT = Split()
@@ -163,11 +166,17 @@ def candidates_of(table: pa.Table, snr: float | None = 10.0, **columns: Any) -> 
     return table
 
 
-def picked(table: pa.Table, wanted: int | None, matched: set[str] = frozenset(), margin: float = 1.2) -> set[int]:  # type: ignore[assignment]
-    counts = dict.fromkeys(CLASSES, wanted)
-    rows = select(table, counts, matched, {"r": 2.0, "i": 2.0}, margin, seed=7)
+def picked(
+    table: pa.Table,
+    wanted: int | None,
+    matched: Set[str] = frozenset(),
+    margin: float = 1.2,
+    counts: Counts | None = None,
+) -> set[int]:
+    largest = dict.fromkeys(CLASSES, wanted)
+    rows = select(table, largest, matched, {"r": 2.0, "i": 2.0}, margin, seed=7, counts=counts)
     assert rows["obsid"].to_pylist() == sorted(rows["obsid"].to_pylist())
-    assert select(shuffled(table), counts, matched, {"r": 2.0, "i": 2.0}, margin, seed=7).equals(rows)
+    assert select(shuffled(table), largest, matched, {"r": 2.0, "i": 2.0}, margin, seed=7).equals(rows)
     return set(rows["obsid"].to_pylist())
 
 
@@ -228,6 +237,19 @@ def test_an_empty_selection_and_an_absent_band_are_errors() -> None:
         select(table, dict.fromkeys(CLASSES, 5), set(), {"r": 2.0}, 1.2, 7)
     with pytest.raises(StarglotError, match=r"snr_min\.i"):
         select(candidates_of(labels(20), snr=None), dict.fromkeys(CLASSES, 5), set(), {"i": 2.0}, 1.2, 7)
+
+
+def test_rows_that_are_not_selected_are_counted_by_what_they_lack(caplog: pytest.LogCaptureFixture) -> None:
+    rows = labels(50)
+    snr = pa.array([None if k < 3 else 1.0 if k < 10 else 50.0 for k in range(50)])
+    counts = Counts()
+    assert picked(candidates_of(rows, snr_r=snr), None, counts=counts) == set(range(10, 50))
+    assert {reason: one.rows for reason, one in counts.left_out.items()} == {"snr_too_low": 10}
+    assert (counts.rows, counts.rows_out) == (50, 40)
+    of_one_class = pa.array([None if letter == "M" else 50.0 for letter in rows["class"].to_pylist()])
+    with caplog.at_level(logging.WARNING):
+        picked(candidates_of(rows, snr_r=of_one_class), None)
+    assert any("class M" in text and "band r" in text for text in caplog.messages)
 
 
 def test_table_1_counts_valid_labels_by_class() -> None:

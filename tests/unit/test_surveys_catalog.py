@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import gzip
+import json
+import subprocess
+import sys
 from pathlib import Path
 
 import fitsio
@@ -14,7 +17,7 @@ from hypothesis import strategies as st
 
 from starglot.config.models import Lamost
 from starglot.errors import StarglotError
-from starglot.surveys import fits_table
+from starglot.surveys import catalog_file, fits_table
 from starglot.surveys.columns import Column, read_columns
 from starglot.surveys.lamost import read_catalog, spectrum_file
 from starglot.surveys.values import MISSING_NUMBERS, Where, numbers_of, whole_numbers_of
@@ -123,6 +126,18 @@ def test_bands_without_a_cut_are_not_needed(tmp_path: Path) -> None:
     assert read_catalog(Lamost(stellar=path, spectra=""))["snr_u"].null_count == 3
 
 
+def test_the_script_needs_the_bands_that_it_is_told(project: Path, tmp_path: Path) -> None:
+    """What the rule runs: a catalogue without S/N in r and i is read when no cut is made there."""
+    path = write(tmp_path / "stellar.fits", lamost_rows(snrr=None, snri=None))
+    script = [sys.executable, str(project / "workflow/scripts/read_lamost.py"), "--out", str(tmp_path / "o.parquet")]
+    survey = {"release": "mine", "stellar": path, "mstellar": None}
+    for bands, status in ((["g"], 0), ([], 0), (["g", "r"], 1)):
+        told = json.dumps({"survey": survey, "snr_bands": bands})
+        done = subprocess.run([*script, "--settings", told], capture_output=True, text=True)
+        assert done.returncode == status, done.stderr
+        assert ("snr_r" in done.stderr and "snr_i" not in done.stderr.split("allowed")[0]) == bool(status)
+
+
 def test_files_that_cannot_be_read_say_so(tmp_path: Path) -> None:
     whole = Path(write(tmp_path / "stellar.fits.gz", lamost_rows()))
     cut = tmp_path / "cut.fits.gz"
@@ -134,8 +149,8 @@ def test_files_that_cannot_be_read_say_so(tmp_path: Path) -> None:
     for path, expected in (
         (tmp_path / "stelar.fits.gz", "stellar.fits.gz"),
         (cut, "cannot be read"),
-        (text, "cannot be read"),
-        (image, "no binary table"),
+        (text, "not a FITS file"),
+        (image, "no table, only an image"),
         (tmp_path, "cannot be read"),
     ):
         with pytest.raises(StarglotError, match=expected) as caught:
@@ -149,7 +164,7 @@ def test_an_unopenable_inflated_copy_names_the_disk(tmp_path: Path, monkeypatch:
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(fits_table.shutil, "copyfileobj", full)
+    monkeypatch.setattr(catalog_file.shutil, "copyfileobj", full)
     with pytest.raises(StarglotError, match="TMPDIR"):
         read_catalog(Lamost(stellar=path, spectra=""))
 

@@ -420,6 +420,8 @@ CHANGES: dict[str, Change] = {
     "edit_statistics": editing("evaluation/statistics.py"),
     "edit_plot": editing("plots/kiel.py"),
     "set_snr_galah": setting(surveys={"galah": {"snr_min": 31.0}}),
+    "set_snr_lamost": setting(surveys={"lamost": {"snr_min": {"r": 2.5, "i": 2.0}}}),
+    "set_snr_bands": setting(surveys={"lamost": {"snr_min": {"g": 2.0}}}),
     "set_release": setting(surveys={"lamost": {"release": "mock, seen again"}}),
     "set_radius": setting(match={"radius_arcsec": 2.5}),
     "set_margin": setting(select={"margin": 1.3}),

@@ -5,7 +5,7 @@ from starglot.config.models import Apogee, GaiaEso, Galah
 from starglot.registry import Registry
 from starglot.surveys import apogee, gaia_eso, galah
 from starglot.surveys.counts import Counts
-from starglot.tables import write_json, write_with_digest
+from starglot.tables import write_with_digest
 
 SURVEYS = Registry(
     {
@@ -20,12 +20,11 @@ def main(args):
     read_catalog, settings = SURVEYS[args.survey]
     counts = Counts()
     write_with_digest(read_catalog(settings.model_validate(args.settings["survey"]), counts), args.out)
-    write_json(counts.as_json(), args.counts)
+    counts.write_beside(args.out)
 
 
 if __name__ == "__main__":
     command = parser(__doc__)
     command.add_argument("--survey", required=True, choices=sorted(SURVEYS))
     command.add_argument("--out", required=True)
-    command.add_argument("--counts", required=True, help="the account of rows and values, as JSON")
     run(main, command)

@@ -5,7 +5,7 @@ import pyarrow.parquet as pq
 from starglot.cli import parser, run
 from starglot.samples.select import select
 from starglot.surveys.counts import Counts
-from starglot.tables import write_json, write_with_digest
+from starglot.tables import write_with_digest
 
 
 def main(args):
@@ -23,7 +23,7 @@ def main(args):
         counts=counts,
     )
     write_with_digest(candidates, args.out)
-    write_json(counts.as_json(), args.counts)
+    counts.write_beside(args.out)
 
 
 if __name__ == "__main__":
@@ -31,5 +31,4 @@ if __name__ == "__main__":
     command.add_argument("--catalog", required=True)
     command.add_argument("--matches", nargs="*", default=[], help="match tables of the label and validation surveys")
     command.add_argument("--out", required=True)
-    command.add_argument("--counts", required=True, help="the account of rows, as JSON")
     run(main, command)

@@ -6,9 +6,10 @@ Field descriptions say what a value does and when to change it; "paper" refers t
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from starglot.config.baselines import ClassMean, Cnn, Ensemble, Gru, LightGbm, Mlp, ResNet50, Ridge
 from starglot.config.degradation import Degradation
@@ -19,6 +20,22 @@ from starglot.glossary import ABUNDANCE_NAMES, ATMOSPHERE_NAMES
 from starglot.registry import Registry
 
 # ---------------------------------------------------------------- surveys
+
+
+_Band = Literal["u", "g", "r", "i", "z"]
+
+
+def _cuts(given: Any) -> Any:
+    """A map of cuts without those that are null: overlays merge, and so take none away otherwise."""
+    if isinstance(given, Mapping):
+        return {band: least for band, least in given.items() if least is not None}
+    return {} if given is None else given
+
+
+#: Least S/N by band.
+SnrCuts = Annotated[
+    dict[_Band, float], BeforeValidator(_cuts, json_schema_input_type=dict[_Band, float | None] | None)
+]
 
 
 class Lamost(Strict):
@@ -39,8 +56,10 @@ class Lamost(Strict):
         None,
         description="Labelled spectra by class in the release (paper 2.1); larger samples are refused.",
     )
-    snr_min: dict[Literal["u", "g", "r", "i", "z"], float] = Field(
-        {"r": 2.0, "i": 2.0}, description="Least S/N by band (paper 2.1: 2 in r and i)."
+    snr_min: SnrCuts = Field(
+        {"r": 2.0, "i": 2.0},
+        description="Least S/N by band (paper 2.1: 2 in r and i, where nothing is said). Other bands take the place "
+        "of these: `{g: 5}`; `{}` or null is no cut. Over an overlay that sets one, `{r: null}` takes it away.",
     )
 
 

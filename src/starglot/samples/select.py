@@ -101,6 +101,10 @@ def _usable(catalog: pa.Table, snr_min: Mapping[str, float], counts: Counts) -> 
                 where=f"surveys.lamost.snr_min.{band} = {least:g}",
                 todo=f"take {band} out of snr_min, or use a catalogue that has snr{band}",
             )
+        for letter in pc.unique(catalog["class"].drop_null()).to_pylist():
+            of_class = column.filter(pc.equal(catalog["class"], letter))
+            if of_class.null_count == len(of_class):
+                log.warning("class %s: none of its %d rows has an S/N in band %s", letter, len(of_class), band)
         enough = pc.and_(enough, pc.fill_null(pc.greater_equal(column, least), False))
     keep, obsids = np.ones(len(catalog), bool), catalog["obsid"].to_numpy()
     demands = {"no_class": pc.is_valid(catalog["class"]), "no_file_name": named, "snr_too_low": enough}

@@ -20,9 +20,9 @@ from starglot.errors import StarglotError
 from starglot.glossary import ABUNDANCES, ATMOSPHERE, LABELS, Label
 from starglot.surveys.bits import ASPCAPFLAG, EXTRATARG_DUPLICATE, bits_set, count_bits
 from starglot.surveys.catalog import missing_columns
+from starglot.surveys.catalog_file import open_catalog
 from starglot.surveys.columns import Column, flags, floats, table_of
 from starglot.surveys.counts import Counts
-from starglot.surveys.fits_table import open_catalog
 from starglot.surveys.label_values import combined_error, label_pair, within
 
 log = logging.getLogger(__name__)
@@ -81,7 +81,7 @@ def read_catalog(settings: Apogee, counts: Counts | None = None) -> pa.Table:
     """
     counts = counts or Counts()
     path, release = Path(settings.catalog), GAIA_RELEASE[settings.release]
-    with open_catalog(path) as catalog:
+    with open_catalog(path, _STAR) as catalog:
         ids = Column(
             "gaia_source_id",
             _gaia_aliases(settings.release),
@@ -201,7 +201,7 @@ def _abundance_columns(catalog: Any, release: str) -> tuple[dict[str, _Recipe], 
         else:
             missing[label.name] = (over_iron, over_hydrogen, f"X_H with {symbol} in ELEM_SYMBOL")
     if missing:
-        raise missing_columns(catalog.path, catalog.names, missing)
+        raise missing_columns(catalog.where, catalog.names, missing)
     absent = sorted(name for name, recipe in recipes.items() if isinstance(recipe, _Absent))
     if absent:
         log.warning("%s has no %s: null for every star", catalog.path, ", ".join(absent))

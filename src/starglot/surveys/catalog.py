@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,17 +17,33 @@ if TYPE_CHECKING:
 
 
 class Catalog:
-    """An open catalogue: its column names, and its rows in chunks."""
+    """An open catalogue: its column names, and its rows in chunks.
 
-    def __init__(self, path: Path, names: Sequence[str]):
-        self.path, self.names = path, list(names)
-        self._by_lower = {name.lower(): name for name in reversed(self.names)}
+    where: the file, for messages, with the table in it where it has several.
+    """
+
+    def __init__(self, path: Path, names: Sequence[str], where: str | None = None):
+        self.path, self.names, self.where = path, list(names), where or str(path)
+        self._by_lower: dict[str, list[str]] = defaultdict(list)
+        for name in self.names:
+            self._by_lower[name.lower()].append(name)
 
     def find(self, aliases: Sequence[str]) -> str | None:
-        """The file's own spelling of the first alias that it has, or None."""
+        """The file's own spelling of the first alias that it has, or None.
+
+        Raises StarglotError where two columns answer to that alias: which of them is meant, the file does not say.
+        """
         for alias in aliases:
-            if alias.lower() in self._by_lower:
-                return self._by_lower[alias.lower()]
+            spellings = self._by_lower.get(alias.lower(), [])
+            if len(spellings) > 1:
+                raise StarglotError(
+                    f"{len(spellings)} columns have the name {alias}: {', '.join(spellings)}",
+                    where=self.where,
+                    allowed="one column of a name, whatever its case",
+                    todo="rename or remove the others in the file",
+                )
+            if spellings:
+                return spellings[0]
         return None
 
     def resolve(self, columns: Sequence[Column]) -> dict[str, str]:
@@ -38,15 +55,19 @@ class Catalog:
         found = {column.name: self.find(column.aliases) for column in columns}
         missing = [column for column in columns if column.needed and found[column.name] is None]
         if missing:
-            raise missing_columns(self.path, self.names, {c.name: c.aliases for c in missing})
+            raise missing_columns(self.where, self.names, {c.name: c.aliases for c in missing})
         return {name: actual for name, actual in found.items() if actual is not None}
 
     def chunks(self, names: Sequence[str]) -> Iterator[Mapping[str, np.ndarray]]:
-        """The named columns (as the file spells them), CHUNK_ROWS rows at a time, in the file's order."""
+        """The named columns (as the file spells them), some rows at a time, in the file's order."""
         raise NotImplementedError
 
+    def element_order(self, symbol: str) -> list[str] | None:
+        """Upper-case names in a one-row table's array column beside the catalogue; None where there is none."""
+        return None
 
-def missing_columns(path: Path, names: Sequence[str], wanted: Mapping[str, Sequence[str]]) -> StarglotError:
+
+def missing_columns(where: object, names: Sequence[str], wanted: Mapping[str, Sequence[str]]) -> StarglotError:
     """The error for needed columns (project name -> accepted names) that a catalogue with ``names`` does not have."""
     accepted = "; ".join(f"{name}: {' or '.join(aliases)}" for name, aliases in wanted.items())
     aliases = [alias.lower() for options in wanted.values() for alias in options]
@@ -59,7 +80,7 @@ def missing_columns(path: Path, names: Sequence[str], wanted: Mapping[str, Seque
     plural = "s" if len(wanted) > 1 else ""
     return StarglotError(
         f"the catalogue lacks the needed column{plural} {', '.join(wanted)}",
-        where=path,
+        where=where,
         allowed=f"{accepted} (any case); the file has, nearest first: {shown}",
         todo="check that the config names the right catalogue and release, or rename the column in the file",
     )

@@ -18,9 +18,9 @@ import pyarrow.compute as pc
 
 from starglot.errors import StarglotError
 from starglot.surveys.catalog import Catalog
+from starglot.surveys.catalog_file import open_catalog
 from starglot.surveys.counts import VALUE_REASONS, Counts, Tally, add_tally, tally
 from starglot.surveys.dates import read_dates
-from starglot.surveys.fits_table import open_catalog
 from starglot.surveys.ids import gaia_ids, own_ids
 from starglot.surveys.values import Where, numbers_of, texts_of, whole_numbers_of
 
@@ -60,7 +60,7 @@ class Column:
 
 def read_columns(path: str | Path, columns: Sequence[Column]) -> pa.Table:
     """The wanted ``columns`` of a catalogue, see :func:`table_of`."""
-    with open_catalog(path) as catalog:
+    with open_catalog(path, columns) as catalog:
         return table_of(catalog, columns, Counts())
 
 
@@ -84,7 +84,7 @@ def table_of(catalog: Catalog, columns: Sequence[Column], counts: Counts) -> pa.
     for chunk in catalog.chunks(sorted(set(found.values()))):
         for column in here:
             values = chunk[found[column.name]]
-            array, hits = _convert(values, column, Where(catalog.path, column.name, rows))
+            array, hits = _convert(values, column, Where(catalog.where, column.name, rows))
             parts[column.name].append(array)
             _tell(refused[column.name], hits, values, rows)
         rows += len(next(iter(chunk.values())))
@@ -92,7 +92,7 @@ def table_of(catalog: Catalog, columns: Sequence[Column], counts: Counts) -> pa.
     arrays: dict[str, pa.Array] = {column.name: pa.nulls(rows, _TYPES[column.kind]) for column in columns}
     for column in here:
         array = pa.chunked_array(parts[column.name], _TYPES[column.kind]).combine_chunks()
-        whole, hits = _of_whole_column(array, column, Where(catalog.path, column.name))
+        whole, hits = _of_whole_column(array, column, Where(catalog.where, column.name))
         _tell(refused[column.name], hits, array)
         counts.read(column.name, rows, rows - whole.null_count, refused[column.name], catalog.path)
         if column.needed and column.kind != "gaia" and refused[column.name] and whole.null_count == rows:

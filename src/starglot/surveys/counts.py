@@ -5,9 +5,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from starglot.tables import write_json
 
 log = logging.getLogger(__name__)
 
@@ -139,8 +142,12 @@ class Counts:
                 first = next(iter(columns.values())).first
                 log.log(_level(why), "values taken as missing, %s: %s; first: %s", why.text, listed, first)
 
+    def write_beside(self, table: str | Path) -> None:
+        """Write the account beside the table that it is of: ``lamost.counts.json`` for ``lamost.parquet``."""
+        write_json(self.as_json(), Path(table).with_suffix(".counts.json"))
+
     def as_json(self) -> dict[str, Any]:
-        """The account as JSON-able data, for the file beside the table."""
+        """The account as JSON-able data."""
         return {
             "rows": {
                 "in": self.rows,

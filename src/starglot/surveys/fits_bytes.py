@@ -15,6 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from starglot.surveys.file_kind import START, is_fits, other_kind
+
 BLOCK, CARD = 2880, 80
 
 #: BITPIX of images and letters of table columns, as big-endian numpy types.
@@ -70,8 +72,16 @@ class Unit:
 def inflate(content: bytes) -> bytes:
     """gzip members undone (told by their first bytes, not by the file's name); anything else as it is.
 
+    What is packed in them may be packed once more, as web servers do with packed files.
+
     Raises NotReadable for a damaged or cut-off stream.  Its checksum is verified.
     """
+    for _ in range(3):
+        content = _members(content)
+    return content
+
+
+def _members(content: bytes) -> bytes:
     if content[:2] != b"\x1f\x8b":
         return content
     parts = []
@@ -93,8 +103,9 @@ def units(content: bytes) -> list[Unit]:
     Raises NotReadable when it does not begin like one, when a header has no END, or when data end too soon
     (a last block that lacks only its padding is accepted, as by other readers).
     """
-    if content[:9] != b"SIMPLE  =":
-        raise NotReadable("not a FITS file" if content else "the file is empty")
+    if not is_fits(content):
+        other = other_kind(content[:START])
+        raise NotReadable(f"{other[0]}, not a FITS file" if other else "not a FITS file")
     found = []
     at = 0
     # What follows the last unit may be padding; only a header makes a unit.
@@ -136,7 +147,7 @@ def image(content: bytes, unit: Unit) -> NDArray[np.float64]:
         raise NotReadable(f"an image of {unit.count('NAXIS')} axes, not two")
     kind = IMAGE_TYPES[int(unit.number("BITPIX"))]
     shape = unit.count("NAXIS2"), unit.count("NAXIS1")
-    raw = np.frombuffer(content, kind, shape[0] * shape[1], unit.start).reshape(shape)
+    raw = _raw(content, kind, shape[0] * shape[1], unit.start).reshape(shape)
     return _scaled(raw, unit.number("BSCALE", 1.0), unit.number("BZERO", 0.0))
 
 
@@ -157,12 +168,19 @@ def one_row(content: bytes, unit: Unit, names: tuple[str, ...]) -> dict[str, NDA
         if at + width > end:
             raise NotReadable(f"column {name} ends after the row of {unit.count('NAXIS1')} bytes")
         if name in names and letter in COLUMN_TYPES:
-            raw = np.frombuffer(content, COLUMN_TYPES[letter], count, at)
+            raw = _raw(content, COLUMN_TYPES[letter], count, at)
             found[name] = _scaled(raw, unit.number(f"TSCAL{column}", 1.0), unit.number(f"TZERO{column}", 0.0))
         elif name in names:
             raise NotReadable(f"column {name} has the format {form!r}")
         at += width
     return found
+
+
+def _raw(content: bytes, kind: str, count: int, at: int) -> NDArray[np.generic]:
+    end = at + count * np.dtype(kind).itemsize
+    if end > len(content):  # headers that contradict themselves
+        raise NotReadable(f"the data end at byte {len(content)} of {end}")
+    return np.frombuffer(content, kind, count, at)
 
 
 def _column_bytes(letter: str, count: int, form: str) -> int:
@@ -174,6 +192,6 @@ def _column_bytes(letter: str, count: int, form: str) -> int:
     return widths[letter] * count
 
 
-def _scaled(raw: NDArray, scale: float, zero: float) -> NDArray[np.float64]:
+def _scaled(raw: NDArray[np.generic], scale: float, zero: float) -> NDArray[np.float64]:
     values = raw.astype(np.float64)
     return values if scale == 1.0 and zero == 0.0 else zero + scale * values

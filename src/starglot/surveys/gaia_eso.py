@@ -15,9 +15,9 @@ from starglot.config.models import GaiaEso
 from starglot.errors import StarglotError
 from starglot.glossary import ATMOSPHERE, LABELS, Label
 from starglot.surveys.catalog import missing_columns
+from starglot.surveys.catalog_file import open_catalog
 from starglot.surveys.columns import Column, flags, floats, table_of
 from starglot.surveys.counts import Counts
-from starglot.surveys.fits_table import open_catalog
 from starglot.surveys.label_values import combined_error, label_pair, within
 from starglot.surveys.solar import solar_abundance
 from starglot.surveys.values import is_placeholder
@@ -104,12 +104,12 @@ def read_catalog(settings: GaiaEso, counts: Counts | None = None) -> pa.Table:
     """
     counts = counts or Counts()
     path = Path(settings.catalog)
-    with open_catalog(path) as catalog:
+    with open_catalog(path, _STAR) as catalog:
         # The columns of error and limit follow the name that A(X) is found under.
         actual = {label: catalog.find(names) for label, names in ABUNDANCE_COLUMNS.items()}
         absent = [label for label, name in actual.items() if name is None]
         if len(absent) == len(actual):
-            raise missing_columns(path, catalog.names, {label: ABUNDANCE_COLUMNS[label] for label in absent})
+            raise missing_columns(catalog.where, catalog.names, {label: ABUNDANCE_COLUMNS[label] for label in absent})
         abundances = [c for label, name in actual.items() if name is not None for c in _measured(label, (name,))]
         raw = table_of(catalog, [*_STAR, *abundances], counts)
     if absent:

@@ -12,9 +12,9 @@ import pyarrow as pa
 from starglot.config.models import Galah
 from starglot.glossary import ATMOSPHERE, LABELS, Label
 from starglot.surveys.catalog import missing_columns
+from starglot.surveys.catalog_file import open_catalog
 from starglot.surveys.columns import Column, flags, floats, table_of
 from starglot.surveys.counts import Counts
-from starglot.surveys.fits_table import open_catalog
 from starglot.surveys.label_values import label_pair
 
 log = logging.getLogger(__name__)
@@ -63,11 +63,12 @@ def read_catalog(settings: Galah, counts: Counts | None = None) -> pa.Table:
     """
     counts = counts or Counts()
     path = Path(settings.catalog)
-    with open_catalog(path) as catalog:
+    with open_catalog(path, _STAR) as catalog:
         catalog.resolve(_STAR)
         present = [label for label, name in ABUNDANCE_COLUMNS.items() if catalog.find((name,)) is not None]
         if not present:
-            raise missing_columns(path, catalog.names, {label: (name,) for label, name in ABUNDANCE_COLUMNS.items()})
+            wanted = {label: (name,) for label, name in ABUNDANCE_COLUMNS.items()}
+            raise missing_columns(catalog.where, catalog.names, wanted)
         raw = table_of(catalog, [*_STAR, *(column for label in present for column in _abundance(label))], counts)
     raw = raw.take(pa.array(_one_row_per_id(raw, counts)))
     absent = [label for label in ABUNDANCE_COLUMNS if label not in present]

@@ -16,9 +16,9 @@ import pyarrow.compute as pc
 from starglot.config.models import Lamost
 from starglot.errors import StarglotError
 from starglot.glossary import ATMOSPHERE, LABELS, SNR_BANDS
+from starglot.surveys.catalog_file import open_catalog
 from starglot.surveys.columns import Column, floats, table_of
 from starglot.surveys.counts import VALUE_REASONS, Counts
-from starglot.surveys.fits_table import open_catalog
 from starglot.surveys.label_values import label_pair, within
 from starglot.surveys.shard_names import shard_names
 from starglot.surveys.spectral_types import class_letter as class_letter
@@ -94,7 +94,7 @@ def _read_part(path: Path, metallicity: tuple[str, ...], settings: Lamost, count
     ]
     release = settings.gaia_release
     gaia = Column("gaia_source_id", ("gaia_source_id", "gaia_sourceid"), "gaia", needed=False, gaia_release=release)
-    with open_catalog(path) as catalog:
+    with open_catalog(path, [*_COMMON, *snr]) as catalog:
         # The error must be of the same quantity, so its name follows the one that is found.
         actual = catalog.find(metallicity) or metallicity[0]
         columns = [

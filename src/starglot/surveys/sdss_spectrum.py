@@ -34,7 +34,7 @@ def read_sdss_spectrum(path: str | PathLike[str]) -> RawSpectrum:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", AstropyWarning)  # of headers; what is read is checked below
             with fits.open(path, memmap=False) as units:
-                if "COADD" not in units:
+                if "COADD" not in units or not isinstance(units["COADD"], fits.BinTableHDU):
                     raise SpectrumRejected("layout_unknown", "no COADD table")
                 if units[0].header.get("VACUUM", True) in (False, "F"):
                     raise SpectrumRejected("layout_unknown", "VACUUM is F: air wavelengths are not expected")
@@ -43,14 +43,18 @@ def read_sdss_spectrum(path: str | PathLike[str]) -> RawSpectrum:
                 missing = [name for name in COLUMNS if name not in names]
                 if missing:
                     raise SpectrumRejected("layout_unknown", f"the COADD table has no column {', '.join(missing)}")
-                values = {name: np.array(table[name]) for name in COLUMNS}
+                values = {name: np.array(table[name], np.float64) for name in COLUMNS}
+                mask = np.array(table["and_mask"], np.int64)
     except FileNotFoundError:
         raise SpectrumRejected("file_missing", "no such file") from None
-    except (OSError, EOFError, ValueError, TypeError) as error:
-        raise SpectrumRejected("file_unreadable", str(error).splitlines()[0]) from error
+    except SpectrumRejected:
+        raise
+    except Exception as error:  # a damaged header makes astropy raise nearly anything
+        detail = " ".join(str(error).split()) or type(error).__name__
+        raise SpectrumRejected("file_unreadable", detail) from error
     return RawSpectrum(
-        wavelength=10.0 ** values["loglam"].astype(np.float64),
-        flux=values["flux"].astype(np.float64),
-        ivar=values["ivar"].astype(np.float64),
-        ormask=values["and_mask"].astype(np.int64),
+        wavelength=10.0 ** values["loglam"],
+        flux=values["flux"],
+        ivar=values["ivar"],
+        ormask=mask,
     )

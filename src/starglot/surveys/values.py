@@ -35,7 +35,7 @@ _NINES = re.compile(r"-?(?:99+(?:\.9*)?0*|9\.99+(?:5\d*)?(?:e[+-]?\d+)?)")
 class Where:
     """The place of a column's values, for messages: file, the project's name of the column, rows before these."""
 
-    path: Path
+    path: Path | str
     column: str
     before: int = 0
 
