@@ -42,4 +42,6 @@ def _remembered(known: Path) -> dict[str, dict[str, object]]:
         found = read_json(known)
     except (OSError, ValueError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return (
+        {path: entry for path, entry in found.items() if isinstance(entry, dict)} if isinstance(found, dict) else {}
+    )
