@@ -60,4 +60,6 @@ class Fingerprints:
             found = read_json(self.known)
         except (OSError, ValueError):
             return {}
-        return found if isinstance(found, dict) else {}
+        if not isinstance(found, dict):
+            return {}
+        return {path: entry for path, entry in found.items() if isinstance(entry, dict)}

@@ -32,11 +32,14 @@ QUICK = (
 class Project:
     """A folder in which snakemake --profile slurm runs as a user would run it."""
 
-    def __init__(self, folder: Path, *overlays: str):
+    def __init__(self, folder: Path, *overlays: str, own_code: bool = False):
+        """own_code: the code is the project's own, to be edited."""
         self.folder, self.overlays = folder, overlays
+        self.code = folder if own_code else ROOT
         folder.mkdir(parents=True)
-        for part in PARTS:
-            (folder / part).symlink_to(ROOT / part)
+        for part in (*PARTS, *(["src"] if own_code else [])):
+            copy = shutil.copytree if (ROOT / part).is_dir() else shutil.copy
+            copy(ROOT / part, folder / part) if own_code else (folder / part).symlink_to(ROOT / part)
         shutil.copy(ROOT / "tests/workflow/mini.yaml", folder)
         for path in HERE.glob("*.yaml"):
             shutil.copy(path, folder)
@@ -57,7 +60,7 @@ class Project:
 
     def environment(self) -> dict[str, str]:
         """The environment of a run: what jobs inherit."""
-        return {**os.environ, "PYTHONPATH": str(ROOT / "src"), "OMP_NUM_THREADS": "1"}
+        return {**os.environ, "PYTHONPATH": str(self.code / "src"), "OMP_NUM_THREADS": "1"}
 
     def recover(self) -> str:
         """Run the one documented command; what it said."""

@@ -63,9 +63,11 @@ class Training:
         command = [sys.executable, "workflow/scripts/train_trees.py", *words]
         return subprocess.run(command, cwd=self.folder, capture_output=True, text=True, env=env)
 
-    def edit(self, old: str = '"seed": settings.seed', new: str = '"seed": 1 + settings.seed') -> None:
+    def edit(
+        self, old: str = '"seed": settings.seed', new: str = '"seed": 1 + settings.seed', module: str = "trees"
+    ) -> None:
         """Another seed, so that other code gives other trees."""
-        path = self.folder / "src/starglot/training/trees.py"
+        path = self.folder / "src/starglot/training" / f"{module}.py"
         text = path.read_text()
         assert text.count(old) == 1
         path.write_text(text.replace(old, new))
@@ -158,6 +160,25 @@ def test_edited_within_its_run_it_goes_on_with_the_code_that_it_began_with(train
     assert (note["code"], note["asked"]) == (ASKED, code)
     assert note["definitions"] and all(name.startswith("starglot.training.trees") for name in note["definitions"])
     assert [path.name for path in training.place.iterdir()] == ["finished"]
+
+
+#: An edit after which the same training has another identity.
+IDENTITY = {"old": '"inputs": inputs, "code"', "new": '"inputs": inputs, "more": 1, "code"', "module": "baselines"}
+
+
+def test_code_that_knows_more_of_the_same_training_is_an_edit_too(training, undisturbed) -> None:
+    training.edit(**IDENTITY)
+    done = training.start(run="second")
+    assert done.returncode == 1 and "2 of 4 models" in done.stderr and "starglot.training.baselines" in done.stderr
+    assert training.start(run="first").returncode == 0
+    assert training.made() == undisturbed
+
+
+def test_settings_that_are_edited_within_its_run_are_those_of_the_next(training, undisturbed, monkeypatch) -> None:
+    monkeypatch.setitem(globals(), "SETTINGS", SETTINGS.model_copy(update={"rounds": 29}))
+    training.edit("# ---- train", "# ---- learn")
+    assert training.start(run="first").returncode == 0
+    assert training.made() == undisturbed and training.manifest()["begun_with"]
 
 
 def test_killed_and_edited_twice_within_its_run_it_still_ends_the_same(training, undisturbed) -> None:

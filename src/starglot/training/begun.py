@@ -15,6 +15,7 @@ What happened stands in the manifest.
 from __future__ import annotations
 
 import datetime
+import json
 import logging
 import os
 import secrets
@@ -22,7 +23,7 @@ import shutil
 import subprocess
 import sys
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
@@ -30,7 +31,7 @@ from typing import Any, NoReturn
 from starglot.errors import StarglotError
 from starglot.hashing import file_digest
 from starglot.provenance.code import PACKAGE, code_definitions
-from starglot.store import FINISHED, code_of, is_whole, making, step_reached, whatever_code
+from starglot.store import CODE, FINISHED, code_of, is_whole, making, step_reached, whatever_code, workplace
 from starglot.tables import atomic_path, read_json, write_json
 
 log = logging.getLogger(__name__)
@@ -64,6 +65,29 @@ class Begun:
     def notes(self) -> list[dict[str, Any]]:
         """What happened since, when other code was asked for."""
         return list(self.record.get("notes", []))
+
+    def makes(self, target: Path) -> bool:
+        """Whether it is to make the file ``target``."""
+        return bool(self.record.get("target") == str(target))
+
+    def is_unfinished(self) -> bool:
+        """Whether it has not come to its end yet."""
+        return not (self.place / FINISHED).is_dir()
+
+    def is_work_of(self, identity: Mapping[str, Any]) -> bool:
+        """Whether it is the work of an identity, code left aside.
+
+        Another code may put more or less into an identity; what both know has to agree.
+        """
+        if self.place in whatever_code(workplace(self.place.parent, identity)):
+            return True
+        mine, other = dict(self.record.get("identity", {})), _plain(identity)
+        return bool(mine) and all(mine[key] == other[key] for key in mine.keys() & other.keys() - {CODE})
+
+    def is_of_this_run(self) -> bool:
+        """Whether the run of snakemake that this job belongs to is the last one that worked on it."""
+        run = os.environ.get(RUN)
+        return bool(run) and self.record.get("run") == run
 
     def began_with(self, here: Mapping[str, str]) -> bool:
         """Whether the code that is ``here`` is what it began with."""
@@ -103,37 +127,35 @@ def new_run() -> str:
     return secrets.token_hex(8)
 
 
-def place_to_work(place: Path, script: Path | None, target: Path, chief: bool) -> Path:
+def place_to_work(place: Path, identity: Mapping[str, Any], script: Path | None, target: Path, chief: bool) -> Path:
     """Where to do the work of ``place``: where it has begun, or there, and then it begins now.
 
-    script: of the workflow, that runs (None: called from Python, nothing is noted or compared); target: the manifest
-    that is made; chief: whether this process writes; of several, one does.  Where the code that the work began with
-    has to go on with it, this does not return: the process becomes another one.
+    identity: by which the place is named; script: of the workflow, that runs (None: called from Python, nothing is
+    noted or compared); target: the manifest that is made; chief: whether this process writes; of several, one does.
+    Where the code that the work began with has to go on with it, this does not return: the process becomes another.
     Raises StarglotError when the work has begun with other code, and nothing in the module's words applies.
     """
     if script is None:
         return place
     here = definitions_of(script)
-    every = _begun_at(place)
+    unfinished = [begun for begun in _by_age(place.parent.glob(f"*/{_RECORD}")) if begun.is_unfinished()]
+    every = [begun for begun in unfinished if begun.is_work_of(identity)]
     mine = [begun for begun in every if begun.began_with(here)] or [it for it in every if it.accepted(here)]
     if mine:
         return _go_on_here(max(mine, key=lambda begun: begun.place == place), chief)
-    others = [(begun, step) for begun in every if (step := step_reached(begun.place)) is not None]
-    if others:
-        own = [begun for begun, _ in others if begun.record.get("as_begun") or _is_of_this_run(begun)]
-        if own and own[-1].snapshot_is_whole() and _AS_BEGUN not in os.environ:
-            _go_on_as_begun(own[-1], here, asked=code_of(place), chief=chief)
-        begun, step = others[-1]
-        raise _edited_meanwhile(begun, step, begun.edited(here))
+    # Within a run neither settings nor code change, whatever is edited meanwhile.
+    own = [begun for begun in unfinished if begun.is_of_this_run() and begun.makes(target)]
+    own = own or [begun for begun in every if begun.record.get("as_begun")]
+    for begun in reversed(own if _AS_BEGUN not in os.environ else []):
+        if step_reached(begun.place) is not None and begun.snapshot_is_whole():
+            _go_on_as_begun(begun, here, asked=code_of(place), chief=chief)
+    for begun in reversed(every):
+        step = step_reached(begun.place)
+        if step is not None:
+            raise _edited_meanwhile(begun, step, begun.edited(here))
     if chief:
-        _begin(place, script, target, here)
+        _begin(place, identity, script, target, here)
     return place
-
-
-def _is_of_this_run(begun: Begun) -> bool:
-    """Whether the run of snakemake that this job belongs to is the last one that worked on it."""
-    run = os.environ.get(RUN)
-    return bool(run) and begun.record.get("run") == run
 
 
 def note_length(place: Path, steps: int, unit: str) -> None:
@@ -164,9 +186,8 @@ def begun_for(state: Path, target: str) -> list[Begun]:
 
     state: the project's state folder, with a folder in it for each kind of training.
     """
-    found = [_read(path.parent) for path in state.glob(f"*/*/{_RECORD}")]
-    own = [begun for begun in found if begun is not None and begun.record.get("target") == target]
-    return [begun for begun in _by_age(own) if _unfinished(begun) and step_reached(begun.place) is not None]
+    found = [begun for begun in _by_age(state.glob(f"*/*/{_RECORD}")) if begun.makes(Path(target))]
+    return [begun for begun in found if begun.is_unfinished() and step_reached(begun.place) is not None]
 
 
 def accept(begun: Begun, code: str, definitions: Mapping[str, str], because: str) -> None:
@@ -184,7 +205,7 @@ def finish_as_begun(begun: Begun) -> None:
 # ---- beginning
 
 
-def _begin(place: Path, script: Path, target: Path, here: Mapping[str, str]) -> None:
+def _begin(place: Path, identity: Mapping[str, Any], script: Path, target: Path, here: Mapping[str, str]) -> None:
     """Note what the training begins with; the record is written last."""
     kept, planned = place / _SNAPSHOT, _planned(place, here)
     edited = _others(planned, here)
@@ -196,7 +217,9 @@ def _begin(place: Path, script: Path, target: Path, here: Mapping[str, str]) -> 
         "code": code_of(place),
         "definitions": {name: here.get(name, "") for name in planned},
         "snapshot": file_digest(kept),
+        "identity": _plain(identity),
         "script": script.name,
+        "arguments": sys.argv[1:],
         "target": str(target),
         "run": os.environ.get(RUN),
         "date": datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
@@ -253,8 +276,8 @@ def _go_on_as_begun(begun: Begun, here: Mapping[str, str], asked: str, chief: bo
     edited = begun.edited(here)
     if chief:
         log.info(
-            "the code was edited since this training began (%s): going on with the definitions that it began with",
-            named(edited),
+            "edited since this training began: %s; going on with the definitions that it began with",
+            named(edited) if edited else "its settings or inputs",
         )
         note = _note(asked, edited, "the code that it began with", None)
         same = [old for old in begun.notes if {**old, "date": ""} == {**note, "date": ""}]
@@ -265,15 +288,10 @@ def _go_on_as_begun(begun: Begun, here: Mapping[str, str], asked: str, chief: bo
             packed.extractall(made)
     python_path = [str((folder / "src").absolute()), *filter(None, [os.environ.get("PYTHONPATH")])]
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(python_path), _AS_BEGUN: str(begun.place)}
-    arguments = _with_code(sys.argv[1:], begun.code)
+    command = [sys.executable, str(folder / _SCRIPTS / begun.record["script"]), *begun.record["arguments"]]
     sys.stdout.flush()
     sys.stderr.flush()
-    os.execve(sys.executable, [sys.executable, str(folder / _SCRIPTS / begun.record["script"]), *arguments], env)
-
-
-def _with_code(arguments: Sequence[str], code: str) -> list[str]:
-    """A script's command line with another ``--code``."""
-    return [code if before == "--code" else word for before, word in zip(["", *arguments], arguments, strict=False)]
+    os.execve(sys.executable, command, env)
 
 
 def _edited_meanwhile(begun: Begun, step: int, edited: Sequence[str]) -> StarglotError:
@@ -314,18 +332,16 @@ def _note(asked: str, edited: Sequence[str], way: str, because: str | None) -> d
 # ---- records
 
 
-def _begun_at(place: Path) -> list[Begun]:
-    """The same work, begun with any code and not finished; the latest last."""
-    found = [_read(path) for path in whatever_code(place)]
-    return _by_age([begun for begun in found if begun is not None and _unfinished(begun)])
-
-
-def _unfinished(begun: Begun) -> bool:
-    return not (begun.place / FINISHED).is_dir()
-
-
-def _by_age(found: Sequence[Begun]) -> list[Begun]:
+def _by_age(records: Iterable[Path]) -> list[Begun]:
+    """What has begun, the latest last."""
+    found = [begun for path in records if (begun := _read(path.parent)) is not None]
     return sorted(found, key=lambda begun: str(begun.record.get("date", "")))
+
+
+def _plain(identity: Mapping[str, Any]) -> dict[str, Any]:
+    """An identity as JSON gives it back."""
+    plain: dict[str, Any] = json.loads(json.dumps(identity, default=str))
+    return plain
 
 
 def _read(place: Path) -> Begun | None:

@@ -40,7 +40,7 @@ def hand_back_or_begin(
     finished = hand_back(asked, out, write=chief)
     if finished is not None:
         return asked, finished
-    place = place_to_work(asked, script, out / MANIFEST, chief)
+    place = place_to_work(asked, identity, script, out / MANIFEST, chief)
     return place, hand_back(place, out, write=chief) if place != asked else None
 
 
