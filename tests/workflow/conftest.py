@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
+TRACED = str(Path(__file__).parent / "traced")
 PARTS = ("Snakefile", "rules", "workflow", "config", "envs", "profiles", "slurm")
 
 
@@ -18,6 +19,9 @@ class Project:
     def __init__(self, folder: Path):
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
+        #: Where its jobs note the files that they open (traced/sitecustomize.py).
+        self.traces = folder.parent / "traces"
+        self.traces.mkdir(exist_ok=True)
         for part in PARTS:
             if not (folder / part).exists():
                 (folder / part).symlink_to(ROOT / part)
@@ -46,7 +50,13 @@ class Project:
             cwd=self.folder,
             capture_output=True,
             text=True,
-            env={**os.environ, "OMP_NUM_THREADS": "2", "OMP_WAIT_POLICY": "passive"},
+            env={
+                **os.environ,
+                "OMP_NUM_THREADS": "2",
+                "OMP_WAIT_POLICY": "passive",
+                "STARGLOT_TRACE": str(self.traces),
+                "PYTHONPATH": os.pathsep.join(filter(None, (TRACED, os.environ.get("PYTHONPATH")))),
+            },
         )
         if check and done.returncode:
             raise AssertionError(f"{' '.join(command)}\n{done.stdout[-3000:]}\n{done.stderr[-6000:]}")
