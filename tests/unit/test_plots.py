@@ -1,6 +1,7 @@
 """Figures: written whole, the same bytes each time, and honest about what is not in them."""
 
 import hashlib
+import os
 import subprocess
 import sys
 
@@ -123,3 +124,40 @@ def test_classes_are_told_apart_in_grey():
     grey = sorted(116 * lightness(CLASS_MARKS[letter].colour) ** (1 / 3) - 16 for letter in CLASSES)
     assert min(np.diff(grey)) > 10
     assert len({mark.marker for mark in CLASS_MARKS.values()}) == len(CLASSES)
+
+
+#: Settings of users: what astronomers set, what is faulty, what is no UTF-8.
+OWN = (
+    "text.usetex: True\nfont.family: serif\nmathtext.fontset: cm\nfont.size: 14\nlines.linewidth: 4\n"
+    "axes.facecolor: black\nxtick.major.size: 9\naxes.prop_cycle: cycler('color', ['r'])\nfigure.autolayout: True\n"
+    "savefig.bbox: tight\nsavefig.transparent: True\nsvg.fonttype: none\nbackend: TkAgg\ninteractive: True\n"
+)
+FAULTY, NO_UTF_8 = "nonsense: 1\ntext.usetex: perhaps\n", "# \xe9\n"
+
+
+def test_a_figure_is_the_same_for_everybody(tmp_path):
+    """Whatever stands in the user's matplotlibrc, in one of the working folder, and in MPLBACKEND."""
+    code = "from pathlib import Path; from starglot.plots.training import draw_curve\n"
+    code += "draw_curve(Path('loss.csv'), Path('curve'), 'llm-demo, 1e5_x', 1.7)"
+    home, seen = tmp_path / "home", set()
+    home.mkdir()
+    for number, (user, here, backend) in enumerate(
+        (
+            ("", "", ""),
+            (OWN, "", "TkAgg"),
+            ("", OWN, ""),
+            (FAULTY, "", "nonsense"),
+            (NO_UTF_8, "", "module://nowhere"),
+        )
+    ):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        (folder / "loss.csv").write_text("step,loss\n1,3.0\n2,2.0\n3,1.5\n")
+        if here:
+            (folder / "matplotlibrc").write_text(here)
+        (home / "matplotlibrc").write_bytes(user.encode("latin-1"))
+        environment = {**os.environ, "MPLCONFIGDIR": str(home), "MATPLOTLIBRC": str(home)}
+        environment |= {"MPLBACKEND": backend} if backend else {}
+        subprocess.run([sys.executable, "-c", code], env=environment, check=True, cwd=folder)
+        seen.add((folder / "curve.png").read_bytes() + (folder / "curve.svg").read_bytes())
+    assert len(seen) == 1

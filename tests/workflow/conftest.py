@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
+TRACED = str(Path(__file__).parent / "traced")
 PARTS = ("Snakefile", "rules", "workflow", "config", "envs", "profiles", "slurm")
 
 
@@ -19,15 +20,12 @@ class Project:
     def __init__(self, folder: Path):
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
+        #: Where the jobs of a traced run note the files that they open, and the functions that they run.
+        self.opened, self.called = folder.parent / "opened", folder.parent / "called"
         for part in PARTS:
             if not (folder / part).exists():
                 (folder / part).symlink_to(ROOT / part)
         shutil.copy(ROOT / "tests/workflow/mini.yaml", folder / "mini.yaml")
-
-    @property
-    def notes(self) -> Path:
-        """Folder of what a traced run notes (traced/sitecustomize.py)."""
-        return self.folder.parent / "notes"
 
     def snakemake(
         self,
@@ -71,12 +69,14 @@ class Project:
 
 @pytest.fixture(scope="session")
 def mini(tmp_path_factory) -> Project:
-    """The mini of the main job, run once to its report; what code its jobs executed is noted (test_code.py)."""
+    """The mini of the main job, run once to its report, and traced (traced/sitecustomize.py)."""
     project = Project(tmp_path_factory.mktemp("mini") / "project")
-    project.notes.mkdir()
+    project.opened.mkdir()
+    project.called.mkdir()
     traced = {
-        "STARGLOT_TRACED": str(project.notes),
-        "PYTHONPATH": os.pathsep.join([str(ROOT / "tests/workflow/traced"), os.environ.get("PYTHONPATH", "")]),
+        "STARGLOT_OPENED": str(project.opened),
+        "STARGLOT_CALLED": str(project.called),
+        "PYTHONPATH": os.pathsep.join(filter(None, (TRACED, os.environ.get("PYTHONPATH")))),
     }
     project.snakemake("--max-jobs-per-timespan=1000/5s", env=traced)
     return project

@@ -45,7 +45,7 @@ def executed(note: str) -> str:
 def traces(mini) -> dict[tuple[str, str], set[str]]:
     """(script, hash of its code or '') -> definitions that its jobs executed."""
     found: dict[tuple[str, str], set[str]] = defaultdict(set)
-    for path in mini.notes.iterdir():
+    for path in mini.called.iterdir():
         command, *notes = path.read_text(encoding="utf-8").splitlines()
         words = json.loads(command)
         script = next(Path(word).stem for word in words if "workflow/scripts/" in word)

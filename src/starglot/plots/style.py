@@ -81,8 +81,10 @@ DENSITY_MAP = "YlGnBu"
 
 @contextmanager
 def styled() -> Iterator[None]:
-    """The style of every figure; figures left open by an error are closed."""
-    with plt.rc_context(_RC):
+    """The style of every figure, whatever a user's matplotlibrc says; figures left open by an error are closed."""
+    with plt.rc_context():
+        matplotlib.rcdefaults()
+        matplotlib.rcParams.update(_RC)
         try:
             yield
         finally:
