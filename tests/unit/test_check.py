@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 import yaml
 
 from starglot import check, fetch
-from starglot.check import external_inputs, lacking, render, require
+from starglot.check import external_inputs, lacking, render, require, require_folders, require_writable
 from starglot.config.load import merge, read_config
 from starglot.config.models import Config
 from starglot.errors import StarglotError
@@ -227,3 +228,21 @@ def _refuse(error: Exception) -> Any:
         raise error
 
     return download
+
+
+def test_a_folder_of_results_that_a_file_is_in_the_way_of_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    require_folders(tmp_path, tmp_path / "new/folder")
+    with pytest.raises(StarglotError) as caught:
+        require_folders(tmp_path, tmp_path / "file/results")
+    assert str(caught.value.where).startswith(f"{tmp_path / 'file'}, ")
+
+
+def test_a_folder_that_may_not_be_written_to_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    require_writable(tmp_path / "new/folder")
+    closed = tmp_path / "closed"
+    closed.mkdir()
+    monkeypatch.setattr(os, "access", lambda path, mode: Path(path) != closed)
+    with pytest.raises(StarglotError) as caught:
+        require_writable(tmp_path, closed / "results")
+    assert str(caught.value.where).startswith(f"{closed}, ")
