@@ -55,6 +55,18 @@ def note_run(folder: Path, targets: Collection[str]) -> None:
     )
 
 
+def noted_command(folder: Path) -> str | None:
+    """The command line of the last run in ``folder``, as :func:`note_run` noted it; None where none has."""
+    if not (folder / _NOTE).is_file():
+        return None
+    note = read_json(folder / _NOTE)
+    return _command(note["options"], note["targets"])
+
+
+def _command(options: Sequence[str], targets: Sequence[str]) -> str:
+    return shlex.join(["snakemake", *options, *(["--", *targets] if targets else [])])
+
+
 def recover(folder: Path, elsewhere: bool = False) -> str | None:
     """End, keep and unlock what a killed run left in ``folder``; the command to run again, None if nothing was left.
 
@@ -80,7 +92,7 @@ def recover(folder: Path, elsewhere: bool = False) -> str | None:
     if options:
         _keep_finished(folder, options, targets, unchanged=note["digest"] == _digest(folder, options))
     half_made = [] if "--rerun-incomplete" in options or "--profile" in options else ["--rerun-incomplete"]
-    return shlex.join(["snakemake", *half_made, *options, *(["--", *targets] if targets else [])])
+    return _command([*half_made, *options], targets)
 
 
 def _refuse_the_living(folder: Path, host: str, locked: bool, elsewhere: bool) -> None:

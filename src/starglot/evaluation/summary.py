@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -90,23 +90,3 @@ def answer_counts(predictions: Mapping[tuple[str, str, str, str], Path], example
             | {"first failed obsids": ", ".join(str(i) for i in failed[:examples]) or "none"}
         )
     return pd.DataFrame(rows)
-
-
-def ordering(headline: pd.DataFrame, model: str, others: Sequence[str]) -> list[str]:
-    """Plain sentences: in how many labels ``model`` has a smaller robust scatter than each of ``others``.
-
-    Each set and size is compared within itself; labels without a scatter on either side are left out.
-    """
-    key = ["set", "size", "label"]
-    mine = headline[headline["model"] == model].set_index(key)["robust"]
-    sentences = []
-    for other in others:
-        both = pd.concat([mine, headline[headline["model"] == other].set_index(key)["robust"]], axis=1).dropna()
-        if len(both) == 0:
-            continue
-        wins = int((both.iloc[:, 0] < both.iloc[:, 1]).sum())
-        sentences.append(
-            f"Against {other}, {model} has the smaller robust scatter for {wins} of {len(both)} labels "
-            f"and the larger for {int((both.iloc[:, 0] > both.iloc[:, 1]).sum())}."
-        )
-    return sentences

@@ -13,6 +13,7 @@ from PIL import Image
 from starglot.config import derive
 from starglot.config.models import Config
 from starglot.errors import StarglotError
+from starglot.evaluation.presentation import named_labels
 
 #: Figures of a task, model, size and set: the section that they stand in, and what they show.
 _DRAWN = {
@@ -37,6 +38,9 @@ _OF_TASK = {
 
 #: Of these kinds the first figure of the leading model heads the page.
 _LEADING = ("predicted", "kiel", "planes")
+
+#: A caption names this many labels at most.
+_NAMED = 6
 
 #: Colours of an embedded figure: ours have few, and a palette is a third of the size.
 _COLOURS = 64
@@ -91,7 +95,8 @@ def _all(config: Config, folder: Path) -> Iterator[FigureFile]:
         for model in config.run.models
     ]
     for task, model, size in runs:
-        run = f"{task}, {model}, size {size}"
+        labels = named_labels(config.tasks[task].labels, _NAMED)
+        run = f"{labels} ({task}), {model}, size {size}"
         for name in config.run.sets:
             for kind, (section, shows) in _DRAWN.items():
                 stem = folder / f"{kind}_{task}_{model}_{size}_{name}"
@@ -102,13 +107,14 @@ def _all(config: Config, folder: Path) -> Iterator[FigureFile]:
     for number, figure in derive.paper_figures(config).items():
         yield FigureFile(
             folder / f"figure_{number}",
-            f"Figure {number} of the paper, here: {figure['model']} ({figure['task']}, size {figure['size']}) "
-            f"against {figure['survey']}, stars outside training.",
+            f"Figure {number} of the paper, here: {named_labels(figure['labels'], _NAMED)} by {figure['model']} "
+            f"({figure['task']}, size {figure['size']}) against {figure['survey']}, stars outside training.",
             "external",
         )
     for kind, shows in _OF_TASK.items():
         for task in config.run.tasks:
-            yield FigureFile(folder / f"{kind}_{task}", f"{shows}: {task}.", kind)
+            labels = named_labels(config.tasks[task].labels, _NAMED)
+            yield FigureFile(folder / f"{kind}_{task}", f"{shows}: {labels} ({task}).", kind)
 
 
 def embedded(figure: FigureFile) -> EmbeddedFigure:
