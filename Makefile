@@ -17,6 +17,9 @@ DEMO_RESULTS := results/demo
 # longest, and starts no solver for each choice.
 SCHEDULE := --max-jobs-per-timespan 1000/5s --scheduler greedy
 
+# One line a job; what jobs say themselves is in their logs (results/demo/logs).
+LINES := --logger starglot --logger-starglot-expected benchmarks/demo_jobs.tsv
+
 export PATH := $(BIN):$(PATH)
 export PYTHONNOUSERSITE := 1
 
@@ -28,6 +31,7 @@ help: ## list the targets
 	@echo "  CORES=$(CORES)            cores that 'make demo' uses"
 	@echo "  WORKERS=$(WORKERS)          processes that share the tests of 'make test'"
 	@echo "  CONFIG=my.yaml     an overlay on config/config.yaml, for 'check' and 'fetch-base'"
+	@echo "  STOP=1             for 'recover': end a run that is alive, too"
 	@echo "  ACCEL=cpu|cuda     the build of torch, for 'setup' (remembered; cpu at first)"
 
 setup: ## make or update .venv from requirements/lock.txt (ACCEL=cpu|cuda chooses torch)
@@ -36,16 +40,16 @@ setup: ## make or update .venv from requirements/lock.txt (ACCEL=cpu|cuda choose
 demo: setup ## the main job, end to end, on a mock release: tables and a report in results/demo
 	@python workflow/scripts/check.py config/config.yaml $(DEMO)
 	@python workflow/scripts/recover.py --quiet
-	@snakemake --cores $(CORES) --configfile $(DEMO) $(SCHEDULE) --rerun-incomplete --quiet rules host reason
+	@snakemake --cores $(CORES) --configfile $(DEMO) $(SCHEDULE) --rerun-incomplete $(LINES) > /dev/null
 	@echo
-	@cat $(DEMO_RESULTS)/tables/headline_atmosphere.md
+	@python workflow/scripts/show_headline.py $(DEMO_RESULTS)/tables/headline_atmosphere.csv
 	@echo
 	@echo "These stars are a mock: the numbers show that the system works, not how well it reads the sky."
 	@echo "Look at  $(DEMO_RESULTS)/report.html  (opens offline),  $(DEMO_RESULTS)/tables/  and  $(DEMO_RESULTS)/figures/."
 	@echo "Next:    docs/tutorial.md explains each step; 'make check' says what the full reproduction needs."
 
-recover: setup ## after a killed run: end its jobs, keep what they finished, unlock
-	@python workflow/scripts/recover.py
+recover: setup ## after a killed run: end its jobs, keep what they finished, unlock (STOP=1 ends a living one first)
+	@python workflow/scripts/recover.py $(if $(STOP),--stop)
 
 clean-demo: ## remove everything that the demo made
 	rm -rf $(DEMO_RESULTS)

@@ -43,3 +43,6 @@ rule all:
     input:
         rules.tables.input,
         "<results>/report.html",
+
+
+include: "rules/advice.smk"

@@ -6,13 +6,19 @@ import argparse
 import json
 import logging
 import os
+import signal
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TextIO
 
 from starglot.errors import StarglotError
+
+#: Signals that end a job, and seconds that it has to clean up.
+_ENDING = (signal.SIGINT, signal.SIGTERM)
+_GRACE = 5.0
 
 
 class ProgressLines:
@@ -52,8 +58,45 @@ class ProgressLines:
         return getattr(self._stream, name)
 
 
+class Stopped(BaseException):
+    """The job was told to end, by SIGINT or SIGTERM; like KeyboardInterrupt no Exception."""
+
+    def __init__(self, number: int):
+        super().__init__(signal.Signals(number).name)
+        self.status = 128 + number
+
+
+def end_when_told() -> None:
+    """From now on SIGINT and SIGTERM raise :class:`Stopped`; if nothing comes of it, the process ends after a grace.
+
+    Python hears a signal between two of its own steps only, and a step may be one long call of a library.  So a
+    thread listens, too: the interpreter's C part writes the signal's number into a pipe at once.
+    """
+
+    def stop(number: int, frame: object) -> None:
+        raise Stopped(number)
+
+    told, tell = os.pipe()
+    os.set_blocking(tell, False)
+
+    def listen() -> None:
+        while True:
+            number = os.read(told, 1)[0]
+            if number in _ENDING:
+                time.sleep(_GRACE)
+                os._exit(128 + number)
+
+    signal.set_wakeup_fd(tell, warn_on_full_buffer=False)
+    threading.Thread(target=listen, daemon=True).start()
+    for number in _ENDING:
+        signal.signal(number, stop)
+
+
 def run(main: Callable[[argparse.Namespace], None], parser: argparse.ArgumentParser) -> None:
-    """Parse the command line, log to stderr, run ``main``; a StarglotError ends with status 1 and no traceback."""
+    """Parse the command line, log to stderr, run ``main``; a StarglotError ends with status 1 and no traceback.
+
+    Told to stop (Ctrl-C, SIGTERM), it says so in one line and ends within seconds, with status 128 + the signal.
+    """
     args = parser.parse_args()
     if not sys.stderr.isatty():
         sys.stderr = ProgressLines(sys.stderr)  # type: ignore[assignment]
@@ -67,11 +110,15 @@ def run(main: Callable[[argparse.Namespace], None], parser: argparse.ArgumentPar
     logging.captureWarnings(True)
     for noisy in ("httpx", "urllib3", "matplotlib", "fontTools"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+    end_when_told()
     try:
         main(args)
     except StarglotError as error:
         logging.error("error: %s", error)
         sys.exit(1)
+    except Stopped as stopped:
+        logging.error("stopped by %s", stopped)
+        sys.exit(stopped.status)
 
 
 def parser(doc: str | None) -> argparse.ArgumentParser:

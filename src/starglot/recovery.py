@@ -8,6 +8,7 @@ recovery (:func:`recover`) looks for what is left of it.
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import logging
 import os
@@ -55,10 +56,23 @@ def note_run(folder: Path, targets: Collection[str]) -> None:
     )
 
 
-def recover(folder: Path, elsewhere: bool = False) -> str | None:
+def noted_command(folder: Path) -> str | None:
+    """The command line of the last run in ``folder``, as :func:`note_run` noted it; None where none has."""
+    if not (folder / _NOTE).is_file():
+        return None
+    note = read_json(folder / _NOTE)
+    return _command(note["options"], note["targets"])
+
+
+def _command(options: Sequence[str], targets: Sequence[str]) -> str:
+    return shlex.join(["snakemake", *options, *(["--", *targets] if targets else [])])
+
+
+def recover(folder: Path, elsewhere: bool = False, stop: bool = False) -> str | None:
     """End, keep and unlock what a killed run left in ``folder``; the command to run again, None if nothing was left.
 
-    elsewhere: go on although the run was started on another machine (which cannot be seen from here).
+    elsewhere: go on although the run was started on another machine (which cannot be seen from here);
+    stop: end a run that is alive here, with its jobs, first.
     Raises StarglotError when a run is alive, or may be, and when Slurm jobs do not end.
     """
     folder = folder.resolve()
@@ -67,6 +81,8 @@ def recover(folder: Path, elsewhere: bool = False) -> str | None:
     locked = (folder / _LOCKS).is_dir() and any((folder / _LOCKS).iterdir())
     if not (noted or locked):
         return None
+    if stop:
+        _stop_the_living(folder)
     _refuse_the_living(folder, note.get("host", platform.node()), locked, elsewhere)
     by_slurm = "slurm" in " ".join(note["options"])
     # Slurm first: jobs of its own that run on this machine would else end as failed, and not as cancelled.
@@ -80,15 +96,37 @@ def recover(folder: Path, elsewhere: bool = False) -> str | None:
     if options:
         _keep_finished(folder, options, targets, unchanged=note["digest"] == _digest(folder, options))
     half_made = [] if "--rerun-incomplete" in options or "--profile" in options else ["--rerun-incomplete"]
-    return shlex.join(["snakemake", *half_made, *options, *(["--", *targets] if targets else [])])
+    return _command([*half_made, *options], targets)
+
+
+def _living(folder: Path) -> list[psutil.Process]:
+    """The runs of Snakemake that are alive in ``folder``, on this machine; not the Snakemakes of their jobs."""
+    return _here(folder, lambda words: _is_snakemake(words) and "--mode" not in words)
+
+
+def _stop_the_living(folder: Path) -> None:
+    """End the runs that are alive, and the jobs that they have on this machine, within seconds.
+
+    Snakemake alone would wait for its jobs.  Those that it has in Slurm's queue are cancelled in recovery.
+    """
+    for run in _living(folder):
+        log.info("stopping the run of process %d and its jobs", run.pid)
+        jobs = run.children(recursive=True)
+        run.terminate()  # it begins no job any more; SIGINT would not reach one that a script put into the background
+        psutil.wait_procs([run], timeout=1)  # time to hear it: jobs that end before would count as failed
+        for job in jobs:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                job.terminate()
+        for left in psutil.wait_procs([run, *jobs], timeout=_GRACE)[1]:
+            left.kill()
 
 
 def _refuse_the_living(folder: Path, host: str, locked: bool, elsewhere: bool) -> None:
-    for process in _here(folder, lambda words: _is_snakemake(words) and "--mode" not in words):
+    for process in _living(folder):
         raise StarglotError(
             f"snakemake is running here (process {process.pid})",
             where=folder,
-            todo=f"let it finish, or stop it: kill -INT {process.pid}",
+            todo="let it finish, or stop it and its jobs: make recover STOP=1",
         )
     if locked and host != platform.node() and not elsewhere:
         raise StarglotError(

@@ -17,7 +17,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("config", "provenance", "fingerprint", "rebuilds"),
     ("spectra",),
     ("language", "models", "samples", "surveys", "mock"),
-    ("training", "inference", "evaluation", "plots", "report", "check", "fetch", "recovery"),
+    ("training", "inference", "evaluation", "plots", "report", "check", "fetch", "recovery", "progress", "advice"),
     ("cli",),
 )
 HEAVY = ("torch", "transformers", "peft", "accelerate", "deepspeed", "matplotlib", "astropy", "fitsio")

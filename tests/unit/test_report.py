@@ -18,6 +18,7 @@ from starglot.evaluation.tables_io import write_table
 from starglot.glossary import REJECTIONS
 from starglot.rebuilds.accepted import Acceptance
 from starglot.report.build import build_report
+from starglot.report.headline import standings, wins
 from starglot.report.inputs import inputs_of
 from starglot.tables import write_parquet
 
@@ -87,14 +88,104 @@ def test_the_headline_comes_first_and_says_what_it_is(reader):
     assert (
         text.index("Mock data.")
         < text.index("llm-demo learnt Teff, log g, [Fe/H]")
-        < text.index("Atmosphere: robust scatter of prediction minus catalogue value")
+        < text.index("Atmosphere (Teff, log g, [Fe/H]): robust scatter of prediction minus catalogue value")
         < text.index("Models compared How well")
     )
     assert "from 60 spectra of 30 stars (size demo)" in text
     assert "judged on 90 spectra of 60 stars (set test)" in text
     assert "3 of 270 values lack a usable answer" in text
-    assert "Against ridge, llm-demo has the smaller robust scatter for 0 of 3 labels" in text
     assert "In brackets: 95 % bootstrap interval over stars." in text
+
+
+def test_the_headline_says_who_wins_each_label(results, reader):
+    """Places by hand, from the predictions themselves."""
+    scatters = {}
+    for model in ("llm-demo", "class-mean", "ridge"):
+        rows = pq.read_table(results / f"predictions/atmosphere/{model}/demo/test.parquet").to_pandas()
+        rows = rows[(rows["status"] == "ok") & (rows["label"] == "logg")]
+        residual = rows["value"] - rows["truth"]
+        scatters[model] = 1.482602 * np.median(np.abs(residual - np.median(residual)))
+    first, second, third = sorted(scatters, key=scatters.get)
+    assert (first, second, third) == ("ridge", "llm-demo", "class-mean")
+    said = re.search(r"log g: ([^.]*\.\d+ dex, R2 [^)]*\); .*?\))", reader.text)
+    assert said and said.group(1).startswith(f"ridge is best (robust scatter {scatters['ridge']:.3f} dex, R2 ")
+    wanted = f"the language model llm-demo is second of 3 ({scatters['llm-demo']:.3f} dex)"
+    assert said.group(1).endswith(wanted)
+
+
+def headline_of(*rows):
+    """A headline table of one label: (model, robust scatter, its interval)."""
+    frame = pd.DataFrame(rows, columns=["model", "robust", "robust_lo", "robust_hi"])
+    return frame.assign(label="teff", size="demo", set="test", r2=0.5)
+
+
+def test_a_lead_within_the_intervals_is_called_chance():
+    clear = headline_of(("ridge", 100.0, 90.0, 110.0), ("cnn", 80.0, 70.0, 89.0), ("gru", 300.0, 250.0, 350.0))
+    assert standings(clear, "demo", "test") == ["Teff: cnn is best (robust scatter 80.0 K, R2 0.500)."]
+    close = headline_of(("ridge", 100.0, 85.0, 110.0), ("cnn", 80.0, 70.0, 89.0), ("gru", 300.0, 250.0, 350.0))
+    assert standings(close, "demo", "test")[0].endswith("The lead over ridge may be chance: intervals overlap.")
+    assert standings(clear.head(1), "demo", "test") == []  # nobody to win against
+    assert standings(clear, "demo", "val") == []
+
+
+def test_many_labels_are_counted_and_listed_one_by_one():
+    one = headline_of(("llm-x", 0.3, 0.2, 0.4), ("cnn", 0.2, 0.1, 0.3), ("ridge", 0.1, 0.05, 0.2))
+    two = one.assign(label="mg_fe", robust=[0.1, 0.2, 0.3])
+    many = pd.concat([one, one.assign(label="ca_fe"), two])
+    first, second = wins(many, "demo", "test")
+    assert first == "ridge is best in 2 of 3 labels; llm-x in 1."
+    assert second == "The language model llm-x is third of 3 models in the median label."
+
+
+def test_the_page_says_what_made_it_and_when(results, demo, tmp_path):
+    """Days are of the trainings, as they noted them: a page made again tomorrow is the same."""
+    copy = shutil.copytree(results, tmp_path / "results")
+    for day, model in (("2026-03-01T23:00:00+0000", "ridge"), ("2026-03-04T01:00:00+0000", "llm-demo")):
+        (copy / "models/atmosphere" / model / "demo/run.json").write_text(json.dumps({"started": day}))
+    inputs = dataclasses.replace(inputs_of(demo, copy), command="snakemake --cores 2 -- report")
+    build_report(inputs, copy / "report.html")
+    page = (copy / "report.html").read_text()
+    head = page[: page.index("<nav")]
+    for part in (
+        "Starglot",
+        "results/demo",
+        "2026-03-01 to 2026-03-04",
+        "<code>snakemake --cores 2 -- report</code>",
+    ):
+        assert part in head
+
+
+def test_no_table_stands_twice(results, demo, tmp_path):
+    """What a fuller table shows has no table of its own, and one size is not two tables of the paper."""
+    copy = shutil.copytree(results, tmp_path / "results")
+    ours = {
+        "source": "this run",
+        "task": "atmosphere",
+        "size": "demo",
+        "set": "test",
+        "label": "teff",
+        "class": "All",
+    }
+    statistics = {f"{name}{end}": 1.0 for name in ("mean", "std", "rmse") for end in ("", "_lo", "_hi")}
+    rows = pd.DataFrame([{**ours, "model": "ridge", "n": 9, "n_stars": 9, "n_seen": 0, **statistics, "note": None}])
+    calibration = pd.DataFrame({"model": ["llm-demo"], "label": ["teff"], "n": [90], "n_stars": [60], "crps": [1.0]})
+    calibration = calibration.assign(coverage_68=0.7, n_val_stars=300)
+    write_table(calibration, copy / "tables" / "calibration_atmosphere", "calibration")
+    for other in ("demo", "more"):
+        for number, size in ((3, "demo"), (4, other)):
+            write_table(rows.assign(size=size, interval=0.95), copy / "tables" / f"table_{number}", "t")
+        build_report(inputs_of(demo, copy), copy / "report.html")
+        page = (copy / "report.html").read_text()
+        assert 'id="table-3"' in page and ('id="table-4"' in page) == (other == "more")
+        assert ("Table 4 is of the second size" in page) == (other == "demo")
+        assert 'id="coverage-atmosphere"' not in page and 'id="coverage-abundances"' in page
+    names = re.findall(r'class="table" id="([^"]+)"', page)
+    assert len(names) == len(set(names))
+
+
+def test_captions_name_the_labels(reader):
+    assert "Predicted against catalogue value: Teff, log g, [Fe/H] (atmosphere), llm-demo" in reader.text
+    assert "Predicted against catalogue value: 21 labels (abundances), llm-demo" in reader.text
 
 
 def test_rejections_samples_cost_and_settings_are_told(reader):

@@ -77,6 +77,65 @@ def test_figures_open_large_and_close_with_escape(tab):
     assert not tab.js("document.getElementById('zoom').open")
 
 
+def test_links_of_the_contents_land_on_their_sections(tab, page):
+    """Past long tables, too; the last section may stand at the end of the page, where nothing scrolls further."""
+    places = "[document.querySelector(a.hash).getBoundingClientRect().top, innerHeight + scrollY]"
+    links = "[...document.querySelectorAll('nav a')]"
+    end = tab.js("document.documentElement.scrollHeight")
+    landed = []
+    for i in range(tab.js(f"{links}.length")):
+        tab.open(page, width=1280)
+        tab.click(f"{links}[{i}]")
+        tab.js(
+            "new Promise((done) => { let last = -1; const still = () => { if (scrollY === last) done();"
+            " else { last = scrollY; setTimeout(still, 150); } }; setTimeout(still, 150); })"
+        )
+        top, bottom = tab.js(f"(() => {{ const a = {links}[{i}]; return {places}; }})()")
+        landed.append(abs(top - 16) <= 4 or bottom >= end - 2)
+    assert len(landed) >= 7 and all(landed)
+
+
+def test_a_table_says_what_is_out_of_sight(tab):
+    """The words against a count of the rows whose box lies inside the window's."""
+    pane = f"{TABLE}.querySelector('.pane')"
+    more = f"{TABLE}.querySelector('.more')"
+    inside = (
+        f"(() => {{ const box = {pane}.querySelector('.scroll').getBoundingClientRect();"
+        f" const head = {pane}.querySelector('thead').rows[0].cells[0].getBoundingClientRect().bottom;"
+        f" return {ROWS}.filter((row) => {{ const it = row.cells[0].getBoundingClientRect();"
+        " return it.top >= head - 2 && it.bottom <= box.bottom + 2; }).length; })()"
+    )
+    frame = "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
+    shown = tab.js(inside)
+    assert 5 < shown < 54
+    assert f"{shown} of 54 rows" in tab.js(f"{more}.textContent") and not tab.js(f"{more}.hidden")
+    assert tab.js(f"{pane}.classList.contains('below')")
+    tab.js(f"{pane}.querySelector('.scroll').scrollTop = 1e6; {frame}")
+    assert not tab.js(f"{pane}.classList.contains('below')")
+    tab.click(f"{more}.querySelector('button')")
+    tab.js(frame)
+    assert tab.js(inside) == 54 and "of 54 rows" not in tab.js(f"{more}.textContent")
+    tab.click(f"{more}.querySelector('button')")
+    tab.js(frame)
+    assert "of 54 rows" in tab.js(f"{more}.textContent")
+    tab.click(f"{TABLE}.querySelector('input')")
+    tab.type("ridge teff")
+    tab.js(frame)
+    assert "rows" not in tab.js(f"{more}.textContent"), "six rows are all in sight"
+    small = "[...document.querySelectorAll('#main-atmosphere .more')][0].hidden"
+    assert tab.js(small), "a table that fits says nothing"
+
+
+def test_columns_that_a_phone_leaves_out_can_be_had(tab, page):
+    tab.open(page, width=375, height=700)
+    box = "document.getElementById('headline-atmosphere')"
+    widths = f"[...{box}.querySelectorAll('th')].filter((it) => it.offsetWidth).length"
+    before, every = tab.js(widths), tab.js(f"{box}.querySelectorAll('th').length")
+    assert before < every and f"of {every} columns" in tab.js(f"{box}.querySelector('.more').textContent")
+    tab.click(f"{box}.querySelector('.more button')")
+    assert tab.js(widths) == every
+
+
 def chosen(tab):
     """obsid in the heading of the star's panel, and its first line of numbers."""
     title = tab.js(f"{EXPLORER}.querySelector('.star h4').textContent")

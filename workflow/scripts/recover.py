@@ -14,11 +14,12 @@ def main():
     command.add_argument(
         "--elsewhere", action="store_true", help="the run's machine is gone: go on without asking it"
     )
+    command.add_argument("--stop", action="store_true", help="end a run that is alive here, with its jobs, first")
     command.add_argument("--quiet", action="store_true", help="say nothing when there is nothing to recover")
     args = command.parse_args()
     logging.basicConfig(level=logging.INFO, format="recover: %(message)s", stream=sys.stderr)
     try:
-        again = recover(Path.cwd(), args.elsewhere)
+        again = recover(Path.cwd(), args.elsewhere, args.stop)
     except StarglotError as error:
         logging.error("error: %s", error)
         sys.exit(1)

@@ -141,6 +141,13 @@ def label_text(name: str) -> str:
     return f"{label.display} ({label.unit})" if label else name
 
 
+def named_labels(names: Sequence[str], most: int | None = None) -> str:
+    """Labels in a sentence or caption: 'Teff, log g, [Fe/H]'; their number where there are more than ``most``."""
+    if most is not None and len(names) > most:
+        return f"{len(names)} labels"
+    return ", ".join(LABELS[name].display if name in LABELS else name for name in names)
+
+
 def present(frame: pd.DataFrame, fold: Sequence[str] = ()) -> Presentation:
     """Make ``frame`` ready to be printed.
 

@@ -10,6 +10,7 @@ import pandas as pd
 import pyarrow as pa
 
 from starglot.errors import StarglotError
+from starglot.evaluation.presentation import DECIMALS, fixed, label_text
 from starglot.evaluation.residuals import ALL, read_predictions
 from starglot.glossary import CLASSES, LABELS, STATUSES
 
@@ -31,6 +32,53 @@ def headline_table(residuals: pd.DataFrame) -> pd.DataFrame:
     return rows[["task", "set", "size", "label", "model", *spread, "interval", "split_by", "note"]].reset_index(
         drop=True
     )
+
+
+def headline_text(headline: pd.DataFrame, width: int = 100) -> str:
+    """A headline table for a terminal ``width`` columns wide: a line a model, R2 and robust scatter of each label.
+
+    Labels that do not fit beside each other follow below; the smallest robust scatter of a label has a star.
+    """
+    blocks = []
+    for (size, name), rows in headline.groupby(["size", "set"], sort=False):
+        models = [str(model) for model in dict.fromkeys(rows["model"])]
+        first = max(map(len, ("model", *models)))
+        columns = [_label_column(label, here, models) for label, here in rows.groupby("label", sort=False)]
+        lines = [[text.ljust(first) for text in ("", "model", *models)]]
+        for column in columns:
+            if len(lines[-1][0]) + 3 + len(column[0]) > width:
+                lines.append([text.ljust(first) for text in ("", "model", *models)])
+            lines[-1] = [f"{left}   {right}" for left, right in zip(lines[-1], column, strict=True)]
+        parts = ["\n".join(line.rstrip() for line in block) for block in lines]
+        about = f"{rows['task'].iloc[0]}, size {size}, set {name}: {rows['n'].max():,} spectra of "
+        about += f"{rows['n_stars'].max():,} stars outside training"
+        level = f"{100 * float(rows['interval'].iloc[0]):g} %"
+        below = (
+            f"scatter: robust, of predicted minus catalogue; * smallest; ± half of its {level} interval over stars"
+        )
+        blocks.append("\n\n".join([about, *parts, below]))
+    return "\n\n".join(blocks)
+
+
+def _label_column(label: object, rows: pd.DataFrame, models: Sequence[str]) -> list[str]:
+    """Heading, sub-headings and a line for each of ``models``, all equally wide."""
+    by_model = rows.set_index("model")
+    decimals = DECIMALS[LABELS[str(label)].unit] if label in LABELS else DECIMALS[""]
+    best = by_model["robust"].idxmin() if by_model["robust"].notna().any() else None
+    cells = [("R2", "scatter ", "±")]
+    for model in models:
+        row = by_model.loc[model] if model in by_model.index else None
+        if row is None or pd.isna(row["robust"]):
+            cells.append(("", "", ""))
+            continue
+        r2 = fixed(float(row["r2"]), 3) if pd.notna(row["r2"]) else "–"
+        half = fixed(float(row["robust_hi"] - row["robust_lo"]) / 2, decimals)
+        cells.append((r2, f"{fixed(float(row['robust']), decimals)}{'*' if model == best else ' '}", half))
+    widths = [max(len(cell[k]) for cell in cells) for k in range(3)]
+    lines = [" ".join(text.rjust(wide) for text, wide in zip(cell, widths, strict=True)) for cell in cells]
+    heading = label_text(str(label))
+    wide = max(len(heading), len(lines[0]))
+    return [heading.center(wide), *(line.rjust(wide) for line in lines)]
 
 
 def table_1(counts: pa.Table) -> pd.DataFrame:
@@ -90,23 +138,3 @@ def answer_counts(predictions: Mapping[tuple[str, str, str, str], Path], example
             | {"first failed obsids": ", ".join(str(i) for i in failed[:examples]) or "none"}
         )
     return pd.DataFrame(rows)
-
-
-def ordering(headline: pd.DataFrame, model: str, others: Sequence[str]) -> list[str]:
-    """Plain sentences: in how many labels ``model`` has a smaller robust scatter than each of ``others``.
-
-    Each set and size is compared within itself; labels without a scatter on either side are left out.
-    """
-    key = ["set", "size", "label"]
-    mine = headline[headline["model"] == model].set_index(key)["robust"]
-    sentences = []
-    for other in others:
-        both = pd.concat([mine, headline[headline["model"] == other].set_index(key)["robust"]], axis=1).dropna()
-        if len(both) == 0:
-            continue
-        wins = int((both.iloc[:, 0] < both.iloc[:, 1]).sum())
-        sentences.append(
-            f"Against {other}, {model} has the smaller robust scatter for {wins} of {len(both)} labels "
-            f"and the larger for {int((both.iloc[:, 0] > both.iloc[:, 1]).sum())}."
-        )
-    return sentences

@@ -173,6 +173,23 @@ def trainings(models: Mapping[tuple[str, str, str], Path]) -> pd.DataFrame:
     return frame.dropna(axis="columns", how="all")
 
 
+def made(inputs: ReportInputs) -> list[tuple[str, str]]:
+    """Where the page comes from, as (what, text): project, results folder, days of the trainings, command.
+
+    All of it is read from what the page is made of, none from the clock: the same inputs give the same page.
+    """
+    runs = [_json(folder / "run.json") for folder in inputs.models.values()]
+    days = sorted(str(run["started"])[:10] for run in runs if run.get("started"))
+    span = f"{days[0]} to {days[-1]}" if days and days[0] != days[-1] else "".join(days[:1])
+    found = [
+        ("project", f"Starglot {_installed('starglot') or ''}".strip()),
+        ("results", str(inputs.settings["results"])),
+        ("models trained", span),
+        ("command", inputs.command or ""),
+    ]
+    return [(name, text) for name, text in found if text]
+
+
 def rule_times(folder: Path) -> pd.DataFrame:
     """Time and memory by rule, from Snakemake's benchmark files (``{rule}.tsv`` or ``{rule}/.../*.tsv``)."""
     jobs: dict[str, list[pd.DataFrame]] = {}

@@ -18,6 +18,7 @@ from starglot.evaluation.tables_io import read_table
 from starglot.report.accounts import (
     acceptances,
     conservation,
+    made,
     rejections,
     rule_times,
     sample_counts,
@@ -29,7 +30,7 @@ from starglot.report.accounts import (
 from starglot.report.cluster import cluster_use
 from starglot.report.figures import EmbeddedFigure, embedded
 from starglot.report.further import further_tables, numbered_tables
-from starglot.report.headline import brackets, learnt, main_table, orderings
+from starglot.report.headline import FEW, brackets, learnt, main_table, standings, subject, wins
 from starglot.report.html_table import HtmlTable, html_table, smallest
 from starglot.report.inputs import ReportInputs
 from starglot.report.outliers import outliers
@@ -89,6 +90,7 @@ def _content(inputs: ReportInputs) -> dict[str, Any]:
         figures[figure.section].append(embedded(figure))
     return {
         "mock": inputs.mock,
+        "made": made(inputs),
         "release": inputs.release,
         "tasks": [_task(inputs, task) for task in inputs.headlines],
         "outliers": [
@@ -100,7 +102,7 @@ def _content(inputs: ReportInputs) -> dict[str, Any]:
         "rejected": _shown("rejected", rejections(list(inputs.rejected)), "Rejected spectra by reason"),
         "samples": _shown("samples", sample_counts(inputs.samples), "Spectra by class and split"),
         "answers": _shown("answers", answer_counts(inputs.predictions), "Answers by what could be read"),
-        "calibration": [_calibration(task, path) for task, path in inputs.residuals.items()],
+        "calibration": [_calibration(inputs, task) for task in inputs.residuals],
         "scalings": _shown(
             "scalings",
             scaled,
@@ -148,20 +150,17 @@ def _shown(name: str, frame: pd.DataFrame, caption: str, *args: Any, **kwargs: A
 def _task(inputs: ReportInputs, task: str) -> dict[str, Any]:
     headline, residuals = read_table(inputs.headlines[task]), read_table(inputs.residuals[task])
     _, _, size, name = inputs.leading[task]
-    confusions = []
-    for (of, model, of_size, of_set), path in inputs.predictions.items():
-        frame = class_confusion(read_predictions(path)) if of == task else pd.DataFrame()
-        if len(frame):
-            caption = f"Class of the catalogue (rows) against class answered: {model}, size {of_size}, set {of_set}"
-            confusions.append(html_table(f"classes-{model}-{of_size}-{of_set}", frame, caption))
+    many = headline["label"].nunique() > FEW
+    by_label = standings(headline, size, name)
     return {
         "name": task,
-        "sentences": [*learnt(inputs, task, headline), *orderings(headline)],
+        "sentences": [*(wins(headline, size, name) if many else by_label), *learnt(inputs, task, headline)],
+        "by_label": by_label if many else [],
         "main": main_table(task, headline, size, name),
         "headline": html_table(
             f"headline-{task}",
             headline,
-            f"{task.capitalize()}: all classes together",
+            f"{subject(task, headline)}: all classes together",
             [brackets(headline), "Bold: the smallest robust scatter for a label.", _SKILL],
             fold=("task", "set", "size", "n_unparsable"),
             bold=smallest(headline, "robust"),
@@ -170,14 +169,35 @@ def _task(inputs: ReportInputs, task: str) -> dict[str, Any]:
         "residuals": html_table(
             f"residuals-{task}",
             residuals.drop(columns=["n_no_truth", "n_no_sigma", "n_seen"]),
-            f"{task.capitalize()}: predicted minus catalogue value by model, label and class",
+            f"{subject(task, residuals)}: predicted minus catalogue value by model, label and class",
             [brackets(residuals)],
             fold=("task", "set", "size"),
             group="label",
         ),
-        "confusions": confusions,
+        "confusions": _confusions(inputs, task),
         "leaked": int(residuals.loc[residuals["class"] == ALL, "n_seen"].sum()),
     }
+
+
+def _confusions(inputs: ReportInputs, task: str) -> HtmlTable | None:
+    """Classes answered against those of the catalogue, of every model that answers one."""
+    frames = [
+        class_confusion(read_predictions(path)).assign(model=model, size=size, set=name)
+        for (of, model, size, name), path in inputs.predictions.items()
+        if of == task
+    ]
+    found = [frame for frame in frames if len(frame)]
+    if not found:
+        return None
+    rows = pd.concat(found, ignore_index=True)
+    keys = ["model", "size", "set"]
+    return html_table(
+        f"classes-{task}",
+        rows[[*keys, *rows.columns.drop(keys)]],
+        f"{task.capitalize()}: class of the catalogue (rows) against class answered (columns), in spectra",
+        fold=("size", "set"),
+        group="model",
+    )
 
 
 _SKILL = (
@@ -192,24 +212,25 @@ def _table_1(path: Path | None) -> HtmlTable | None:
     return html_table("table-1", read_table(path), "Table 1. Spectra with a valid label, by class")
 
 
-def _calibration(task: str, path: Path) -> dict[str, Any]:
-    """Coverage of sigma at 68 and 95 %, all classes, of the models that give one."""
-    rows = read_table(path)
+def _calibration(inputs: ReportInputs, task: str) -> dict[str, Any]:
+    """Coverage of sigma at 68 and 95 %, all classes, of models that give one; no table where a fuller one has it."""
+    rows = read_table(inputs.residuals[task])
     rows = rows[rows["class"] == ALL]
     given = rows[rows["coverage_68"].notna()]
     without = sorted(set(rows["model"]) - set(given["model"]))
     columns = ["model", "size", "set", "label", "n", "n_no_sigma", *_COVERED, "interval", "split_by"]
+    fuller = any(path.stem == f"calibration_{task}" for path in inputs.further)
     return {
         "task": task,
         "without": without,
         "table": html_table(
             f"coverage-{task}",
             given[columns].reset_index(drop=True),
-            f"{task.capitalize()}: share of spectra whose catalogue value lies within the stated uncertainty "
+            f"{subject(task, given)}: share of spectra whose catalogue value lies within the stated uncertainty "
             "(wanted: 0.680 and 0.950)",
             [brackets(given)],
             fold=("size", "set", "n_no_sigma"),
         )
-        if len(given)
+        if len(given) and not fuller
         else None,
     }

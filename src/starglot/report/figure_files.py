@@ -8,6 +8,7 @@ from pathlib import Path
 
 from starglot.config import derive
 from starglot.config.models import Config
+from starglot.evaluation.presentation import named_labels
 
 #: Figures of a task, model, size and set: the section that they stand in, and what they show.
 _DRAWN = {
@@ -32,6 +33,9 @@ _OF_TASK = {
 
 #: Of these kinds the first figure of the leading model heads the page.
 _LEADING = ("predicted", "kiel", "planes")
+
+#: A caption names this many labels at most.
+_NAMED = 6
 
 
 @dataclass(frozen=True)
@@ -78,7 +82,8 @@ def _all(config: Config, folder: Path) -> Iterator[FigureFile]:
         for model in config.run.models
     ]
     for task, model, size in runs:
-        run = f"{task}, {model}, size {size}"
+        labels = named_labels(config.tasks[task].labels, _NAMED)
+        run = f"{labels} ({task}), {model}, size {size}"
         for name in config.run.sets:
             for kind, (section, shows) in _DRAWN.items():
                 stem = folder / f"{kind}_{task}_{model}_{size}_{name}"
@@ -89,10 +94,11 @@ def _all(config: Config, folder: Path) -> Iterator[FigureFile]:
     for number, figure in derive.paper_figures(config).items():
         yield FigureFile(
             folder / f"figure_{number}",
-            f"Figure {number} of the paper, here: {figure['model']} ({figure['task']}, size {figure['size']}) "
-            f"against {figure['survey']}, stars outside training.",
+            f"Figure {number} of the paper, here: {named_labels(figure['labels'], _NAMED)} by {figure['model']} "
+            f"({figure['task']}, size {figure['size']}) against {figure['survey']}, stars outside training.",
             "external",
         )
     for kind, shows in _OF_TASK.items():
         for task in config.run.tasks:
-            yield FigureFile(folder / f"{kind}_{task}", f"{shows}: {task}.", kind)
+            labels = named_labels(config.tasks[task].labels, _NAMED)
+            yield FigureFile(folder / f"{kind}_{task}", f"{shows}: {labels} ({task}).", kind)

@@ -6,13 +6,16 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import pandas as pd
+
 from starglot.evaluation import budget, degradation, leakage, own_line, scaling
-from starglot.evaluation.numbered import KINDS, printed, table_notes
-from starglot.evaluation.presentation import present
+from starglot.evaluation.numbered import KINDS, OURS, printed, table_notes
+from starglot.evaluation.presentation import named_labels, present
 from starglot.evaluation.residuals import ALL
 from starglot.evaluation.tables_io import read_table
 from starglot.evaluation.tables_io import table_notes as general_notes
 from starglot.evaluation.uncertainty import coverage_notes
+from starglot.report.headline import FEW
 from starglot.report.html_table import HtmlTable, html_table
 
 #: Section and caption by kind.
@@ -41,14 +44,23 @@ _NUMBERED = {2: "classes", 3: "models", 4: "models", 5: "classes", 6: "classes",
 def numbered_tables(paths: Mapping[int, Path]) -> dict[str, list[HtmlTable]]:
     """Tables 2 to 8 of the paper, laid out as it prints them, by section."""
     tables = defaultdict(list)
-    for number, path in sorted(paths.items()):
-        frame = read_table(path)
+    frames = {number: read_table(path) for number, path in sorted(paths.items())}
+    for number, frame in frames.items():
+        if number == 4 and 3 in frames and _sizes(frame) == _sizes(frames[3]):
+            continue
         caption = f"Table {number}. {KINDS[number].caption}"
         shown = printed(number, frame)
         notes = [*table_notes(number, frame), *(f"({i}) {note}." for i, note in enumerate(shown.notes, start=1))]
+        if number == 3 and 4 in frames and _sizes(frame) == _sizes(frames[4]):
+            notes.append("Table 4 is of the second size; this run has one, and the cells of table 4 would be these.")
         made = html_table(f"table-{number}", frame, caption, notes, shown=shown)
         tables[_NUMBERED[number]].append(made)
     return dict(tables)
+
+
+def _sizes(frame: pd.DataFrame) -> set[str]:
+    """The sizes that the cells of this run in a numbered table are of."""
+    return set(frame.loc[frame["source"] == OURS, "size"])
 
 
 def further_tables(paths: Sequence[Path]) -> dict[str, list[HtmlTable]]:
@@ -64,6 +76,8 @@ def further_tables(paths: Sequence[Path]) -> dict[str, list[HtmlTable]]:
         fold = ("task", "size", "set")
         counted = coverage_notes(frame) if kind == "calibration" else []
         notes = [*_NOTES.get(kind, ()), *general_notes(frame, present(frame, fold)), *counted]
-        title = caption + (f": {task}" if task else "")
+        labels = [str(label) for label in dict.fromkeys(frame["label"])] if "label" in frame.columns else []
+        of = f"{task} ({named_labels(labels, FEW)})" if labels else task
+        title = caption + (f": {of}" if task else "")
         tables[section].append(html_table(path.stem.replace("_", "-"), frame, title, notes, fold=fold))
     return dict(tables)

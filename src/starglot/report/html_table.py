@@ -15,6 +15,12 @@ _CHOICES = 30
 #: Tables longer than this are closed until a reader opens them.
 _FOLDED = 100
 
+#: Tables longer than this stand in a window of their own, in which they scroll.
+_TALL = 30
+
+#: With more columns of numbers than this, intervals stand below their numbers.
+_WIDE = 6
+
 #: Text beyond this length is broken into lines.
 _LONG = 40
 
@@ -56,6 +62,16 @@ class HtmlTable:
     def filtered(self) -> bool:
         """Long enough for a filter to be of use."""
         return len(self.rows) > 12
+
+    @property
+    def tall(self) -> bool:
+        """So long that it scrolls in a window."""
+        return len(self.rows) > _TALL
+
+    @property
+    def wide(self) -> bool:
+        """So wide that intervals stand below their numbers."""
+        return sum("text" not in column.classes.split() for column in self.columns) > _WIDE
 
     @property
     def folded(self) -> bool:

@@ -10,6 +10,7 @@ from typing import Any
 from starglot.config import derive
 from starglot.config.models import Config
 from starglot.rebuilds.accepted import RECORDS, Acceptance, read_accepted
+from starglot.recovery import noted_command
 from starglot.report.figure_files import FigureFile, figures_of
 
 #: Tables of a task that the page lists behind the paper's.
@@ -29,7 +30,8 @@ class ReportInputs:
     numbered: CSV of the paper's tables 2 to 8 by number; further: CSV of further tables, named by their stem;
     selected, spectra, rejected: Parquet by shard, in the same order; benchmarks: Snakemake's folder of TSV files;
     accepted: code edits after which a result was accepted as current;
-    run_logs: Snakemake's own logs, which name the jobs that went through Slurm.
+    run_logs: Snakemake's own logs, which name the jobs that went through Slurm;
+    command: what was typed to make all this.
     """
 
     settings: Mapping[str, Any]
@@ -52,6 +54,7 @@ class ReportInputs:
     benchmarks: Path | None = None
     accepted: Sequence[Acceptance] = ()
     run_logs: Path | None = None
+    command: str | None = None
 
 
 def shown_on_request(config: Config, results: Path) -> list[Path]:
@@ -127,4 +130,5 @@ def inputs_of(config: Config, results: Path, is_there: Callable[[Path], bool] = 
         benchmarks=benchmarks if benchmarks.is_dir() else None,
         accepted=read_accepted(results / RECORDS),
         run_logs=Path(".snakemake/log"),
+        command=noted_command(Path()),
     )

@@ -51,6 +51,47 @@ for (const box of document.querySelectorAll(".table")) {
   apply();
 }
 
+// Tables that do not fit say what is out of sight, in words and by a shadow where it goes on.
+const fits = new Map();
+for (const view of document.querySelectorAll(".pane")) {
+  const [scroll, table, more] = [view.querySelector(".scroll"), view.querySelector("table"), view.nextElementSibling];
+  const button = more.querySelector("button");
+  const look = () => {
+    if (!scroll.clientWidth) return;  // closed
+    const head = table.tHead?.rows[0];
+    const rows = [...(table.tBodies[0]?.rows ?? [])].filter((row) => !row.hidden);
+    if (!head || !rows.length) {
+      more.hidden = true;
+      return;
+    }
+    const [top, left] = [scroll.scrollTop, scroll.scrollLeft];
+    const below = scroll.scrollHeight - scroll.clientHeight - top > 2;
+    const right = scroll.scrollWidth - scroll.clientWidth - left > 2;
+    view.classList.toggle("below", below);
+    view.classList.toggle("right", right);
+    const seen = rows.filter((row) => row.offsetTop >= top + head.offsetHeight - 2 &&
+      row.offsetTop + row.offsetHeight <= top + scroll.clientHeight + 2).length;
+    const edge = left + head.cells[0].offsetWidth;  // the first column stays where it is
+    const inSight = [...head.cells].filter((cell, i) => cell.offsetWidth && (i === 0 ||
+      (cell.offsetLeft >= edge - 2 && cell.offsetLeft + cell.offsetWidth <= left + scroll.clientWidth + 2))).length;
+    const parts = [];
+    if (seen < rows.length) parts.push(`${seen} of ${rows.length} rows`);
+    if (inSight < head.cells.length) parts.push(`${inSight} of ${head.cells.length} columns`);
+    const narrow = [...head.cells].some((cell) => !cell.offsetWidth);
+    more.hidden = !parts.length && !view.classList.contains("whole");
+    more.firstElementChild.textContent = parts.length ? `${parts.join(" and ")} shown; scroll for the others.` : "";
+    button.hidden = !(seen < rows.length || narrow || view.classList.contains("whole"));
+  };
+  button.addEventListener("click", () => {
+    button.textContent = view.classList.toggle("whole") ? "Show less" : "Show all";
+    look();
+  });
+  scroll.addEventListener("scroll", look, { passive: true });
+  fits.set(scroll, look).set(table, look);
+}
+const sizes = new ResizeObserver((entries) => new Set(entries.map((entry) => fits.get(entry.target))).forEach((look) => look()));
+for (const element of fits.keys()) sizes.observe(element);
+
 // Figures open large: Escape closes, arrows go through them, a click shows every pixel.
 const zoom = document.getElementById("zoom");
 const figures = [...document.querySelectorAll("figure")];
