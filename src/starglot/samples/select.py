@@ -106,9 +106,8 @@ def _usable(catalog: pa.Table, snr_min: Mapping[str, float]) -> pa.ChunkedArray:
         lost[f"S/N {least:g} in {band}"] = _count(there) - _count(enough)
         keep = enough
     stated = ", ".join(f"{what} {count}" for what, count in lost.items() if count)
-    log.info(
-        "%d of %d rows are left out for want of: %s", len(catalog) - _count(keep), len(catalog), stated or "nothing"
-    )
+    if stated:
+        log.info("%d of %d rows are left out for want of: %s", sum(lost.values()), len(catalog), stated)
     return keep
 
 
