@@ -16,12 +16,12 @@ import datetime
 import sys
 from pathlib import Path
 
-from explain import Plan
+from explain import SCRIPTS, Plan
 
 from starglot.errors import StarglotError
 from starglot.rebuilds.accepted import RECORDS, Acceptance, add_accepted, note_in_manifest
 from starglot.rebuilds.explain import Job, causes, edited_modules
-from starglot.training.begun import Begun, accept, begun_for, finish_as_begun
+from starglot.training.begun import Begun, accept, begun_for, definitions_of, finish_as_begun
 
 AS_BEGUN = "finished with the code that the training began with"
 
@@ -59,18 +59,18 @@ def _begun(plan: Plan) -> list[tuple[Job, Begun]]:
 
 def _decided(job: Job, begun: Begun, because: str | None) -> Acceptance:
     """Note the decision where the training has begun, and what the workflow has to know of it."""
-    given, edited = job.asked_code(), begun.edited(job.modules)
+    given, here = job.asked_code(), definitions_of(SCRIPTS / f"{job.script}.py")
     if because is None:
         finish_as_begun(begun)
     else:
-        accept(begun, given, job.modules, because)
+        accept(begun, given, here, job.modules, because)
     return Acceptance(
         target=job.target,
         script=job.script,
         wildcards=dict(job.wildcards),
         kept=begun.code,
         given=given,
-        modules=tuple(edited or ["not on record"]),
+        modules=tuple(begun.edited(here) or ["not on record"]),
         because=because or AS_BEGUN,
         date=datetime.date.today().isoformat(),
     )
