@@ -15,13 +15,12 @@ from starglot.tables import read_json
 pytestmark = pytest.mark.slurm
 
 MODEL = "models/atmosphere/llm-mini/mini/manifest.json"
-#: Ninety seconds to train in, then thirty to save and to come back.
-LIMITED = (
+#: The job waits for its next turn as it does after a time limit.
+OPTIONS = (
     "--set-resources",
     "train_llm:slurm_partition=gpu",
     "train_llm:mem_mb=4000",
-    "train_llm:runtime=2",
-    "train_llm:slurm_extra='--requeue --open-mode=append --signal=URG@30'",
+    "train_llm:slurm_extra='--requeue --open-mode=append'",
 )
 
 
@@ -47,14 +46,15 @@ def test_a_training_goes_on_with_the_code_it_began_with_though_that_was_edited_b
     def says(words):
         return log.exists() and words in log.read_text()
 
-    process = project.start(f"results/{MODEL}", options=LIMITED)
+    process = project.start(f"results/{MODEL}", options=OPTIONS)
     wait_until("a checkpoint", lambda: list(state.glob("*/checkpoints/*/complete.json")), project, process)
     (job,) = project.jobs()
     code = project.folder / "as-begun"
     shutil.copytree(project.folder / "src", code / "src")
     shutil.copytree(project.folder / "workflow", code / "workflow")
     edit(project, "learning_rate=learning_rate,", "learning_rate=2 * learning_rate,")
-    wait_until("the end of its turn", lambda: turns(job) > 0, project, process)
+    slurm("scontrol", "requeue", job)
+    wait_until("its place in the queue", lambda: "Restarts=1" in slurm("scontrol", "show", "job", job), project)
     begun = read_json(next(state.glob("*/begun.json")))
     command = "going on with the definitions that it began with"
     while process.poll() is None:
@@ -76,26 +76,15 @@ def test_a_training_goes_on_with_the_code_it_began_with_though_that_was_edited_b
     assert "train_llm" in listed and "Params have changed" in listed
 
 
-def turns(job: str) -> int:
-    """How often a job has been put back into the queue."""
-    said = slurm("scontrol", "show", "job", job)
-    return int(said.split("Restarts=")[1].split()[0])
-
-
 def undisturbed(project: Project, begun: dict, code: Path) -> Path:
     """The same training in one go with the code before the edit; its manifest."""
     out = project.folder / "undisturbed/manifest.json"
-    said = project.run(f"results/{MODEL}", options=("-n", "-p", "-F"), profile=())
-    line = next(line for line in said.splitlines() if "workflow/scripts/train_llm.py" in line)
-    line = line.split(" 2>&1")[0].replace(f"results/{MODEL}", str(out))
-    line = line.replace("results/state/train", "undisturbed/state")
-    environment = {**project.environment(), "PYTHONPATH": f"{code}/src", "HF_HUB_OFFLINE": "1"}
-    line = line.replace("workflow/scripts", f"{code}/workflow/scripts")
-    python = Path(sys.executable).parent
+    elsewhere = {f"results/{MODEL}": str(out), "results/state/train": "undisturbed/state"}
+    arguments = [elsewhere.get(word, word) for word in begun["arguments"]]
     done = subprocess.run(
-        ["bash", "-c", f"PATH={python}:$PATH; {line}"],
+        [sys.executable, str(code / "workflow/scripts/train_llm.py"), *arguments],
         cwd=project.folder,
-        env=environment,
+        env={**project.environment(), "PYTHONPATH": str(code / "src"), "HF_HUB_OFFLINE": "1"},
         capture_output=True,
         text=True,
     )

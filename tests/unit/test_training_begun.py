@@ -221,7 +221,7 @@ def definitions(training: Training) -> dict[str, str]:
 def test_an_edit_that_was_accepted_goes_on_from_the_checkpoint(training, undisturbed) -> None:
     training.edit()
     (mine,) = begun.begun_for(training.folder / "state", "out/manifest.json")
-    begun.accept(mine, training.code, definitions(training), "the same to me")
+    begun.accept(mine, training.code, definitions(training), [], "the same to me")
     training.code = ASKED  # as the workflow asks for it then
     done = training.start(run="second")
     assert done.returncode == 0 and "continuing from" in done.stderr and "going on" not in done.stderr
@@ -235,7 +235,7 @@ def test_an_edit_that_was_accepted_goes_on_from_the_checkpoint(training, undistu
 def test_what_was_accepted_is_that_edit_and_no_further_one(training) -> None:
     training.edit()
     (mine,) = begun.begun_for(training.folder / "state", "out/manifest.json")
-    begun.accept(mine, training.code, definitions(training), "the same to me")
+    begun.accept(mine, training.code, definitions(training), [], "the same to me")
     training.edit('"seed": 1 + settings.seed', '"seed": 2 + settings.seed')
     assert training.start(run="second").returncode == 1
 

@@ -45,7 +45,7 @@ def killed(tmp_path_factory) -> Path:
         source = ROOT / part
         shutil.copytree(source, folder / part) if source.is_dir() else shutil.copy(source, folder / part)
     shutil.copy(ROOT / "tests/workflow/mini.yaml", folder)
-    lay_over(folder, mock={"spectra": 120}, bases={"tiny": {"examples": 4000}})
+    lay_over(folder, mock={"spectra": 120}, bases={"tiny": {"examples": 400}})
     with open(folder / "said.txt", "w") as said:
         process = subprocess.Popen(
             [sys.executable, "-m", "snakemake", "--cores", "2", *CONFIG, "--", TARGET],
@@ -56,11 +56,13 @@ def killed(tmp_path_factory) -> Path:
             start_new_session=True,
         )
     until = time.monotonic() + 400
-    while not list(folder.glob("results/state/bases/*/checkpoints/*/complete.json")):
-        assert process.poll() is None and time.monotonic() < until, (folder / "said.txt").read_text()[-6000:]
-        time.sleep(0.05)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+    try:
+        while not list(folder.glob("results/state/bases/*/checkpoints/*/complete.json")):
+            assert process.poll() is None and time.monotonic() < until, (folder / "said.txt").read_text()[-6000:]
+            time.sleep(0.05)
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
     done = command(folder, "workflow/scripts/recover.py")
     assert done.returncode == 0, done.stderr
     edit_function(folder, "training/pseudo.py")

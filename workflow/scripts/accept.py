@@ -16,12 +16,12 @@ import datetime
 import sys
 from pathlib import Path
 
-from explain import Plan
+from explain import SCRIPTS, Plan
 
 from starglot.errors import StarglotError
 from starglot.rebuilds.accepted import RECORDS, Acceptance, add_accepted, note_in_manifest
 from starglot.rebuilds.explain import Job, causes, edited_definitions
-from starglot.training.begun import Begun, accept, begun_for, finish_as_begun
+from starglot.training.begun import Begun, accept, begun_for, definitions_of, finish_as_begun
 
 AS_BEGUN = "finished with the code that the training began with"
 
@@ -61,18 +61,18 @@ def _begun(plan: Plan) -> list[tuple[Job, Begun]]:
 
 def _decided(job: Job, begun: Begun, because: str | None) -> Acceptance:
     """Note the decision where the training has begun, and what the workflow has to know of it."""
-    given, edited = job.asked_code(), begun.edited(job.definitions)
+    given, here = job.asked_code(), definitions_of(SCRIPTS / f"{job.script}.py")
     if because is None:
         finish_as_begun(begun)
     else:
-        accept(begun, given, job.definitions, because)
+        accept(begun, given, here, job.definitions, because)
     return Acceptance(
         target=job.target,
         script=job.script,
         wildcards=dict(job.wildcards),
         kept=begun.code,
         given=given,
-        definitions=tuple(edited or ["not on record"]),
+        definitions=tuple(begun.edited(here) or ["not on record"]),
         because=because or AS_BEGUN,
         date=datetime.date.today().isoformat(),
     )

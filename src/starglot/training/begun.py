@@ -23,7 +23,7 @@ import shutil
 import subprocess
 import sys
 import zipfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
@@ -190,11 +190,15 @@ def begun_for(state: Path, target: str) -> list[Begun]:
     return [begun for begun in found if begun.is_unfinished() and step_reached(begun.place) is not None]
 
 
-def accept(begun: Begun, code: str, definitions: Mapping[str, str], because: str) -> None:
-    """Let it go on with other code, of the hash and the definitions given, which changes no result."""
-    note = _note(code, begun.edited(definitions), "the code asked for, accepted as equivalent", because)
-    accepted = [*begun.record.get("accepted", []), dict(definitions)]
-    begun.noted(notes=[*begun.notes, note], accepted=accepted)
+def accept(begun: Begun, code: str, here: Mapping[str, str], reached: Collection[str], because: str) -> None:
+    """Let it go on with other code, which changes no result.
+
+    code: its hash; here: of :func:`definitions_of`; reached: names of those that the job's code is made of now.
+    """
+    note = _note(code, begun.edited(here), "the code asked for, accepted as equivalent", because)
+    names = {*begun.record.get("definitions", {}), *reached}
+    accepted = {name: kept for name, kept in here.items() if name in names}
+    begun.noted(notes=[*begun.notes, note], accepted=[*begun.record.get("accepted", []), accepted])
 
 
 def finish_as_begun(begun: Begun) -> None:
