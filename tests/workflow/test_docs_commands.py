@@ -1,0 +1,127 @@
+"""Every command of README and docs: planned by Snakemake, looked through by make, or asked for its options.
+
+Commands stand in blocks (fenced or indented) and in the text between backticks.  Those with a gap for the reader to
+fill (`...`, TARGET, <rule>) are left out.  A block is what people paste: there, a run says how many cores it has.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from starglot.config.load import load_config, merge
+
+pytestmark = pytest.mark.workflow
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+GAP = re.compile(r"\.\.\.|<|TARGET|\bN\b|REAL|FOLDER|\[")
+#: Ways of a run that need no cores, as they run no job.
+NO_JOBS = {"-n", "--report", "--touch", "--unlock", "--profile"}
+
+
+def commands() -> dict[str, bool]:
+    """Command -> whether it stands in a block, for all pages."""
+    found: dict[str, bool] = {}
+    for page in PAGES:
+        text = page.read_text()
+        fenced = re.findall(r"^```(?:sh)?\n(.*?)^```$", text, re.M | re.S)
+        rest = re.sub(r"^```.*?^```$", "", text, flags=re.M | re.S)
+        lines = [line for block in fenced for line in block.splitlines()]
+        lines += re.findall(r"^ {4}(\S.*)$", rest, re.M)
+        spans = re.findall(r"`([^`\n]+)`", rest)
+        for line, block in [*((line, True) for line in lines), *((span, False) for span in spans)]:
+            words = re.sub(r"\s+#.*", "", line).strip().removeprefix("$ ")
+            if re.match(r"(?:[A-Z_]+=\S+ )?(?:snakemake|make|python|printf) ", words) and not GAP.search(words):
+                found[words] = found.get(words, False) or block
+    return found
+
+
+COMMANDS = commands()
+RUNS = [words for words in COMMANDS if words.startswith("snakemake ")]
+
+
+@pytest.fixture(scope="module")
+def reader(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder as a reader has it: the project, the overlays that the pages write, and files where data should be."""
+    folder = tmp_path_factory.mktemp("reader")
+    for part in ("Snakefile", "Makefile", "rules", "workflow", "config", "envs", "profiles", "slurm", "benchmarks"):
+        (folder / part).symlink_to(ROOT / part)
+    (folder / "mine.yaml").write_text("{}\n")
+    for names in (["config"], ["config", "demo", "miles"]):
+        settings: dict[str, object] = {}
+        for name in names:
+            settings = merge(settings, yaml.safe_load((ROOT / f"config/{name}.yaml").read_text()))
+        surveys = load_config(settings).surveys
+        wanted = [surveys.lamost.stellar, surveys.lamost.mstellar]
+        wanted += [survey.catalog for survey in (surveys.apogee, surveys.galah, surveys.gaia_eso)]
+        for path in filter(None, wanted):
+            (folder / path).parent.mkdir(parents=True, exist_ok=True)
+            (folder / path).touch()
+    return folder
+
+
+def test_there_are_commands() -> None:
+    assert len(RUNS) > 20 and "make demo" in COMMANDS and sum(COMMANDS.values()) > 30
+
+
+def planned(words: str) -> tuple[str, ...]:
+    """What a command asks for: its words without those that only say where and how its jobs run."""
+    return tuple(shlex.split(re.sub(r" --profile slurm| --cores \S+| -n| --(?= |$)", "", words))[1:])
+
+
+#: A plan each: commands that ask for the same, on one machine or many, are planned once.
+PLANS = {planned(words): words for words in reversed(RUNS) if "--report" not in words}
+
+
+def test_a_pasted_run_says_its_cores_and_ends_the_list_of_its_options() -> None:
+    for words in (words for words in RUNS if COMMANDS[words]):
+        arguments = shlex.split(words)
+        assert NO_JOBS & set(arguments) or "--cores" in arguments, words
+    for words in (words for words in RUNS if " -R " in words):
+        assert shlex.split(words)[-2] == "--", f"{words}: the target would be one more rule of -R"
+
+
+@pytest.mark.parametrize("words", PLANS.values())
+def test_snakemake_plans_it(reader: Path, words: str) -> None:
+    overlay = next((line for line in COMMANDS if line.startswith("printf") and "my.yaml" in line), None)
+    if "my.yaml" in words and overlay:
+        subprocess.run(overlay, shell=True, cwd=reader, check=True)
+    # -n goes first: behind `--` it would be a target.
+    command = [sys.executable, "-m", "snakemake", "-n", "--quiet", "rules", *shlex.split(words)[1:]]
+    done = subprocess.run(command, cwd=reader, capture_output=True, text=True)
+    assert done.returncode == 0, (done.stdout + done.stderr)[-2000:]
+
+
+@pytest.mark.parametrize("words", [words for words in COMMANDS if re.match(r"(?:[A-Z_]+=\S+ )?make ", words)])
+def test_make_knows_it(words: str) -> None:
+    done = subprocess.run(f"{words} -n", shell=True, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("words", [words for words in COMMANDS if words.startswith("python ")])
+def test_a_script_has_the_options(words: str) -> None:
+    script, *arguments = shlex.split(words)[1:]
+    assert (ROOT / script).is_file()
+    source = (ROOT / script).read_text()
+    ours = {word for word in arguments if word.startswith("--")} - {"--configfile"}  # explain hands that to Snakemake
+    assert all(f'"{option}"' in source for option in ours), ours
+
+
+def test_taking_the_inventory_again_runs_nothing_else(fresh) -> None:
+    """As the pages say it, with `--`, in a project that has been cleaned."""
+    settings = fresh.folder / "mini.yaml"
+    settings.write_text(settings.read_text().replace("spectra: 240", "spectra: 60"))
+    fresh.snakemake("clean")
+    command = "snakemake -n --cores 2 --configfile mini.yaml -R inventory -- inventory"
+    done = subprocess.run(
+        [sys.executable, "-m", *command.split()], cwd=fresh.folder, capture_output=True, text=True, check=True
+    )
+    rules = re.findall(r"^(?:local)?(?:rule|checkpoint) (\w+):", done.stdout + done.stderr, re.M)
+    assert rules == ["inventory"]
