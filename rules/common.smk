@@ -11,15 +11,18 @@ from snakemake.exceptions import WorkflowError
 from snakemake.settings.types import DeploymentMethod
 
 from starglot.config import derive, derived
+from starglot.config.bases import base_slug, is_hub_id
 from starglot.config.load import load_config
 from starglot.config.names import SUFFIX
 from starglot.errors import StarglotError
 from starglot.fingerprint import fingerprint
 from starglot.hashing import file_digest
+from starglot.models.bases import base_files, local_folder, missing_files, same_files
 from starglot.provenance import code_modules, hash_of_modules
 from starglot.rebuilds.accepted import RECORDS, kept_hashes, read_accepted
 from starglot.rebuilds.explain import record_code
 from starglot.recovery import note_run
+from starglot.tables import read_json
 
 try:
     CONFIG = load_config(config, "config/config.yaml and the files laid over it")
@@ -61,6 +64,8 @@ NETWORKS = [
 ]
 CURVED = [name for name in CONFIG.run.models if name in LLMS or name in NETWORKS]
 ALTERED_SETS = derive.altered_sets(CONFIG)
+OUTSIDE_BASES = derive.outside_bases(CONFIG)
+HUB_BASES = [slug for slug, (name, _) in OUTSIDE_BASES.items() if is_hub_id(name)]
 
 
 def one_of(names):
@@ -82,7 +87,8 @@ SAMPLE = rf"(?:{SIZE})(?:\.f[0-9]+)?"
 
 
 wildcard_constraints:
-    hub="[^/]+--[^/]+",
+    hub=one_of(HUB_BASES),
+    own=one_of(set(OUTSIDE_BASES) - set(HUB_BASES)),
     survey="apogee|galah|gaia_eso",
     shard=r"\d{5}-[^/.]+",
     task=one_of(CONFIG.tasks),

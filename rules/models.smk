@@ -6,7 +6,10 @@ localrules:
 
 
 rule fetch_base:
-    """Make sure that a base model of the hub is in the local cache; runs where snakemake runs, jobs are offline."""
+    """Make sure that a base model of the hub is in the local cache, and note its revision and its files' digests.
+
+    Runs where snakemake runs; jobs are offline.
+    """
     output:
         "<results>/bases/{hub}.json",
     log:
@@ -17,11 +20,36 @@ rule fetch_base:
         mem_mb=1000,
         runtime=240,
     params:
-        name=hub_name,
+        name=outside_base,
+        revision=hub_revision,
+        state=f"{CONFIG.state_dir}/bases",
         code=code("fetch_base"),
     shell:
-        "HF_HUB_OFFLINE=0 python workflow/scripts/fetch_base.py --base {params.name:q} --manifest {output:q}"
-        " 2>&1 | tee {log}"
+        "HF_HUB_OFFLINE=0 python workflow/scripts/fetch_base.py --base {params.name:q} --revision {params.revision:q}"
+        " --state {params.state:q} --manifest {output:q} 2>&1 | tee {log}"
+
+
+rule read_base:
+    """Know a base in a folder of the user's by its content: it is read when a file's size or time is another."""
+    input:
+        files=ancient(own_base_files),
+    output:
+        "<results>/bases/{own}.json",
+    log:
+        "<results>/logs/read_base/{own}.log",
+    conda:
+        ENV
+    resources:
+        mem_mb=1000,
+        runtime=240,
+    params:
+        name=outside_base,
+        files=own_base_state,
+        state=f"{CONFIG.state_dir}/bases",
+        code=code("fetch_base"),
+    shell:
+        "python workflow/scripts/fetch_base.py --base {params.name:q} --state {params.state:q}"
+        " --manifest {output:q} 2>&1 | tee {log}"
 
 
 rule build_base:
@@ -88,8 +116,9 @@ rule train_llm:
         code=code("train_llm"),
     shell:
         "OMP_NUM_THREADS={threads} {params.launcher} workflow/scripts/train_llm.py --settings {params.settings:q} --size {wildcards.size:q}"
-        " --train {input.train:q} --val {input.val:q} --base {params.base:q} --continues {input.start:q}"
-        " --code {params.code} --state {params.state:q} --threads {threads} --manifest {output:q} 2>&1 | tee {log}"
+        " --train {input.train:q} --val {input.val:q} --base {params.base:q} --found {input.base:q}"
+        " --continues {input.start:q} --code {params.code} --state {params.state:q} --threads {threads}"
+        " --manifest {output:q} 2>&1 | tee {log}"
 
 
 rule train_baseline:

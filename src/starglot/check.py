@@ -7,10 +7,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from starglot.config.bases import is_hub_id
 from starglot.config.llm import Llm
 from starglot.config.models import Config
 from starglot.errors import StarglotError
-from starglot.fetch import is_hub_id, local_folder, missing_files
+from starglot.models.bases import local_folder, missing_files
 
 State = Literal["present", "missing", "broken", "made"]
 
@@ -162,18 +163,18 @@ def _folder(name: str, path: str, needed_by: str, origin: _Origin, made: bool) -
     return Input(name, path, needed_by, origin.source, origin.account, state, size, remark)
 
 
-def hub_or_folder_bases(config: Config) -> dict[str, list[str]]:
-    """Base models that the workflow does not make itself -> names of the models in `run:` that use them."""
-    users: dict[str, list[str]] = {}
+def hub_or_folder_bases(config: Config) -> dict[tuple[str, str | None], list[str]]:
+    """Base models that the workflow does not make itself, with revision -> the models in `run:` that use them."""
+    users: dict[tuple[str, str | None], list[str]] = {}
     for name, model in config.models.items():
         if isinstance(model, Llm) and model.base not in config.bases:
-            users.setdefault(model.base, []).extend([name] if name in config.run.models else [])
+            users.setdefault((model.base, model.revision), []).extend([name] if name in config.run.models else [])
     return users
 
 
 def _bases(config: Config) -> Iterator[Input]:
-    for base, users in hub_or_folder_bases(config).items():
-        folder = local_folder(base)
+    for (base, revision), users in hub_or_folder_bases(config).items():
+        folder = local_folder(base, revision)
         missing = missing_files(folder) if folder else []
         state: State = "missing" if folder is None else "broken" if missing else "present"
         if is_hub_id(base):

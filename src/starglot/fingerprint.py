@@ -37,6 +37,14 @@ def fingerprint(path: str | Path, known: str | Path) -> str:
     return digest
 
 
+def memory(state: str | Path) -> Path:
+    """Where digests are remembered for work that keeps what it has finished in the folder ``state``.
+
+    All kinds of work remember together, beside their folders: tens of GB of a base are read once, not by each.
+    """
+    return Path(state).parent / "fingerprints.json"
+
+
 def _remembered(known: Path) -> dict[str, dict[str, object]]:
     try:
         found = read_json(known)

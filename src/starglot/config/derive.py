@@ -6,12 +6,12 @@ A rule's params hold these mappings, so a changed leaf reruns exactly the rules 
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
 
 from starglot.config.baselines import Ensemble, LightGbm, Network
+from starglot.config.bases import base_slug
 from starglot.config.degradation import ALTERED, Change
 from starglot.config.derived import derived, has_passes, model_of, own_seeds, sample_name
 from starglot.config.llm import Llm
@@ -159,18 +159,11 @@ def starts_from(config: Config, task: str, model: str) -> tuple[str, str, str] |
     return settings.init.task, start.name, settings.init.size
 
 
-def hub_slug(base: str) -> str | None:
-    """File name for a base that is a Hugging Face id ('owner--name'); None for a folder.
-
-    'owner/name' whose first part is a folder here is a path, also when the second part is not there yet.
-    """
-    owner, _, name = base.partition("/")
-    return f"{owner}--{name}" if name and "/" not in name and not Path(owner).is_dir() else None
-
-
-def hub_name(slug: str) -> str:
-    """The Hugging Face id behind :func:`hub_slug`."""
-    return slug.replace("--", "/", 1)
+def outside_bases(config: Config) -> dict[str, tuple[str, str | None]]:
+    """Bases that are not built here, folders and Hugging Face ids, with their pinned revision: by file name."""
+    models = [model for model in config.models.values() if isinstance(model, Llm)]
+    named = [(model.base, model.revision) for model in models if model.base not in config.bases]
+    return {base_slug(base, revision): (base, revision) for base, revision in named}
 
 
 def trained_on(config: Config, task: str, model: str, size: str) -> list[tuple[str, str]]:
