@@ -52,8 +52,10 @@ def _download(base: str, token: str | None, revision: str | None) -> Path:
     from huggingface_hub import snapshot_download
 
     try:
-        options = {"allow_patterns": WANTED, "ignore_patterns": UNWANTED}
-        return Path(snapshot_download(base, revision=revision, token=token, **options))
+        found = snapshot_download(
+            base, revision=revision, token=token, allow_patterns=WANTED, ignore_patterns=UNWANTED
+        )
+        return Path(found)
     except hub.GatedRepoError as error:
         raise StarglotError(
             f"{base} is gated, and this account may not read it" + ("" if token else " (no HF_TOKEN is set)"),

@@ -271,8 +271,7 @@ class Known:
 def test_the_mean_is_not_lost_with_the_greedy_value(monkeypatch, teff, beliefs, value, expected, greedy):
     from types import SimpleNamespace
 
-    model = SimpleNamespace(generation_config=SimpleNamespace(eos_token_id=None))
-    monkeypatch.setattr(module, "load_for_inference", lambda *_: (model, build_tokenizer()))
+    monkeypatch.setattr(module, "load_for_inference", lambda *_: (_no_model(), build_tokenizer()))
     monkeypatch.setattr(module, "Decoder", lambda *_, **__: Known(teff, beliefs))
     asked = [(1, question(TASK, WAVELENGTH, TASK.labels, "303307"))]
 
@@ -354,4 +353,6 @@ def test_the_frame_of_the_training_is_used_whatever_the_template_says_now(traine
 def _no_model():
     from types import SimpleNamespace
 
-    return SimpleNamespace(generation_config=SimpleNamespace(eos_token_id=None), config=SimpleNamespace())
+    from transformers import LlamaConfig
+
+    return SimpleNamespace(generation_config=SimpleNamespace(eos_token_id=None), config=LlamaConfig())

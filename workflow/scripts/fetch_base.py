@@ -11,7 +11,7 @@ import argparse
 import os
 
 from starglot import cli
-from starglot.check import hub_or_folder_bases
+from starglot.config.derive import hub_or_folder_bases
 from starglot.config.load import read_config
 from starglot.fetch import fetch_base
 from starglot.fingerprint import memory

@@ -159,11 +159,18 @@ def starts_from(config: Config, task: str, model: str) -> tuple[str, str, str] |
     return settings.init.task, start.name, settings.init.size
 
 
+def hub_or_folder_bases(config: Config) -> dict[tuple[str, str | None], list[str]]:
+    """Base models that the workflow does not make itself, with revision -> the models in `run:` that use them."""
+    users: dict[tuple[str, str | None], list[str]] = {}
+    for name, model in config.models.items():
+        if isinstance(model, Llm) and model.base not in config.bases:
+            users.setdefault((model.base, model.revision), []).extend([name] if name in config.run.models else [])
+    return users
+
+
 def outside_bases(config: Config) -> dict[str, tuple[str, str | None]]:
-    """Bases that are not built here, folders and Hugging Face ids, with their pinned revision: by file name."""
-    models = [model for model in config.models.values() if isinstance(model, Llm)]
-    named = [(model.base, model.revision) for model in models if model.base not in config.bases]
-    return {base_slug(base, revision): (base, revision) for base, revision in named}
+    """The same bases by the file that says what is there: Hugging Face id or folder, and its pinned revision."""
+    return {base_slug(*base): base for base in hub_or_folder_bases(config)}
 
 
 def trained_on(config: Config, task: str, model: str, size: str) -> list[tuple[str, str]]:

@@ -29,6 +29,7 @@ from starglot.inference.decode import Decoded, Decoder
 from starglot.inference.fields import number_fields, reading
 from starglot.language.answers import Answer, parse, render
 from starglot.language.chat import frame, special_tokens
+from starglot.language.length import check_length
 from starglot.language.prompts import parse_question
 from starglot.language.qa import read_qa
 from starglot.language.tokens import PromptTokens
@@ -73,8 +74,9 @@ def predict_llm(
     value is the mean of the digit tree, or the greedy number (``settings.decoding.value``; also where there is no
     tree), null unless the status is 'ok'; sigma_raw is the standard deviation over the tree
     (:func:`starglot.inference.fields.reading` has the cases).
-    Raises StarglotError when a spectrum has no question, a file is damaged, the adapter is not as it was trained or
-    the base is not the one that it was trained on, or the accelerator's memory is too small.
+    Raises StarglotError when a spectrum has no question, or one that is longer than the base's positions, when a file
+    is damaged, the adapter is not as it was trained or the base not the one that it was trained on, or when the
+    accelerator's memory is too small.
     """
     trained = check_model(adapter_dir)
     truth = truth.sort_by("obsid")
@@ -182,11 +184,13 @@ class _Answerer:
         around = frame(tokenizer) if recorded is None else [recorded[key] for key in ("before", "between", "after")]
         self._before, self._between, after = around
         answers = [self._tokens.answer(text)[0] for text in self._long_answers()]
+        self._longest_answer = max(map(len, answers)) + _SLACK
+        self._config, self._base = model.config, base
         self._decoder = Decoder(
             model,
             tokenizer,
             stop=_stop_tokens(model, tokenizer, after, {token for ids in answers for token in ids}),
-            max_tokens=max(map(len, answers)) + _SLACK,
+            max_tokens=self._longest_answer,
             prune=settings.decoding.prune,
         )
 
@@ -224,6 +228,7 @@ class _Answerer:
     def _answer(self, batch: Sequence[tuple[int, str]]) -> list[tuple[Decoded, Answer]]:
         asked = [parse_question(self._task, text)[0] for _, text in batch]
         prompts = [[*self._before, *self._tokens.question(text), *self._between] for _, text in batch]
+        check_length(max(map(len, prompts)), self._longest_answer, self._tokens, self._config, self._base)
         answers: dict[int, Answer] = {}
 
         def find_numbers(row: int, text: str) -> list[Any]:

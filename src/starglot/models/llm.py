@@ -16,7 +16,7 @@ from starglot.tables import read_json, write_json
 if TYPE_CHECKING:
     import torch
     from peft import PeftModel
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+    from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 log = logging.getLogger(__name__)
 
@@ -58,6 +58,13 @@ def load_tokenizer(base: str | Path) -> PreTrainedTokenizerBase:
         known = reserved in tokenizer.get_vocab()
         tokenizer.pad_token = reserved if known else tokenizer.eos_token
     return tokenizer
+
+
+def load_config(base: str | Path) -> PretrainedConfig:
+    """The configuration of a base model: its positions, among others."""
+    from transformers import AutoConfig
+
+    return AutoConfig.from_pretrained(str(find_base(base)), local_files_only=True)
 
 
 def load_base(

@@ -15,6 +15,7 @@ from starglot.config.llm import Llm, Training
 from starglot.config.models import Encoding, Task, Wavelength
 from starglot.errors import StarglotError
 from starglot.fingerprint import memory
+from starglot.language.length import check_length, warn_of_length
 from starglot.language.tokens import PromptTokens
 from starglot.models import llm
 from starglot.models.bases import check_base, check_model, describe, find_base
@@ -56,7 +57,8 @@ def finetune(
     last good checkpoint, bit for bit as if it had not been killed.
 
     Under torchrun every process calls it with the same arguments.  Raises StarglotError for a base or an adapter that
-    is not there or of another base, questions that cannot be read, and GPUs that are not there.
+    is not there or of another base, questions that cannot be read or are longer than the base's positions, and GPUs
+    that are not there.
     """
     listen()
 
@@ -93,6 +95,10 @@ def finetune(
     tokenizer = llm.load_tokenizer(base_folder)
     tokens = PromptTokens(tokenizer, task, encoding, wavelength)
     draws = Draws(rows, tokens, plan.steps * effective_batch(training), settings.seed, training.augment)
+    seen = Draws(held_out, tokens, min(len(held_out), _VALIDATED), seed=0, shuffled=False)
+    prompt, answer = (max(both) for both in zip(draws.longest(), seen.longest(), strict=True))
+    check_length(prompt, answer, tokens, llm.load_config(base_folder), stands_on["name"])
+    warn_of_length(prompt, answer, tokens, llm.load_config(base_folder), stands_on["name"])
     model = llm.load_base(
         base_folder, settings.quantisation, for_training=True, on_gpu=plan.on_gpu, sharded=training.deepspeed
     )
@@ -109,7 +115,6 @@ def finetune(
     # ---- validate
     metrics = {"train_loss": curve[-1]["loss"]}
     if len(held_out):
-        seen = Draws(held_out, tokens, min(len(held_out), _VALIDATED), seed=0, shuffled=False)
         metrics["val_loss"] = float(trainer.evaluate(seen)["eval_loss"])
     log.info("loss: %s", metrics)
 
