@@ -13,17 +13,20 @@ from snakemake.settings.types import DeploymentMethod
 
 from starglot.check import require_folders, require_writable
 from starglot.config import derive, derived
+from starglot.config.bases import base_slug, is_hub_id
 from starglot.config.load import load_config
 from starglot.config.names import SUFFIX
 from starglot.config.picked import picked
 from starglot.errors import StarglotError
 from starglot.fingerprint import Fingerprints
+from starglot.models.bases import base_files, local_folder, missing_files, same_files
 from starglot.provenance.code import code_definitions, hash_of
 from starglot.rebuilds.accepted import RECORDS, kept_hashes, read_accepted
 from starglot.rebuilds.explain import record_code
 from starglot.recovery import note_run
 from starglot.report.inputs import shown_on_request
 from starglot.surveys.shard_names import SHARD_NAME
+from starglot.tables import read_json
 from starglot.training.begun import RUN, new_run
 
 try:
@@ -86,6 +89,8 @@ NETWORKS = [
 ]
 CURVED = [name for name in CONFIG.run.models if name in LLMS or name in NETWORKS]
 ALTERED_SETS = derive.altered_sets(CONFIG)
+OUTSIDE_BASES = derive.outside_bases(CONFIG)
+HUB_BASES = [slug for slug, (name, _) in OUTSIDE_BASES.items() if is_hub_id(name)]
 
 
 def one_of(names):
@@ -107,7 +112,8 @@ SAMPLE = rf"(?:{SIZE})(?:\.f[0-9]+)?"
 
 
 wildcard_constraints:
-    hub="[^/]+--[^/]+",
+    hub=one_of(HUB_BASES),
+    own=one_of(set(OUTSIDE_BASES) - set(HUB_BASES)),
     survey="apogee|galah|gaia_eso",
     shard=SHARD_NAME,
     task=one_of(CONFIG.tasks),

@@ -120,12 +120,37 @@ def llm_qa_digests(wildcards):
 
 
 def llm_base(wildcards):
-    """Manifest of the base: made by this workflow, or fetched; a folder of the user's has none."""
-    name = derived.model_of(CONFIG, wildcards.model).base
-    if name in CONFIG.bases:
-        return f"<results>/bases/{name}/manifest.json"
-    slug = derive.hub_slug(name)
-    return f"<results>/bases/{slug}.json" if slug else []
+    """What says which base it is: the manifest of one made by this workflow, or what was found of one from outside."""
+    model = derived.model_of(CONFIG, wildcards.model)
+    if model.base in CONFIG.bases:
+        return f"<results>/bases/{model.base}/manifest.json"
+    return f"<results>/bases/{base_slug(model.base, model.revision)}.json"
+
+
+def own_base_files(wildcards):
+    """The files of a base in a folder of the user's; none where it is not there, which the job says."""
+    folder = local_folder(OUTSIDE_BASES[wildcards.own][0])
+    return [str(folder / name) for name in base_files(folder)] if folder else []
+
+
+def own_base_state(wildcards):
+    """Names, sizes and times of those files, as a digest: their contents are read by the job, when these change."""
+    folder = local_folder(OUTSIDE_BASES[wildcards.own][0])
+    return same_files(folder) if folder else "absent"
+
+
+def hub_revision(wildcards):
+    """The commit that the local cache has of a base of the hub: of its pinned revision, else of 'main' as it is now.
+
+    Where the cache has none, or not all of it, what was asked for when the base was found last: results outlive it.
+    """
+    name, pinned = OUTSIDE_BASES[wildcards.hub]
+    folder = local_folder(name, pinned)
+    now = folder.name if folder and not missing_files(folder) else None
+    path = Path(f"{CONFIG.results}/bases/{wildcards.hub}.json")
+    found = read_json(path) if path.is_file() else {}
+    asked = found.get("asked") if now in (None, found.get("revision")) else now
+    return asked or pinned or ""
 
 
 def llm_base_name(wildcards):

@@ -6,7 +6,10 @@ localrules:
 
 
 rule fetch_base:
-    """Make sure that a base model of the hub is in the local cache; runs where snakemake runs, jobs are offline."""
+    """Make sure that a base model of the hub is in the local cache, and note its revision and its files' digests.
+
+    Runs where snakemake runs; jobs are offline.
+    """
     output:
         "<results>/bases/{hub}.json",
     log:
@@ -17,11 +20,36 @@ rule fetch_base:
         mem_mb=1000,
         runtime=240,
     params:
-        name=hub_name,
+        name=outside_base,
+        revision=hub_revision,
+        state=kept_in("bases"),
         code=code("fetch_base"),
     shell:
-        "HF_HUB_OFFLINE=0 python {SCRIPTS:q}/fetch_base.py --base {params.name:q} --manifest {output:q}"
-        " 2>&1 | tee {log:q}"
+        "HF_HUB_OFFLINE=0 python {SCRIPTS:q}/fetch_base.py --base {params.name:q} --revision {params.revision:q}"
+        " --state {params.state:q} --manifest {output:q} 2>&1 | tee {log:q}"
+
+
+rule read_base:
+    """Know a base in a folder of the user's by its content: it is read when a file's size or time is another."""
+    input:
+        files=ancient(own_base_files),
+    output:
+        "<results>/bases/{own}.json",
+    log:
+        "<results>/logs/read_base/{own}.log",
+    conda:
+        ENV
+    resources:
+        mem_mb=1000,
+        runtime=240,
+    params:
+        name=outside_base,
+        files=own_base_state,
+        state=kept_in("bases"),
+        code=code("fetch_base"),
+    shell:
+        "python {SCRIPTS:q}/fetch_base.py --base {params.name:q} --state {params.state:q}"
+        " --manifest {output:q} 2>&1 | tee {log:q}"
 
 
 rule build_base:
@@ -89,8 +117,9 @@ rule train_llm:
     shell:
         "OMP_NUM_THREADS={threads} {SCRIPTS:q}/launch_training.sh {params.processes:q} {SCRIPTS:q}/train_llm.py"
         " --settings {params.settings:q} --size {wildcards.size:q}"
-        " --train {input.train:q} --val {input.val:q} --base {params.base:q} --continues {input.start:q}"
-        " --code {params.code:q} --state {params.state:q} --threads {threads} --manifest {output:q} 2>&1 | tee {log:q}"
+        " --train {input.train:q} --val {input.val:q} --base {params.base:q} --found {input.base:q}"
+        " --continues {input.start:q} --code {params.code:q} --state {params.state:q} --threads {threads}"
+        " --manifest {output:q} 2>&1 | tee {log:q}"
 
 
 rule train_baseline:

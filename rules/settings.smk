@@ -79,9 +79,12 @@ def base_settings(wildcards):
 
 
 def llm_settings(wildcards):
-    """What decides an adapter: the model without its decoding, the text's form, the grid."""
+    """What decides an adapter: the model without its decoding, the text's form, the grid.
+
+    Not the revision that its base is pinned to: the commit that was found is what counts.
+    """
     model = derived.model_of(CONFIG, wildcards.model)
-    settings = derive.dump(model, exclude={"decoding", "init"})
+    settings = derive.dump(model, exclude={"decoding", "init", "revision"})
     for key in ("epochs", "learning_rate"):
         given = getattr(model.training, key)
         settings["training"][key] = (
@@ -257,9 +260,10 @@ def llm_processes(wildcards):
     return [training.nodes, training.processes // training.nodes]
 
 
-def hub_name(wildcards):
-    """The Hugging Face id of a base model."""
-    return derive.hub_name(wildcards.hub)
+def outside_base(wildcards):
+    """The Hugging Face id or the folder of a base from outside."""
+    slug = wildcards.hub if "hub" in wildcards.keys() else wildcards.own
+    return OUTSIDE_BASES[slug][0]
 
 
 def tables_folder(wildcards):

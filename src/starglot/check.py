@@ -8,10 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from starglot.config.bases import is_hub_id
+from starglot.config.derive import hub_or_folder_bases
 from starglot.config.llm import Llm
 from starglot.config.models import Config
 from starglot.errors import StarglotError
-from starglot.fetch import is_hub_id, local_folder, missing_files
+from starglot.language.chat import frame
+from starglot.language.length import check_length
+from starglot.language.tokens import PromptTokens
+from starglot.models.bases import local_folder, missing_files
+from starglot.models.llm import load_config, load_tokenizer
 from starglot.surveys import file_kind
 
 State = Literal["present", "missing", "broken", "made"]
@@ -160,20 +166,14 @@ def _folder(name: str, path: str, needed_by: str, origin: _Origin, made: bool) -
     return Input(name, path, needed_by, origin.source, origin.account, state, size, remark)
 
 
-def hub_or_folder_bases(config: Config) -> dict[str, list[str]]:
-    """Base models that the workflow does not make itself -> names of the models in `run:` that use them."""
-    users: dict[str, list[str]] = {}
-    for name, model in config.models.items():
-        if isinstance(model, Llm) and model.base not in config.bases:
-            users.setdefault(model.base, []).extend([name] if name in config.run.models else [])
-    return users
-
-
 def _bases(config: Config) -> Iterator[Input]:
-    for base, users in hub_or_folder_bases(config).items():
-        folder = local_folder(base)
+    for (base, revision), users in hub_or_folder_bases(config).items():
+        folder = local_folder(base, revision)
         missing = missing_files(folder) if folder else []
-        state: State = "missing" if folder is None else "broken" if missing else "present"
+        remark = f"lacks {', '.join(missing[:3])}{' ...' if len(missing) > 3 else ''}" if missing else ""
+        if folder and not missing:
+            remark = _unfit(config, folder, users)
+        state: State = "missing" if folder is None else "broken" if remark else "present"
         if is_hub_id(base):
             source = f"https://huggingface.co/{base}, by `HF_TOKEN=... make fetch-base`"
             account = "Hugging Face, with the model's licence accepted (Llama is gated)"
@@ -187,8 +187,30 @@ def _bases(config: Config) -> Iterator[Input]:
             account=account,
             state=state,
             size=readable_size(sum(f.stat().st_size for f in folder.iterdir() if f.is_file())) if folder else "",
-            remark=f"lacks {', '.join(missing[:3])}{' ...' if len(missing) > 3 else ''}" if missing else "",
+            remark=remark,
         )
+
+
+def _unfit(config: Config, folder: Path, users: Iterable[str]) -> str:
+    """Why models of `run:` cannot be trained on the base in ``folder``, as far as its tokenizer tells; else ''.
+
+    Its chat template, and the length of a question as the values of a spectrum mostly are.
+    """
+    for name in users:
+        model = config.models[name]
+        assert isinstance(model, Llm)
+        try:
+            tokenizer, settings = load_tokenizer(folder), load_config(folder)
+        except Exception:  # of several libraries; the job that loads it all says what is wrong with a file
+            return ""
+        try:
+            around = sum(map(len, frame(tokenizer)))
+            for task in map(config.tasks.__getitem__, config.run.tasks):
+                tokens = PromptTokens(tokenizer, task, config.encodings[model.encoding], config.spectra.wavelength)
+                check_length(around + tokens.typical(), 0, tokens, settings, folder)
+        except StarglotError as error:
+            return f"{name}: {error.what}"
+    return ""
 
 
 def readable_size(length: int) -> str:

@@ -9,60 +9,23 @@ from __future__ import annotations
 
 import errno
 import logging
-import re
 from pathlib import Path
 
+from starglot.config.bases import is_hub_id
 from starglot.errors import StarglotError
-from starglot.tables import read_json
+from starglot.models.bases import UNWANTED, WANTED, local_folder, missing_files
 
 log = logging.getLogger(__name__)
 
-#: What a model needs to be loaded; the second copy of the weights that some repositories carry is left alone.
-WANTED = ["*.json", "*.safetensors", "tokenizer.model", "*.jinja", "LICENSE*", "USE_POLICY*"]
-UNWANTED = ["original/*", "onnx/*", "*.pth"]
 
-_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
-
-
-def is_hub_id(base: str) -> bool:
-    """Whether ``base`` names a model on the hub ('owner/name') and not a folder that exists."""
-    return bool(_HUB_ID.fullmatch(base)) and not Path(base).is_dir()
-
-
-def missing_files(folder: Path) -> list[str]:
-    """Names of the files without which the model in ``folder`` cannot be loaded ([] when it is whole)."""
-    missing = [name for name in ("config.json",) if not (folder / name).is_file()]
-    if not any((folder / name).is_file() for name in ("tokenizer.json", "tokenizer.model")):
-        missing.append("tokenizer.json")
-    index = folder / "model.safetensors.index.json"
-    if index.is_file():
-        parts = sorted(set(read_json(index)["weight_map"].values()))
-    else:
-        parts = ["model.safetensors"]
-    return missing + [part for part in parts if not (folder / part).is_file()]
-
-
-def local_folder(base: str) -> Path | None:
-    """Folder of ``base``: itself when it is one, its newest snapshot in the local cache, or None."""
-    if not is_hub_id(base):
-        folder = Path(base).expanduser()
-        return folder if folder.is_dir() else None
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
-
-    try:
-        return Path(snapshot_download(base, local_files_only=True, allow_patterns=WANTED, ignore_patterns=UNWANTED))
-    except (LocalEntryNotFoundError, HfHubHTTPError, FileNotFoundError):
-        return None
-
-
-def fetch_base(base: str, token: str | None = None) -> Path:
+def fetch_base(base: str, token: str | None = None, revision: str | None = None) -> Path:
     """Make sure that ``base`` is on this machine, downloading it when it is not, and return its folder.
 
-    token: access token of the account that accepted the licence; None uses the one stored by `hf auth login`.
-    Interrupted downloads continue.  Raises StarglotError that says what stood in the way.
+    token: access token of the account that accepted the licence; None uses the one stored by `hf auth login`;
+    revision: branch, tag or commit of a Hugging Face id (None: main).  Interrupted downloads continue.
+    Raises StarglotError that says what stood in the way.
     """
-    folder = local_folder(base)
+    folder = local_folder(base) if revision is None else local_folder(base, revision)
     if folder is not None and not missing_files(folder):
         log.info("%s is here: %s", base, folder)
         return folder
@@ -73,7 +36,7 @@ def fetch_base(base: str, token: str | None = None) -> Path:
             allowed="a folder with " + ", ".join(missing_files(Path(base).expanduser())),
             todo="put the model there, or name a Hugging Face id in models.<name>.base",
         )
-    folder = _download(base, token)
+    folder = _download(base, token, revision)
     missing = missing_files(folder)
     if missing:
         raise StarglotError(
@@ -84,12 +47,15 @@ def fetch_base(base: str, token: str | None = None) -> Path:
     return folder
 
 
-def _download(base: str, token: str | None) -> Path:
+def _download(base: str, token: str | None, revision: str | None) -> Path:
     from huggingface_hub import errors as hub
     from huggingface_hub import snapshot_download
 
     try:
-        return Path(snapshot_download(base, token=token, allow_patterns=WANTED, ignore_patterns=UNWANTED))
+        found = snapshot_download(
+            base, revision=revision, token=token, allow_patterns=WANTED, ignore_patterns=UNWANTED
+        )
+        return Path(found)
     except hub.GatedRepoError as error:
         raise StarglotError(
             f"{base} is gated, and this account may not read it" + ("" if token else " (no HF_TOKEN is set)"),
@@ -102,6 +68,13 @@ def _download(base: str, token: str | None) -> Path:
             where="models.<name>.base",
             allowed="a Hugging Face id 'owner/name', a folder, or a name under bases",
             todo="correct the name, or run: HF_TOKEN=... make fetch-base",
+        ) from error
+    except hub.RevisionNotFoundError as error:
+        raise StarglotError(
+            f"there is no revision '{revision}' of {base} on the hub",
+            where="models.<name>.revision",
+            allowed="a commit, a tag or a branch of that model",
+            todo=f"look it up on https://huggingface.co/{base}/commits/main, or leave it out for the newest",
         ) from error
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):

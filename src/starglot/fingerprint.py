@@ -63,3 +63,11 @@ class Fingerprints:
         if not isinstance(found, dict):
             return {}
         return {path: entry for path, entry in found.items() if isinstance(entry, dict)}
+
+
+def memory(state: str | Path) -> Path:
+    """Where digests are remembered for work that keeps what it has finished in the folder ``state``.
+
+    All kinds of work remember together, beside their folders: tens of GB of a base are read once, not by each.
+    """
+    return Path(state).parent / "fingerprints.json"

@@ -246,3 +246,28 @@ def test_a_folder_that_may_not_be_written_to_is_named(tmp_path: Path, monkeypatc
     with pytest.raises(StarglotError) as caught:
         require_writable(tmp_path, closed / "results")
     assert str(caught.value.where).startswith(f"{closed}, ")
+
+
+@pytest.mark.parametrize(
+    ("positions", "template", "said"), [(4096, None, "positions"), (131072, "{{ x.y.z }}", "template")]
+)
+def test_a_base_that_no_question_fits_is_found_before_anything_runs(
+    project: Path, here: Path, positions: int, template: str | None, said: str
+) -> None:
+    from transformers import LlamaConfig
+
+    from starglot.language.tiny_tokenizer import build_tokenizer
+
+    write_base(here / "mine")
+    tokenizer = build_tokenizer()
+    over = {"models": {"llm-packed": {"base": "./mine"}}, "run": {"models": ["llm-packed"]}}
+
+    def state() -> check.Input:
+        tokenizer.save_pretrained(here / "mine")
+        return next(item for item in external_inputs(paper(project, **over)) if item.path == "./mine")
+
+    LlamaConfig(max_position_embeddings=131072).save_pretrained(here / "mine")
+    assert state().state == "present"
+    LlamaConfig(max_position_embeddings=positions).save_pretrained(here / "mine")
+    tokenizer.chat_template = template
+    assert state().state == "broken" and said in state().remark

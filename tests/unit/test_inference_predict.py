@@ -271,8 +271,7 @@ class Known:
 def test_the_mean_is_not_lost_with_the_greedy_value(monkeypatch, teff, beliefs, value, expected, greedy):
     from types import SimpleNamespace
 
-    model = SimpleNamespace(generation_config=SimpleNamespace(eos_token_id=None))
-    monkeypatch.setattr(module, "load_for_inference", lambda *_: (model, build_tokenizer()))
+    monkeypatch.setattr(module, "load_for_inference", lambda *_: (_no_model(), build_tokenizer()))
     monkeypatch.setattr(module, "Decoder", lambda *_, **__: Known(teff, beliefs))
     asked = [(1, question(TASK, WAVELENGTH, TASK.labels, "303307"))]
 
@@ -304,3 +303,56 @@ def test_a_blank_before_the_end_of_a_turn_does_not_end_an_answer():
     assert module._stop_tokens(model, tokenizer, [blank], {blank}) == ends
     assert module._stop_tokens(model, tokenizer, [bracket], {blank}) == {*ends, bracket}
     assert module._stop_tokens(model, tokenizer, [], {blank}) == ends
+
+
+def with_manifest(trained, folder):
+    """The adapter with a manifest, as training leaves it."""
+    import shutil
+
+    from starglot.models.bases import describe
+    from starglot.tables import write_json
+    from starglot.training.finished import digests
+
+    shutil.copytree(trained[0], folder)
+    files = digests(sorted((folder / "adapter").iterdir()))
+    base = describe(folder / "base", folder / "known.json")
+    write_json({"files": files, "base": base}, folder / "adapter/manifest.json")
+    return folder, trained[1]
+
+
+def test_an_adapter_is_not_put_on_another_base(trained, tmp_path):
+    from starglot.models.tiny import build_tiny
+
+    mine = with_manifest(trained, tmp_path / "mine")
+    table = predict(mine, tmp_path / "state" / "a")
+    small = TinyBase(task="t", size="s", encoding="e", hidden=32, layers=2, heads=4, seed=1)
+    build_tiny(small, build_tokenizer()).save_pretrained(mine[0] / "base")
+    assert predict(mine, tmp_path / "state" / "a").equals(table)  # finished on the old base: it is not asked again
+    with pytest.raises(StarglotError, match="another base"):
+        predict(mine, tmp_path / "state" / "b")
+
+
+def test_an_edited_adapter_does_not_answer(trained, tmp_path):
+    folder, files = with_manifest(trained, tmp_path / "mine")
+    path = folder / "adapter/adapter_config.json"
+    path.write_text(path.read_text().replace('"lora_alpha": 128', '"lora_alpha": 64'))
+    with pytest.raises(StarglotError, match="adapter_config"):
+        predict((folder, files), tmp_path / "state")
+
+
+def test_the_frame_of_the_training_is_used_whatever_the_template_says_now(trained, tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(module, "load_for_inference", lambda *_: (_no_model(), build_tokenizer()))
+    monkeypatch.setattr(module, "Decoder", lambda *_, stop, **__: asked.append(stop))
+    recorded = {"before": [3], "between": [4, 5], "after": [6]}
+    answerer = module._Answerer(settings(), TASK, ENCODING, WAVELENGTH, "base", "adapter", recorded)
+    assert (answerer._before, answerer._between) == ([3], [4, 5])
+    assert 6 in asked[0]
+
+
+def _no_model():
+    from types import SimpleNamespace
+
+    from transformers import LlamaConfig
+
+    return SimpleNamespace(generation_config=SimpleNamespace(eos_token_id=None), config=LlamaConfig())

@@ -5,22 +5,26 @@ from pathlib import Path
 from starglot.cli import parser, run, use_threads
 from starglot.config.llm import Llm
 from starglot.config.models import Encoding, Task, Wavelength
+from starglot.fingerprint import memory
 from starglot.hashing import file_digest, manifest_digest
+from starglot.models.bases import describe
+from starglot.tables import read_json
 from starglot.training.finetune import finetune
 
 
 def main(args):
     use_threads(args.threads)
     settings = args.settings
-    train, val, base = [Path(p) for p in args.train], [Path(p) for p in args.val], Path(args.base)
-    made_here = base / "manifest.json"
+    train, val = [Path(p) for p in args.train], [Path(p) for p in args.val]
+    found = read_json(args.found) if args.found else {}
+    base = describe(args.base, memory(args.state), found.get("revision"))
     finetune(
         Llm.model_validate(settings["model"]),
         Task.model_validate(settings["task"]),
         Encoding.model_validate(settings["encoding"]),
         Wavelength.model_validate(settings["wavelength"]),
         size=args.size,
-        base=args.base,
+        base=base,
         init_adapter=Path(args.continues).parent if args.continues else None,
         qa_train=train,
         qa_val=val,
@@ -31,7 +35,7 @@ def main(args):
             "size": args.size,
             "code": args.code,
             "questions": {path.name: file_digest(path) for path in [*train, *val]},
-            "base": manifest_digest(made_here) if made_here.is_file() else args.base,
+            "base": base["digest"],
             "start": manifest_digest(args.continues) if args.continues else None,
         },
         script=Path(__file__),
@@ -44,6 +48,7 @@ if __name__ == "__main__":
     command.add_argument("--train", nargs="+", required=True, help="training questions and answers")
     command.add_argument("--val", nargs="+", required=True, help="validation questions and answers")
     command.add_argument("--base", required=True, help="folder or Hugging Face id of the base model")
+    command.add_argument("--found", nargs="?", help="what was found of the base (its revision), as JSON")
     command.add_argument("--continues", nargs="?", help="manifest of the model to continue from")
     command.add_argument("--code", required=True, help="hash of the code, part of the work's identity")
     command.add_argument("--state", required=True, help="folder of checkpoints and finished work")

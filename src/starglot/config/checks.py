@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from starglot.config.baselines import Ensemble, Network, Ridge, Spectrum
+from starglot.config.bases import is_hub_id
 from starglot.config.degradation import Change
 from starglot.config.derive import is_sampled
 from starglot.config.faults import nearest
@@ -136,6 +137,9 @@ def _models(config: Config) -> Iterator[str]:
             yield f"{at}: its base '{model.base}' was made for encoding '{built.encoding}', not '{model.encoding}'"
         if built and model.lora.rank > built.hidden:
             yield f"{at}.lora.rank: {model.lora.rank} is out of range 1-{built.hidden} (the base's width)"
+        if model.revision and (built or not is_hub_id(model.base)):
+            kind = "a base that is built here" if built else "a folder"
+            yield f"{at}.revision: '{model.base}' is {kind}; only a Hugging Face id has revisions"
         gpus, nodes = model.training.gpus, model.training.nodes
         if gpus % nodes:
             yield f"{at}.training: {gpus} GPU(s) cannot be shared out evenly over {nodes} nodes"

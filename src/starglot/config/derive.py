@@ -6,12 +6,12 @@ A rule's params hold these mappings, so a changed leaf reruns exactly the rules 
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
 
 from starglot.config.baselines import Ensemble, LightGbm, Network
+from starglot.config.bases import base_slug
 from starglot.config.degradation import ALTERED, Change
 from starglot.config.derived import derived, has_passes, model_of, own_seeds, sample_name
 from starglot.config.llm import Llm
@@ -159,18 +159,18 @@ def starts_from(config: Config, task: str, model: str) -> tuple[str, str, str] |
     return settings.init.task, start.name, settings.init.size
 
 
-def hub_slug(base: str) -> str | None:
-    """File name for a base that is a Hugging Face id ('owner--name'); None for a folder.
+def hub_or_folder_bases(config: Config) -> dict[tuple[str, str | None], list[str]]:
+    """Base models that the workflow does not make itself, with revision -> the models in `run:` that use them."""
+    users: dict[tuple[str, str | None], list[str]] = {}
+    for name, model in config.models.items():
+        if isinstance(model, Llm) and model.base not in config.bases:
+            users.setdefault((model.base, model.revision), []).extend([name] if name in config.run.models else [])
+    return users
 
-    'owner/name' whose first part is a folder here is a path, also when the second part is not there yet.
-    """
-    owner, _, name = base.partition("/")
-    return f"{owner}--{name}" if name and "/" not in name and not Path(owner).is_dir() else None
 
-
-def hub_name(slug: str) -> str:
-    """The Hugging Face id behind :func:`hub_slug`."""
-    return slug.replace("--", "/", 1)
+def outside_bases(config: Config) -> dict[str, tuple[str, str | None]]:
+    """The same bases by the file that says what is there: Hugging Face id or folder, and its pinned revision."""
+    return {base_slug(*base): base for base in hub_or_folder_bases(config)}
 
 
 def trained_on(config: Config, task: str, model: str, size: str) -> list[tuple[str, str]]:

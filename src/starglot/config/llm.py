@@ -78,6 +78,9 @@ class Llm(Strict):
 
     kind: Literal["llm"] = Field(description="Its name begins with 'llm'.")
     base: PathOrId = Field(description="A name under `bases`, a folder, or a Hugging Face id.")
+    revision: str | None = Field(
+        None, min_length=1, description="Commit, tag or branch of a Hugging Face id; null: main, as last fetched."
+    )
     encoding: str = Field(description="A name under `encodings`.")
     quantisation: Literal["nf4", "none"] = Field(
         "nf4", description="nf4 with double quantisation is QLoRA (paper 3.3)."

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import heapq
 import logging
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -23,16 +23,19 @@ from tqdm import tqdm
 from starglot.config.llm import Llm
 from starglot.config.models import Encoding, Task, Wavelength
 from starglot.errors import StarglotError
+from starglot.fingerprint import memory
 from starglot.glossary import LABELS
 from starglot.hashing import digest_of, file_digest
 from starglot.inference.decode import Decoded, Decoder
 from starglot.inference.fields import number_fields, reading
 from starglot.language.answers import Answer, parse, render
 from starglot.language.chat import frame, special_tokens
+from starglot.language.length import check_length
 from starglot.language.prompts import parse_question
 from starglot.language.qa import read_qa
 from starglot.language.tokens import PromptTokens
-from starglot.models.llm import ADAPTER_FILES, load_for_inference
+from starglot.models.bases import base_files, check_base, check_model, describe, find_base
+from starglot.models.llm import load_for_inference
 from starglot.store import is_whole, making, workplace
 from starglot.tables import PREDICTION, write_parquet
 
@@ -66,23 +69,31 @@ def predict_llm(
 ) -> pa.Table:
     """Raw predictions (``tables.PREDICTION``, sigma null) for every spectrum of ``truth``, by obsid and label.
 
-    base, adapter_dir: what :func:`starglot.models.llm.load_for_inference` loads; qa_files: question files that hold
-    at least the spectra of ``truth``; truth: obsid, star_id, class and the task's label columns (null where
-    unknown; a label that has no column is null throughout); seen_stars: star ids of the training; state: folder for
-    finished blocks, kept apart by the digest of all they depend on; code: digest of the code, part of that.
+    base, adapter_dir: what :func:`starglot.models.llm.load_for_inference` loads (a Hugging Face id in the revision
+    that the adapter was trained on); qa_files: question files that hold at least the spectra of ``truth``; truth:
+    obsid, star_id, class and the task's label columns (null where unknown; a label that has no column is null
+    throughout); seen_stars: star ids of the training; state: folder for finished blocks, kept apart by the digest of
+    all they depend on; code: digest of the code, part of that.
 
     value is the mean of the digit tree, or the greedy number (``settings.decoding.value``; also where there is no
     tree), null unless the status is 'ok'; sigma_raw is the standard deviation over the tree
     (:func:`starglot.inference.fields.reading` has the cases).
-    Raises StarglotError when a spectrum has no question, a file is damaged, or the accelerator's memory is too small.
+    Raises StarglotError when a spectrum has no question, or one that is longer than the base's positions, when a file
+    is damaged, the adapter is not as it was trained or the base not the one that it was trained on, or when the
+    accelerator's memory is too small.
     """
+    trained = check_model(adapter_dir)
     truth = truth.sort_by("obsid")
     obsids = truth["obsid"].to_numpy()
     if len(np.unique(obsids)) != len(obsids):
         raise StarglotError("a spectrum stands twice among those to predict", todo="rebuild the sample")
     rows = max(1, _BLOCK // settings.decoding.batch) * settings.decoding.batch
     blocks = [obsids[first : first + rows] for first in range(0, len(obsids), rows)]
-    identity = _identity(settings, task, encoding, wavelength, base, adapter_dir, qa_files, obsids, code)
+    known, revision = memory(state), _revision(trained, base)
+    stands_on = trained.get("base") or describe(base, known, revision)
+    identity = _identity(
+        settings, task, encoding, wavelength, stands_on, adapter_dir, trained.get("frame"), qa_files, obsids, code
+    )
     folder = workplace(state, identity)
     kept = [folder / f"block-{number:05d}" for number in range(len(blocks))]
     missing = [number for number, block in enumerate(kept) if not is_whole(block)]
@@ -92,7 +103,9 @@ def predict_llm(
         done = len(obsids) - sum(len(blocks[number]) for number in missing)
         if done:
             log.info("%d of %d spectra were predicted before: going on from there", done, len(obsids))
-        answerer = _Answerer(settings, task, encoding, wavelength, base, adapter_dir)
+        check_base(trained, describe(base, known, revision), adapter_dir)
+        base_folder = find_base(base, revision)
+        answerer = _Answerer(settings, task, encoding, wavelength, base_folder, adapter_dir, trained.get("frame"))
         wanted = np.concatenate([blocks[number] for number in missing])
         questions = _questions(qa_files, wanted)
         with tqdm(total=len(obsids), initial=done, desc="predict", unit="spectrum", mininterval=2) as bar:
@@ -106,31 +119,35 @@ def predict_llm(
     return _with_truth(answered, truth, task, seen_stars)
 
 
+def _revision(trained: Mapping[str, Any], base: str | Path) -> str | None:
+    """The revision of ``base`` that a model was trained on; None for a folder, and for another base than its own."""
+    said = trained.get("base")
+    return said["revision"] if isinstance(said, Mapping) and said["name"] == str(base) else None
+
+
 def _identity(
     settings: Llm,
     task: Task,
     encoding: Encoding,
     wavelength: Wavelength,
-    base: str | Path,
+    base: Mapping[str, Any] | str,
     adapter_dir: str | Path,
+    recorded: Mapping[str, list[int]] | None,
     qa_files: Sequence[str | Path],
     obsids: np.ndarray,
     code: str,
 ) -> dict[str, Any]:
-    """What a block's bytes depend on.
-
-    The adapter stands for the base that it was trained on: another base has another adapter.
-    """
-    adapter = [Path(adapter_dir) / name for name in ADAPTER_FILES]
-    found = {path.name: file_digest(path) for path in adapter if path.is_file()}
+    """What a block's bytes depend on."""
+    model = [Path(adapter_dir) / name for name in base_files(Path(adapter_dir))]
     return {
         "decoding": settings.decoding.model_dump(),
         "quantisation": settings.quantisation,
         "asked": [task.prompt, task.labels, task.decimals],
         "encoding": encoding.model_dump(),
         "wavelength": wavelength.model_dump(),
-        "base": str(base),
-        "adapter": found,
+        "base": base["digest"] if isinstance(base, Mapping) else base,
+        "model": {path.name: file_digest(path) for path in model},
+        "frame": recorded,
         "questions": sorted(file_digest(path) for path in qa_files),
         "obsids": digest_of(obsids.tolist()),
         "block": _BLOCK,
@@ -165,17 +182,22 @@ class _Answerer:
         wavelength: Wavelength,
         base: str | Path,
         adapter_dir: str | Path,
+        recorded: Mapping[str, list[int]] | None = None,
     ):
+        """recorded: the frame of the training; without one, the tokenizer's."""
         model, tokenizer = load_for_inference(base, adapter_dir, settings.quantisation)
         self._task, self._digits, self._decoding = task, encoding.labels, settings.decoding
         self._tokens = PromptTokens(tokenizer, task, encoding, wavelength)
-        self._before, self._between, after = frame(tokenizer)
+        around = frame(tokenizer) if recorded is None else [recorded[key] for key in ("before", "between", "after")]
+        self._before, self._between, after = around
         answers = [self._tokens.answer(text)[0] for text in self._long_answers()]
+        self._longest_answer = max(map(len, answers)) + _SLACK
+        self._config, self._base = model.config, base
         self._decoder = Decoder(
             model,
             tokenizer,
             stop=_stop_tokens(model, tokenizer, after, {token for ids in answers for token in ids}),
-            max_tokens=max(map(len, answers)) + _SLACK,
+            max_tokens=self._longest_answer,
             prune=settings.decoding.prune,
         )
 
@@ -213,6 +235,7 @@ class _Answerer:
     def _answer(self, batch: Sequence[tuple[int, str]]) -> list[tuple[Decoded, Answer]]:
         asked = [parse_question(self._task, text)[0] for _, text in batch]
         prompts = [[*self._before, *self._tokens.question(text), *self._between] for _, text in batch]
+        check_length(max(map(len, prompts)), self._longest_answer, self._tokens, self._config, self._base)
         answers: dict[int, Answer] = {}
 
         def find_numbers(row: int, text: str) -> list[Any]:

@@ -99,6 +99,15 @@ class PromptTokens:
             return [*first, *ids[ids >= 0].tolist(), *self._tail]
         return self.question(f"{start}{self.codec.text(row)}{CLOSE}")
 
+    def typical(self) -> int:
+        """Tokens of the question for all labels about a spectrum with values of two and three digits."""
+        return len(self.prompt(self.task.labels, np.arange(self.codec.n_values) * 37 % 990 + 10))
+
+    def per_value(self) -> float:
+        """Tokens that a value of a spectrum takes, on average."""
+        start = head(self.task, self.wavelength, self.task.labels) + OPEN
+        return (self.typical() - len(self._head(start)) - len(self._tail)) / self.codec.n_values
+
     def _by_table(self, start: str, flux: str) -> list[int] | None:
         """Ids by the table; None for a flux that is not of the encoding's form."""
         if self._packed:

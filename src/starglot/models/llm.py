@@ -4,26 +4,21 @@ from __future__ import annotations
 
 import logging
 import os
-import re
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from starglot.config.llm import Lora
 from starglot.errors import StarglotError
+from starglot.models.bases import ADAPTER_FILES, find_base
 from starglot.tables import read_json, write_json
 
 if TYPE_CHECKING:
     import torch
     from peft import PeftModel
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+    from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 log = logging.getLogger(__name__)
-
-#: What a folder of saved adapter weights holds.
-ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")
-_FETCH = "make fetch-base   (on a machine with network access; jobs themselves run offline)"
-_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 
 
 def compute_dtype(on_gpu: bool) -> torch.dtype:
@@ -63,6 +58,13 @@ def load_tokenizer(base: str | Path) -> PreTrainedTokenizerBase:
         known = reserved in tokenizer.get_vocab()
         tokenizer.pad_token = reserved if known else tokenizer.eos_token
     return tokenizer
+
+
+def load_config(base: str | Path) -> PretrainedConfig:
+    """The configuration of a base model: its positions, among others."""
+    from transformers import AutoConfig
+
+    return AutoConfig.from_pretrained(str(find_base(base)), local_files_only=True)
 
 
 def load_base(
@@ -206,27 +208,3 @@ def load_for_inference(
     model.eval()
     tokenizer = load_tokenizer(base if adapter is None else adapter)
     return model, tokenizer
-
-
-def find_base(base: str | Path) -> Path:
-    """The folder of a base model: itself, or its snapshot in the local Hugging Face cache.
-
-    Raises StarglotError, without asking the network, when there is neither.
-    """
-    from huggingface_hub import snapshot_download
-
-    folder = Path(base)
-    if (folder / "config.json").is_file():
-        return folder
-    hub_id = _HUB_ID.fullmatch(str(base)) is not None and not folder.parent.is_dir()
-    if hub_id:
-        try:
-            return Path(snapshot_download(str(base), local_files_only=True))
-        except (OSError, ValueError):  # not in the cache, or only in part
-            pass
-    raise StarglotError(
-        "there is no base model",
-        where=base,
-        allowed="a folder with config.json, weights and tokenizer, or a Hugging Face id that has been fetched",
-        todo=_FETCH if hub_id else "put the model there, or name a Hugging Face id and run `make fetch-base`",
-    )

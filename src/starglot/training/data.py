@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.json
 from torch.utils.data import Dataset
 
@@ -40,6 +41,8 @@ IGNORED = -100
 _ROWS = pa.schema([("obsid", pa.int64()), ("question", pa.string()), ("answer", pa.string())])
 _BLOCK = 1 << 24
 _CACHED = "rows.arrow"
+#: The longest prompt is looked for among so many of the longest texts: most characters are not always most tokens.
+_MEASURED = 32
 
 
 class Rows:
@@ -57,6 +60,12 @@ class Rows:
 
     def __len__(self) -> int:
         return int(self._ends[-1]) if len(self._ends) else 0
+
+    def longest(self, count: int) -> list[int]:
+        """Numbers of the ``count`` rows with the most characters."""
+        texts = [[pc.binary_length(batch.column(index)) for index in (1, 2)] for batch in self._batches]
+        lengths = [pc.add(*both).to_numpy() for both in texts]
+        return np.argsort(np.concatenate(lengths), kind="stable")[-count:].tolist() if lengths else []
 
     def __getitem__(self, number: int) -> tuple[int, str, str]:
         """(obsid, question, answer) of a row."""
@@ -147,6 +156,15 @@ class Draws(Dataset[dict[str, Any]]):
             "answer": [*ids, *self.after],
             "counts": [*counts, *[True] * len(self.after)],
         }
+
+    def longest(self) -> tuple[int, int]:
+        """Tokens of the longest prompt and of the longest answer, among the rows with the longest texts."""
+        prompts, answers = [0], [0]
+        for number in self.rows.longest(_MEASURED):
+            _, asked, answer = self.rows[number]
+            prompts.append(len(self.before) + len(self.tokens.question(asked)) + len(self.between))
+            answers.append(len(self.tokens.answer(answer)[0]) + len(self.after))
+        return max(prompts), max(answers)
 
     def _row(self, epoch: int, place: int) -> int:
         if not self.shuffled:

@@ -14,8 +14,11 @@ from typing import TYPE_CHECKING, Any
 from starglot.config.llm import Llm, Training
 from starglot.config.models import Encoding, Task, Wavelength
 from starglot.errors import StarglotError
+from starglot.fingerprint import memory
+from starglot.language.length import check_length, warn_of_length
 from starglot.language.tokens import PromptTokens
 from starglot.models import llm
+from starglot.models.bases import check_base, check_model, describe, find_base
 from starglot.store import CHECKPOINTS, MADE
 from starglot.tables import write_json
 from starglot.training.begun import note_length
@@ -38,7 +41,7 @@ def finetune(
     encoding: Encoding,
     wavelength: Wavelength,
     size: str,
-    base: str,
+    base: str | Mapping[str, Any],
     init_adapter: Path | None,
     qa_train: list[Path],
     qa_val: list[Path],
@@ -49,15 +52,17 @@ def finetune(
 ) -> dict[str, Any]:
     """Train adapters on a frozen, quantised base; returns the manifest that it writes last into ``out``.
 
-    base: folder or Hugging Face id (must be there: nothing is downloaded); init_adapter: folder of the adapter to
-    continue from, or None for a fresh one; qa_train, qa_val: JSONL files; out: gets adapter, tokenizer, loss.csv,
-    run.json and manifest.json; state: folder of checkpoints and finished work; identity: JSON-able, all that the
-    result depends on (settings, code, digests of inputs): the same again is handed back from ``state``, a killed run
-    continues from its last good checkpoint, bit for bit as if it had not been killed; script: that calls it, if it
-    is one of the workflow's: then a training goes on with the code that it began with (:mod:`.begun`).
+    base: folder or Hugging Face id (must be there: nothing is downloaded), or what
+    :func:`starglot.models.bases.describe` says of it; init_adapter: folder of the adapter to continue from, or None
+    for a fresh one; qa_train, qa_val: JSONL files; out: gets adapter, tokenizer, loss.csv, run.json and
+    manifest.json; state: folder of checkpoints and finished work; identity: JSON-able, all that the result depends on
+    (settings, code, digests of inputs): the same again is handed back from ``state``, a killed run continues from its
+    last good checkpoint, bit for bit as if it had not been killed; script: that calls it, if it is one of the
+    workflow's: then a training goes on with the code that it began with (:mod:`.begun`).
 
     Under torchrun every process calls it with the same arguments.  Raises StarglotError for a base or an adapter that
-    is not there, questions that cannot be read, and GPUs that are not there.
+    is not there or of another base, questions that cannot be read or are longer than the base's positions, and GPUs
+    that are not there.
     """
     listen()
 
@@ -79,6 +84,10 @@ def finetune(
         on_the_cpu()
 
     # ---- load
+    stands_on = base if isinstance(base, Mapping) else describe(base, memory(state))
+    if init_adapter is not None:
+        check_base(check_model(init_adapter), stands_on, init_adapter)
+    base_folder = find_base(stands_on["name"], stands_on["revision"])
     inputs = digests([*qa_train, *qa_val])
     rows = cache_rows(qa_train, inputs, Path(state) / "questions", chief)
     held_out = cache_rows(qa_val, inputs, Path(state) / "questions", chief)
@@ -88,11 +97,15 @@ def finetune(
     if chief:
         note_length(place, plan.steps, "steps")
     arguments = plan.arguments(place / CHECKPOINTS)  # before the model: ZeRO-3 changes how that is loaded
-    tokenizer = llm.load_tokenizer(base)
+    tokenizer = llm.load_tokenizer(base_folder)
     tokens = PromptTokens(tokenizer, task, encoding, wavelength)
     draws = Draws(rows, tokens, plan.steps * effective_batch(training), settings.seed, training.augment)
+    seen = Draws(held_out, tokens, min(len(held_out), _VALIDATED), seed=0, shuffled=False)
+    prompt, answer = (max(both) for both in zip(draws.longest(), seen.longest(), strict=True))
+    check_length(prompt, answer, tokens, llm.load_config(base_folder), stands_on["name"])
+    warn_of_length(prompt, answer, tokens, llm.load_config(base_folder), stands_on["name"])
     model = llm.load_base(
-        base, settings.quantisation, for_training=True, on_gpu=plan.on_gpu, sharded=training.deepspeed
+        base_folder, settings.quantisation, for_training=True, on_gpu=plan.on_gpu, sharded=training.deepspeed
     )
     if init_adapter is None:
         adapted = llm.attach_adapter(model, settings.lora, settings.seed, sharded=training.deepspeed)
@@ -107,7 +120,6 @@ def finetune(
     # ---- validate
     metrics = {"train_loss": curve[-1]["loss"]}
     if len(held_out):
-        seen = Draws(held_out, tokens, min(len(held_out), _VALIDATED), seed=0, shuffled=False)
         metrics["val_loss"] = float(trainer.evaluate(seen)["eval_loss"])
     log.info("loss: %s", metrics)
 
@@ -121,7 +133,7 @@ def finetune(
         "model": settings.model_dump(),
         "encoding": encoding.model_dump(),
         "wavelength": wavelength.model_dump(),
-        "base": base,
+        "base": dict(stands_on),
         "continues": None if init_adapter is None else digests([Path(init_adapter) / llm.ADAPTER_FILES[1]]),
         "frame": {"before": draws.before, "between": draws.between, "after": draws.after},
         "inputs": inputs,
