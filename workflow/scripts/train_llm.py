@@ -1,5 +1,6 @@
 """QLoRA fine-tuning of one model at one task and size."""
 
+import argparse
 from pathlib import Path
 
 from starglot.cli import parser, run, use_threads
@@ -9,7 +10,7 @@ from starglot.hashing import file_digest, manifest_digest
 from starglot.training.finetune import finetune
 
 
-def main(args):
+def main(args: argparse.Namespace) -> None:
     use_threads(args.threads)
     settings = args.settings
     train, val, base = [Path(p) for p in args.train], [Path(p) for p in args.val], Path(args.base)

@@ -116,7 +116,7 @@ def _same_on_every_processor(model: PreTrainedModel) -> None:
     It rounds the scales of the weights to bfloat16, so that such a machine answers differently from any other, and it
     takes no layer whose width is not a multiple of the block of 64 weights that share a scale.
     """
-    from bitsandbytes.nn import Linear4bit
+    from bitsandbytes.nn.modules import Linear4bit
 
     for module in model.modules():
         if isinstance(module, Linear4bit):
