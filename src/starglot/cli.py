@@ -99,7 +99,7 @@ def run(main: Callable[[argparse.Namespace], None], parser: argparse.ArgumentPar
     """
     args = parser.parse_args()
     if not sys.stderr.isatty():
-        sys.stderr = ProgressLines(sys.stderr)  # type: ignore[assignment]
+        sys.stderr = ProgressLines(sys.stderr)
     name = Path(sys.argv[0]).stem
     logging.basicConfig(
         level=os.environ.get("STARGLOT_LOG", "INFO"),

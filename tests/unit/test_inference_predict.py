@@ -311,7 +311,7 @@ def with_manifest(trained, folder):
 
     from starglot.models.bases import describe
     from starglot.tables import write_json
-    from starglot.training.finished import digests
+    from starglot.training.delivery import digests
 
     shutil.copytree(trained[0], folder)
     files = digests(sorted((folder / "adapter").iterdir()))

@@ -1,5 +1,6 @@
 """Test spectra of one task, altered in one way: a prediction set of its own."""
 
+import argparse
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -13,7 +14,7 @@ from starglot.surveys.shards import spectra_metadata
 from starglot.tables import write_parquet, write_with_digest
 
 
-def main(args):
+def main(args: argparse.Namespace) -> None:
     settings, folder = args.settings, Path(args.index).parent
     require_shards(args.index, folder)
     recipe = Recipe.model_validate(settings["recipe"])

@@ -1,5 +1,6 @@
 """What the splits of the samples share."""
 
+import argparse
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -9,7 +10,7 @@ from starglot.evaluation.leakage import NOTES, leakage_table
 from starglot.evaluation.tables_io import write_table
 
 
-def main(args):
+def main(args: argparse.Namespace) -> None:
     samples = {(path.parts[-2], path.stem): path for path in map(Path, args.samples)}
     catalog = pq.read_table(args.catalog, columns=["obsid", "ra", "dec", "shard"])
     write_table(

@@ -1,5 +1,6 @@
 """A tiny base for demonstrations, pre-trained without labels."""
 
+import argparse
 from pathlib import Path
 
 from starglot.cli import parser, run, use_threads
@@ -8,7 +9,7 @@ from starglot.hashing import file_digest
 from starglot.training.pretrain import build_base
 
 
-def main(args):
+def main(args: argparse.Namespace) -> None:
     use_threads(args.threads)
     settings = args.settings
     questions = [Path(p) for p in args.qa]

@@ -1,5 +1,6 @@
 """The page that a person reads."""
 
+import argparse
 from pathlib import Path
 
 from starglot.cli import parser, run
@@ -8,7 +9,7 @@ from starglot.report.build import build_report
 from starglot.report.inputs import inputs_of
 
 
-def main(args):
+def main(args: argparse.Namespace) -> None:
     out = Path(args.out)
     shown = {path.resolve() for path in args.shown}
     config = Config.model_validate(args.settings["config"])

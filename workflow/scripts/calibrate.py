@@ -1,5 +1,7 @@
 """Raw uncertainties, scaled so that they hold on validation stars."""
 
+import argparse
+
 import pyarrow.parquet as pq
 
 from starglot.cli import parser, run
@@ -7,7 +9,7 @@ from starglot.evaluation.calibration import calibrate
 from starglot.tables import write_json, write_with_digest
 
 
-def main(args):
+def main(args: argparse.Namespace) -> None:
     predictions, report = calibrate(pq.read_table(args.val), pq.read_table(args.raw))
     write_json(report, args.report)
     write_with_digest(predictions, args.out)

@@ -5,10 +5,12 @@ finished, too.  A plate's files are therefore held beside the spectra until all 
 the same files (hard links, which take no room); asked for again, they get their proper names again.
 """
 
+import argparse
 import logging
 import shutil
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from starglot.cli import parser, run
@@ -18,7 +20,7 @@ from starglot.surveys.shards import clean_shard, spectra_metadata
 from starglot.tables import read_digests, table_digest, write_digests, write_parquet
 
 
-def main(args):
+def main(args: argparse.Namespace) -> None:
     selected = pq.read_table(args.selected)
     identity = {"settings": args.settings, "root": args.root, "rows": table_digest(selected), "code": args.code}
     place, digests = held_beside(args.spectra, identity), Path(args.digests)
@@ -32,7 +34,7 @@ def main(args):
     hand_out(place, digests.parent, last=digests.name, link=True)
 
 
-def clean_to(place, selected, args):
+def clean_to(place: Path, selected: pa.Table, args: argparse.Namespace) -> None:
     """Clean the selected rows' spectra, and write the outputs under their names in the folder ``place``."""
     recipe = Recipe.model_validate(args.settings["recipe"])
     spectra, rejected = clean_shard(selected, Path(args.root), recipe, workers=args.workers)

@@ -1,5 +1,6 @@
 """The labels of every cleaned spectrum that has any."""
 
+import argparse
 from pathlib import Path
 
 from starglot.cli import parser, run
@@ -9,7 +10,7 @@ from starglot.surveys.index import require_shards
 from starglot.tables import write_with_digest
 
 
-def main(args):
+def main(args: argparse.Namespace) -> None:
     spectra = Path(args.index).parent
     shards = require_shards(args.index, spectra)
     labels = collect_labels(

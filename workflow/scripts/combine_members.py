@@ -1,14 +1,17 @@
 """An ensemble's values for a prediction set, from those of its members."""
 
+import argparse
+
 import pyarrow.parquet as pq
 
 from starglot.cli import parser, run
-from starglot.config.models import Ensemble, Task
+from starglot.config.baselines import Ensemble
+from starglot.config.models import Task
 from starglot.models.baselines.ensemble import combine
 from starglot.tables import read_json, write_with_digest
 
 
-def main(args):
+def main(args: argparse.Namespace) -> None:
     predictions = combine(
         Ensemble.model_validate(args.settings["model"]),
         Task.model_validate(args.settings["task"]),

@@ -1,5 +1,6 @@
 """Table 1: spectra with valid labels, by class."""
 
+import argparse
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -10,7 +11,7 @@ from starglot.evaluation.tables_io import write_table
 from starglot.samples.table_1 import valid_label_counts
 
 
-def main(args):
+def main(args: argparse.Namespace) -> None:
     of = f"{args.settings['release']}{' (a mock)' if args.settings['mock'] else ''}"
     write_table(
         table_1(valid_label_counts(pq.read_table(args.labels))),

@@ -1,5 +1,6 @@
 """Figures that show where a model errs: trends, repeat visits, calibration, worst spectra, planes, classes."""
 
+import argparse
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -16,7 +17,7 @@ from starglot.plots.worst import draw_worst
 from starglot.surveys.index import require_shards
 
 
-def main(args):
+def main(args: argparse.Namespace) -> None:
     settings = args.settings
     of = f"{settings['name']}, {settings['release']}{' (a mock)' if settings['mock'] else ''}"
     title = f"{args.model}, trained on {args.size}, set {args.set}: {of}"

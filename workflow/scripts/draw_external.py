@@ -1,5 +1,7 @@
 """The spectra that are predicted for an external survey."""
 
+import argparse
+
 import pyarrow.parquet as pq
 
 from starglot.cli import parser, run
@@ -8,7 +10,7 @@ from starglot.samples.external import draw_external
 from starglot.tables import write_json, write_with_digest
 
 
-def main(args):
+def main(args: argparse.Namespace) -> None:
     settings = args.settings
     sample, manifest = draw_external(
         pq.read_table(args.labels),

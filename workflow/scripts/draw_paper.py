@@ -1,5 +1,6 @@
 """Figures 1 to 8 of the paper: predicted against the labels of external surveys."""
 
+import argparse
 from pathlib import Path
 
 from starglot.cli import parser, run
@@ -8,7 +9,7 @@ from starglot.plots.points import points
 from starglot.plots.predicted import draw_predicted
 
 
-def main(args):
+def main(args: argparse.Namespace) -> None:
     settings = args.settings
     of = f"{settings['release']}{' (a mock)' if settings['mock'] else ''}"
     for number, figure in settings["figures"].items():

@@ -1,5 +1,6 @@
 """Predicted against true for one model and set."""
 
+import argparse
 from pathlib import Path
 
 from starglot.cli import parser, run
@@ -7,7 +8,7 @@ from starglot.evaluation.residuals import read_predictions
 from starglot.plots.predicted import draw_predicted
 
 
-def main(args):
+def main(args: argparse.Namespace) -> None:
     settings = args.settings
     of = f"{settings['release']}{' (a mock)' if settings['mock'] else ''}"
     draw_predicted(

@@ -1,5 +1,7 @@
 """A task's selection of one size."""
 
+import argparse
+
 import pyarrow.parquet as pq
 
 from starglot.cli import parser, run
@@ -8,7 +10,7 @@ from starglot.samples.draw import draw
 from starglot.tables import write_json, write_with_digest
 
 
-def main(args):
+def main(args: argparse.Namespace) -> None:
     sample, manifest = draw(
         pq.read_table(args.labels),
         Task.model_validate(args.settings["task"]),

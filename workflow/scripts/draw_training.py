@@ -1,5 +1,6 @@
 """The loss curve of one training: by step of a language model, by epoch of a network."""
 
+import argparse
 from pathlib import Path
 
 from starglot.cli import parser, run
@@ -7,7 +8,7 @@ from starglot.plots.training import draw_curve
 from starglot.tables import read_json
 
 
-def main(args):
+def main(args: argparse.Namespace) -> None:
     folder = Path(args.model).parent
     task, model, size = folder.parts[-3:]
     draw_curve(

@@ -1,15 +1,18 @@
 """Weights of an ensemble's members, from their predictions of validation stars."""
 
+import argparse
+
 import pyarrow.parquet as pq
 
 from starglot.cli import parser, run
-from starglot.config.models import Ensemble, Task
+from starglot.config.baselines import Ensemble
+from starglot.config.models import Task
 from starglot.hashing import file_digest
 from starglot.models.baselines.ensemble import fit_ensemble
 from starglot.tables import write_json
 
 
-def main(args):
+def main(args: argparse.Namespace) -> None:
     settings = Ensemble.model_validate(args.settings["model"])
     task = Task.model_validate(args.settings["task"])
     fitted = fit_ensemble(settings, task, [pq.read_table(path) for path in args.val])

@@ -1,5 +1,6 @@
 """One small table of all shards: the digests of their cleaned spectra and catalogue rows."""
 
+import argparse
 from pathlib import Path
 
 from starglot.cli import parser, run
@@ -8,7 +9,7 @@ from starglot.surveys.index import index_table
 from starglot.tables import write_text
 
 
-def main(args):
+def main(args: argparse.Namespace) -> None:
     shards = Path(args.shards).read_text(encoding="utf-8").split()
     folder = Path(args.out).parent
     write_text(index_table(shards, folder), args.out)

@@ -1,5 +1,6 @@
 """Which of the selected files are on disk, by shard."""
 
+import argparse
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -9,7 +10,7 @@ from starglot.samples.inventory import inventory
 from starglot.tables import write_parquet, write_text
 
 
-def main(args):
+def main(args: argparse.Namespace) -> None:
     shards = inventory(pq.read_table(args.candidates), Path(args.root))
     for shard, rows in shards.items():
         write_parquet(rows, Path(args.folder) / f"{shard}.parquet")

@@ -1,5 +1,7 @@
 """A sample less one fold of stars."""
 
+import argparse
+
 import pyarrow.parquet as pq
 
 from starglot.cli import parser, run
@@ -7,7 +9,7 @@ from starglot.samples.folds import leave_out
 from starglot.tables import write_with_digest
 
 
-def main(args):
+def main(args: argparse.Namespace) -> None:
     write_with_digest(leave_out(pq.read_table(args.sample), args.fold), args.out)
 
 

@@ -1,5 +1,6 @@
 """Write the mock release."""
 
+import argparse
 from pathlib import Path
 
 from starglot.cli import parser, run
@@ -9,7 +10,7 @@ from starglot.mock.release import write_release
 from starglot.tables import write_digests
 
 
-def main(args):
+def main(args: argparse.Namespace) -> None:
     release = Path(args.truth).parent
     write_release(release, Mock.model_validate(args.settings["mock"]))
     spectra = sorted(path for path in (release / "lamost" / "spectra").rglob("*") if path.is_file())

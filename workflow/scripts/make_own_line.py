@@ -1,5 +1,7 @@
 """Mock spectra in which one abundance changes at a time."""
 
+import argparse
+
 from starglot.cli import parser, run
 from starglot.config.models import Recipe, Task
 from starglot.mock.own_line import own_line_tables
@@ -8,7 +10,7 @@ from starglot.surveys.shards import spectra_metadata
 from starglot.tables import write_parquet, write_with_digest
 
 
-def main(args):
+def main(args: argparse.Namespace) -> None:
     settings = args.settings
     recipe = Recipe.model_validate(settings["recipe"])
     task = Task.model_validate(settings["task"])

@@ -1,5 +1,7 @@
 """Stars of LAMOST in another survey."""
 
+import argparse
+
 import pyarrow.parquet as pq
 
 from starglot.cli import parser, run
@@ -10,7 +12,7 @@ from starglot.tables import write_with_digest
 IDS = {"apogee": "apogee_id", "galah": "source_id", "gaia_eso": "source_id"}
 
 
-def main(args):
+def main(args: argparse.Namespace) -> None:
     matched = match(
         pq.read_table(args.lamost),
         pq.read_table(args.other),

@@ -1,5 +1,6 @@
 """Ask a language model about the spectra of one set."""
 
+import argparse
 from pathlib import Path
 
 import pyarrow.compute as pc
@@ -13,7 +14,7 @@ from starglot.samples.split import training_stars
 from starglot.tables import write_with_digest
 
 
-def main(args):
+def main(args: argparse.Namespace) -> None:
     use_threads(args.threads)
     settings, sample, labels = args.settings, pq.read_table(args.sample), pq.read_table(args.labels)
     task = Task.model_validate(settings["task"])

@@ -1,11 +1,13 @@
 """Values of a network (ResNet-50, CNN, GRU, MLP) for a prediction set."""
 
+import argparse
+
 from starglot.cli import parser, run
 from starglot.inference.baselines import predict_arguments, predict_files
 from starglot.models.baselines.reading import read_network
 
 
-def main(args):
+def main(args: argparse.Namespace) -> None:
     predict_files(read_network, **vars(args))
 
 

@@ -1,5 +1,7 @@
 """LAMOST catalogues -> one table, with the identity of each star."""
 
+import argparse
+
 from starglot.cli import parser, run
 from starglot.config.models import Lamost
 from starglot.samples.identity import star_ids
@@ -8,7 +10,7 @@ from starglot.surveys.lamost import read_catalog
 from starglot.tables import write_with_digest
 
 
-def main(args):
+def main(args: argparse.Namespace) -> None:
     counts = Counts()
     # Which bands are cut on decides which columns the catalogue must have; how hard, only which rows are selected.
     needed = dict.fromkeys(args.settings.get("snr_bands", []), 0.0)

@@ -1,13 +1,21 @@
 """Another survey's catalogue -> one table, its flags applied."""
 
+import argparse
+from collections.abc import Callable
+from typing import Any
+
+import pyarrow as pa
+
 from starglot.cli import parser, run
 from starglot.config.models import Apogee, GaiaEso, Galah
+from starglot.config.strict import Strict
 from starglot.registry import Registry
 from starglot.surveys import apogee, gaia_eso, galah
 from starglot.surveys.counts import Counts
 from starglot.tables import write_with_digest
 
-SURVEYS = Registry(
+#: Survey -> its reader, and its settings.
+SURVEYS: Registry[tuple[Callable[[Any, Counts], pa.Table], type[Strict]]] = Registry(
     {
         "apogee": (apogee.read_catalog, Apogee),
         "galah": (galah.read_catalog, Galah),
@@ -16,7 +24,7 @@ SURVEYS = Registry(
 )
 
 
-def main(args):
+def main(args: argparse.Namespace) -> None:
     read_catalog, settings = SURVEYS[args.survey]
     counts = Counts()
     write_with_digest(read_catalog(settings.model_validate(args.settings["survey"]), counts), args.out)

@@ -9,7 +9,7 @@ from starglot.errors import StarglotError
 from starglot.recovery import recover
 
 
-def main():
+def main() -> None:
     command = argparse.ArgumentParser(description=__doc__)
     command.add_argument(
         "--elsewhere", action="store_true", help="the run's machine is gone: go on without asking it"

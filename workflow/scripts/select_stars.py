@@ -1,5 +1,7 @@
 """The catalogue rows that the configured samples need, and every star matched to a survey."""
 
+import argparse
+
 import pyarrow.parquet as pq
 
 from starglot.cli import parser, run
@@ -8,7 +10,7 @@ from starglot.surveys.counts import Counts
 from starglot.tables import write_with_digest
 
 
-def main(args):
+def main(args: argparse.Namespace) -> None:
     matched = {
         star for path in args.matches for star in pq.read_table(path, columns=["star_id"])["star_id"].to_pylist()
     }

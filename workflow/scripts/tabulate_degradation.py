@@ -1,5 +1,6 @@
 """How much worse trained models are on altered spectra of the same stars."""
 
+import argparse
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -11,17 +12,17 @@ from starglot.evaluation.tables_io import write_table
 from starglot.plots.degradation import draw_degradation
 
 
-def main(args):
+def main(args: argparse.Namespace) -> None:
     settings = args.settings
     of = f"task {settings['name']}, {settings['release']}{' (a mock, not real stars)' if settings['mock'] else ''}"
     changes = [Change.model_validate(each) for each in settings["changes"]]
     names = {change.set: change.name for change in changes}
-    altered = {}
+    altered: dict[tuple[str, str], dict[str, Path]] = {}
     for path in map(Path, args.predictions):
-        altered.setdefault(path.parts[-3:-1], {})[names[path.stem]] = path
+        altered.setdefault(_model_and_size(path), {})[names[path.stem]] = path
     table = degradation_table(
         altered,
-        {path.parts[-3:-1]: path for path in map(Path, args.unaltered)},
+        {_model_and_size(path): path for path in map(Path, args.unaltered)},
         settings["task"]["labels"],
         {names[path.parts[-2]]: pq.read_metadata(path).num_rows for path in map(Path, args.rejected)},
         task=settings["name"],
@@ -30,6 +31,11 @@ def main(args):
     told = "; ".join(f"{change.name}: {change.told}" for change in changes)
     write_table(table, Path(args.csv).with_suffix(""), caption, [*NOTES, f"Changes: {told}."])
     draw_degradation(table, Path(args.png).with_suffix(""), f"Altered test spectra, {of.removeprefix('task ')}")
+
+
+def _model_and_size(predictions: Path) -> tuple[str, str]:
+    model, size = predictions.parts[-3:-1]
+    return model, size
 
 
 if __name__ == "__main__":

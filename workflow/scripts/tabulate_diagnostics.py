@@ -1,5 +1,6 @@
 """Calibration, error budget and tails of one task."""
 
+import argparse
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -10,7 +11,7 @@ from starglot.evaluation.tables_io import write_table
 from starglot.glossary import ATMOSPHERE_NAMES
 
 
-def main(args):
+def main(args: argparse.Namespace) -> None:
     settings, out = args.settings, Path(args.out)
     task, labels = settings["name"], settings["task"]["labels"]
     of = f"task {task}, {settings['release']}{' (a mock, not real stars)' if settings['mock'] else ''}"

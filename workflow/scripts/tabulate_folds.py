@@ -1,5 +1,6 @@
 """Cross-validation over star-disjoint folds, of one task."""
 
+import argparse
 from pathlib import Path
 
 from starglot.cli import parser, run
@@ -7,7 +8,7 @@ from starglot.evaluation.crossval import NOTES, crossval_table
 from starglot.evaluation.tables_io import write_table
 
 
-def main(args):
+def main(args: argparse.Namespace) -> None:
     settings = args.settings
     task = settings["name"]
     paths = map(Path, args.predictions)

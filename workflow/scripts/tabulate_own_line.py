@@ -1,5 +1,6 @@
 """The own-line test: which abundances are read from their own lines."""
 
+import argparse
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -10,7 +11,7 @@ from starglot.evaluation.tables_io import write_table
 from starglot.plots.own_line import draw_own_line
 
 
-def main(args):
+def main(args: argparse.Namespace) -> None:
     tables = {(path.parts[-3], path.parts[-2]): path for path in map(Path, args.predictions)}
     labels = args.settings["task"]["labels"]
     responses = response_table(tables, pq.read_table(args.changes), labels)

@@ -1,5 +1,6 @@
 """Tables 2 to 8 of the paper, computed from residual tables, beside the paper's own numbers."""
 
+import argparse
 from pathlib import Path
 
 import pandas as pd
@@ -9,7 +10,7 @@ from starglot.evaluation.numbered import EXTERNAL, KINDS, numbered_table, printe
 from starglot.evaluation.tables_io import read_table, write_table
 
 
-def main(args):
+def main(args: argparse.Namespace) -> None:
     settings = args.settings
     of = f"{settings['release']}{' (a mock, not real stars)' if settings['mock'] else ''}"
     kinds = {False: args.residuals, True: args.external}

@@ -1,5 +1,6 @@
 """Residual statistics and the headline of one task."""
 
+import argparse
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -12,7 +13,7 @@ from starglot.evaluation.tables_io import write_table
 from starglot.glossary import ATMOSPHERE_NAMES
 
 
-def main(args):
+def main(args: argparse.Namespace) -> None:
     settings = args.settings
     of = f"task {settings['name']}, {settings['release']}{' (a mock, not real stars)' if settings['mock'] else ''}"
     tables = {(path.parts[-3], path.parts[-2], path.stem): path for path in map(Path, args.predictions)}

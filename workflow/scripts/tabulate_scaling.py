@@ -1,5 +1,6 @@
 """How errors fall with training data: points, laws and their figure, of one task."""
 
+import argparse
 from pathlib import Path
 
 import pyarrow.compute as pc
@@ -13,7 +14,7 @@ from starglot.plots.scaling import draw_scaling
 from starglot.tables import read_json
 
 
-def main(args):
+def main(args: argparse.Namespace) -> None:
     settings = args.settings
     task, sweep = settings["name"], settings["scaling"]
     sizes = {Path(path).stem: path for path in args.samples}
@@ -43,9 +44,10 @@ def main(args):
     draw_scaling(points, laws, Path(args.png).with_suffix(""), f"Scaling with training data, {task}", below)
 
 
-def _training_spectra(sample):
+def _training_spectra(sample: str) -> int:
     split = pq.read_table(sample, columns=["split"])["split"]
-    return pc.sum(pc.equal(split, "train")).as_py()
+    spectra: int = pc.sum(pc.equal(split, "train")).as_py()
+    return spectra
 
 
 if __name__ == "__main__":

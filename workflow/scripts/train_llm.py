@@ -1,5 +1,6 @@
 """QLoRA fine-tuning of one model at one task and size."""
 
+import argparse
 from pathlib import Path
 
 from starglot.cli import parser, run, use_threads
@@ -12,7 +13,7 @@ from starglot.tables import read_json
 from starglot.training.finetune import finetune
 
 
-def main(args):
+def main(args: argparse.Namespace) -> None:
     use_threads(args.threads)
     settings = args.settings
     train, val = [Path(p) for p in args.train], [Path(p) for p in args.val]

@@ -1,5 +1,6 @@
 """A network (ResNet-50, CNN, GRU, MLP) on one sample."""
 
+import argparse
 from pathlib import Path
 
 from starglot.cli import parser, run
@@ -7,7 +8,7 @@ from starglot.training.baselines import train_arguments, train_files
 from starglot.training.networks import fit_network
 
 
-def main(args):
+def main(args: argparse.Namespace) -> None:
     train_files(fit_network, **vars(args), script=Path(__file__))
 
 

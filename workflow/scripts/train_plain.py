@@ -1,11 +1,13 @@
 """The class mean, or ridge regression, on one sample."""
 
+import argparse
+
 from starglot.cli import parser, run
 from starglot.training.baselines import train_arguments, train_files
 from starglot.training.plain import fit_plain
 
 
-def main(args):
+def main(args: argparse.Namespace) -> None:
     train_files(fit_plain, **vars(args))
 
 

@@ -1,5 +1,6 @@
 """Gradient-boosted trees on one sample."""
 
+import argparse
 from pathlib import Path
 
 from starglot.cli import parser, run
@@ -7,7 +8,7 @@ from starglot.training.baselines import train_arguments, train_files
 from starglot.training.trees import fit_trees
 
 
-def main(args):
+def main(args: argparse.Namespace) -> None:
     train_files(fit_trees, **vars(args), script=Path(__file__))
 
 

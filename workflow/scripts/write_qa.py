@@ -1,5 +1,6 @@
 """One sample as question-and-answer files."""
 
+import argparse
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -11,7 +12,7 @@ from starglot.surveys.index import require_shards
 from starglot.tables import write_digests
 
 
-def main(args):
+def main(args: argparse.Namespace) -> None:
     spectra = Path(args.index).parent
     require_shards(args.index, spectra)
     settings = args.settings

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -156,7 +157,7 @@ def printed(number: int, frame: pd.DataFrame) -> Presentation:
     notes = sorted({str(note) for note in frame.loc[frame[list(kind.cell)].isna().any(axis=1), "note"].dropna()})
     for record in frame.to_dict("records"):
         key = tuple(_text(record, name) for name in kind.rows)
-        line = lines.setdefault(key, [*key, *[None] * len(heads)])  # type: ignore[list-item]
+        line = lines.setdefault(key, [*key, *[None] * len(heads)])
         line[len(kind.rows) + heads.index(tuple(record[name] for name in kind.across))] = _cell(record, kind, notes)
     return Presentation(columns, list(lines.values()), [], notes)
 
@@ -167,23 +168,23 @@ def _heading(part: str) -> str:
 
 def _text(record: dict[str, object], name: str) -> str | None:
     value = record[name]
-    if pd.isna(value):  # type: ignore[call-overload]
+    if pd.isna(value):
         return None
     if name == "model" and record["source"] == PAPER:
         return f"paper: {value}"
     return LABELS[str(value)].display if name == "label" else str(value)
 
 
-def _cell(record: dict[str, object], kind: Kind, notes: list[str]) -> Cell:
+def _cell(record: dict[str, Any], kind: Kind, notes: list[str]) -> Cell:
     unit = LABELS[str(record["label"])].unit
     digits = (_PAPER_DECIMALS if record["source"] == PAPER else DECIMALS)[unit]
     parts = []
     for name in kind.cell:
-        value, low, high = (float(record[f"{name}{end}"]) for end in ("", "_lo", "_hi"))  # type: ignore[arg-type]
+        value, low, high = (float(record[f"{name}{end}"]) for end in ("", "_lo", "_hi"))
         if np.isfinite(value):
             both = np.isfinite(low) and np.isfinite(high)
             parts.append(Estimate(value, low if both else None, high if both else None, digits))
-    n = None if pd.isna(record["n"]) else int(record["n"])  # type: ignore[call-overload]
+    n = None if pd.isna(record["n"]) else int(record["n"])
     if len(parts) == len(kind.cell):
         return Summary(tuple(parts), n)
     mark = f", note {notes.index(str(record['note'])) + 1}" if record["note"] in notes else ""

@@ -76,4 +76,5 @@ def _partial(rows: Judged, controls: np.ndarray, level: float, replicates: int, 
 
 def _signed_square(sums: np.ndarray) -> np.ndarray:
     """Squared correlation with its sign, from the sums of products and squares (3, ...)."""
-    return np.sign(sums[0]) * sums[0] ** 2 / (sums[1] * sums[2])
+    squared: np.ndarray = np.sign(sums[0]) * sums[0] ** 2 / (sums[1] * sums[2])
+    return squared

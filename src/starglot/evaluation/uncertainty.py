@@ -41,12 +41,14 @@ COLUMNS: tuple[str, ...] = (
 def crps(pull: np.ndarray, sigma: np.ndarray) -> np.ndarray:
     """CRPS of N(value, sigma) at the truth, in the unit of sigma; pull = (truth - value) / sigma."""
     density = np.exp(-(pull**2) / 2.0) / np.sqrt(2.0 * np.pi)
-    return sigma * (pull * (2.0 * ndtr(pull) - 1.0) + 2.0 * density - 1.0 / np.sqrt(np.pi))
+    score: np.ndarray = sigma * (pull * (2.0 * ndtr(pull) - 1.0) + 2.0 * density - 1.0 / np.sqrt(np.pi))
+    return score
 
 
 def pit(pull: np.ndarray) -> np.ndarray:
     """Probability integral transform of the truth under N(value, sigma)."""
-    return ndtr(pull)
+    below: np.ndarray = ndtr(pull)
+    return below
 
 
 def uniform_distance(values: np.ndarray) -> float:

@@ -68,7 +68,8 @@ def read_alphabet(tokenizer: PreTrainedTokenizerBase) -> Alphabet:
     """
 
     def ids(text: str) -> list[int]:
-        return tokenizer(text, add_special_tokens=False)["input_ids"]
+        tokens: list[int] = tokenizer(text, add_special_tokens=False)["input_ids"]
+        return tokens
 
     def behind(context: str, text: str) -> tuple[int, ...] | None:
         before, both = ids(context), ids(context + text)

@@ -50,5 +50,8 @@ class RoomyLayer(DynamicLayer):
 def roomy_cache(config: PreTrainedConfig) -> DynamicCache:
     """An empty cache for a model of ``config``; layers that see a window only are the library's own."""
     cache = DynamicCache(config=config)
-    cache.layers = [RoomyLayer() if type(layer) is DynamicLayer else layer for layer in cache.layers]
+    cache.layers = [
+        RoomyLayer() if type(layer) is DynamicLayer else layer  # type: ignore[no-untyped-call]  # the library's
+        for layer in cache.layers
+    ]
     return cache

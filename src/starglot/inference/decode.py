@@ -220,7 +220,7 @@ class _Batch:
     ) -> torch.Tensor:
         import torch
 
-        return self.model(
+        logits: torch.Tensor = self.model(
             input_ids=ids,
             position_ids=torch.from_numpy(positions).to(self.device),
             attention_mask=mask,
@@ -228,6 +228,7 @@ class _Batch:
             use_cache=True,
             logits_to_keep=keep,
         ).logits
+        return logits
 
     def prefill(self) -> torch.Tensor:
         """Read the prompts; (rows, vocabulary) logits behind them."""

@@ -47,13 +47,15 @@ class Layer:
     @property
     def electrons(self) -> np.ndarray:
         """Free electrons per cm3."""
-        return 10**self.log_pe / (BOLTZMANN * self.temperature)
+        density: np.ndarray = 10**self.log_pe / (BOLTZMANN * self.temperature)
+        return density
 
 
 def saha(temperature: np.ndarray, log_pe: np.ndarray, ionisation: float, partition_ratio: float) -> np.ndarray:
     """N(r+1)/N(r) at temperature (K) and log10 electron pressure (dyn/cm2) for an ionisation energy in eV."""
     exponent = -0.1761 + np.log10(partition_ratio) + 2.5 * np.log10(temperature) - 5040 / temperature * ionisation
-    return 10 ** np.clip(exponent - log_pe, -30, 30)
+    ratio: np.ndarray = 10 ** np.clip(exponent - log_pe, -30, 30)
+    return ratio
 
 
 def hydride_ion_opacity(wavelength: np.ndarray, temperature: np.ndarray, log_pe: np.ndarray) -> np.ndarray:
@@ -76,7 +78,8 @@ def hydrogen_opacity(wavelength: np.ndarray, temperature: np.ndarray) -> np.ndar
         share = 1 / (1 + np.exp(np.clip((wavelength - edge) / 18.0, -50, 50)))
         energy = 13.598 * (1 - level**-2)
         total = total + share * wavelength**3 / level**5 * 10 ** (-5040 / temperature * energy) * level**2
-    return 1.0449e-26 * total
+    opacity: np.ndarray = 1.0449e-26 * total
+    return opacity
 
 
 def continuous_opacity(
@@ -84,11 +87,12 @@ def continuous_opacity(
 ) -> np.ndarray:
     """H- and H bound-free, and electron scattering, in cm2 per H atom; arguments broadcast."""
     electrons_per_atom = np.maximum(1 - neutral, 1e-8)
-    return (
+    opacity: np.ndarray = (
         neutral * hydride_ion_opacity(wavelength, temperature, log_pe) * 1.15
         + neutral * hydrogen_opacity(wavelength, temperature)
         + 6.652e-25 * electrons_per_atom
     )
+    return opacity
 
 
 def layer(teff: np.ndarray, logg: np.ndarray, feh: np.ndarray) -> Layer:
@@ -130,7 +134,8 @@ def fractions(layers: Layer, species: str) -> np.ndarray:
     )
     second = saha(layers.temperature, layers.log_pe, element.ionisation[1], 1.0)
     total = 1 + first + first * second
-    return (1.0 if stage == "I" else first) / total
+    share: np.ndarray = (1.0 if stage == "I" else first) / total
+    return share
 
 
 def curve_of_growth(center: np.ndarray, damping: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -61,14 +61,16 @@ def strengths(teff: np.ndarray, logg: np.ndarray, feh: np.ndarray, xfe: np.ndarr
     """(n, 10) float32 strengths of BANDS for n stars."""
 
     def per_hydrogen(label: str) -> np.ndarray:
-        return feh + xfe[:, ABUNDANCE_NAMES.index(label)]
+        abundance: np.ndarray = feh + xfe[:, ABUNDANCE_NAMES.index(label)]
+        return abundance
 
     carbon, nitrogen, oxygen = per_hydrogen("c_fe"), per_hydrogen("n_fe"), per_hydrogen("o_fe")
     titanium, magnesium, calcium = per_hydrogen("ti_fe"), per_hydrogen("mg_fe"), per_hydrogen("ca_fe")
     vanadium = per_hydrogen("v_fe")
 
     def bell(center: float, width: float) -> np.ndarray:
-        return np.exp(-(((teff - center) / width) ** 2))
+        height: np.ndarray = np.exp(-(((teff - center) / width) ** 2))
+        return height
 
     # Giants show the TiO of dwarfs that are a little hotter.
     cool = np.log1p(np.exp((3850 - teff - 130 * np.clip((3.5 - logg) / 2.5, 0, 1)) / 155))

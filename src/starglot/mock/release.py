@@ -10,7 +10,7 @@ import pyarrow as pa
 from tqdm import tqdm
 
 from starglot.config.models import Mock
-from starglot.glossary import ABUNDANCE_NAMES
+from starglot.glossary import ABUNDANCE_NAMES, CLASSES
 from starglot.hashing import stable_hash
 from starglot.mock import catalogs
 from starglot.mock.population import COMPONENTS, Population, uniforms
@@ -230,7 +230,7 @@ def _truth(visits: Visits, every: Population, rows: dict[str, np.ndarray], broke
         "gaia_source_id": pa.array([str(k) if k else None for k in stars.gaia_dr3], pa.string()),
         "gaia_dr2_source_id": pa.array([str(k) if k else None for k in stars.gaia_dr2], pa.string()),
         "gp_id": pa.array(rows["gp_id"].tolist(), pa.string()),
-        "class": pa.array([catalogs.CLASSES[t] for t in stars.target], pa.string()),
+        "class": pa.array([CLASSES[t] for t in stars.target], pa.string()),
         "ra": pa.array(rows["ra"]),
         "dec": pa.array(rows["dec"]),
         "pmra": pa.array(stars.pmra),

@@ -102,7 +102,8 @@ def _pseudo_normalised(flux: np.ndarray) -> np.ndarray:
     padded = np.pad(np.maximum(flux.astype(float), 0), width // 2, mode="edge")
     total = np.cumsum(np.concatenate([[0.0], padded]))
     mean = (total[width:] - total[:-width])[: flux.size] / width
-    return flux / np.maximum(mean, 1e-3 * mean.max() + 1e-12)
+    normalised: np.ndarray = flux / np.maximum(mean, 1e-3 * mean.max() + 1e-12)
+    return normalised
 
 
 def _card(key: str, value: object, comment: str) -> bytes:

@@ -174,7 +174,7 @@ def optical_depth(stars: Stellar, layers: Layer) -> np.ndarray:
     """(n, pixels) optical depth of lines and bands before saturation."""
     t = _templates()
     widths, wings, groups = _line_strengths(stars, layers, t)
-    depth = (t.cores @ widths.T).T
+    depth: np.ndarray = (t.cores @ widths.T).T
     depth = depth + wings @ t.wings + groups @ t.forest
     core, wing = _hydrogen_strengths(stars, layers)
     hydrogen = core @ t.hydrogen_core + wing @ t.hydrogen_wings
@@ -235,7 +235,8 @@ def _coarse() -> np.ndarray:
 
 def _interpolate(values: np.ndarray, at: np.ndarray) -> np.ndarray:
     """Linear interpolation of (n, coarse) onto the wavelengths ``at``, as one product with a fixed matrix."""
-    return values @ _hat_matrix(np.ascontiguousarray(at, float).tobytes())
+    interpolated: np.ndarray = values @ _hat_matrix(np.ascontiguousarray(at, float).tobytes())
+    return interpolated
 
 
 @cache
@@ -264,7 +265,8 @@ def continuum(teff: np.ndarray, layers: Layer) -> np.ndarray:
     x = coarse * 1e-8
     planck = x**-5 / np.expm1(1.438777 / (x * local))
     flux = _interpolate(planck, _rest_grid())
-    return flux / flux.mean(1, keepdims=True)
+    scaled: np.ndarray = flux / flux.mean(1, keepdims=True)
+    return scaled
 
 
 def _hydrogen_strengths(stars: Stellar, layers: Layer) -> tuple[np.ndarray, np.ndarray]:
@@ -296,9 +298,10 @@ def shifted(rest: np.ndarray, velocity: np.ndarray) -> np.ndarray:
     index = start[:, None] + np.arange(-1, N_PIXELS + 2)
     window = np.take_along_axis(rest, index, axis=1)
     a, b, c, d = (window[:, k : k + N_PIXELS] for k in range(4))
-    return (
+    moved: np.ndarray = (
         -f * (f - 1) * (f - 2) / 6 * a
         + (f + 1) * (f - 1) * (f - 2) / 2 * b
         - (f + 1) * f * (f - 2) / 2 * c
         + (f + 1) * f * (f - 1) / 6 * d
     )
+    return moved

@@ -64,7 +64,8 @@ def load_config(base: str | Path) -> PretrainedConfig:
     """The configuration of a base model: its positions, among others."""
     from transformers import AutoConfig
 
-    return AutoConfig.from_pretrained(str(find_base(base)), local_files_only=True)
+    config: PretrainedConfig = AutoConfig.from_pretrained(str(find_base(base)), local_files_only=True)
+    return config
 
 
 def load_base(
@@ -118,7 +119,7 @@ def _same_on_every_processor(model: PreTrainedModel) -> None:
     It rounds the scales of the weights to bfloat16, so that such a machine answers differently from any other, and it
     takes no layer whose width is not a multiple of the block of 64 weights that share a scale.
     """
-    from bitsandbytes.nn import Linear4bit
+    from bitsandbytes.nn.modules import Linear4bit
 
     for module in model.modules():
         if isinstance(module, Linear4bit):

@@ -10,6 +10,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pyarrow as pa
 from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from starglot.evaluation.rows import Judged, judged, values_of
@@ -59,7 +60,7 @@ def draw_repeats(predictions: pa.Table, catalog: pa.Table, stem: Path, title: st
             axis.yaxis.set_major_locator(MaxNLocator(4))
         figure.supxlabel("lower S/N of the two visits (r band, per pixel)", fontsize=9)
         figure.supylabel("|difference| / √2", fontsize=9)
-        handles = [plt.Line2D([], [], **style) for style in (_SCATTER, _SIGMA)]
+        handles = [Line2D([], [], **style) for style in (_SCATTER, _SIGMA)]
         figure.legend(handles=handles, loc="upper right", ncols=2)
         figure.suptitle(title, x=0.01, ha="left", fontsize=10, fontweight="bold")
         save(figure, stem)

@@ -16,6 +16,7 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FormatStrFormatter, NullLocator
 
 from starglot.evaluation.presentation import label_text
@@ -121,7 +122,7 @@ def snr_axis(axis: Axes) -> None:
 def class_legend(figure: Figure, classes: list[str], below: bool = False) -> None:
     """A row of class markers above the panels, or below where the title leaves no room."""
     handles = [
-        plt.Line2D([], [], linestyle="", marker=mark.marker, color=mark.colour, label=letter)
+        Line2D([], [], linestyle="", marker=mark.marker, color=mark.colour, label=letter)
         for letter, mark in CLASS_MARKS.items()
         if letter in classes
     ]

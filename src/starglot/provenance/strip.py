@@ -8,6 +8,10 @@ job), log calls and warnings, titles of progress bars, and the words of errors t
 from __future__ import annotations
 
 import ast
+from typing import TypeVar
+
+_Block = TypeVar("_Block", ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+_Function = TypeVar("_Function", ast.FunctionDef, ast.AsyncFunctionDef)
 
 #: Errors that end a job: nothing of them reaches a result (starglot.errors).
 ERRORS = frozenset({"StarglotError"})
@@ -61,10 +65,10 @@ class _Strip(ast.NodeTransformer):
     def visit_AsyncFunctionDef(self, node: ast.AsyncFunctionDef) -> ast.AsyncFunctionDef:
         return self._function(node)
 
-    def _function(self, node):  # type: ignore[no-untyped-def]  # the same for both kinds
+    def _function(self, node: _Function) -> _Function:
         if all(_decorator(each) in PLAIN_DECORATORS for each in node.decorator_list):
             node.returns = None
-            rest = [one for one in (node.args.vararg, node.args.kwarg) if one is not None]
+            rest: list[ast.arg] = [one for one in (node.args.vararg, node.args.kwarg) if one is not None]
             for argument in [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs, *rest]:
                 argument.annotation = None
         outer, self._in_class = self._in_class, False
@@ -72,7 +76,7 @@ class _Strip(ast.NodeTransformer):
         self._in_class = outer
         return node
 
-    def _without_docstring(self, node):  # type: ignore[no-untyped-def]  # whatever has a body
+    def _without_docstring(self, node: _Block) -> _Block:
         first = node.body[0] if node.body else None
         if (
             isinstance(first, ast.Expr)

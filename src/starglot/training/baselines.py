@@ -170,7 +170,8 @@ def train_baseline(
         )
         write_json(manifest, made / MANIFEST)
         deliver(made, place, Path(out))
-    return read_json(Path(out) / MANIFEST)
+    written: dict[str, Any] = read_json(Path(out) / MANIFEST)
+    return written
 
 
 def split_bins(work: Work, drawn: np.ndarray) -> tuple[Bins, Bins]:

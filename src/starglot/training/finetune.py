@@ -18,7 +18,7 @@ from starglot.fingerprint import memory
 from starglot.language.length import check_length, warn_of_length
 from starglot.language.tokens import PromptTokens
 from starglot.models import llm
-from starglot.models.bases import check_base, check_model, describe, find_base
+from starglot.models.bases import ADAPTER_FILES, check_base, check_model, describe, find_base
 from starglot.store import CHECKPOINTS, MADE
 from starglot.tables import write_json
 from starglot.training.begun import note_length
@@ -134,7 +134,7 @@ def finetune(
         "encoding": encoding.model_dump(),
         "wavelength": wavelength.model_dump(),
         "base": dict(stands_on),
-        "continues": None if init_adapter is None else digests([Path(init_adapter) / llm.ADAPTER_FILES[1]]),
+        "continues": None if init_adapter is None else digests([Path(init_adapter) / ADAPTER_FILES[1]]),
         "frame": {"before": draws.before, "between": draws.between, "after": draws.after},
         "inputs": inputs,
         "identity": place.name,
@@ -156,7 +156,7 @@ def finetune(
             shutil.rmtree(made, ignore_errors=True)
         trainer.save_model(str(made / "trainer"))  # by all processes: sharded weights are gathered
         if chief:
-            for name in llm.ADAPTER_FILES:
+            for name in ADAPTER_FILES:
                 os.replace(made / "trainer" / name, made / name)
             shutil.rmtree(made / "trainer")
             llm.order_adapter_config(made)

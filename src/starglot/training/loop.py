@@ -212,7 +212,7 @@ class _StopsInTime(TrainerCallback):
         if accelerator.num_processes == 1:
             return asked_to_stop()
         asked = torch.tensor(float(asked_to_stop()), device=accelerator.device)
-        return bool(accelerator.reduce(asked, "sum") > 0)  # type: ignore[operator]
+        return bool(accelerator.reduce(asked, "sum") > 0)
 
 
 class _Progress(TrainerCallback):

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from starglot.config.models import ClassMean, Task
+from starglot.config.baselines import ClassMean
+from starglot.config.models import Task
 from starglot.glossary import CLASSES
 from starglot.models.baselines.files import load
 from starglot.models.baselines.predict import Answer

@@ -15,7 +15,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from starglot.config.models import Ensemble, Task
+from starglot.config.baselines import Ensemble
+from starglot.config.models import Task
 from starglot.errors import StarglotError
 from starglot.glossary import CLASSES
 from starglot.models.baselines.scatter import rms, scatter

@@ -38,15 +38,18 @@ class Scales:
 
     def inputs(self, features: np.ndarray) -> np.ndarray:
         """float32 features in the network's units."""
-        return ((features - self.input_shift) / self.input_scale).astype(np.float32)
+        scaled: np.ndarray = (features - self.input_shift) / self.input_scale
+        return scaled.astype(np.float32)
 
     def labels(self, truth: np.ndarray) -> np.ndarray:
         """float32 labels in the network's units, NaN where missing."""
-        return ((truth - self.label_shift) / self.label_scale).astype(np.float32)
+        scaled: np.ndarray = (truth - self.label_shift) / self.label_scale
+        return scaled.astype(np.float32)
 
     def undone(self, labels: np.ndarray) -> np.ndarray:
         """Labels in their own units, from the network's."""
-        return np.asarray(labels, dtype=np.float64) * self.label_scale + self.label_shift
+        values: np.ndarray = np.asarray(labels, dtype=np.float64) * self.label_scale + self.label_shift
+        return values
 
 
 def label_scales(how: str, truth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from starglot.config.models import Ridge, Task
+from starglot.config.baselines import Ridge
+from starglot.config.models import Task
 from starglot.glossary import CLASSES
 from starglot.models.baselines.bins import binned
 from starglot.models.baselines.files import load
@@ -85,10 +86,11 @@ def read_ridge(settings: Ridge, task: Task, folder: Path, rows: Rows, shard_path
 
 def _one_hot(code: np.ndarray) -> np.ndarray:
     """(n, classes); rows without a class are NaN."""
-    hot = (code[:, None] == np.arange(len(CLASSES))).astype(float)
+    hot: np.ndarray = (code[:, None] == np.arange(len(CLASSES))).astype(float)
     hot[code < 0] = np.nan
     return hot
 
 
 def _classify(features: np.ndarray, weights: dict[str, np.ndarray]) -> np.ndarray:
-    return np.argmax(features @ weights["class_coefficient"] + weights["class_intercept"], axis=1)
+    classes: np.ndarray = np.argmax(features @ weights["class_coefficient"] + weights["class_intercept"], axis=1)
+    return classes

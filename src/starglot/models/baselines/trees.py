@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from starglot.config.models import LightGbm, Task
+from starglot.config.baselines import LightGbm
+from starglot.config.models import Task
 from starglot.errors import StarglotError
 from starglot.models.baselines.bins import binned
 from starglot.models.baselines.features import prepared
