@@ -38,9 +38,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("config", nargs="*", help="config/config.yaml and overlays")
     parser.add_argument("--base", help="a Hugging Face id or a folder")
-    parser.add_argument(
-        "--revision", nargs="?", help="with --base: branch, tag or commit (empty: main)"
-    )
+    parser.add_argument("--revision", nargs="?", help="with --base: branch, tag or commit (empty: main)")
     parser.add_argument("--manifest", help="with --base: JSON file that says what is there")
     parser.add_argument("--state", default="state/bases", help="with --manifest: folder beside the memory of digests")
     cli.run(main, parser)
