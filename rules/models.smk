@@ -29,27 +29,21 @@ rule fetch_base:
         " --state {params.state:q} --manifest {output:q} 2>&1 | tee {log:q}"
 
 
-rule read_base:
-    """Know a base in a folder of the user's by its content: it is read when a file's size or time is another."""
+# A base in a folder of the user's is known by its content, too: it is read when a file's size or time is another, in a
+# job of its own, as there may be tens of GB of it.
+use rule fetch_base as read_base with:
     input:
         files=ancient(own_base_files),
     output:
         "<results>/bases/{own}.json",
     log:
         "<results>/logs/read_base/{own}.log",
-    conda:
-        ENV
-    resources:
-        mem_mb=1000,
-        runtime=240,
     params:
         name=outside_base,
+        revision="",
         files=own_base_state,
         state=kept_in("bases"),
         code=code("fetch_base"),
-    shell:
-        "python {SCRIPTS:q}/fetch_base.py --base {params.name:q} --state {params.state:q}"
-        " --manifest {output:q} 2>&1 | tee {log:q}"
 
 
 rule build_base:

@@ -161,6 +161,11 @@ CASES: list[tuple[str, dict[str, Any], str]] = [
         "models.llm-demo.lora.rank: 512 is out of range 1-128 (the base's width)",
     ),
     (
+        "paper",
+        {"models__llm-packed__base": "/data/mine", "models__llm-packed__revision": "main"},
+        "models.llm-packed.revision: '/data/mine' is a folder",
+    ),
+    (
         "demo",
         {"models__llm-demo__encoding": "packed"},
         "models.llm-demo: its base 'tiny' was made for encoding 'demo', not 'packed'",

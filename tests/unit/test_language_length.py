@@ -97,7 +97,7 @@ def test_the_last_position_can_be_used_and_no_further_one():
     with pytest.raises(StarglotError) as error:
         check_length(951, 50, asked, config, "mine")
     assert error.value.where == "mine"
-    assert "951" in error.value.what and "1,000" in error.value.what
+    assert "951" in error.value.what and "1000" in error.value.what
     assert "3 tokens" in error.value.allowed and "300 values" in error.value.allowed
     assert "bin: 2" in error.value.todo and "form: packed" not in error.value.todo
     with pytest.raises(StarglotError, match="form: packed"):

@@ -204,7 +204,8 @@ class Encoding(Strict):
     """How flux becomes text."""
 
     form: Literal["paper", "packed"] = Field(
-        description="paper: '0.303, 0.307' (5 tokens a value); packed: '303307' (1 token a value)."
+        description="paper: '0.303, 0.307' (5 tokens a value with Llama 3's tokenizer); packed: '303307' (1; 3 with "
+        "tokenizers that keep digits apart)."
     )
     bin: int = Field(1, ge=1, le=500, description="Mean of this many grid values before writing.")
     preparation: Literal["as_is", "continuum"] = Field(

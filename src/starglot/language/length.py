@@ -55,9 +55,9 @@ def check_length(prompt: int, answer: int, tokens: PromptTokens, config: Any, ba
         return
     cost, codec = tokens.per_value(), tokens.codec
     raise StarglotError(
-        f"a question ({prompt:,} tokens) and its answer ({answer:,}) are longer than the base's {most:,} positions",
+        f"a question ({prompt} tokens) and its answer ({answer}) are longer than the base's {most} positions",
         where=base,
-        allowed=f"{most:,} tokens together; each of a spectrum's {codec.n_values:,} values takes {cost:.3g} tokens "
+        allowed=f"{most} tokens together; each of a spectrum's {codec.n_values} values takes {cost:.3g} tokens "
         f"with this base's tokenizer (form: {codec.encoding.form})",
         todo=_todo(prompt, answer, cost, most, tokens),
     )
