@@ -111,14 +111,16 @@ def _stop_the_living(folder: Path) -> None:
     """
     for run in _living(folder):
         log.info("stopping the run of process %d and its jobs", run.pid)
-        jobs = run.children(recursive=True)
-        run.terminate()  # it begins no job any more; SIGINT would not reach one that a script put into the background
-        psutil.wait_procs([run], timeout=1)  # time to hear it: jobs that end before would count as failed
-        for job in jobs:
-            with contextlib.suppress(psutil.NoSuchProcess):
-                job.terminate()
-        for left in psutil.wait_procs([run, *jobs], timeout=_GRACE)[1]:
-            left.kill()
+        # One that has ended meanwhile is as wanted; a run may be the child of the one before (`timeout snakemake`).
+        with contextlib.suppress(psutil.NoSuchProcess):
+            jobs = run.children(recursive=True)
+            run.terminate()  # it begins no job any more; SIGINT would not reach one that a script put aside
+            psutil.wait_procs([run], timeout=1)  # time to hear it: jobs that end before would count as failed
+            for job in jobs:
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    job.terminate()
+            for left in psutil.wait_procs([run, *jobs], timeout=_GRACE)[1]:
+                left.kill()
 
 
 def _refuse_the_living(folder: Path, host: str, locked: bool, elsewhere: bool) -> None:
