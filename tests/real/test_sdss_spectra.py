@@ -7,18 +7,12 @@ from pathlib import Path
 import fitsio
 import numpy as np
 import pytest
-from scipy.interpolate import CubicSpline
 
-from starglot.config.models import Recipe, Wavelength
 from starglot.mock.sdss_files import write_sdss_spectrum
-from starglot.spectra.clean import clean
 from starglot.spectra.degrade import LOG_PIXEL, survey_pixels
 from starglot.surveys.sdss_spectrum import read_sdss_spectrum
 
 pytestmark = pytest.mark.real
-
-#: Its SPECOBJ says star, F9, z = -1.42e-4.
-F9 = "spec-3128-54776-0008.fits"
 
 
 @pytest.fixture(scope="module")
@@ -37,25 +31,6 @@ def test_every_file_is_read_as_fitsio_reads_it(files: list[Path]) -> None:
         np.testing.assert_array_equal(raw.ormask, table["and_mask"])
         np.testing.assert_allclose(np.log10(raw.wavelength), table["loglam"].astype(float), rtol=1e-12)
         assert np.diff(np.log10(raw.wavelength)) == pytest.approx(LOG_PIXEL, abs=1e-6)
-
-
-def test_the_f9_star_is_cleaned_as_by_the_book_and_has_its_lines(files: list[Path]) -> None:
-    (path,) = [path for path in files if path.name == F9]
-    recipe = Recipe(wavelength=Wavelength(start=3850, stop=8700))
-    raw = read_sdss_spectrum(path)
-    row, masked = clean(raw.wavelength, raw.flux, raw.ivar, raw.ormask, recipe)
-    table = fitsio.read(path, ext="COADD")
-    good = (table["and_mask"] == 0) & (table["ivar"] > 0)
-    assert masked == np.count_nonzero(~good) == 70
-    flux = table["flux"][good].astype(float)
-    grid = np.arange(3850.0, 8701.0)
-    expected = CubicSpline(10 ** table["loglam"][good].astype(float), flux / flux.max())(grid)
-    np.testing.assert_allclose(row / 1000, expected, atol=6e-4)
-    for rest in (4862.69, 6564.61):  # H beta and H alpha, vacuum
-        near = np.abs(grid - rest) < 12
-        depth = 1 - expected[near] / np.median(expected[np.abs(grid - rest) < 60])
-        at = np.sum(grid[near] * np.clip(depth, 0, None)) / np.sum(np.clip(depth, 0, None))
-        assert depth.max() > 0.2 and at == pytest.approx(rest * (1 - 1.42e-4), abs=0.6)
 
 
 def test_the_mocks_files_have_the_real_columns_and_keywords(files: list[Path], tmp_path: Path) -> None:
