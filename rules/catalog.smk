@@ -23,6 +23,7 @@ rule read_lamost:
         mem_mb=grow(16000),
         runtime=grow(60),
     params:
+        scripts=scripts_folder,
         settings=leaves(
             survey=derive.dump(
                 CONFIG.surveys.lamost,
@@ -38,7 +39,7 @@ rule read_lamost:
         contents=lamost_contents,
         code=code("read_lamost"),
     shell:
-        "python {SCRIPTS:q}/read_lamost.py --settings {params.settings:q} --out {output.catalog:q} 2>&1 | tee {log:q}"
+        "python {params.scripts:q}/read_lamost.py --settings {params.settings:q} --out {output.catalog:q} 2>&1 | tee {log:q}"
 
 
 rule read_survey:
@@ -60,11 +61,12 @@ rule read_survey:
         mem_mb=grow(8000),
         runtime=grow(30),
     params:
+        scripts=scripts_folder,
         settings=survey_settings,
         contents=survey_contents,
         code=code("read_survey"),
     shell:
-        "python {SCRIPTS:q}/read_survey.py --settings {params.settings:q} --survey {wildcards.survey:q}"
+        "python {params.scripts:q}/read_survey.py --settings {params.settings:q} --survey {wildcards.survey:q}"
         " --out {output.catalog:q} 2>&1 | tee {log:q}"
 
 
@@ -90,13 +92,14 @@ rule match_survey:
         mem_mb=grow(16000),
         runtime=grow(60),
     params:
+        scripts=scripts_folder,
         settings=leaves(
             match=derive.dump(CONFIG.match),
             gaia_release=CONFIG.surveys.lamost.gaia_release,
         ),
         code=code("match_survey"),
     shell:
-        "python {SCRIPTS:q}/match_survey.py --settings {params.settings:q} --lamost {input.lamost:q}"
+        "python {params.scripts:q}/match_survey.py --settings {params.settings:q} --lamost {input.lamost:q}"
         " --other {input.other:q} --survey {wildcards.survey:q} --out {output.match:q} 2>&1 | tee {log:q}"
 
 
@@ -131,6 +134,7 @@ rule select_stars:
         mem_mb=grow(16000),
         runtime=grow(30),
     params:
+        scripts=scripts_folder,
         settings=leaves(
             wanted=derive.wanted_per_class(CONFIG),
             snr_min=CONFIG.surveys.lamost.snr_min,
@@ -139,7 +143,7 @@ rule select_stars:
         ),
         code=code("select_stars"),
     shell:
-        "python {SCRIPTS:q}/select_stars.py --settings {params.settings:q} --catalog {input.catalog:q}"
+        "python {params.scripts:q}/select_stars.py --settings {params.settings:q} --catalog {input.catalog:q}"
         " --matches {input.matches:q} --out {output.candidates:q} 2>&1 | tee {log:q}"
 
 
@@ -161,10 +165,11 @@ checkpoint inventory:
         mem_mb=grow(8000),
         runtime=grow(240),
     params:
+        scripts=scripts_folder,
         root=spectra_root,
         code=code("inventory"),
     shell:
-        "python {SCRIPTS:q}/inventory.py --settings '{{}}' --candidates {input.candidates:q} --root {params.root:q}"
+        "python {params.scripts:q}/inventory.py --settings '{{}}' --candidates {input.candidates:q} --root {params.root:q}"
         " --shards {output.shards:q} --folder {output.folder:q} 2>&1 | tee {log:q}"
 
 

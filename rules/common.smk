@@ -71,6 +71,17 @@ os.environ.setdefault("TORCHDYNAMO_DISABLE", "1")
 
 #: Of this project, wherever it is called from: a run's own folder is another where `--directory` names one.
 SCRIPTS = Path(workflow.basedir) / "workflow" / "scripts"
+
+
+def scripts_folder(wildcards, input):
+    """A param of every rule: where the scripts are.
+
+    `input` is asked for and not used: Snakemake records no param that follows from other parts of a job, and a project
+    that was moved runs nothing again.
+    """
+    return str(SCRIPTS)
+
+
 ENV = "../envs/starglot.yaml"
 # Of jobs that could start, those of the language models and what they are asked go first: their way is the longest, and
 # left to the end it would run beside nothing.

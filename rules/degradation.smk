@@ -28,10 +28,11 @@ rule alter_spectra:
         mem_mb=grow(4000),
         runtime=grow(30),
     params:
+        scripts=scripts_folder,
         settings=alteration_settings,
         code=code("alter_spectra"),
     shell:
-        "python {SCRIPTS:q}/alter_spectra.py --settings {params.settings:q} --sample {input.sample:q}"
+        "python {params.scripts:q}/alter_spectra.py --settings {params.settings:q} --sample {input.sample:q}"
         " --labels {input.labels:q} --index {input.index:q} --spectra {output.spectra:q}"
         " --rejected {output.rejected:q} --out-index {output.index:q} --out-labels {output.labels:q}"
         " --out-sample {output.sample:q} 2>&1 | tee {log:q}"
@@ -80,10 +81,11 @@ rule tabulate_degradation:
         mem_mb=grow(4000),
         runtime=grow(60),
     params:
+        scripts=scripts_folder,
         settings=degradation_settings,
         code=code("tabulate_degradation"),
     shell:
-        "python {SCRIPTS:q}/tabulate_degradation.py --settings {params.settings:q}"
+        "python {params.scripts:q}/tabulate_degradation.py --settings {params.settings:q}"
         " --predictions {input.altered:q} --unaltered {input.unaltered:q} --rejected {input.rejected:q}"
         " --csv {output.csv:q} --png {output.png:q} 2>&1 | tee {log:q}"
 

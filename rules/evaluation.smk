@@ -39,10 +39,11 @@ rule tabulate_residuals:
         mem_mb=grow(4000),
         runtime=grow(60),
     params:
+        scripts=scripts_folder,
         settings=table_settings,
         code=code("tabulate_residuals"),
     shell:
-        "python {SCRIPTS:q}/tabulate_residuals.py --settings {params.settings:q} --predictions {input.predictions:q}"
+        "python {params.scripts:q}/tabulate_residuals.py --settings {params.settings:q} --predictions {input.predictions:q}"
         " --catalog {input.catalog:q} --residuals {output.residuals:q} --headline {output.headline:q}"
         " 2>&1 | tee {log:q}"
 
@@ -78,11 +79,12 @@ rule tabulate_diagnostics:
         mem_mb=grow(8000),
         runtime=grow(60),
     params:
+        scripts=scripts_folder,
         settings=table_settings,
         out=tables_folder,
         code=code("tabulate_diagnostics"),
     shell:
-        "python {SCRIPTS:q}/tabulate_diagnostics.py --settings {params.settings:q}"
+        "python {params.scripts:q}/tabulate_diagnostics.py --settings {params.settings:q}"
         " --predictions {input.predictions:q} --calibrations {input.calibrations:q}"
         " --repeats {input.repeats:q} --labels {input.labels:q}"
         " --catalog {input.catalog:q} --out {params.out:q} 2>&1 | tee {log:q}"
@@ -108,9 +110,10 @@ rule audit_leakage:
         mem_mb=grow(8000),
         runtime=grow(20),
     params:
+        scripts=scripts_folder,
         code=code("audit_leakage"),
     shell:
-        "python {SCRIPTS:q}/audit_leakage.py --settings '{{}}' --samples {input.samples:q}"
+        "python {params.scripts:q}/audit_leakage.py --settings '{{}}' --samples {input.samples:q}"
         " --catalog {input.catalog:q} --csv {output.csv:q} 2>&1 | tee {log:q}"
 
 
@@ -138,10 +141,11 @@ rule tabulate_external:
         mem_mb=grow(4000),
         runtime=grow(60),
     params:
+        scripts=scripts_folder,
         settings=table_settings,
         code=code("tabulate_residuals"),
     shell:
-        "python {SCRIPTS:q}/tabulate_residuals.py --settings {params.settings:q} --predictions {input.predictions:q}"
+        "python {params.scripts:q}/tabulate_residuals.py --settings {params.settings:q} --predictions {input.predictions:q}"
         " --residuals {output.csv:q} 2>&1 | tee {log:q}"
 
 
@@ -175,6 +179,7 @@ rule tabulate_paper:
         mem_mb=grow(2000),
         runtime=grow(10),
     params:
+        scripts=scripts_folder,
         settings=leaves(
             tables=derive.paper_tables(CONFIG),
             release=CONFIG.surveys.lamost.release,
@@ -183,7 +188,7 @@ rule tabulate_paper:
         out=tables_folder,
         code=code("tabulate_paper"),
     shell:
-        "python {SCRIPTS:q}/tabulate_paper.py --settings {params.settings:q} --residuals {input.residuals:q}"
+        "python {params.scripts:q}/tabulate_paper.py --settings {params.settings:q} --residuals {input.residuals:q}"
         " --external {input.external:q} --out {params.out:q} 2>&1 | tee {log:q}"
 
 
@@ -214,10 +219,11 @@ if OWN_LINE_TASK:
             mem_mb=grow(2000),
             runtime=grow(10),
         params:
+            scripts=scripts_folder,
             settings=leaves(task=derive.asked(CONFIG.tasks[OWN_LINE_TASK])),
             code=code("tabulate_own_line"),
         shell:
-            "python {SCRIPTS:q}/tabulate_own_line.py --settings {params.settings:q}"
+            "python {params.scripts:q}/tabulate_own_line.py --settings {params.settings:q}"
             " --predictions {input.predictions:q} --changes {input.changes:q} --csv {output.csv:q}"
             " --png {output.png:q} 2>&1 | tee {log:q}"
 
@@ -239,12 +245,13 @@ rule count_labels:
         mem_mb=grow(4000),
         runtime=grow(10),
     params:
+        scripts=scripts_folder,
         settings=leaves(
             release=CONFIG.surveys.lamost.release, mock=CONFIG.mock is not None
         ),
         code=code("count_labels"),
     shell:
-        "python {SCRIPTS:q}/count_labels.py --settings {params.settings:q} --labels {input.labels:q}"
+        "python {params.scripts:q}/count_labels.py --settings {params.settings:q} --labels {input.labels:q}"
         " --csv {output.csv:q} 2>&1 | tee {log:q}"
 
 
@@ -273,10 +280,11 @@ rule draw_predicted:
         mem_mb=grow(2000),
         runtime=grow(20),
     params:
+        scripts=scripts_folder,
         settings=table_settings,
         code=code("draw_predicted"),
     shell:
-        "python {SCRIPTS:q}/draw_predicted.py --settings {params.settings:q} --predictions {input.predictions:q}"
+        "python {params.scripts:q}/draw_predicted.py --settings {params.settings:q} --predictions {input.predictions:q}"
         " --model {wildcards.model:q} --size {wildcards.size:q} --set {wildcards.set:q}"
         " --png {output.png:q} 2>&1 | tee {log:q}"
 
@@ -306,10 +314,11 @@ rule draw_kiel:
         mem_mb=grow(2000),
         runtime=grow(20),
     params:
+        scripts=scripts_folder,
         settings=table_settings,
         code=code("draw_kiel"),
     shell:
-        "python {SCRIPTS:q}/draw_kiel.py --settings {params.settings:q} --predictions {input.predictions:q}"
+        "python {params.scripts:q}/draw_kiel.py --settings {params.settings:q} --predictions {input.predictions:q}"
         " --model {wildcards.model:q} --size {wildcards.size:q} --set {wildcards.set:q}"
         " --png {output.png:q} 2>&1 | tee {log:q}"
 
@@ -331,9 +340,10 @@ rule draw_training:
         mem_mb=grow(2000),
         runtime=grow(10),
     params:
+        scripts=scripts_folder,
         code=code("draw_training"),
     shell:
-        "python {SCRIPTS:q}/draw_training.py --settings '{{}}' --model {input:q} --png {output.png:q}"
+        "python {params.scripts:q}/draw_training.py --settings '{{}}' --model {input:q} --png {output.png:q}"
         " 2>&1 | tee {log:q}"
 
 

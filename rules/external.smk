@@ -20,11 +20,12 @@ rule collect_external_labels:
         mem_mb=grow(8000),
         runtime=grow(30),
     params:
+        scripts=scripts_folder,
         settings=label_settings,
         selected=f"{CONFIG.results}/catalog/selected",
         code=code("collect_labels"),
     shell:
-        "python {SCRIPTS:q}/collect_labels.py --settings {params.settings:q} --index {input.index:q}"
+        "python {params.scripts:q}/collect_labels.py --settings {params.settings:q} --index {input.index:q}"
         " --selected {params.selected:q} --match {input.match:q} --external {wildcards.survey:q}"
         " --out {output.labels:q} 2>&1 | tee {log:q}"
 
@@ -46,6 +47,7 @@ rule draw_external:
         mem_mb=grow(4000),
         runtime=grow(20),
     params:
+        scripts=scripts_folder,
         settings=leaves(
             limit=CONFIG.run.validation_limit,
             split=derive.dump(CONFIG.split),
@@ -53,7 +55,7 @@ rule draw_external:
         ),
         code=code("draw_external"),
     shell:
-        "python {SCRIPTS:q}/draw_external.py --settings {params.settings:q} --labels {input.labels:q}"
+        "python {params.scripts:q}/draw_external.py --settings {params.settings:q} --labels {input.labels:q}"
         " --survey {wildcards.survey:q} --out {output.sample:q} --manifest {output.manifest:q} 2>&1 | tee {log:q}"
 
 
@@ -84,11 +86,12 @@ rule write_external_qa:
         mem_mb=grow(8000),
         runtime=grow(60),
     params:
+        scripts=scripts_folder,
         settings=external_qa_settings,
         out=f"{CONFIG.results}/qa/{{task}}/{{encoding}}/{{survey}}",
         code=code("write_qa"),
     shell:
-        "python {SCRIPTS:q}/write_qa.py --settings {params.settings:q} --sample {input.sample:q}"
+        "python {params.scripts:q}/write_qa.py --settings {params.settings:q} --sample {input.sample:q}"
         " --labels {input.labels:q} --index {input.index:q} --workers {threads} --out {params.out:q}"
         " 2>&1 | tee {log:q}"
 

@@ -32,10 +32,11 @@ rule draw_diagnostics:
         mem_mb=grow(6000),
         runtime=grow(30),
     params:
+        scripts=scripts_folder,
         settings=table_settings,
         code=code("draw_diagnostics"),
     shell:
-        "python {SCRIPTS:q}/draw_diagnostics.py --settings {params.settings:q}"
+        "python {params.scripts:q}/draw_diagnostics.py --settings {params.settings:q}"
         " --predictions {input.predictions:q} --catalog {input.catalog:q} --index {input.index:q}"
         " --model {wildcards.model:q} --size {wildcards.size:q}"
         " --set {wildcards.set:q} --png {output.png:q} 2>&1 | tee {log:q}"
@@ -87,6 +88,7 @@ if PAPER_FIGURES:
             mem_mb=grow(4000),
             runtime=grow(20),
         params:
+            scripts=scripts_folder,
             settings=leaves(
                 figures=PAPER_FIGURES,
                 release=CONFIG.surveys.lamost.release,
@@ -96,5 +98,5 @@ if PAPER_FIGURES:
             out=figures_folder,
             code=code("draw_paper"),
         shell:
-            "python {SCRIPTS:q}/draw_paper.py --settings {params.settings:q}"
+            "python {params.scripts:q}/draw_paper.py --settings {params.settings:q}"
             " --predictions {params.predictions:q} --out {params.out:q} 2>&1 | tee {log:q}"

@@ -35,11 +35,12 @@ rule write_qa:
         mem_mb=grow(8000),
         runtime=grow(240),
     params:
+        scripts=scripts_folder,
         settings=qa_settings,
         out=f"{CONFIG.results}/qa/{{task}}/{{encoding}}/{{size}}",
         code=code("write_qa"),
     shell:
-        "python {SCRIPTS:q}/write_qa.py --settings {params.settings:q} --sample {input.sample:q}"
+        "python {params.scripts:q}/write_qa.py --settings {params.settings:q} --sample {input.sample:q}"
         " --labels {input.labels:q} --index {input.index:q} --workers {threads} --out {params.out:q}"
         " 2>&1 | tee {log:q}"
 

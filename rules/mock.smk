@@ -18,10 +18,11 @@ if CONFIG.mock:
             mem_mb=grow(3000),
             runtime=grow(30),
         params:
+            scripts=scripts_folder,
             settings=leaves(mock=derive.dump(CONFIG.mock, exclude={"own_line"})),
             code=code("make_mock"),
         shell:
-            "python {SCRIPTS:q}/make_mock.py --settings {params.settings:q} --truth {output.truth:q}"
+            "python {params.scripts:q}/make_mock.py --settings {params.settings:q} --truth {output.truth:q}"
             " --catalogs {output.catalogs:q} --digests {output.digests:q} 2>&1 | tee {log:q}"
 
 
@@ -46,6 +47,7 @@ if OWN_LINE_TASK:
             mem_mb=grow(3000),
             runtime=grow(20),
         params:
+            scripts=scripts_folder,
             settings=leaves(
                 task=derive.asked(CONFIG.tasks[OWN_LINE_TASK]),
                 recipe=derive.dump(CONFIG.spectra),
@@ -54,5 +56,5 @@ if OWN_LINE_TASK:
             ),
             code=code("make_own_line"),
         shell:
-            "python {SCRIPTS:q}/make_own_line.py --settings {params.settings:q} --spectra {output.spectra:q}"
+            "python {params.scripts:q}/make_own_line.py --settings {params.settings:q} --spectra {output.spectra:q}"
             " --index {output.index:q} --labels {output.labels:q} --sample {output.sample:q} 2>&1 | tee {log:q}"

@@ -20,12 +20,13 @@ rule fetch_base:
         mem_mb=1000,
         runtime=240,
     params:
+        scripts=scripts_folder,
         name=outside_base,
         revision=hub_revision,
         state=kept_in("bases"),
         code=code("fetch_base"),
     shell:
-        "HF_HUB_OFFLINE=0 python {SCRIPTS:q}/fetch_base.py --base {params.name:q} --revision {params.revision:q}"
+        "HF_HUB_OFFLINE=0 python {params.scripts:q}/fetch_base.py --base {params.name:q} --revision {params.revision:q}"
         " --state {params.state:q} --manifest {output:q} 2>&1 | tee {log:q}"
 
 
@@ -39,6 +40,7 @@ use rule fetch_base as read_base with:
     log:
         "<results>/logs/read_base/{own}.log",
     params:
+        scripts=scripts_folder,
         name=outside_base,
         revision="",
         files=own_base_state,
@@ -65,11 +67,12 @@ rule build_base:
         mem_mb=grow(6000),
         runtime=grow(60),
     params:
+        scripts=scripts_folder,
         settings=base_settings,
         state=kept_in("bases"),
         code=code("build_base"),
     shell:
-        "python {SCRIPTS:q}/build_base.py --settings {params.settings:q} --qa {input.qa:q}"
+        "python {params.scripts:q}/build_base.py --settings {params.settings:q} --qa {input.qa:q}"
         " --code {params.code:q} --state {params.state:q} --threads {threads} --manifest {output:q} 2>&1 | tee {log:q}"
 
 
@@ -103,13 +106,14 @@ rule train_llm:
         tasks_per_gpu=0,  # the launcher starts the processes, Slurm one task a node
         slurm_extra=llm_slurm,
     params:
+        scripts=scripts_folder,
         settings=llm_settings,
         processes=llm_processes,
         base=llm_base_name,
         state=kept_in("train"),
         code=code("train_llm"),
     shell:
-        "OMP_NUM_THREADS={threads} {SCRIPTS:q}/launch_training.sh {params.processes:q} {SCRIPTS:q}/train_llm.py"
+        "OMP_NUM_THREADS={threads} {params.scripts:q}/launch_training.sh {params.processes:q} {params.scripts:q}/train_llm.py"
         " --settings {params.settings:q} --size {wildcards.size:q}"
         " --train {input.train:q} --val {input.val:q} --base {params.base:q} --found {input.base:q}"
         " --continues {input.start:q} --code {params.code:q} --state {params.state:q} --threads {threads}"
@@ -139,12 +143,13 @@ rule train_baseline:
         runtime=1440,
         gpu=baseline_gpus,
     params:
+        scripts=scripts_folder,
         script=baseline_script("train"),
         settings=baseline_settings,
         state=kept_in("baselines"),
         code=baseline_code("train"),
     shell:
-        "python {SCRIPTS:q}/{params.script:q}.py --settings {params.settings:q} --sample {input.sample:q}"
+        "python {params.scripts:q}/{params.script:q}.py --settings {params.settings:q} --sample {input.sample:q}"
         " --labels {input.labels:q} --index {input.index:q} --code {params.code:q} --state {params.state:q}"
         " --manifest {output:q} 2>&1 | tee {log:q}"
 
@@ -166,10 +171,11 @@ rule fit_ensemble:
         mem_mb=grow(4000),
         runtime=grow(20),
     params:
+        scripts=scripts_folder,
         settings=baseline_settings,
         code=code("fit_ensemble"),
     shell:
-        "python {SCRIPTS:q}/fit_ensemble.py --settings {params.settings:q} --val {input.val:q}"
+        "python {params.scripts:q}/fit_ensemble.py --settings {params.settings:q} --val {input.val:q}"
         " --manifest {output:q} 2>&1 | tee {log:q}"
 
 

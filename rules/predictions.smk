@@ -5,6 +5,7 @@ rule predict_llm:
     """Ask the language model; finished blocks are kept, a killed prediction goes on where it stopped."""
     input:
         model="<results>/models/{task}/{model}/{size}/manifest.json",
+        base=llm_base,
         qa=ancient(predicted_qa),
         qa_digest=predicted_qa_digest,
         sample=ancient(predicted_sample),
@@ -29,13 +30,14 @@ rule predict_llm:
         runtime=grow(720),
         gpu=answering_gpus,
     params:
+        scripts=scripts_folder,
         settings=answer_settings,
         base=llm_base_name,
         split=predicted_split,
         state=kept_in("predict"),
         code=code("predict_llm"),
     shell:
-        "python {SCRIPTS:q}/predict_llm.py --settings {params.settings:q} --model {input.model:q}"
+        "python {params.scripts:q}/predict_llm.py --settings {params.settings:q} --model {input.model:q}"
         " --base {params.base:q} --qa {input.qa:q} --sample {input.sample:q} --split {params.split:q}"
         " --labels {input.labels:q} --seen {input.seen:q} --code {params.code:q} --state {params.state:q}"
         " --threads {threads} --out {output.raw:q} 2>&1 | tee {log:q}"
@@ -67,13 +69,14 @@ rule predict_baseline:
         runtime=grow(120),
         gpu=baseline_gpus,
     params:
+        scripts=scripts_folder,
         script=baseline_script("predict"),
         settings=baseline_settings,
         state=kept_in("predict"),
         split=predicted_split,
         code=baseline_code("predict"),
     shell:
-        "python {SCRIPTS:q}/{params.script:q}.py --settings {params.settings:q} --model {input.model:q}"
+        "python {params.scripts:q}/{params.script:q}.py --settings {params.settings:q} --model {input.model:q}"
         " --sample {input.sample:q} --split {params.split:q} --labels {input.labels:q} --seen {input.seen:q}"
         " --index {input.index:q} --code {params.code:q} --state {params.state:q} --out {output.raw:q} 2>&1 | tee {log:q}"
 
@@ -97,10 +100,11 @@ rule combine_members:
         mem_mb=grow(4000),
         runtime=grow(20),
     params:
+        scripts=scripts_folder,
         settings=baseline_settings,
         code=code("combine_members"),
     shell:
-        "python {SCRIPTS:q}/combine_members.py --settings {params.settings:q} --model {input.model:q}"
+        "python {params.scripts:q}/combine_members.py --settings {params.settings:q} --model {input.model:q}"
         " --raw {input.raw:q} --out {output.raw:q} 2>&1 | tee {log:q}"
 
 
@@ -125,9 +129,10 @@ rule calibrate:
         mem_mb=grow(4000),
         runtime=grow(20),
     params:
+        scripts=scripts_folder,
         code=code("calibrate"),
     shell:
-        "python {SCRIPTS:q}/calibrate.py --settings '{{}}' --raw {input.raw:q} --val {input.val:q}"
+        "python {params.scripts:q}/calibrate.py --settings '{{}}' --raw {input.raw:q} --val {input.val:q}"
         " --out {output.predictions:q} --report {output.calibration:q} 2>&1 | tee {log:q}"
 
 

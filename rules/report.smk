@@ -1,53 +1,5 @@
 """The page that a person reads."""
 
-#: Tables that every report shows.
-REPORT_TABLES = [
-    *expand(
-        "<results>/tables/{kind}_{task}.csv",
-        kind=["residuals", "headline", *DIAGNOSTICS],
-        task=CONFIG.run.tasks,
-    ),
-    *expand("<results>/tables/table_{number}.csv", number=range(1, 9)),
-    *external_tables(),
-    "<results>/tables/leakage.csv",
-]
-
-#: Figures that every report shows, and the own-line test with its table.
-REPORT_FIGURES = [
-    *built(
-        "<results>/figures/predicted_{task}_{model}_{size}_{set}.png",
-        models=shown_models(),
-        set=CONFIG.run.sets,
-    ),
-    *KIELS,
-    *diagnostic_figures(),
-    *expand("<results>/figures/figure_{number}.png", number=list(PAPER_FIGURES)),
-    *built("<results>/figures/training_{task}_{model}_{size}.png", models=CURVED),
-    *own_line_outputs(),
-]
-
-
-def on_request(wildcards):
-    """What somebody has asked for besides, as it is now: a page asks for no sweep, and keeps none up to date.
-
-    So the paths go a way round, by which no rule makes these files.
-    """
-    known = {
-        path.replace("<results>", CONFIG.results)
-        for path in (*REPORT_TABLES, *REPORT_FIGURES)
-    }
-    return [
-        f"<results>/tables/../{path.parent.name}/{path.name}"
-        for path in shown_on_request(CONFIG, Path(CONFIG.results))
-        if str(path) not in known
-    ]
-
-
-def accepted_edits(wildcards):
-    """What was accepted as current after edits of the code, if anything was: the report shows it."""
-    records = f"{CONFIG.results}/{RECORDS}"
-    return [records] if os.path.isfile(records) else []
-
 
 rule build_report:
     """One offline page: headline, tables, figures, what was rejected and why, the settings that made them."""
@@ -88,10 +40,11 @@ rule build_report:
         mem_mb=grow(4000),
         runtime=grow(20),
     params:
+        scripts=scripts_folder,
         settings=report_settings,
         code=code("build_report"),
     shell:
-        "python {SCRIPTS:q}/build_report.py --settings {params.settings:q}"
+        "python {params.scripts:q}/build_report.py --settings {params.settings:q}"
         " --shown {input.tables:q} {input.figures:q} {input.on_request:q} --out {output:q} 2>&1 | tee {log:q}"
 
 

@@ -20,11 +20,12 @@ rule collect_labels:
         mem_mb=grow(8000),
         runtime=grow(30),
     params:
+        scripts=scripts_folder,
         settings=label_settings,
         selected=f"{CONFIG.results}/catalog/selected",
         code=code("collect_labels"),
     shell:
-        "python {SCRIPTS:q}/collect_labels.py --settings {params.settings:q} --index {input.index:q}"
+        "python {params.scripts:q}/collect_labels.py --settings {params.settings:q} --index {input.index:q}"
         " --selected {params.selected:q} --match {input.match:q} --out {output.labels:q} 2>&1 | tee {log:q}"
 
 
@@ -47,10 +48,11 @@ rule draw_sample:
         mem_mb=grow(8000),
         runtime=grow(20),
     params:
+        scripts=scripts_folder,
         settings=sample_settings,
         code=code("draw_sample"),
     shell:
-        "python {SCRIPTS:q}/draw_sample.py --settings {params.settings:q} --labels {input.labels:q}"
+        "python {params.scripts:q}/draw_sample.py --settings {params.settings:q} --labels {input.labels:q}"
         " --size {wildcards.size:q} --out {output.sample:q} --manifest {output.manifest:q} 2>&1 | tee {log:q}"
 
 

@@ -17,9 +17,10 @@ rule leave_out_fold:
         mem_mb=grow(8000),
         runtime=grow(20),
     params:
+        scripts=scripts_folder,
         code=code("leave_out_fold"),
     shell:
-        "python {SCRIPTS:q}/leave_out_fold.py --settings '{{}}' --sample {input.sample:q} --fold {wildcards.fold:q}"
+        "python {params.scripts:q}/leave_out_fold.py --settings '{{}}' --sample {input.sample:q} --fold {wildcards.fold:q}"
         " --out {output.sample:q} 2>&1 | tee {log:q}"
 
 
@@ -53,10 +54,11 @@ rule tabulate_scaling:
         mem_mb=grow(6000),
         runtime=grow(60),
     params:
+        scripts=scripts_folder,
         settings=scaling_settings,
         code=code("tabulate_scaling"),
     shell:
-        "python {SCRIPTS:q}/tabulate_scaling.py --settings {params.settings:q} --predictions {input.predictions:q}"
+        "python {params.scripts:q}/tabulate_scaling.py --settings {params.settings:q} --predictions {input.predictions:q}"
         " --models {input.models:q} --samples {input.samples:q} --points {output.points:q} --laws {output.laws:q}"
         " --png {output.png:q} 2>&1 | tee {log:q}"
 
@@ -77,10 +79,11 @@ rule tabulate_folds:
         mem_mb=grow(4000),
         runtime=grow(20),
     params:
+        scripts=scripts_folder,
         settings=table_settings,
         code=code("tabulate_folds"),
     shell:
-        "python {SCRIPTS:q}/tabulate_folds.py --settings {params.settings:q} --predictions {input.predictions:q}"
+        "python {params.scripts:q}/tabulate_folds.py --settings {params.settings:q} --predictions {input.predictions:q}"
         " --csv {output.csv:q} 2>&1 | tee {log:q}"
 
 

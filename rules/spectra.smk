@@ -20,11 +20,12 @@ rule clean_shard:
         mem_mb=grow(1500),
         runtime=grow(20),
     params:
+        scripts=scripts_folder,
         settings=leaves(recipe=derive.dump(CONFIG.spectra)),
         root=spectra_root,
         code=code("clean_shard"),
     shell:
-        "python {SCRIPTS:q}/clean_shard.py --settings {params.settings:q} --selected {input:q}"
+        "python {params.scripts:q}/clean_shard.py --settings {params.settings:q} --selected {input:q}"
         " --root {params.root:q} --workers {threads} --code {params.code:q} --spectra {output.spectra:q}"
         " --rejected {output.rejected:q} --digests {output.digests:q} 2>&1 | tee {log:q}"
 
@@ -52,9 +53,10 @@ rule index_spectra:
         mem_mb=500,
         runtime=10,
     params:
+        scripts=scripts_folder,
         code=code("index_spectra"),
     shell:
-        "python {SCRIPTS:q}/index_spectra.py --settings '{{}}' --shards {input.shards:q}"
+        "python {params.scripts:q}/index_spectra.py --settings '{{}}' --shards {input.shards:q}"
         " --out {output:q} 2>&1 | tee {log:q}"
 
 

@@ -35,16 +35,16 @@ BESIDE = {
         "state/": "finished and unfinished work, by a digest of all that it depends on",
         "spectra/.finished/": "the same, of cleaned shards",
     },
+    "make_mock": {"mock/": "what it has just written, for its digests"},
     "clean_shard": {"mock/lamost/spectra/": "the files that the inventory has listed, with their sizes and times"},
     "build_report": {"benchmarks/": "times and memory of the jobs: no page is made anew for them alone"},
-    "predict_llm": {"bases/": "the base, by which the model that it is part of was trained"},
 }
 
 
 @pytest.fixture(scope="module")
 def jobs(mini):
     """The mini's jobs, by the arguments of their scripts."""
-    command = [sys.executable, "-c", PROGRAM, "--configfile", "mini.yaml"]
+    command = [sys.executable, "-c", PROGRAM, "--cores", "2", "--configfile", "mini.yaml"]
     done = subprocess.run(command, cwd=mini.folder, capture_output=True, text=True, check=True)
     listed = [json.loads(line[4:]) for line in done.stdout.splitlines() if line.startswith("JOB ")]
     return {arguments(shlex.split(job["command"])): job for job in listed if "workflow/scripts/" in job["command"]}
@@ -62,6 +62,9 @@ def allowed(job, root):
     inputs = [(root.parent / path).resolve() for path in job["input"]]
     outputs = [(root.parent / path).resolve() for path in job["output"]]
     found = [str(path) for path in (*inputs, *outputs)]
+    found += [
+        f"{path.parent}/.spill{end}" for path in outputs for end in ("", "/")
+    ]  # questions on their way into files
     for path in (*inputs, *outputs):
         if path.name == "manifest.json":  # a model's folder answers by itself
             found.append(f"{path.parent}/")
