@@ -40,12 +40,6 @@ def survey_contents(wildcards):
     return contents(f"catalog/{wildcards.survey}.parquet", survey_file(wildcards))
 
 
-def inventoried(wildcards):
-    """The shard's entry in the inventory, once that has been taken."""
-    checkpoints.inventory.get()
-    return f"<results>/catalog/inventory/{wildcards.shard}.parquet"
-
-
 def label_match(wildcards):
     """The match that brings a task's labels, when they are not LAMOST's own."""
     source = CONFIG.tasks[wildcards.task].source
