@@ -86,6 +86,33 @@ def test_scaled_numbers_are_those_of_astropy(tmp_path: Path) -> None:
     assert column(path) == [*expected, None] == [3950.5, 4000.5, 7086.75, None]
 
 
+@pytest.mark.parametrize(("scale", "zero"), [(0.1, 1.0), (1, 0.5), (0.01, 0), (1, 40000), (1, -7), (2, 2**15)])
+@pytest.mark.parametrize("form", "BIJKED")
+def test_every_kind_of_number_is_scaled(tmp_path: Path, form: str, scale: float, zero: float) -> None:
+    stored = np.array(
+        [[1, 100], [0, 77], [55, 3]], {"B": "u1", "I": "i2", "J": "i4", "K": "i8", "E": "f4", "D": "f8"}[form]
+    )
+    null = {"null": 77} if form in "BIJK" else {}
+    hdu = of_columns(fits.Column("a", "I", array=[1, 2, 3]), fits.Column("x", f"2{form}", array=stored, **null))
+    hdu.header["TSCAL2"], hdu.header["TZERO2"] = scale, zero
+    path = write(tmp_path / "a.fits", hdu)
+    expected = (stored * np.float64(scale) + zero).tolist()
+    if null:
+        expected[1][1] = None
+    assert column(path, "float_vector") == expected
+    if form != "K" or not zero:  # astropy fails at such a TZERO (UnboundLocalError)
+        table = Table.read(path, hdu=1)["x"]
+        assert np.ma.filled(table[[0, 2]], 0) == pytest.approx(np.array([expected[0], expected[2]], float), rel=1e-7)
+    if scale == 1 and form in "BIJK" and float(zero).is_integer():
+        assert column(path, "int_vector") == expected
+
+
+def test_a_shifted_64_bit_number_keeps_every_digit(tmp_path: Path) -> None:
+    hdu = of_columns(fits.Column("x", "K", array=np.array([2**60 + 1, -999]), null=-999))
+    hdu.header["TZERO1"] = 1000
+    assert column(write(tmp_path / "a.fits", hdu), "int") == [2**60 + 1001, None]
+
+
 def test_a_missing_whole_number_is_missing_as_text_gaia_id_and_in_a_vector(tmp_path: Path) -> None:
     ids = fits.Column("x", "K", array=np.array([5, -999, 10**18]), null=-999)
     vectors = fits.Column("v", "2J", array=np.array([[1, -1], [2, 3], [-1, -1]], np.int32), null=-1)
@@ -102,6 +129,8 @@ def test_logicals_bits_and_vectors_of_one(tmp_path: Path) -> None:
             fits.Column("l", "L", array=np.array([True, False, True])),
             fits.Column("b", "10X", array=np.array([[1, 0] * 5, [0] * 10, [1] * 10], bool)),
             fits.Column("one", "1D", dim="(1)", array=np.array([1.5, 2.5, 3.5])),
+            fits.Column("two", "1D", dim="(1,1)", array=np.array([1.5, 2.5, 3.5]).reshape(3, 1, 1)),
+            fits.Column("text", "2A", dim="(2,1)", array=np.array([["ab"], ["c"], [""]])),
             fits.Column("four", "4E", array=np.arange(12, dtype="f4").reshape(3, 4)),
         ),
     )
@@ -111,7 +140,8 @@ def test_logicals_bits_and_vectors_of_one(tmp_path: Path) -> None:
     path.write_bytes(bytes(raw))
     assert column(path, "int", "l") == [None, 0, 1]
     assert column(path, "int_vector", "b") == [[1, 0] * 5, [0] * 10, [1] * 10]
-    assert column(path, "float", "one") == [1.5, 2.5, 3.5]
+    assert column(path, "float", "one") == column(path, "float", "two") == [1.5, 2.5, 3.5]
+    assert column(path, "text", "text") == ["ab", "c", None]
     assert column(path, "float_vector", "four") == np.arange(12.0).reshape(3, 4).tolist()
     with pytest.raises(StarglotError) as caught:
         column(path, "float", "four")
@@ -132,6 +162,20 @@ def test_strings_padded_with_nuls_and_foreign_letters(tmp_path: Path, caplog: py
         assert column(path, "text") == ["G5", "Få90", "Kåé", "M2"]
     said = [record.getMessage() for record in caplog.records]
     assert len(said) == 1 and "row 2" in said[0] and "column x" in said[0]
+
+
+@pytest.mark.parametrize(("form", "shape"), [("8A", "(4,2)"), ("8A4", "")])
+def test_arrays_of_strings_are_no_texts(tmp_path: Path, form: str, shape: str) -> None:
+    """By TDIM, and in the older form with the width behind the letter."""
+    hdu = of_columns(fits.Column("x", "8A", array=np.array(["AL  MG  ", "C   N   "])))
+    if shape:
+        hdu.header["TDIM1"] = shape
+    path = write(tmp_path / "a.fits", stars(), hdu)
+    path.write_bytes(path.read_bytes().replace(b"'8A      '", f"'{form:8s}'".encode()))
+    with open_catalog(path, [OBSID]) as catalog:
+        assert catalog.element_order("X") == ["AL", "MG", "C", "N"]
+    with pytest.raises(StarglotError):
+        column(path, "text")
 
 
 def test_kinds_of_column_that_hold_no_single_value_are_refused_only_when_wanted(tmp_path: Path) -> None:
@@ -216,6 +260,27 @@ def test_two_columns_of_one_name_are_refused_when_wanted(tmp_path: Path, names: 
     assert "teff" in caught.value.what and caught.value.todo
 
 
+def test_every_column_is_read_beside_some_without_names_or_with_the_same_ones(tmp_path: Path) -> None:
+    hdu = of_columns(
+        *(fits.Column(f"c{k}", "D", array=np.array([float(k)])) for k in range(3)),
+        fits.Column("name", "4A", array=np.array(["abcd"])),
+        fits.Column("obsid", "J", array=np.array([5])),
+    )
+    path = write(tmp_path / "a.fits", hdu)
+    raw = path.read_bytes().replace(b"'c0      '", b"'c2      '").replace(b"TTYPE2 ", b"COMMENT")
+    path.write_bytes(raw)
+    assert read_columns(path, [NAME, OBSID]).to_pydict() == {"name": ["abcd"], "obsid": [5]}
+    assert column(path, "float", "col2") == [1.0]
+
+
+@pytest.mark.parametrize(
+    "name", ["a[1].fits", "a[b.fits", "a(2).fits", "a+1", "!a.fits", "mem:a.fits", "a\udce5.fits"]
+)
+def test_no_name_of_a_file_has_a_meaning(tmp_path: Path, name: str) -> None:
+    write(tmp_path / "plain.fits", stars()).rename(tmp_path / name)
+    assert read_columns(tmp_path / name, [OBSID])["obsid"].to_pylist() == [1, 2, 3]
+
+
 def test_compressed_files_are_read_whatever_their_name(tmp_path: Path) -> None:
     plain = write(tmp_path / "plain.fits", stars()).read_bytes()
     for name, content in (
@@ -298,6 +363,19 @@ def test_files_that_are_cut_off_or_damaged(tmp_path: Path) -> None:
     with pytest.raises(StarglotError) as caught:
         read_columns(path, [OBSID])
     assert "TFORM1" in caught.value.what
+
+
+def test_cards_that_disagree_about_a_row_move_no_value(tmp_path: Path) -> None:
+    hdu = of_columns(
+        fits.Column("name", "8A", array=np.array(["abcdefgh", "ij"])), fits.Column("l", "L", array=[True] * 2)
+    )
+    hdu.header["TDIM1"] = "(3,2)"
+    path = write(tmp_path / "a.fits", hdu)
+    assert column(path, "text", "name") == ["abcdefgh", "ij"] and column(path, "int", "l") == [1, 1]
+    path.write_bytes(path.read_bytes().replace(b"NAXIS1  =                    9", b"NAXIS1  =                   10"))
+    with pytest.raises(StarglotError) as caught:
+        column(path, "text", "name")
+    assert "9 bytes" in caught.value.what and "10" in caught.value.what
 
 
 def test_an_image_is_no_table_and_no_rows_are_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -2,7 +2,7 @@
 
 A survey's spectra are millions of small gzipped files with long headers of which four keywords matter; parsing
 the rest is nine tenths of a general reader's time.  Whatever has a general reader's attention (catalogues, odd
-tables) goes through astropy.  FITS standard 4.0: sections 3 (blocks), 4 (cards), 7 (data types).
+tables) goes through fitsio and astropy.  FITS standard 4.0: sections 3 (blocks), 4 (cards), 7 (data types).
 """
 
 from __future__ import annotations
