@@ -56,7 +56,7 @@ def run(main: Callable[[argparse.Namespace], None], parser: argparse.ArgumentPar
     """Parse the command line, log to stderr, run ``main``; a StarglotError ends with status 1 and no traceback."""
     args = parser.parse_args()
     if not sys.stderr.isatty():
-        sys.stderr = ProgressLines(sys.stderr)  # type: ignore[assignment]
+        sys.stderr = ProgressLines(sys.stderr)
     name = Path(sys.argv[0]).stem
     logging.basicConfig(
         level=os.environ.get("STARGLOT_LOG", "INFO"),

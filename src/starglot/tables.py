@@ -219,7 +219,8 @@ def flux_matrix(table: pa.Table) -> np.ndarray:
     """(rows, grid) int16 view of a table's ``flux`` column."""
     column = table["flux"].combine_chunks()
     width = column.type.list_size
-    return column.flatten().to_numpy(zero_copy_only=False).reshape(len(table), width)
+    flux: np.ndarray = column.flatten().to_numpy(zero_copy_only=False).reshape(len(table), width)
+    return flux
 
 
 def flux_column(flux: np.ndarray) -> pa.FixedSizeListArray:

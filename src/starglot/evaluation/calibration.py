@@ -240,4 +240,5 @@ def _strings(column: pa.ChunkedArray) -> np.ndarray:
 
 
 def _unique(column: pa.ChunkedArray) -> list[str]:
-    return pc.unique(column).to_pylist()
+    values: list[str] = pc.unique(column).to_pylist()
+    return values

@@ -36,7 +36,8 @@ class PowerLaw:
         """sigma at ``n`` (points,): (fits, points); at one number (fits,)."""
         powers = np.exp(-np.multiply.outer(self.alpha, np.log(np.asarray(n, float))))
         shape = (-1,) + (1,) * (powers.ndim - 1)
-        return self.sigma_inf.reshape(shape) + self.a.reshape(shape) * powers
+        sigma: np.ndarray = self.sigma_inf.reshape(shape) + self.a.reshape(shape) * powers
+        return sigma
 
 
 def fit_power_law(n: np.ndarray, sigma: np.ndarray, error: np.ndarray) -> PowerLaw:

@@ -36,7 +36,8 @@ class Judged:
     @property
     def residual(self) -> np.ndarray:
         """Predicted minus true."""
-        return self.value - self.truth
+        difference: np.ndarray = self.value - self.truth
+        return difference
 
     def where(self, chosen: np.ndarray) -> Judged:
         """The rows that a boolean array chooses."""
@@ -91,4 +92,5 @@ def values_of(table: pa.Table, name: str, obsid: np.ndarray) -> np.ndarray:
     if name not in table.column_names:
         return np.full(len(obsid), np.nan)
     at = pc.index_in(pa.array(obsid), value_set=table["obsid"].combine_chunks())
-    return table[name].combine_chunks().take(at).to_numpy(zero_copy_only=False).astype(float)
+    values: np.ndarray = table[name].combine_chunks().take(at).to_numpy(zero_copy_only=False)
+    return values.astype(float)

@@ -56,7 +56,8 @@ def resampled_median(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
     rows = np.arange(len(values))
     low = np.count_nonzero(cumulated <= ((total - 1) // 2)[:, None], axis=1)
     high = np.count_nonzero(cumulated <= (total // 2)[:, None], axis=1)
-    return (values[rows, low] + values[rows, high]) / 2.0
+    medians: np.ndarray = (values[rows, low] + values[rows, high]) / 2.0
+    return medians
 
 
 def resampled_robust_scatter(residuals: np.ndarray, weights: np.ndarray) -> np.ndarray:

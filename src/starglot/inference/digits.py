@@ -92,7 +92,9 @@ class Distribution:
         order = np.argsort(edges, kind="stable")
         x, density = edges[order], np.cumsum(slope[order])
         cumulative = np.concatenate([[0.0], np.cumsum(density[:-1] * np.diff(x))])
-        return np.interp(np.asarray(levels, float) * cumulative[-1], np.maximum.accumulate(cumulative), x)
+        below = np.asarray(levels, float) * cumulative[-1]
+        values: np.ndarray = np.interp(below, np.maximum.accumulate(cumulative), x)
+        return values
 
 
 class DigitTree:

@@ -97,7 +97,8 @@ class Codec:
             return np.rint(FLUX_SCALE * flux).clip(low, high).astype(np.int16)
         fine = CONTINUUM_VALUE + _STRETCH * np.arcsinh((flux / smooth_continuum(flux) - 1) / WEAK)
         coarse = 1000 * (1 - coarse_log_flux(flux, self.n_coarse) / np.log(FLOOR))
-        return np.rint(np.concatenate([fine, coarse], axis=1)).clip(0, _HIGHEST).astype(np.int16)
+        values: NDArray[np.int16] = np.rint(np.concatenate([fine, coarse], axis=1)).clip(0, _HIGHEST).astype(np.int16)
+        return values
 
     def flux(self, values: ArrayLike) -> NDArray[np.float64]:
         """(n, n_values) integers to (n, n_bins) float flux of the bins: :meth:`values` undone.
@@ -137,7 +138,8 @@ class Codec:
         """(n_values,) integers of one spectrum as the text between ``<flux>`` and ``</flux>``."""
         row = np.asarray(values)
         if self._packed:
-            return _PACKED[row].tobytes().decode("ascii")
+            packed: bytes = _PACKED[row].tobytes()
+            return packed.decode("ascii")
         return ", ".join(map(thousandths_text, row.tolist()))
 
     def parse(self, text: str) -> NDArray[np.int16]:

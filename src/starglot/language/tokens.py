@@ -43,6 +43,7 @@ class _Numbers(dict[str, list[int]]):
     def __missing__(self, number: str) -> list[int]:
         if not DECIMAL.fullmatch(number):
             raise KeyError(number)
+        ids: list[int]
         self[number] = ids = self.tokenizer(f", {number}", add_special_tokens=False)["input_ids"]
         return ids
 
@@ -136,7 +137,8 @@ class PromptTokens:
         return found
 
     def _encode(self, text: str) -> list[int]:
-        return self.tokenizer(text, add_special_tokens=False)["input_ids"]
+        ids: list[int] = self.tokenizer(text, add_special_tokens=False)["input_ids"]
+        return ids
 
     def _single_tokens(self) -> np.ndarray | None:
         """(1000,) id of each three-digit string; None when some take more than one token."""

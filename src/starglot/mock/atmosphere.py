@@ -47,7 +47,8 @@ class Layer:
     @property
     def electrons(self) -> np.ndarray:
         """Free electrons per cm3."""
-        return 10**self.log_pe / (BOLTZMANN * self.temperature)
+        density: np.ndarray = 10**self.log_pe / (BOLTZMANN * self.temperature)
+        return density
 
 
 def saha(temperature: np.ndarray, log_pe: np.ndarray, ionisation: float, partition_ratio: float) -> np.ndarray:
@@ -70,7 +71,7 @@ def hydrogen_opacity(wavelength: np.ndarray, temperature: np.ndarray) -> np.ndar
 
     The smearing stands for the high Balmer lines, which run into one another before the edge.
     """
-    total = np.zeros(np.broadcast_shapes(wavelength.shape, temperature.shape))
+    total: np.ndarray = np.zeros(np.broadcast_shapes(wavelength.shape, temperature.shape))
     for level in range(2, 7):
         edge = 911.75 * level**2 if level > 2 else 3700.0
         share = 1 / (1 + np.exp(np.clip((wavelength - edge) / 18.0, -50, 50)))
@@ -130,7 +131,8 @@ def fractions(layers: Layer, species: str) -> np.ndarray:
     )
     second = saha(layers.temperature, layers.log_pe, element.ionisation[1], 1.0)
     total = 1 + first + first * second
-    return (1.0 if stage == "I" else first) / total
+    share: np.ndarray = (1.0 if stage == "I" else first) / total
+    return share
 
 
 def curve_of_growth(center: np.ndarray, damping: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

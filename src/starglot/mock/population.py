@@ -93,7 +93,8 @@ def generator(seed: int, *counter: int) -> np.random.Generator:
 def uniforms(seed: int, kind: int, keys: np.ndarray, number: int) -> np.ndarray:
     """(len(keys), number) uniforms in (0, 1); row i depends on seed, kind and keys[i] alone."""
     rows = np.array([generator(seed, kind, int(key)).random(number) for key in keys]).reshape(len(keys), number)
-    return np.clip(rows, 1e-12, 1 - 1e-12)
+    inside: np.ndarray = np.clip(rows, 1e-12, 1 - 1e-12)
+    return inside
 
 
 def draw_stars(first: int, last: int, seed: int) -> Population:
@@ -142,7 +143,8 @@ def draw_stars(first: int, last: int, seed: int) -> Population:
 
 def _gaia_id(uniform: np.ndarray, star: np.ndarray) -> np.ndarray:
     """19-digit identifiers that no two stars share (the star's number is in the lower digits)."""
-    return (uniform * 8e8).astype(np.int64) * 10_000_000_000 + 10**18 + star
+    ids: np.ndarray = (uniform * 8e8).astype(np.int64) * 10_000_000_000 + 10**18 + star
+    return ids
 
 
 def _gravity(teff: np.ndarray, feh: np.ndarray, target: np.ndarray, u: np.ndarray, normal: np.ndarray) -> np.ndarray:

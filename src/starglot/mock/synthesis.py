@@ -174,7 +174,7 @@ def optical_depth(stars: Stellar, layers: Layer) -> np.ndarray:
     """(n, pixels) optical depth of lines and bands before saturation."""
     t = _templates()
     widths, wings, groups = _line_strengths(stars, layers, t)
-    depth = (t.cores @ widths.T).T
+    depth: np.ndarray = (t.cores @ widths.T).T
     depth = depth + wings @ t.wings + groups @ t.forest
     core, wing = _hydrogen_strengths(stars, layers)
     hydrogen = core @ t.hydrogen_core + wing @ t.hydrogen_wings

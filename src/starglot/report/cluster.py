@@ -46,7 +46,7 @@ def submitted(logs: Path) -> dict[str, str]:
 
 def by_rule(lines: list[str], rules: dict[str, str]) -> pd.DataFrame:
     """The table, from ``sacct -P`` lines: a job's own line, then those of its steps, which know the memory used."""
-    jobs: list[dict] = []
+    jobs: list[dict[str, Any]] = []
     for line in lines:
         job, state, elapsed, limit, asked, used, cpu, allocated = line.split("|")
         if "." not in job:

@@ -28,7 +28,8 @@ def smooth_continuum(flux: ArrayLike, width_fraction: float = 0.06, floor: float
     sigma = width_fraction * values.shape[1]
     weight = gaussian_filter1d(np.ones(values.shape[1]), sigma, mode="constant")
     smooth = gaussian_filter1d(values, sigma, axis=1, mode="constant")
-    return np.maximum(smooth / weight, floor)
+    continuum: NDArray[np.float64] = np.maximum(smooth / weight, floor)
+    return continuum
 
 
 def divide_by_continuum(flux: ArrayLike, width_fraction: float = 0.06, floor: float = FLOOR) -> NDArray[np.float64]:
@@ -46,4 +47,5 @@ def coarse_log_flux(flux: ArrayLike, parts: int = 10, floor: float = FLOOR) -> N
     if not 1 <= parts <= values.shape[1]:
         raise ValueError(f"{values.shape[1]} values cannot be cut into {parts} parts")
     means = [stretch.mean(axis=1) for stretch in np.array_split(values, parts, axis=1)]
-    return np.log(np.maximum(np.stack(means, axis=1), floor))
+    logarithms: NDArray[np.float64] = np.log(np.maximum(np.stack(means, axis=1), floor))
+    return logarithms

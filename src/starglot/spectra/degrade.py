@@ -46,7 +46,8 @@ def broaden(flux: Array, wavelength: Array, resolution: float, native: float) ->
     smooth = gaussian_filter1d(
         CubicSpline(log, flux, axis=1)(even), sigma / (even[1] - even[0]), axis=1, mode="nearest"
     )
-    return CubicSpline(even, smooth, axis=1)(log)
+    back: Array = CubicSpline(even, smooth, axis=1)(log)
+    return back
 
 
 def doppler(velocity: float) -> float:
@@ -57,7 +58,7 @@ def doppler(velocity: float) -> float:
 
 def tilt(flux: Array, wavelength: Array, amount: float) -> Array:
     """Flux (n, m) times a line that rises by ``amount`` from the blue end to the red, and is 1 in the middle."""
-    at = (wavelength - wavelength[0]) / (wavelength[-1] - wavelength[0])
+    at: Array = (wavelength - wavelength[0]) / (wavelength[-1] - wavelength[0])
     return flux * (1.0 + amount * (at - 0.5))
 
 
@@ -75,10 +76,11 @@ def add_noise(flux: Array, wavelength: Array, snr: Array, target: float, seeds: 
     relative = np.sqrt(np.maximum(target**-2.0 - had**-2.0, 0.0))
     inside = (wavelength >= R_BAND[0]) & (wavelength <= R_BAND[1])
     level = np.median(flux[:, inside if inside.any() else slice(None)], axis=1)[:, None]
-    scale = np.sqrt(np.maximum(flux, _LEAST_FLUX * level) * level) * relative[:, None]
+    scale: Array = np.sqrt(np.maximum(flux, _LEAST_FLUX * level) * level) * relative[:, None]
     pixels = survey_pixels(wavelength[0], wavelength[-1])
     white = np.stack([np.random.default_rng(seed).standard_normal(len(pixels)) for seed in seeds])
-    return flux + scale * CubicSpline(np.log10(pixels), white, axis=1)(np.log10(wavelength))
+    noise: Array = CubicSpline(np.log10(pixels), white, axis=1)(np.log10(wavelength))
+    return flux + scale * noise
 
 
 def survey_pixels(first: float, last: float) -> Array:

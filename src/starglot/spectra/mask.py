@@ -21,4 +21,5 @@ def good_pixels(
     """
     chosen = -1 if bits == "all" else sum(1 << bit for bit in set(bits))
     # NaN compares false, so it is masked; infinity would pass for a perfect pixel.
-    return ((ormask & chosen) == 0) & (ivar > 0) & (ivar < np.inf)
+    good: NDArray[np.bool_] = ((ormask & chosen) == 0) & (ivar > 0) & (ivar < np.inf)
+    return good

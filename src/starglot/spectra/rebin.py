@@ -19,9 +19,11 @@ def rebin(flux: ArrayLike, width: int) -> NDArray[np.float64]:
     bins = grid // width
     if width == 1:
         return values.copy()
-    return values[:, : bins * width].reshape(rows, bins, width).mean(axis=2)
+    means: NDArray[np.float64] = values[:, : bins * width].reshape(rows, bins, width).mean(axis=2)
+    return means
 
 
 def rebin_wavelength(wavelength: ArrayLike, width: int) -> NDArray[np.float64]:
     """Mean wavelength of each bin of :func:`rebin`: (grid,) in, (grid // width,) out, in the unit given."""
-    return rebin(np.asarray(wavelength, dtype=np.float64)[None], width)[0]
+    means: NDArray[np.float64] = rebin(np.asarray(wavelength, dtype=np.float64)[None], width)[0]
+    return means

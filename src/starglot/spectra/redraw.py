@@ -19,4 +19,5 @@ def redraw_flux(flux: np.ndarray, augment: Augment, rng: np.random.Generator) ->
     at = np.linspace(-1, 1, width)
     slope, bend = augment.tilt * rng.standard_normal((2, rows, 1))
     out = out * np.exp(slope * at + 0.5 * bend * (at**2 - 1 / 3))
-    return out / out.max(axis=1, keepdims=True)
+    scaled: np.ndarray = out / out.max(axis=1, keepdims=True)
+    return scaled

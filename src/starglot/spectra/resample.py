@@ -94,6 +94,7 @@ def cubic(x: Array, y: Array, at: Array, interval: NDArray[np.int64]) -> Array:
     width = x[-1] - x[-3]
     diagonal[-1], below[-1] = dx[-2], width
     rhs[-1] = (dx[-1] ** 2 * slope[-2] + (2 * width + dx[-1]) * dx[-2] * slope[-1]) / width
+    derivative: Array
     *_, derivative, info = lapack.dgtsv(below, diagonal, above, rhs, 1, 1, 1, 1)
     if info:
         raise ValueError(f"the spline through {n} points cannot be solved (LAPACK gtsv: {info})")

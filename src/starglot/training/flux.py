@@ -54,7 +54,8 @@ def map_flux(rows: Rows, shard_path: ShardPath, inputs: Mapping[str, str], folde
                 np.lib.format.open_memmap(file, mode="w+", dtype=np.int16, shape=(0, 1))
             else:
                 mapped.flush()
-    return np.load(kept / _CACHED, mmap_mode="r")
+    flux: np.ndarray = np.load(kept / _CACHED, mmap_mode="r")
+    return flux
 
 
 def _reserve(path: Path) -> None:

@@ -18,5 +18,5 @@ def binned(flux: np.ndarray, width: int) -> np.ndarray:
         raise StarglotError(f"a bin of {width} values is wider than the grid", allowed=f"1 to {flux.shape[1]}")
     if width == 1:
         return flux.astype(np.float32) / np.float32(FLUX_SCALE)
-    means = flux[:, : m * width].reshape(len(flux), m, width).mean(axis=2, dtype=np.float32)
+    means: np.ndarray = flux[:, : m * width].reshape(len(flux), m, width).mean(axis=2, dtype=np.float32)
     return means / np.float32(FLUX_SCALE)

@@ -56,7 +56,8 @@ class Moments:
         linear = np.einsum("mk,mk->k", coefficient, self.xy[g])
         mean = coefficient.T @ self.x[g]
         error = self.yy[g] - 2 * linear - 2 * start * self.y[g] + quadratic + 2 * start * mean + self.n[g] * start**2
-        return np.maximum(error, 0.0)
+        positive: np.ndarray = np.maximum(error, 0.0)
+        return positive
 
 
 @dataclass(frozen=True)
