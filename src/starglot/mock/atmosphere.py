@@ -72,7 +72,7 @@ def hydrogen_opacity(wavelength: np.ndarray, temperature: np.ndarray) -> np.ndar
 
     The smearing stands for the high Balmer lines, which run into one another before the edge.
     """
-    total = np.zeros(np.broadcast_shapes(wavelength.shape, temperature.shape))
+    total: np.ndarray = np.zeros(np.broadcast_shapes(wavelength.shape, temperature.shape))
     for level in range(2, 7):
         edge = 911.75 * level**2 if level > 2 else 3700.0
         share = 1 / (1 + np.exp(np.clip((wavelength - edge) / 18.0, -50, 50)))
