@@ -23,7 +23,7 @@ LINES := --logger starglot --logger-starglot-expected benchmarks/demo_jobs.tsv
 export PATH := $(BIN):$(PATH)
 export PYTHONNOUSERSITE := 1
 
-.PHONY: help setup demo recover clean-demo test check fetch-base lock docs format lint
+.PHONY: help setup demo recover clean-demo test test-quick check fetch-base lock docs format lint
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -56,6 +56,9 @@ clean-demo: ## remove everything that the demo made
 
 test: setup ## run all tests (PYTEST_ARGS="-k name" for some)
 	@OMP_NUM_THREADS=1 python -m pytest --numprocesses $(WORKERS) $(PYTEST_ARGS)
+
+test-quick: setup ## the tests that train nothing and need no cluster, in under three minutes: while you work
+	@OMP_NUM_THREADS=1 python -m pytest --numprocesses $(WORKERS) -m "not slow" tests/unit tests/contract $(PYTEST_ARGS)
 
 check: setup ## every external input: present or missing, size, source, account (CONFIG=my.yaml)
 	@python workflow/scripts/check.py config/config.yaml $(CONFIG)

@@ -14,9 +14,14 @@ PROJECT = Path(__file__).resolve().parents[2]
 _TARGET = re.search(r"^lint:.*\n((?:\t@.*\n?)+)", (PROJECT / "Makefile").read_text(), re.M)
 assert _TARGET is not None
 COMMANDS = [line.strip().lstrip("@").replace("$(DEMO)", "config/demo.yaml") for line in _TARGET[1].splitlines()]
+#: Afresh, mypy takes a minute.
+SLOW = ("mypy", "snakemake")
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize(
+    "command",
+    [pytest.param(line, marks=[pytest.mark.slow] if line.startswith(SLOW) else []) for line in COMMANDS],
+)
 def test_is_clean(command: str) -> None:
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     done = subprocess.run(

@@ -172,6 +172,7 @@ def test_labels_are_scaled_and_scaled_back():
 
 
 @pytest.mark.parametrize("more", [{"schedule": "cosine", "warmup": 0.2}, {"schedule": "plateau"}])
+@pytest.mark.slow
 def test_a_killed_training_goes_on_bit_for_bit(survey, tmp_path, monkeypatch, more):
     settings = cnn(4, **more)
     trained(settings, survey, tmp_path / "whole", tmp_path / "a")
@@ -198,6 +199,7 @@ def test_a_killed_training_goes_on_bit_for_bit(survey, tmp_path, monkeypatch, mo
         assert (tmp_path / "killed" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes(), name
 
 
+@pytest.mark.slow
 def test_the_rate_falls_on_a_plateau_and_training_stops(survey, tmp_path, monkeypatch):
     losses = iter([5.0, 4.0, *[4.5] * 20])
     monkeypatch.setattr(networks._Trainer, "_validate", lambda trainer: next(losses))
@@ -209,6 +211,7 @@ def test_the_rate_falls_on_a_plateau_and_training_stops(survey, tmp_path, monkey
     assert curve["step"].tolist() == [6 * epoch for epoch in range(1, 10)]
 
 
+@pytest.mark.slow
 def test_the_cosine_ends_at_nothing(survey, tmp_path):
     trained(cnn(5, schedule="cosine", stop_after=None), survey, tmp_path / "out", tmp_path / "state")
     curve = np.genfromtxt(tmp_path / "out/loss.csv", delimiter=",", names=True)
@@ -216,6 +219,7 @@ def test_the_cosine_ends_at_nothing(survey, tmp_path):
     assert curve["learning_rate"] == pytest.approx(5e-4 * (1 + np.cos(np.pi * steps / 30)), abs=1e-9)
 
 
+@pytest.mark.slow
 def test_a_network_learns_more_than_the_class(survey, tmp_path):
     settings = Mlp(
         kind="mlp",
@@ -243,6 +247,7 @@ def test_a_network_learns_more_than_the_class(survey, tmp_path):
     assert 0.5 < within.mean() < 0.85
 
 
+@pytest.mark.slow
 def test_a_label_that_nobody_has_and_no_validation_stars(survey, tmp_path):
     few = survey.sample.filter(pa.compute.not_equal(survey.sample["split"], "val"))
     settings = cnn(1)
@@ -256,6 +261,7 @@ def test_a_label_that_nobody_has_and_no_validation_stars(survey, tmp_path):
     assert feh["sigma_raw"].null_count == 0
 
 
+@pytest.mark.slow
 def test_the_best_epoch_is_kept(survey, tmp_path, monkeypatch):
     losses = iter([3.0, 9.0, 9.0])
     monkeypatch.setattr(networks._Trainer, "_validate", lambda trainer: next(losses))
@@ -266,6 +272,7 @@ def test_the_best_epoch_is_kept(survey, tmp_path, monkeypatch):
     assert all(np.array_equal(three[name], one[name]) for name in one)
 
 
+@pytest.mark.slow
 def test_a_loss_that_is_no_number_is_said(survey, tmp_path, monkeypatch):
     monkeypatch.setattr(networks._Trainer, "_validate", lambda trainer: math.nan)
     with pytest.raises(StarglotError, match="no number any more in epoch 1"):
@@ -281,6 +288,7 @@ def test_a_loss_that_is_no_number_is_said(survey, tmp_path, monkeypatch):
     ],
     ids=["quota", "safetensors"],
 )
+@pytest.mark.slow
 def test_a_full_disk_in_a_checkpoint_is_one_clear_error(survey, tmp_path, monkeypatch, raised):
     def full(tensors, path):
         raise raised
@@ -292,6 +300,7 @@ def test_a_full_disk_in_a_checkpoint_is_one_clear_error(survey, tmp_path, monkey
 
 
 @pytest.mark.parametrize("size", ["40k", "140k"], ids=["in the mapped flux", "in a checkpoint"])
+@pytest.mark.slow
 def test_a_disk_that_is_really_full(survey, tmp_path, size):
     """On a real small file system: the message is clear, and after making room the same command goes on."""
     disk = tmp_path / "disk"

@@ -20,6 +20,8 @@ from starglot.training.baselines import train_baseline
 from starglot.training.flux import Bins, map_flux
 from starglot.training.trees import fit_trees
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def survey(tmp_path_factory) -> Survey:

@@ -131,6 +131,7 @@ def test_a_folder_as_base_is_looked_into(project: Path, here: Path) -> None:
     assert (base.state, base.remark) == ("broken", "lacks model-1.safetensors")
 
 
+@pytest.mark.slow
 def test_the_script_exits_with_the_state_of_things(project: Path, tmp_path: Path) -> None:
     def run(*config: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(

@@ -97,6 +97,7 @@ def predict(trained, state, **decoding):
     )
 
 
+@pytest.mark.slow
 def test_a_row_for_each_spectrum_and_label(trained, tmp_path):
     table = predict(trained, tmp_path)
     assert table.schema == PREDICTION
@@ -118,6 +119,7 @@ def test_a_row_for_each_spectrum_and_label(trained, tmp_path):
     assert greedy[0]["sigma_raw"] == pytest.approx(rows[11, "teff"]["sigma_raw"], rel=1e-4)
 
 
+@pytest.mark.slow
 def test_a_killed_prediction_goes_on_and_gives_the_same(trained, tmp_path, monkeypatch):
     monkeypatch.setattr(module, "_BLOCK", 2)
     whole = predict(trained, tmp_path / "a")
@@ -138,12 +140,14 @@ def test_a_killed_prediction_goes_on_and_gives_the_same(trained, tmp_path, monke
     assert predict(trained, tmp_path / "b").equals(whole)
 
 
+@pytest.mark.slow
 def test_other_settings_do_not_take_old_blocks(trained, tmp_path):
     predict(trained, tmp_path)
     predict(trained, tmp_path, prune=0.05)
     assert len(list(tmp_path.iterdir())) == 2
 
 
+@pytest.mark.slow
 def test_a_spectrum_without_a_question_is_an_error(trained, tmp_path):
     folder, files = trained
     with pytest.raises(StarglotError, match="has no question"):
@@ -161,6 +165,7 @@ def test_a_spectrum_without_a_question_is_an_error(trained, tmp_path):
         )
 
 
+@pytest.mark.slow
 def test_an_untrained_model_is_counted_not_crashed(tmp_path, trained):
     from starglot.models.tiny import build_tiny
 

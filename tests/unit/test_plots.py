@@ -135,6 +135,7 @@ OWN = (
 FAULTY, NO_UTF_8 = "nonsense: 1\ntext.usetex: perhaps\n", "# \xe9\n"
 
 
+@pytest.mark.slow
 def test_a_figure_is_the_same_for_everybody(tmp_path):
     """Whatever stands in the user's matplotlibrc, in one of the working folder, and in MPLBACKEND."""
     code = "from pathlib import Path; from starglot.plots.training import draw_curve\n"

@@ -7,7 +7,10 @@ from report_results import demo_config
 from starglot.report.build import build_report
 from starglot.report.inputs import inputs_of
 
-pytestmark = pytest.mark.skipif(BROWSER is None, reason="no chromium on this machine")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(BROWSER is None, reason="no chromium on this machine"),
+]
 
 TABLE = "document.getElementById('residuals-atmosphere')"
 ROWS = f"[...{TABLE}.querySelector('tbody').rows].filter((row) => !row.hidden)"

@@ -170,6 +170,7 @@ def kill_at(step: int, root: Path) -> bool:
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
 
 
+@pytest.mark.slow
 def test_killed_before_any_step_the_next_run_makes_the_same(tmp_path: Path) -> None:
     step = 0
     while kill_at(step, tmp_path / str(step)):
@@ -204,6 +205,7 @@ def test_the_seal_is_written_after_what_it_vouches_for_is_on_the_disk(tmp_path: 
     assert named > sealed and ("disk", "place") in steps[named:]
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(st.lists(st.tuples(st.sampled_from(["ask", *DAMAGES]), st.integers(0, 2)), max_size=12))
 def test_in_any_order_of_damage_and_asking_what_comes_back_is_right(tmp_path_factory, steps) -> None:

@@ -80,7 +80,7 @@ def table(folder: Path, survey, project) -> Ask:
 
     def ask():
         predict_files(
-            {"class_mean": read_class_mean},
+            read_class_mean,
             {"model": settings.model_dump(), "task": TASK.model_dump()},
             model=model / "manifest.json",
             sample=folder / "sample.parquet",

@@ -126,6 +126,7 @@ def test_bands_without_a_cut_are_not_needed(tmp_path: Path) -> None:
     assert read_catalog(Lamost(stellar=path, spectra=""))["snr_u"].null_count == 3
 
 
+@pytest.mark.slow
 def test_the_script_needs_the_bands_that_it_is_told(project: Path, tmp_path: Path) -> None:
     """What the rule runs: a catalogue without S/N in r and i is read when no cut is made there."""
     path = write(tmp_path / "stellar.fits", lamost_rows(snrr=None, snri=None))

@@ -16,6 +16,8 @@ from test_surveys_shards import RECIPE, selection, write
 from starglot.surveys.index import COLUMNS
 from starglot.tables import write_parquet
 
+pytestmark = pytest.mark.slow
+
 SHARD = "58000-P"
 
 

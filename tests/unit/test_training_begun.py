@@ -19,6 +19,8 @@ from starglot.surveys.index import COLUMNS
 from starglot.tables import read_json, write_json, write_parquet
 from starglot.training import begun
 
+pytestmark = pytest.mark.slow
+
 SETTINGS = LightGbm(kind="lightgbm", bin=4, rounds=30, stop_after=10, leaves=8, features=0.5)
 #: Ends the script, as by kill -9, when so many of four models are in a checkpoint; whatever code it runs by then.
 KILLER = """

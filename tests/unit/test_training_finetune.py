@@ -23,6 +23,8 @@ from starglot.tables import read_json
 from starglot.training.finetune import finetune
 from starglot.training.pretrain import build_base
 
+pytestmark = pytest.mark.slow
+
 WAVELENGTH = Wavelength(start=4000, stop=4199, step=1)
 ENCODING = Encoding(form="packed", bin=10, preparation="continuum")
 TASK = Task.model_validate(
