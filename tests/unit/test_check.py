@@ -90,10 +90,10 @@ def test_present_files_are_counted_and_broken_ones_explained(project: Path, here
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        (gzip.compress(b"<!doctype html><title>log in</title>"), "web page"),
+        (gzip.compress(b"<!doctype html><title>log in</title>", mtime=0), "web page"),
         (b'{"error": "not found"}', "JSON"),
         (b"version https://git-lfs.github.com/spec/v1\n", "git lfs pull"),
-        (gzip.compress(b"SIMPLE  =" * 5000)[:30], "cannot be read"),
+        (gzip.compress(b"SIMPLE  =" * 5000, mtime=0)[:30], "cannot be read"),
     ],
 )
 def test_a_catalogue_is_looked_into_also_when_it_is_packed(
