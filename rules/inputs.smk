@@ -40,6 +40,12 @@ def survey_contents(wildcards):
     return contents(f"catalog/{wildcards.survey}.parquet", survey_file(wildcards))
 
 
+def selected_rows(wildcards):
+    """The shard's entry in the inventory, once that has been taken; as it was, it runs nothing again."""
+    checkpoints.inventory.get()
+    return f"<results>/catalog/selected/{wildcards.shard}.parquet"
+
+
 def label_match(wildcards):
     """The match that brings a task's labels, when they are not LAMOST's own."""
     source = CONFIG.tasks[wildcards.task].source

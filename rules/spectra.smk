@@ -1,12 +1,6 @@
 """Cleaned spectra, a shard (one LAMOST plate) at a time."""
 
 
-def selected_rows(wildcards):
-    """The shard's entry in the inventory, once that has been taken; as it was, it runs nothing again."""
-    checkpoints.inventory.get()
-    return f"<results>/catalog/selected/{wildcards.shard}.parquet"
-
-
 rule clean_shard:
     """Mask, normalise and resample one plate's spectra; what cannot be cleaned is listed with its reason."""
     input:

@@ -14,12 +14,11 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import yaml
+from rebuild_words import WORDS, Change, replace
 
-Change = Callable[[Path], list[str] | None]
 CODE = ("Snakefile", "rules", "workflow", "config", "envs", "profiles", "src")
 NEW_PLATE = "59100-NEW"
 
@@ -41,12 +40,6 @@ def configs(folder: Path) -> list[str]:
 def lay_over(folder: Path, **values: object) -> None:
     """Write over.yaml: values that differ from the settled project's."""
     (folder / "over.yaml").write_text(yaml.safe_dump(values))
-
-
-def replace(path: Path, text: str | bytes) -> None:
-    """Write a file of its own: the project shares its files, linked, with others."""
-    path.unlink(missing_ok=True)
-    path.write_bytes(text if isinstance(text, bytes) else text.encode())
 
 
 def sources(folder: Path) -> list[Path]:
@@ -197,84 +190,6 @@ def accept_edit(folder):
     model = "results/models/atmosphere/llm-mini/mini/manifest.json"
     assert json.loads((folder / model).read_text())["accepted_edits"][0]["because"] == "a name"
     assert model in done.stdout and "starglot.training.loop" in done.stdout
-
-
-def changing(*edits: tuple[str, str, str]) -> Change:
-    """The change that replaces text in files: (file, what stands there, what then stands there)."""
-
-    def change(folder: Path) -> None:
-        for name, old, new in edits:
-            path = folder / name
-            text = path.read_text()
-            assert old in text, f"{name} has no {old!r}"
-            replace(path, text.replace(old, new))
-
-    return change
-
-
-_MODELS, _KINDS = "src/starglot/config/models.py", "src/starglot/config/baselines.py"
-_LABELS = "src/starglot/glossary.py"
-
-#: What is written down anew in files that nearly every script reads, and reaches none of their results.
-WORDS: dict[str, Change] = {
-    "reword_description": changing(
-        (_MODELS, "Named in manifests and captions.", "The release, as captions name it.")
-    ),
-    "add_key": changing(
-        (
-            "src/starglot/config/scaling.py",
-            "class Repeats(Strict):",
-            'class Repeats(Strict):\n    drawn: int = Field(0, description="New.")',
-        )
-    ),
-    "add_survey": changing(
-        (
-            _MODELS,
-            "class Surveys(Strict):",
-            "class Rave(Strict):\n    catalog: str\n\n\nclass Surveys(Strict):\n    rave: Rave | None = None",
-        ),
-        (
-            "workflow/scripts/read_survey.py",
-            '{\n        "apogee"',
-            '{\n        "rave": (None, None),\n        "apogee"',
-        ),
-    ),
-    "add_label": changing(
-        (_LABELS, '    {\n        "teff": TEFF,', '    {\n        "vsini": VSINI,\n        "teff": TEFF,'),
-        (_LABELS, "TEFF = ", 'VSINI = Label("vsini", "VSINI", "vsini", "v sin i", "km/s", 0, 0.0, 600.0)\nTEFF = '),
-    ),
-    "add_rejection": changing(
-        (_LABELS, "REJECTIONS: dict[str, str] = {", 'REJECTIONS: dict[str, str] = {\n    "saturated": "too bright",'),
-        (_LABELS, "Rejection = Literal[", 'Rejection = Literal[\n    "saturated",'),
-    ),
-    "add_kind": changing(
-        (
-            _KINDS,
-            "class Ensemble(Strict):",
-            'class Forest(Strict):\n    kind: Literal["forest"]\n\n\nclass Ensemble(Strict):',
-        ),
-        (_MODELS, "import ClassMean, Cnn, Ensemble, ", "import ClassMean, Cnn, Ensemble, Forest, "),
-        (_MODELS, "Mlp | Ensemble,", "Mlp | Forest | Ensemble,"),
-        (_MODELS, '"ensemble": Ensemble,', '"ensemble": Ensemble,\n        "forest": Forest,'),
-        ("src/starglot/training/plain.py", '{"class_mean"', '{"forest": fit_class_mean, "class_mean"'),
-    ),
-    "add_question": changing(
-        (_MODELS, 'Literal["atmosphere", "abundances"]', 'Literal["atmosphere", "abundances", "age"]'),
-        (
-            "src/starglot/language/prompts.py",
-            '{\n        "atmosphere": Question(',
-            '{\n        "age": Question("How old: {labels}.", "", " ", "", False, True, False),\n'
-            '        "atmosphere": Question(',
-        ),
-    ),
-    "edit_log": changing(
-        ("src/starglot/cli.py", "%(asctime)s {name}: ", "%(asctime)s [{name}] "),
-        ("src/starglot/training/finetune.py", 'log.info("loss: %s", metrics)', 'log.info("losses are %s", metrics)'),
-    ),
-    "edit_error": changing(
-        ("src/starglot/training/finetune.py", "there is no training question", "no question to train on"),
-    ),
-}
 
 
 # ---------------------------------------------------------------- inputs
