@@ -121,6 +121,8 @@ class Answerer:
 
 def block(folder: Path, survey, project) -> Ask:
     obsids = np.sort(survey.obsid[:60])
+    (folder / "base").mkdir()
+    (folder / "base/config.json").write_text("{}")
     with gzip.open(folder / "test-0000.jsonl.gz", "wt") as out:
         for obsid in obsids.tolist():
             out.write(json.dumps({"obsid": obsid, "question": "?", "answer": "!"}) + "\n")
@@ -139,7 +141,7 @@ def block(folder: Path, survey, project) -> Ask:
                 TASK,
                 Encoding(form="packed", bin=10),
                 Wavelength(start=4000, stop=4199, step=1),
-                "base",
+                folder / "base",
                 folder,
                 [folder / "test-0000.jsonl.gz"],
                 truth,
