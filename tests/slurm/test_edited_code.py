@@ -27,7 +27,8 @@ OPTIONS = (
 @pytest.fixture(scope="module")
 def project(cluster, tmp_path_factory) -> Project:
     """A project with code of its own, made on this machine up to the base that is trained on."""
-    made = Project(tmp_path_factory.mktemp("slurm") / "project", "tiny.yaml", own_code=True)
+    made = Project(tmp_path_factory.mktemp("slurm") / "project", "tiny.yaml", "short.yaml", own_code=True)
+    (made.folder / "short.yaml").write_text("models: {llm-mini: {training: {epochs: {mini: 16}, checkpoints: 20}}}\n")
     made.run("results/bases/tiny/manifest.json", profile=())
     return made
 
