@@ -145,8 +145,8 @@ wildcard_constraints:
     ),
 
 
-#: Code hash -> the definitions behind it, for every job that was looked at.
-CODE = {}
+#: Code hash -> the definitions behind it, for every job that was looked at; jobs run once RUNNING says something.
+CODE, RUNNING = {}, []
 
 
 @cache
@@ -155,8 +155,8 @@ def code_of(script, names):
     definitions = code_definitions(SCRIPTS / f"{script}.py", dict(names))
     now = hash_of(definitions)
     CODE[now] = definitions
-    # A job on a cluster reads the code anew, edited meanwhile perhaps.
-    if not workflow.is_main_process:
+    # A job on a cluster reads the code anew, edited meanwhile perhaps; what lies below the inventory is known late.
+    if RUNNING or not workflow.is_main_process:
         record_code(Path(CONFIG.state_dir) / "code", now, definitions)
     return now, kept_hashes(ACCEPTED, script, now)
 
@@ -175,12 +175,6 @@ def code(script):
     return hashed
 
 
-def record_definitions():
-    """Keep what the hashes of this run's code stand for: `explain` names what was edited since."""
-    for hashed, definitions in CODE.items():
-        record_code(Path(CONFIG.state_dir) / "code", hashed, definitions)
-
-
 #: Digests of the user's catalogues; on disk only once jobs run.
 FINGERPRINTS = Fingerprints(f"{CONFIG.state_dir}/fingerprints.json")
 
@@ -192,15 +186,9 @@ onstart:
         raise WorkflowError(str(error))
     FINGERPRINTS.keep()
     note_run(Path.cwd(), workflow.dag_settings.targets)
-    record_definitions()
-
-
-onsuccess:
-    record_definitions()
-
-
-onerror:
-    record_definitions()
+    RUNNING.append(True)
+    for hashed, definitions in CODE.items():
+        record_code(Path(CONFIG.state_dir) / "code", hashed, definitions)
 
 
 def leaves(**values):
