@@ -1,7 +1,7 @@
 """Every command of README and docs: planned by Snakemake, looked through by make, or asked for its options.
 
 Commands stand in blocks (fenced or indented) and in the text between backticks.  Those with a gap for the reader to
-fill (`...`, TARGET, <rule>) are left out.  A block is what people paste: there, a run says how many cores it has.
+fill (`...`, TARGET, <rule>, a shared folder) are left out.  A block is what people paste: there, a run says how many cores it has.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.workflow
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-GAP = re.compile(r"\.\.\.|<|TARGET|\bN\b|REAL|FOLDER|\[")
+GAP = re.compile(r"\.\.\.|<|TARGET|/shared/|\bN\b|REAL|FOLDER|\[")
 #: Ways of a run that need no cores, as they run no job.
 NO_JOBS = {"-n", "--report", "--touch", "--unlock", "--profile"}
 
@@ -94,7 +94,7 @@ def test_snakemake_plans_it(reader: Path, words: str) -> None:
     if "my.yaml" in words and overlay:
         subprocess.run(overlay, shell=True, cwd=reader, check=True)
     # -n goes first: behind `--` it would be a target.
-    command = [sys.executable, "-m", "snakemake", "-n", "--quiet", "rules", *shlex.split(words)[1:]]
+    command = [sys.executable, "-m", "snakemake", "--quiet", "rules", "-n", *shlex.split(words)[1:]]
     done = subprocess.run(command, cwd=reader, capture_output=True, text=True)
     assert done.returncode == 0, (done.stdout + done.stderr)[-2000:]
 
