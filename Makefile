@@ -77,7 +77,7 @@ docs: setup ## generate config/schema.json, docs/reference.md and the DAG pictur
 	@snakemake --cores $(CORES) --configfile $(DEMO) --quiet all -- inventory   # what lies below is known from there
 	@snakemake --configfile $(DEMO) --config 'run={models: [llm-demo, ridge, cnn, ensemble]}' \
 	    --rerun-triggers mtime --rulegraph mermaid-js -- all degradation $(DEMO_RESULTS)/tables/scaling_atmosphere.csv 2>/dev/null \
-	    | python workflow/scripts/draw_rulegraph.py --after inventory clean_shard --out docs/images/rulegraph.svg
+	    | python workflow/scripts/draw_rulegraph.py --after inventory select_shard --out docs/images/rulegraph.svg
 
 format: setup ## format Python and Snakemake files
 	@ruff check --quiet --fix . ; ruff format . ; snakefmt Snakefile rules

@@ -49,7 +49,7 @@ def project(folder: Path, plates: int, direct: bool) -> None:
         },
     }
     (folder / "over.yaml").write_text(yaml.safe_dump(over))
-    inventory = folder / "results/catalog/selected"
+    inventory = folder / "results/catalog/inventory"
     inventory.mkdir(parents=True)
     shards = [f"{55000 + number // 3}-HD{number:06d}B01" for number in range(plates)]
     for shard in shards:

@@ -154,7 +154,7 @@ checkpoint inventory:
         digests=["<results>/catalog/candidates.parquet.sha256", *MOCK_DIGESTS],
     output:
         shards="<results>/catalog/shards.txt",
-        folder=directory("<results>/catalog/selected"),
+        folder=directory("<results>/catalog/inventory"),
     log:
         "<results>/logs/inventory.log",
     benchmark:
@@ -171,3 +171,24 @@ checkpoint inventory:
     shell:
         "python {params.scripts:q}/inventory.py --settings '{{}}' --candidates {input.candidates:q} --root {params.root:q}"
         " --shards {output.shards:q} --folder {output.folder:q} 2>&1 | tee {log:q}"
+
+
+localrules:
+    select_shard,
+
+
+rule select_shard:
+    """One shard's rows as an input of their own, so that another plate's rows do not touch it."""
+    input:
+        inventoried,
+    output:
+        "<results>/catalog/selected/{shard}.parquet",
+    log:
+        "<results>/logs/select_shard/{shard}.log",
+    conda:
+        ENV
+    resources:
+        mem_mb=100,
+        runtime=5,
+    shell:
+        "cp {input:q} {output:q} 2> {log:q}"

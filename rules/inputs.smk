@@ -40,10 +40,10 @@ def survey_contents(wildcards):
     return contents(f"catalog/{wildcards.survey}.parquet", survey_file(wildcards))
 
 
-def selected_rows(wildcards):
-    """The shard's entry in the inventory, once that has been taken; as it was, it runs nothing again."""
+def inventoried(wildcards):
+    """The shard's entry in the inventory, once that has been taken."""
     checkpoints.inventory.get()
-    return f"<results>/catalog/selected/{wildcards.shard}.parquet"
+    return f"<results>/catalog/inventory/{wildcards.shard}.parquet"
 
 
 def label_match(wildcards):

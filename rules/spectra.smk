@@ -4,7 +4,7 @@
 rule clean_shard:
     """Mask, normalise and resample one plate's spectra; what cannot be cleaned is listed with its reason."""
     input:
-        selected_rows,
+        "<results>/catalog/selected/{shard}.parquet",
     output:
         spectra="<results>/spectra/{shard}.parquet",
         rejected="<results>/spectra/{shard}.rejected.parquet",
