@@ -1,7 +1,8 @@
 """Every command of README and docs: planned by Snakemake, looked through by make, or asked for its options.
 
 Commands stand in blocks (fenced or indented) and in the text between backticks.  Those with a gap for the reader to
-fill (`...`, TARGET, <rule>, a shared folder) are left out.  A block is what people paste: there, a run says how many cores it has.
+fill (`...`, TARGET, <rule>, a shared folder) are left out.  A block is what people paste: there, a run says how many
+cores it has.
 """
 
 from __future__ import annotations
