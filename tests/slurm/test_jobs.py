@@ -92,4 +92,4 @@ def test_a_failing_job_shows_its_log(project):
         )
     finally:
         project.overlays = overlays
-    assert "there is no base model" in said and "data/no-such-model" in said
+    assert "base model" in said and "data/no-such-model" in said and "is not there" in said
