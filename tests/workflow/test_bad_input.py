@@ -81,8 +81,8 @@ def test_a_base_model_that_is_not_there(mini, own_files):
     over = overlay(own_files, models={"llm-mini": {"base": "data/no-such-model"}}, run={"models": ["llm-mini"]})
     target = "results/models/atmosphere/llm-mini/small/manifest.json"
     said = message(own_files.snakemake(target, overlays=(over[0], "own.yaml", over[1]), check=False))
-    assert "data/no-such-model" in said and "fetch-base" in said and "Traceback" not in said
-    assert own_files.path("qa/atmosphere/mini/small/train-0000.jsonl.gz").is_file()
+    assert "data/no-such-model" in said and "is not there" in said and "Traceback" not in said
+    assert not own_files.path("models/atmosphere/llm-mini/small").exists()
 
 
 def test_a_full_disk_in_the_middle(own_files, tmp_path):
