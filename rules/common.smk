@@ -11,7 +11,6 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 from snakemake.settings.types import DeploymentMethod
 
-from starglot.check import require_folders, require_writable
 from starglot.config import derive, derived
 from starglot.config.bases import base_slug, is_hub_id
 from starglot.config.load import load_config
@@ -19,6 +18,7 @@ from starglot.config.names import SUFFIX
 from starglot.config.picked import picked
 from starglot.errors import StarglotError
 from starglot.fingerprint import Fingerprints
+from starglot.folders import require_folders, require_writable
 from starglot.models.bases import base_files, local_folder, missing_files, same_files
 from starglot.provenance.code import code_definitions, hash_of
 from starglot.rebuilds.accepted import RECORDS, kept_hashes, read_accepted

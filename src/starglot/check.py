@@ -219,34 +219,3 @@ def readable_size(length: int) -> str:
     while value >= 999.5 and len(units) > 1:
         value, units = value / 1000, units[1:]
     return f"{value:.0f} {units[0]}" if units[0] == "B" else f"{value:.1f} {units[0]}"
-
-
-def require_folders(*folders: str | Path) -> None:
-    """Raise StarglotError when a folder of results cannot be made: a file has its name, or that of one above."""
-    for folder in folders:
-        there = _nearest(folder)
-        if not there.is_dir():
-            raise StarglotError(
-                "a folder of results cannot be made: something else has its name",
-                where=f"{there}, for {folder}",
-                todo="set `results` (and `state`) to another folder, or rename what is there",
-            )
-
-
-def require_writable(*folders: str | Path) -> None:
-    """Raise StarglotError unless files can be written to each folder, which need not be there yet."""
-    for folder in folders:
-        there = _nearest(folder)
-        if not os.access(there, os.W_OK | os.X_OK):
-            raise StarglotError(
-                "a folder cannot be written to",
-                where=f"{there}, for {folder}",
-                todo="get permission to write there; or set `results` (and `state`) to another folder, and run "
-                "`snakemake --snakefile <project>/Snakefile` in a folder of your own, for Snakemake's records",
-            )
-
-
-def _nearest(folder: str | Path) -> Path:
-    """The folder itself, or what is there of the folders above it."""
-    path = Path(folder).absolute()
-    return next(place for place in (path, *path.parents) if os.path.lexists(place))

@@ -13,7 +13,7 @@ import pytest
 
 #: Rooms (folders or modules of starglot), the ground floor first.  Scripts and the Snakefile stand on top.
 FLOORS: tuple[tuple[str, ...], ...] = (
-    ("errors", "registry", "glossary", "hashing", "tables", "store"),
+    ("errors", "folders", "registry", "glossary", "hashing", "tables", "store"),
     ("config", "provenance", "fingerprint", "rebuilds"),
     ("spectra",),
     ("language", "models", "samples", "surveys", "mock"),

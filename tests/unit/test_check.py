@@ -13,10 +13,11 @@ import pytest
 import yaml
 
 from starglot import check, fetch
-from starglot.check import external_inputs, lacking, render, require, require_folders, require_writable
+from starglot.check import external_inputs, lacking, render, require
 from starglot.config.load import merge, read_config
 from starglot.config.models import Config
 from starglot.errors import StarglotError
+from starglot.folders import require_folders, require_writable
 
 TOKEN = "hf_" + "secret" * 4
 
