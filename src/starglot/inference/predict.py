@@ -145,7 +145,8 @@ def _identity(
         "asked": [task.prompt, task.labels, task.decimals],
         "encoding": encoding.model_dump(),
         "wavelength": wavelength.model_dump(),
-        "base": base["digest"] if isinstance(base, Mapping) else base,
+        # By its files: built anew with the same bytes, it is the same base.
+        "base": base["files"] if isinstance(base, Mapping) else base,
         "model": {path.name: file_digest(path) for path in model},
         "frame": recorded,
         "questions": sorted(file_digest(path) for path in qa_files),
