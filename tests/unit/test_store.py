@@ -23,7 +23,8 @@ def cut(path: Path) -> None:
 
 
 def flip(path: Path) -> None:
-    data = bytearray(path.read_bytes())
+    """One bit of a file turned over; an empty file, which an earlier damage may have left, gets one byte."""
+    data = bytearray(path.read_bytes() or b"\0")
     data[len(data) // 2] ^= 1
     path.write_bytes(bytes(data))
 
