@@ -59,7 +59,11 @@ WORDS: dict[str, Change] = {
         (_LABELS, "TEFF = ", 'VSINI = Label("vsini", "VSINI", "vsini", "v sin i", "km/s", 0, 0.0, 600.0)\nTEFF = '),
     ),
     "add_rejection": changing(
-        (_LABELS, "REJECTIONS: dict[str, str] = {", 'REJECTIONS: dict[str, str] = {\n    "saturated": "too bright",'),
+        (
+            _LABELS,
+            "REJECTIONS: Registry[str] = Registry(\n    {",
+            'REJECTIONS: Registry[str] = Registry(\n    {\n        "saturated": "too bright",',
+        ),
         (_LABELS, "Rejection = Literal[", 'Rejection = Literal[\n    "saturated",'),
     ),
     "add_kind": changing(
