@@ -182,8 +182,7 @@ def reformat_shell(folder):
 def accept_edit(folder):
     """Edit the training loop, then accept every result."""
     edit_function(folder, "training/loop.py")
-    script = folder / "workflow/scripts/accept.py"
-    command = [sys.executable, str(script), "--because", "a name", "--configfile", *configs(folder)]
+    command = [sys.executable, "-m", "starglot", "accept", "--because", "a name", "--configfile", *configs(folder)]
     env = {**os.environ, "PYTHONPATH": f"{folder}/src"}
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, env=env)
     assert not done.returncode, done.stderr

@@ -155,7 +155,7 @@ def test_a_plan_of_a_finished_project_writes_nothing(mini):
     for plan in (*PLANS, ["--lint"]):
         mini.snakemake(*plan)
         assert tree(mini.folder) == before, plan
-    explained = [sys.executable, "workflow/scripts/explain.py", "--configfile", "mini.yaml"]
+    explained = [sys.executable, "-m", "starglot", "explain", "--configfile", "mini.yaml"]
     subprocess.run(explained, cwd=mini.folder, check=True, capture_output=True)
     assert tree(mini.folder) == before
 

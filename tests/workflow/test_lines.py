@@ -107,7 +107,7 @@ def test_recovery_stops_a_living_run_when_asked(fresh):
     settings = fresh.folder / "mini.yaml"
     settings.write_text(settings.read_text().replace("spectra: 240", "spectra: 11000"))
     process, jobs = start(fresh, "results/mock/truth.parquet")
-    recover = [sys.executable, "workflow/scripts/recover.py"]
+    recover = [sys.executable, "-m", "starglot", "recover"]
     refused = subprocess.run(recover, cwd=fresh.folder, capture_output=True, text=True)
     assert refused.returncode == 1 and "make recover STOP=1" in refused.stderr and process.poll() is None
     stopped = subprocess.Popen([*recover, "--stop"], cwd=fresh.folder, stderr=subprocess.PIPE, text=True)
