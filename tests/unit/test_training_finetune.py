@@ -368,11 +368,6 @@ def test_gpus_that_are_not_there_are_named_before_anything_is_loaded(place, ques
         train(place, questions, base, "gpus", settings=model(gpus=2))
 
 
-def test_a_size_without_epochs_is_an_error(place, questions, base):
-    with pytest.raises(StarglotError, match="'demo' is not given"):
-        train(place, questions, base, "epochs", settings=model(epochs={"1e5": 1.0}))
-
-
 @pytest.mark.parametrize(
     "raised",
     [

@@ -7,17 +7,15 @@ Field descriptions say what a value does and when to change it; "paper" refers t
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Union
 
 from pydantic import BeforeValidator, Field
 
-from starglot.config.baselines import ClassMean, Cnn, Ensemble, Gru, LightGbm, Mlp, ResNet50, Ridge
 from starglot.config.degradation import Degradation
-from starglot.config.llm import Llm
+from starglot.config.kinds import KINDS
 from starglot.config.scaling import Repeats, Scaling
-from starglot.config.strict import Name, OptionalPath, PathText, Strict
+from starglot.config.strict import ModelSettings, Name, OptionalPath, PathText, Strict
 from starglot.glossary import ABUNDANCE_NAMES, ATMOSPHERE_NAMES
-from starglot.registry import Registry
 
 # ---------------------------------------------------------------- surveys
 
@@ -258,23 +256,10 @@ class TinyBase(Strict):
     seed: int = Field(0, description="Weights, pseudo-questions and order.")
 
 
-Model = Annotated[
-    Llm | ClassMean | Ridge | LightGbm | ResNet50 | Cnn | Gru | Mlp | Ensemble, Field(discriminator="kind")
-]
-#: The same by name, for a job that is told the settings of one model.
-KINDS: Registry[type[Strict]] = Registry(
-    {
-        "llm": Llm,
-        "class_mean": ClassMean,
-        "ridge": Ridge,
-        "lightgbm": LightGbm,
-        "resnet50": ResNet50,
-        "cnn": Cnn,
-        "gru": Gru,
-        "mlp": Mlp,
-        "ensemble": Ensemble,
-    }
-)
+if TYPE_CHECKING:
+    Model = ModelSettings
+else:
+    Model = Annotated[Union[tuple(kind.settings for kind in KINDS.values())], Field(discriminator="kind")]  # noqa: UP007
 
 
 # ---------------------------------------------------------------- what is built

@@ -14,7 +14,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from starglot.config.models import KINDS, Task
+from starglot.config.kinds import KINDS
+from starglot.config.models import Task
 from starglot.errors import StarglotError
 from starglot.models.baselines.rows import Rows, ShardPath, rows_of
 from starglot.store import CHECKPOINTS, new_folder
@@ -88,7 +89,7 @@ def train_files(
     rows, known = pq.read_table(sample), pq.read_table(labels)
     return train_baseline(
         fit,
-        KINDS[settings["model"]["kind"]].model_validate(settings["model"]),
+        KINDS[settings["model"]["kind"]].settings.model_validate(settings["model"]),
         Task.model_validate(settings["task"]),
         rows,
         known,

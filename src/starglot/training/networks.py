@@ -145,7 +145,7 @@ def fit_network(work: Work) -> Fitted:
     # ---- train
     note_length(work.checkpoints.parent, settings.training.epochs, "epochs")
     trainer = _Trainer(network, train, val if len(val) else train, device, work.checkpoints)
-    progress, best = trainer.run(f"{settings.kind}, {work.task.prompt}")  # type: ignore[attr-defined]
+    progress, best = trainer.run(f"{settings.kind}, {work.task.prompt}")
     network.load_state_dict(best)
 
     # ---- measure

@@ -119,14 +119,14 @@ def build_network(settings: Network, inputs: int, coarse: int, labels: int) -> n
     inputs: features in all, of which the last ``coarse`` are no part of the sequence; labels: heads.
     Raises StarglotError when so few flux values do not pass through its layers.
     """
-    network = ARCHITECTURES[settings.kind](settings, inputs, coarse, labels)  # type: ignore[attr-defined]
+    network = ARCHITECTURES[settings.kind](settings, inputs, coarse, labels)
     try:
         with torch.no_grad():
             network.eval()(torch.zeros(1, inputs))
     except RuntimeError as error:
         raise StarglotError(
             f"{inputs - coarse} flux values do not pass through this network: {str(error).splitlines()[0]}",
-            where=f"models of kind {settings.kind}",  # type: ignore[attr-defined]
+            where=f"models of kind {settings.kind}",
             todo="lower `bin`, or take fewer or smaller layers",
         ) from error
     return network.train()

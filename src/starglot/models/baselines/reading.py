@@ -111,7 +111,7 @@ def save_network(
     network_state: dict[str, Tensor], scales: Scales, sigma: np.ndarray, settings: Network, task: Task, folder: Path
 ) -> None:
     """Weights, scales and scatter (labels, classes + 1) in one file of safetensors."""
-    kind: str = settings.kind  # type: ignore[attr-defined]
+    kind: str = settings.kind
     tensors = {f"{_NETWORK}{name}": tensor.cpu().numpy() for name, tensor in network_state.items()}
     save({**tensors, **vars(scales), "sigma": sigma}, kind, task, folder, bin=settings.bin)
 
@@ -119,7 +119,7 @@ def save_network(
 def read_network(settings: Network, task: Task, folder: Path, rows: Rows, shard_path: ShardPath) -> Answer:
     """Values, scatter of the predicted class, and the class, shard by shard."""
     device = use_device(settings.gpus)
-    tensors, _ = load(folder, settings.kind, task)  # type: ignore[attr-defined]
+    tensors, _ = load(folder, settings.kind, task)
     scales = Scales(**{name: tensors[name] for name in Scales.__dataclass_fields__})
     network = build_network(settings, len(scales.input_shift), coarse_values(settings), len(task.labels))
     state = {
