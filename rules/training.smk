@@ -48,8 +48,8 @@ def llm_base_name(wildcards):
     return f"{CONFIG.results}/bases/{name}" if name in CONFIG.bases else name
 
 
-def llm_start(wildcards):
-    """Manifest of the model that training continues, if any."""
+def model_start(wildcards):
+    """Manifest of the trained model that training starts from, if any."""
     start = derive.starts_from(CONFIG, wildcards.task, wildcards.model)
     return "<results>/models/{}/{}/{}/manifest.json".format(*start) if start else []
 
@@ -115,7 +115,7 @@ rule train_llm:
         val=ancient(llm_val_qa),
         digests=llm_qa_digests,
         base=llm_base,
-        start=llm_start,
+        start=model_start,
     output:
         "<results>/models/{task}/{model}/{size}/manifest.json",
     log:
@@ -209,6 +209,7 @@ rule train_baseline:
         sample=ancient(trained_sample),
         labels=ancient("<results>/labels/{task}.parquet"),
         digests=digests(trained_sample, "<results>/labels/{task}.parquet"),
+        start=model_start,
         index="<results>/spectra/index.tsv",
     output:
         "<results>/models/{task}/{model}/{size}/manifest.json",
@@ -233,8 +234,8 @@ rule train_baseline:
         code=baseline_code("train"),
     shell:
         "python {params.scripts:q}/{params.script:q}.py --settings {params.settings:q} --sample {input.sample:q}"
-        " --labels {input.labels:q} --index {input.index:q} --code {params.code:q} --state {params.state:q}"
-        " --manifest {output:q} 2>&1 | tee {log:q}"
+        " --labels {input.labels:q} --index {input.index:q} --continues {input.start:q} --code {params.code:q}"
+        " --state {params.state:q} --manifest {output:q} 2>&1 | tee {log:q}"
 
 
 def member_predictions(wildcards, name):

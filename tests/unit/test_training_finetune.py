@@ -14,7 +14,8 @@ import pytest
 from safetensors.numpy import load_file
 
 from starglot.config.llm import Llm
-from starglot.config.models import Encoding, Task, TinyBase, Wavelength
+from starglot.config.models import Encoding, Task, Wavelength
+from starglot.config.tiny import TinyBase
 from starglot.errors import StarglotError
 from starglot.language.answers import render
 from starglot.language.codec import Codec
@@ -37,6 +38,7 @@ TASK = Task.model_validate(
     }
 )
 BASE = TinyBase(
+    kind="tiny",
     task="atmosphere",
     size="demo",
     encoding="small",

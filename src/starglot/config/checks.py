@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from starglot.config.bases import is_hub_id
 from starglot.config.by_size import at_size
 from starglot.config.degradation import Change
-from starglot.config.derive import is_sampled, language_models
+from starglot.config.derive import is_sampled, language_models, tiny_bases
 from starglot.config.derived import members_of
 from starglot.config.faults import nearest
 from starglot.config.llm import Llm
@@ -135,7 +135,7 @@ def _models(config: Config) -> Iterator[str]:
 def _language_model(config: Config, at: str, model: Llm) -> Iterator[str]:
     if model.encoding not in config.encodings:
         yield unknown(f"{at}.encoding", model.encoding, config.encodings)
-    built = config.bases.get(model.base)
+    built = tiny_bases(config).get(model.base)
     if built and built.encoding != model.encoding:
         yield f"{at}: its base '{model.base}' was made for encoding '{built.encoding}', not '{model.encoding}'"
     if built and model.lora.rank > built.hidden:
@@ -177,12 +177,13 @@ def _members(config: Config, at: str, model: Model) -> Iterator[str]:
 
 def _bases(config: Config) -> Iterator[str]:
     for name, base in config.bases.items():
+        yield from _task_and_size(config, f"bases.{name}", base.task, base.size)
+    for name, tiny in tiny_bases(config).items():
         at = f"bases.{name}"
-        yield from _task_and_size(config, at, base.task, base.size)
-        if base.encoding not in config.encodings:
-            yield unknown(f"{at}.encoding", base.encoding, config.encodings)
-        if base.hidden % base.heads:
-            yield f"{at}: hidden ({base.hidden}) must be a multiple of heads ({base.heads})"
+        if tiny.encoding not in config.encodings:
+            yield unknown(f"{at}.encoding", tiny.encoding, config.encodings)
+        if tiny.hidden % tiny.heads:
+            yield f"{at}: hidden ({tiny.hidden}) must be a multiple of heads ({tiny.heads})"
 
 
 def _task_and_size(config: Config, at: str, task: str, size: str) -> Iterator[str]:

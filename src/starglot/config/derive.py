@@ -19,6 +19,7 @@ from starglot.config.llm import Llm
 from starglot.config.models import Config, Task
 from starglot.config.names import Derived
 from starglot.config.strict import Init
+from starglot.config.tiny import TinyBase
 from starglot.errors import StarglotError
 from starglot.glossary import CLASSES
 
@@ -225,6 +226,11 @@ def judged_set(config: Config) -> str:
 def language_models(config: Config) -> dict[str, Llm]:
     """The language models of the configuration, by name."""
     return {name: cast(Llm, model) for name, model in config.models.items() if is_language_model(model)}
+
+
+def tiny_bases(config: Config) -> dict[str, TinyBase]:
+    """The bases of the configuration that are tiny language models, by name."""
+    return {name: cast(TinyBase, base) for name, base in config.bases.items() if base.kind == "tiny"}
 
 
 def run_language_models(config: Config) -> list[str]:

@@ -12,7 +12,8 @@ from typing import Any, Literal
 
 from starglot.config.baselines import ClassMean, Cnn, Ensemble, Gru, LightGbm, Mlp, ResNet50, Ridge
 from starglot.config.llm import Llm
-from starglot.config.strict import ModelSettings
+from starglot.config.strict import BaseSettings, ModelSettings
+from starglot.config.tiny import TinyBase
 from starglot.registry import Registry
 
 #: What a model is trained on and answers from: questions and answers, cleaned spectra, or other models' predictions.
@@ -85,6 +86,9 @@ KINDS: Registry[Kind] = Registry(
         "ensemble": Kind(Ensemble, "ensemble"),
     }
 )
+
+#: Every kind of base that is pre-trained here, likewise.
+BASES: Registry[type[BaseSettings]] = Registry({"tiny": TinyBase})
 
 
 def family_of(model: ModelSettings) -> Family:

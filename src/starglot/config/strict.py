@@ -42,6 +42,14 @@ class ModelSettings(Strict):
     kind: str
 
 
+class BaseSettings(Strict):
+    """What the settings of all bases that are pre-trained here have in common: `kind` says which it is."""
+
+    kind: str
+    task: str = Field(description="Its training spectra come from this task's sample ...")
+    size: str = Field(description="... of this size (training split only, labels unread).")
+
+
 class Augment(Strict):
     """Changes drawn anew at each pass over a training spectrum; 0 switches one off (ours)."""
 

@@ -19,6 +19,8 @@ from starglot.registry import Registry
 
 #: Bottlenecks in the four stages of ResNet-50 (He et al. 2016, table 1), and what each widens its channels by.
 STAGES, EXPANSION = (3, 4, 6, 3), 4
+#: How the names of weights begin that are of one label, its number behind; and those of the class.
+OF_LABELS, OF_CLASS = ("label_heads.", "of_label."), ("class_head.", "of_class.")
 
 
 class Heads(nn.Module):

@@ -24,7 +24,8 @@ from starglot.models.baselines.rows import Rows, ShardPath, blocks
 
 #: Spectra that pass through a network together when it only predicts.
 _BATCH = 256
-_NETWORK = "network."
+#: How the names of the network's own tensors begin in its file.
+NETWORK = "network."
 
 
 @dataclass(frozen=True)
@@ -112,7 +113,7 @@ def save_network(
 ) -> None:
     """Weights, scales and scatter (labels, classes + 1) in one file of safetensors."""
     kind: str = settings.kind
-    tensors = {f"{_NETWORK}{name}": tensor.cpu().numpy() for name, tensor in network_state.items()}
+    tensors = {f"{NETWORK}{name}": tensor.cpu().numpy() for name, tensor in network_state.items()}
     save({**tensors, **vars(scales), "sigma": sigma}, kind, task, folder, bin=settings.bin)
 
 
@@ -123,7 +124,7 @@ def read_network(settings: Network, task: Task, folder: Path, rows: Rows, shard_
     scales = Scales(**{name: tensors[name] for name in Scales.__dataclass_fields__})
     network = build_network(settings, len(scales.input_shift), coarse_values(settings), len(task.labels))
     state = {
-        name.removeprefix(_NETWORK): torch.from_numpy(value) for name, value in tensors.items() if _NETWORK in name
+        name.removeprefix(NETWORK): torch.from_numpy(value) for name, value in tensors.items() if NETWORK in name
     }
     network.load_state_dict(state)
     network.to(device)
