@@ -123,6 +123,8 @@ rule build_base:
         "<results>/logs/build_base/{base}.log",
     benchmark:
         "<results>/benchmarks/build_base/{base}.tsv"
+    wildcard_constraints:
+        base=one_of(derive.tiny_bases(CONFIG)),
     priority: AWAITED
     conda:
         ENV

@@ -4,21 +4,18 @@ import re
 
 from starglot.config import derive, derived
 from starglot.config.bases import is_hub_id
+from starglot.config.kinds import reading
 from starglot.config.names import SUFFIX
 from starglot.surveys.shard_names import SHARD_NAME
 
-LLMS = [name for name in CONFIG.run.models if name.startswith("llm")]
-ALL_LLMS = [name for name in CONFIG.models if name.startswith("llm")]
-ENSEMBLES = [name for name, it in CONFIG.models.items() if it.kind == "ensemble"]
-BASELINES = [
-    name
-    for name in CONFIG.models
-    if not name.startswith("llm") and name not in ENSEMBLES
-]
-NETWORKS = [
-    name for name in BASELINES if derive.family(CONFIG.models[name]) == "network"
-]
-CURVED = [name for name in CONFIG.run.models if name in LLMS or name in NETWORKS]
+LLMS = derive.run_language_models(CONFIG)
+ALL_LLMS, BASELINES, ENSEMBLES = (
+    reading(CONFIG.models, CONFIG.models, needs)
+    for needs in ("questions", "spectra", "predictions")
+)
+#: Models whose training leaves a loss curve: of the configuration, and of `run:`.
+ALL_CURVED = derive.curved(CONFIG, CONFIG.models)
+CURVED = derive.curved(CONFIG, CONFIG.run.models)
 ALTERED_SETS = derive.altered_sets(CONFIG)
 OUTSIDE_BASES = derive.outside_bases(CONFIG)
 HUB_BASES = [slug for slug, (name, _) in OUTSIDE_BASES.items() if is_hub_id(name)]

@@ -71,11 +71,6 @@ CASES: list[tuple[str, dict[str, Any], str]] = [
     ("paper", {"scaling__models": ["ridgee"]}, "scaling.models: unknown name 'ridgee'; did you mean 'ridge'?"),
     ("paper", {"scaling__seeds": [1, 1]}, "scaling.seeds: one is named twice"),
     ("paper", {"scaling__passes": [0.3333]}, "scaling.passes: 0.3333 has more than three decimals"),
-    (
-        "demo",
-        {"scaling__models": ["llm-demo"], "scaling__sizes": ["1e5", "demo"]},
-        "models.llm-demo.training.epochs: no entry for size '1e5' of task 'atmosphere'",
-    ),
     ("paper", {"tasks__atmosphere__labels": ["teff", "mg_fe"]}, "tasks.atmosphere.labels: lamost has no 'mg_fe'"),
     ("paper", {"tasks__atmosphere__labels": ["teff", "teff"]}, "tasks.atmosphere.labels: a label is named twice"),
     ("paper", {"tasks__abundances__labels": ["teff"]}, "tasks.abundances.labels: labels from APOGEE are abundances"),
@@ -103,13 +98,13 @@ CASES: list[tuple[str, dict[str, Any], str]] = [
     ),
     (
         "paper",
-        {"models__llm-ridge": {"kind": "ridge"}},
-        "models.llm-ridge: names of LLM models, and only theirs, begin with 'llm'",
+        {"models__cnn__init": {"task": "atmosphere", "size": "1e5", "model": "gru"}},
+        "models.cnn.init.model: 'gru' is of kind gru; a model starts from one of its own kind, cnn",
     ),
     (
         "paper",
-        {"models__llm-packed__training__epochs": {"1e5": 1}},
-        "models.llm-packed.training.epochs: no entry for size '5e5' of task 'atmosphere'",
+        {"models__llm-packed__by_size": {"5e5": {"gpus": 3, "nodes": 2}}},
+        "models.llm-packed.by_size.5e5: 3 GPU(s) cannot be shared out evenly over 2 nodes",
     ),
     (
         "paper",

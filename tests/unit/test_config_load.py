@@ -86,6 +86,11 @@ def test_shipped_configurations_load_and_are_what_the_paper_says(project: Path) 
         ({"spectra__mask_bits": "none"}, "spectra.mask_bits: should be a list or 'all' (given: 'none')"),
         ({"spectra": 3}, "spectra: should be a map of keys and values (given: 3)"),
         (
+            {"models__llm-demo__training__epochs": {"demo": 1}},
+            "models.llm-demo.training.epochs: should be one number; write what differs at a size as "
+            "models.<name>.by_size.<size>.<key> (given: {'demo': 1})",
+        ),
+        (
             {"models__llm-demo__lora__rank": 0},
             "models.llm-demo.lora.rank: should be greater than or equal to 1 (given: 0)",
         ),

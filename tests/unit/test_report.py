@@ -122,20 +122,20 @@ def headline_of(*rows):
 
 def test_a_lead_within_the_intervals_is_called_chance():
     clear = headline_of(("ridge", 100.0, 90.0, 110.0), ("cnn", 80.0, 70.0, 89.0), ("gru", 300.0, 250.0, 350.0))
-    assert standings(clear, "demo", "test") == ["Teff: cnn is best (robust scatter 80.0 K, R2 0.500)."]
+    assert standings(clear, "demo", "test", []) == ["Teff: cnn is best (robust scatter 80.0 K, R2 0.500)."]
     close = headline_of(("ridge", 100.0, 85.0, 110.0), ("cnn", 80.0, 70.0, 89.0), ("gru", 300.0, 250.0, 350.0))
-    assert standings(close, "demo", "test")[0].endswith("The lead over ridge may be chance: intervals overlap.")
-    assert standings(clear.head(1), "demo", "test") == []  # nobody to win against
-    assert standings(clear, "demo", "val") == []
+    assert standings(close, "demo", "test", [])[0].endswith("The lead over ridge may be chance: intervals overlap.")
+    assert standings(clear.head(1), "demo", "test", []) == []  # nobody to win against
+    assert standings(clear, "demo", "val", []) == []
 
 
 def test_many_labels_are_counted_and_listed_one_by_one():
-    one = headline_of(("llm-x", 0.3, 0.2, 0.4), ("cnn", 0.2, 0.1, 0.3), ("ridge", 0.1, 0.05, 0.2))
+    one = headline_of(("reader", 0.3, 0.2, 0.4), ("cnn", 0.2, 0.1, 0.3), ("ridge", 0.1, 0.05, 0.2))
     two = one.assign(label="mg_fe", robust=[0.1, 0.2, 0.3])
     many = pd.concat([one, one.assign(label="ca_fe"), two])
-    first, second = wins(many, "demo", "test")
-    assert first == "ridge is best in 2 of 3 labels; llm-x in 1."
-    assert second == "The language model llm-x is third of 3 models in the median label."
+    first, second = wins(many, "demo", "test", ["reader"])
+    assert first == "ridge is best in 2 of 3 labels; reader in 1."
+    assert second == "The language model reader is third of 3 models in the median label."
 
 
 def test_the_page_says_what_made_it_and_when(results, demo, tmp_path):

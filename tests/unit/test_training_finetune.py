@@ -14,7 +14,8 @@ import pytest
 from safetensors.numpy import load_file
 
 from starglot.config.llm import Llm
-from starglot.config.models import Encoding, Task, TinyBase, Wavelength
+from starglot.config.models import Encoding, Task, Wavelength
+from starglot.config.tiny import TinyBase
 from starglot.errors import StarglotError
 from starglot.language.answers import render
 from starglot.language.codec import Codec
@@ -37,6 +38,7 @@ TASK = Task.model_validate(
     }
 )
 BASE = TinyBase(
+    kind="tiny",
     task="atmosphere",
     size="demo",
     encoding="small",
@@ -366,11 +368,6 @@ def test_gpus_that_are_not_there_are_named_before_anything_is_loaded(place, ques
         pytest.skip("this machine has a GPU")
     with pytest.raises(StarglotError, match=r"asks for 2 GPU(.|\n)*gpus: 0"):
         train(place, questions, base, "gpus", settings=model(gpus=2))
-
-
-def test_a_size_without_epochs_is_an_error(place, questions, base):
-    with pytest.raises(StarglotError, match="'demo' is not given"):
-        train(place, questions, base, "epochs", settings=model(epochs={"1e5": 1.0}))
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,7 @@ def changing(*edits: tuple[str, str, str]) -> Change:
 
 
 _MODELS, _KINDS = "src/starglot/config/models.py", "src/starglot/config/baselines.py"
+_REGISTRY = "src/starglot/config/kinds.py"
 _LABELS = "src/starglot/glossary.py"
 
 #: What is written down anew in files that nearly every script reads, and reaches none of their results.
@@ -69,12 +70,11 @@ WORDS: dict[str, Change] = {
     "add_kind": changing(
         (
             _KINDS,
-            "class Ensemble(Strict):",
-            'class Forest(Strict):\n    kind: Literal["forest"]\n\n\nclass Ensemble(Strict):',
+            "class Ensemble(ModelSettings):",
+            'class Forest(ModelSettings):\n    kind: Literal["forest"]\n\n\nclass Ensemble(ModelSettings):',
         ),
-        (_MODELS, "import ClassMean, Cnn, Ensemble, ", "import ClassMean, Cnn, Ensemble, Forest, "),
-        (_MODELS, "Mlp | Ensemble,", "Mlp | Forest | Ensemble,"),
-        (_MODELS, '"ensemble": Ensemble,', '"ensemble": Ensemble,\n        "forest": Forest,'),
+        (_REGISTRY, "import ClassMean, Cnn, Ensemble, ", "import ClassMean, Cnn, Ensemble, Forest, "),
+        (_REGISTRY, '"ensemble": Kind(', '"forest": Kind(Forest, "plain"),\n        "ensemble": Kind('),
         ("src/starglot/training/plain.py", '{"class_mean"', '{"forest": fit_class_mean, "class_mean"'),
     ),
     "add_question": changing(

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from starglot.config.baselines import Ensemble, Network, Ridge, Spectrum
 from starglot.config.bases import is_hub_id
+from starglot.config.by_size import at_size
 from starglot.config.degradation import Change
-from starglot.config.derive import is_sampled
+from starglot.config.derive import is_sampled, language_models, tiny_bases
+from starglot.config.derived import members_of
 from starglot.config.faults import nearest
 from starglot.config.llm import Llm
-from starglot.config.models import ALL_LABELS, Config
+from starglot.config.models import ALL_LABELS, Config, Model
 from starglot.config.names import Derived, read_name
 from starglot.config.paths import path_faults
+from starglot.config.strict import Init
 from starglot.glossary import ABUNDANCE_NAMES, ATMOSPHERE_NAMES, CLASSES
 
 
@@ -118,55 +120,70 @@ def _models(config: Config) -> Iterator[str]:
                 f"{at}: this is the name of a model derived from '{said.model}' (.s1: seed 1, .f3: without fold 3, "
                 ".x2: twice the passes); call it something else"
             )
-        if isinstance(model, Llm) != name.startswith("llm"):
-            yield f"{at}: names of LLM models, and only theirs, begin with 'llm'"
-        if isinstance(model, Ensemble):
-            yield from _members(config, f"{at}.members", model)
-        elif isinstance(model, Spectrum | Ridge) and model.bin > config.spectra.wavelength.size:
-            values = config.spectra.wavelength.size
-            yield f"{at}.bin: {model.bin} is more than the {values} values of spectra.wavelength"
-        if isinstance(model, Network):
-            sizes = sorted({size for task in config.tasks.values() for size in task.sizes})
-            yield from (unknown(f"{at}.by_size", size, sizes) for size in model.by_size if size not in sizes)
-        if not isinstance(model, Llm):
-            continue
-        if model.encoding not in config.encodings:
-            yield unknown(f"{at}.encoding", model.encoding, config.encodings)
-        built = config.bases.get(model.base)
-        if built and built.encoding != model.encoding:
-            yield f"{at}: its base '{model.base}' was made for encoding '{built.encoding}', not '{model.encoding}'"
-        if built and model.lora.rank > built.hidden:
-            yield f"{at}.lora.rank: {model.lora.rank} is out of range 1-{built.hidden} (the base's width)"
-        if model.revision and (built or not is_hub_id(model.base)):
-            kind = "a base that is built here" if built else "a folder"
-            yield f"{at}.revision: '{model.base}' is {kind}; only a Hugging Face id has revisions"
-        gpus, nodes = model.training.gpus, model.training.nodes
-        if gpus % nodes:
-            yield f"{at}.training: {gpus} GPU(s) cannot be shared out evenly over {nodes} nodes"
-        if model.init:
-            yield from _task_and_size(config, f"{at}.init", model.init.task, model.init.size)
-            if model.init.model and model.init.model not in config.models:
-                yield unknown(f"{at}.init.model", model.init.model, config.models)
+        yield from _members(config, f"{at}.members", model)
+        width, values = getattr(model, "bin", 1), config.spectra.wavelength.size
+        if width > values:
+            yield f"{at}.bin: {width} is more than the {values} values of spectra.wavelength"
+        sizes = sorted({size for task in config.tasks.values() for size in task.sizes})
+        named = getattr(model, "by_size", {})
+        yield from (unknown(f"{at}.by_size", size, sizes) for size in named if size not in sizes)
+        yield from _start(config, f"{at}.init", model)
+    for name, llm in language_models(config).items():
+        yield from _language_model(config, f"models.{name}", llm)
 
 
-def _members(config: Config, at: str, ensemble: Ensemble) -> Iterator[str]:
-    for name in ensemble.members:
+def _language_model(config: Config, at: str, model: Llm) -> Iterator[str]:
+    if model.encoding not in config.encodings:
+        yield unknown(f"{at}.encoding", model.encoding, config.encodings)
+    built = tiny_bases(config).get(model.base)
+    if built and built.encoding != model.encoding:
+        yield f"{at}: its base '{model.base}' was made for encoding '{built.encoding}', not '{model.encoding}'"
+    if built and model.lora.rank > built.hidden:
+        yield f"{at}.lora.rank: {model.lora.rank} is out of range 1-{built.hidden} (the base's width)"
+    if model.revision and (built or not is_hub_id(model.base)):
+        kind = "a base that is built here" if built else "a folder"
+        yield f"{at}.revision: '{model.base}' is {kind}; only a Hugging Face id has revisions"
+    plans = {f"{at}.training": model.training}
+    plans |= {f"{at}.by_size.{size}": at_size(model, size).training for size in model.by_size}
+    for where, plan in plans.items():
+        if plan.gpus % plan.nodes:
+            yield f"{where}: {plan.gpus} GPU(s) cannot be shared out evenly over {plan.nodes} nodes"
+
+
+def _start(config: Config, at: str, model: Model) -> Iterator[str]:
+    """What is wrong with the model that this one is to start from, if any."""
+    init: Init | None = getattr(model, "init", None)
+    if init is None:
+        return
+    yield from _task_and_size(config, at, init.task, init.size)
+    if init.model is None:
+        return
+    if init.model not in config.models:
+        yield unknown(f"{at}.model", init.model, config.models)
+    elif (kind := config.models[init.model].kind) != model.kind:
+        yield f"{at}.model: '{init.model}' is of kind {kind}; a model starts from one of its own kind, {model.kind}"
+
+
+def _members(config: Config, at: str, model: Model) -> Iterator[str]:
+    members = members_of(model)
+    for name in members:
         if name not in config.models:
             yield unknown(at, name, config.models)
-        elif isinstance(config.models[name], Ensemble):
+        elif members_of(config.models[name]):
             yield f"{at}: '{name}' is an ensemble itself; name its members instead"
-    if len(set(ensemble.members)) < len(ensemble.members):
+    if len(set(members)) < len(members):
         yield f"{at}: a model is named twice"
 
 
 def _bases(config: Config) -> Iterator[str]:
     for name, base in config.bases.items():
+        yield from _task_and_size(config, f"bases.{name}", base.task, base.size)
+    for name, tiny in tiny_bases(config).items():
         at = f"bases.{name}"
-        yield from _task_and_size(config, at, base.task, base.size)
-        if base.encoding not in config.encodings:
-            yield unknown(f"{at}.encoding", base.encoding, config.encodings)
-        if base.hidden % base.heads:
-            yield f"{at}: hidden ({base.hidden}) must be a multiple of heads ({base.heads})"
+        if tiny.encoding not in config.encodings:
+            yield unknown(f"{at}.encoding", tiny.encoding, config.encodings)
+        if tiny.hidden % tiny.heads:
+            yield f"{at}: hidden ({tiny.hidden}) must be a multiple of heads ({tiny.heads})"
 
 
 def _task_and_size(config: Config, at: str, task: str, size: str) -> Iterator[str]:
@@ -187,7 +204,6 @@ def _run(config: Config) -> Iterator[str]:
             yield f"run.sizes: none is a size of task '{task}' ({', '.join(definition.sizes)})"
         if definition.source != "lamost" and getattr(config.surveys, definition.source) is None:
             yield f"run.tasks: '{task}' learns from {definition.source}, but surveys.{definition.source} is null"
-        yield from _by_size(config, task, run.models, run.sizes)
     every = {size for task in config.tasks.values() for size in task.sizes}
     for size in run.sizes:
         if size not in every:
@@ -196,8 +212,9 @@ def _run(config: Config) -> Iterator[str]:
         if model not in config.models:
             yield unknown("run.models", model, config.models)
     baseline = config.tables.baseline
-    if baseline and (baseline not in config.models or isinstance(config.models[baseline], Llm)):
-        yield unknown("tables.baseline", baseline, [name for name in config.models if not name.startswith("llm")])
+    others = [name for name in config.models if name not in language_models(config)]
+    if baseline and baseline not in others:
+        yield unknown("tables.baseline", baseline, others)
     for survey in run.validation:
         if getattr(config.surveys, survey) is None:
             yield f"run.validation: surveys.{survey} is null"
@@ -205,7 +222,6 @@ def _run(config: Config) -> Iterator[str]:
 
 def _scaling(config: Config) -> Iterator[str]:
     sweep = config.scaling
-    sizes = config.run.sizes if sweep.sizes is None else sweep.sizes
     for task in sweep.tasks:
         if task not in config.tasks:
             yield unknown("scaling.tasks", task, config.tasks)
@@ -215,7 +231,6 @@ def _scaling(config: Config) -> Iterator[str]:
                 yield unknown(f"scaling.sizes (task '{task}')", size, config.tasks[task].sizes)
         if sweep.test_size and sweep.test_size not in config.tasks[task].sizes:
             yield unknown(f"scaling.test_size (task '{task}')", sweep.test_size, config.tasks[task].sizes)
-        yield from _by_size(config, task, sweep.models or [], sizes)
     for model in sweep.models or []:
         if model not in config.models:
             yield unknown("scaling.models", model, config.models)
@@ -229,19 +244,6 @@ def _scaling(config: Config) -> Iterator[str]:
         given = getattr(sweep, key) or []
         if len(set(given)) < len(given):
             yield f"scaling.{key}: one is named twice"
-
-
-def _by_size(config: Config, task: str, models: Iterable[str], sizes: Iterable[str]) -> Iterator[str]:
-    """Training settings that are given by size must be given for every size that is built."""
-    for name in models:
-        model = config.models.get(name)
-        if not isinstance(model, Llm):
-            continue
-        for key in ("epochs", "learning_rate"):
-            given = getattr(model.training, key)
-            for size in set(sizes) & set(config.tasks[task].sizes):
-                if isinstance(given, dict) and size not in given:
-                    yield f"models.{name}.training.{key}: no entry for size '{size}' of task '{task}'"
 
 
 def _degradation(config: Config) -> Iterator[str]:

@@ -7,17 +7,15 @@ Field descriptions say what a value does and when to change it; "paper" refers t
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Union
 
 from pydantic import BeforeValidator, Field
 
-from starglot.config.baselines import ClassMean, Cnn, Ensemble, Gru, LightGbm, Mlp, ResNet50, Ridge
 from starglot.config.degradation import Degradation
-from starglot.config.llm import Llm
+from starglot.config.kinds import BASES, KINDS
 from starglot.config.scaling import Repeats, Scaling
-from starglot.config.strict import Name, OptionalPath, PathText, Strict
+from starglot.config.strict import BaseSettings, ModelSettings, Name, OptionalPath, PathText, Strict
 from starglot.glossary import ABUNDANCE_NAMES, ATMOSPHERE_NAMES
-from starglot.registry import Registry
 
 # ---------------------------------------------------------------- surveys
 
@@ -229,52 +227,12 @@ class Qa(Strict):
 # ---------------------------------------------------------------- models
 
 
-class TinyBase(Strict):
-    """A tiny Llama for demonstrations, pre-trained without labels on training flux: no general language model."""
-
-    kind: Literal["tiny"] = Field("tiny", description="The one kind of base that is built here.")
-    task: str = Field(description="Its training spectra come from this task's sample ...")
-    size: str = Field(description="... of this size (training split only, labels unread).")
-    encoding: str = Field(description="A name under `encodings`; models on this base use the same.")
-    hidden: int = Field(128, ge=16, description="Width.")
-    layers: int = Field(4, ge=1, description="Transformer layers.")
-    heads: int = Field(8, ge=1, description="Attention heads; must divide the width.")
-    rope_theta: float = Field(1000.0, gt=0, description="Rotary base; small, as prompts are short.")
-    examples: int = Field(
-        4800, ge=16, description="Spectra seen, each asked several pseudo-questions; more is better."
-    )
-    asked: int = Field(4, ge=1, description="Pseudo-questions about one spectrum; they share the prompt's cost.")
-    questions: int = Field(8, ge=1, le=26, description="Different pseudo-questions besides the first.")
-    components: int = Field(16, ge=3, description="Principal components of the flux that are asked about.")
-    windows: int = Field(64, ge=0, description="Contrasts of a window with its neighbours that are asked about.")
-    named: float = Field(0.2, ge=0, le=1, description="Fraction of the further answers in the form of stage 2 ...")
-    names: int = Field(4, ge=1, le=21, description="... and how many labels such an answer names.")
-    noise: float = Field(0.0, ge=0, le=1, description="As `noise` in a model's `augment`.")
-    tilt: float = Field(0.0, ge=0, le=1, description="As `tilt` in a model's `augment`.")
-    batch: int = Field(16, ge=1, description="Examples per step.")
-    learning_rate: float = Field(2e-3, gt=0, description="AdamW, cosine.")
-    weight_decay: float = Field(0.01, ge=0, description="AdamW.")
-    warmup: float = Field(0.05, ge=0, lt=1, description="Fraction of steps.")
-    seed: int = Field(0, description="Weights, pseudo-questions and order.")
-
-
-Model = Annotated[
-    Llm | ClassMean | Ridge | LightGbm | ResNet50 | Cnn | Gru | Mlp | Ensemble, Field(discriminator="kind")
-]
-#: The same by name, for a job that is told the settings of one model.
-KINDS: Registry[type[Strict]] = Registry(
-    {
-        "llm": Llm,
-        "class_mean": ClassMean,
-        "ridge": Ridge,
-        "lightgbm": LightGbm,
-        "resnet50": ResNet50,
-        "cnn": Cnn,
-        "gru": Gru,
-        "mlp": Mlp,
-        "ensemble": Ensemble,
-    }
-)
+if TYPE_CHECKING:
+    Base = BaseSettings
+    Model = ModelSettings
+else:
+    Base = Annotated[Union[tuple(BASES.values())], Field(discriminator="kind")]  # noqa: UP007
+    Model = Annotated[Union[tuple(kind.settings for kind in KINDS.values())], Field(discriminator="kind")]  # noqa: UP007
 
 
 # ---------------------------------------------------------------- what is built
@@ -340,7 +298,7 @@ class Config(Strict):
     tasks: dict[Name, Task]
     encodings: dict[Name, Encoding]
     qa: Qa = Qa()
-    bases: dict[Name, TinyBase] = Field({})
+    bases: dict[Name, Base] = Field({})
     models: dict[Name, Model]
     run: Run
     tables: Tables = Tables()

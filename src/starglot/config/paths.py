@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from starglot.config.llm import Llm
+from starglot.config.derive import language_models
 from starglot.config.models import Config
 
 #: In the name of a file that it makes or waits for, Snakemake reads {x} as a wildcard and <x> as a path of its own.
@@ -29,9 +29,8 @@ def _paths(config: Config) -> Iterator[tuple[str, str, bool]]:
     for at, path in _catalogues(config):
         yield at, path, True
     yield "surveys.lamost.spectra", config.surveys.lamost.spectra, False
-    for name, model in config.models.items():
-        if isinstance(model, Llm):
-            yield f"models.{name}.base", model.base, True
+    for name, model in language_models(config).items():
+        yield f"models.{name}.base", model.base, True
 
 
 def _catalogues(config: Config) -> Iterator[tuple[str, str]]:

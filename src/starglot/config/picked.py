@@ -17,8 +17,8 @@ _BASE_FORMS = ("atmosphere", "abundances")
 def picked(config: Config, wildcards: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
     """Registry -> names of its entries that a job with these wildcards may pick; others it depends on whole.
 
-    A job without a task may pick the labels and questions of all of them.  The paper's own labels are named in code
-    and so among everybody's.
+    A job without a task may pick the labels and questions of all of them, and one without a model the kinds of all
+    models.  The paper's own labels are named in code and so among everybody's.
     """
     name = wildcards.get("task")
     tasks = [config.tasks[name]] if name in config.tasks else list(config.tasks.values())
@@ -27,9 +27,8 @@ def picked(config: Config, wildcards: Mapping[str, str]) -> dict[str, tuple[str,
     found = {"LABELS": tuple(sorted(labels)), "QUESTIONS": tuple(sorted(forms))}
     # What a reason to reject a spectrum means is told to whoever reads; no result follows from it.
     found["REJECTIONS"] = ()
-    if "model" in wildcards:
-        kind = model_of(config, wildcards["model"]).kind
-        found |= dict.fromkeys(OF_KINDS, (kind,))
+    models = [model_of(config, wildcards["model"])] if "model" in wildcards else config.models.values()
+    found |= dict.fromkeys(OF_KINDS, tuple(sorted({model.kind for model in models})))
     if "survey" in wildcards:
         found["SURVEYS"] = (wildcards["survey"],)
     return found

@@ -52,6 +52,8 @@ def sections(path: str = "", model: type[BaseModel] = Config) -> Iterator[tuple[
     """(path, model) of the configuration's root and of every map of keys below it, in order, depth first."""
     yield path, model
     for name, field in model.model_fields.items():
+        if name == "by_size":  # the keys of `training`
+            continue
         for below, inner in _inner_models(field.annotation, f"{path}.{name}" if path else name):
             yield from sections(below, inner)
 

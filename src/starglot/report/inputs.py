@@ -16,8 +16,8 @@ from starglot.report.figure_files import FigureFile
 class ReportInputs:
     """Everything that the report shows, by path; what is empty is left out of the page.
 
-    settings: the configuration, as far as somebody wrote it down; release: of the
-    spectra; mock: whether they are synthetic;
+    settings: the configuration, as far as somebody wrote it down; release: of the spectra; mock: whether they are
+    synthetic; language_models: names of those that are;
     leading: task -> (task, model, size, set) whose predictions the page shows star by star;
     residuals, headlines: task -> CSV; predictions: (task, model, size, set) -> Parquet;
     calibrations: (task, model, size, set) -> JSON of how sigma was scaled;
@@ -31,6 +31,7 @@ class ReportInputs:
     """
 
     settings: Mapping[str, Any]
+    language_models: Sequence[str]
     release: str
     mock: bool
     residuals: Mapping[str, Path]
@@ -63,6 +64,7 @@ def inputs_of(plan: Mapping[str, Any], results: Path) -> ReportInputs:
     predicted = [(*run, name) for run in runs for name in plan["sets"]]
     return ReportInputs(
         settings=plan["settings"],
+        language_models=plan["language_models"],
         release=plan["release"],
         mock=plan["mock"],
         residuals={task: tables / f"residuals_{task}.csv" for task in tasks},

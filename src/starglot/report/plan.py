@@ -60,6 +60,7 @@ def report_plan(config: Config, results: Path, is_there: Callable[[Path], bool] 
     figures = figures_of(config, results / "figures", leading.values(), is_there)
     return {
         "settings": derive.dump(config, exclude_unset=True),
+        "language_models": derive.run_language_models(config),
         "release": config.surveys.lamost.release,
         "mock": config.mock is not None,
         "leading": {task: key[1:] for task, key in leading.items()},

@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from torch.utils.data import Dataset
 
-from starglot.config.models import Task, TinyBase
+from starglot.config.models import Task
 from starglot.config.strict import Augment
+from starglot.config.tiny import TinyBase
 from starglot.glossary import ABUNDANCE_NAMES, ATMOSPHERE_NAMES
 from starglot.language.answers import render
 from starglot.language.chat import frame
