@@ -37,7 +37,7 @@ rule read_lamost:
     conda:
         ENV
     resources:
-        mem_mb=grow(16000),
+        mem_mb=grow(16000),  # 11 million rows in columns are some 8 GB, a join holds them twice
         runtime=grow(60),
     params:
         scripts=scripts_folder,
@@ -200,7 +200,7 @@ checkpoint inventory:
         ENV
     resources:
         mem_mb=grow(8000),
-        runtime=grow(240),
+        runtime=grow(240),  # twelve million files on a shared disk, some thousands a second
     params:
         scripts=scripts_folder,
         root=spectra_root,

@@ -99,8 +99,8 @@ rule predict_llm:
         ENV
     threads: answering_threads
     resources:
-        mem_mb=grow(16000),
-        runtime=grow(720),
+        mem_mb=grow(32000),
+        runtime=grow(720),  # finished blocks are kept
         gpu=answering_gpus,
     params:
         scripts=scripts_folder,
@@ -146,7 +146,7 @@ rule predict_baseline:
         ENV
     threads: tree_threads
     resources:
-        mem_mb=grow(8000),
+        mem_mb=grow(16000),
         runtime=grow(120),
         gpu=baseline_gpus,
     params:

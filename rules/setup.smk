@@ -51,6 +51,11 @@ else:
         f'{STRICT} export PATH={verbatim(os.path.dirname(sys.executable))}:"$PATH"; '
     )
 
+# Where jobs go on a cluster, unless a profile names a file of its own (snakemake-executor-plugin-slurm reads this).
+os.environ.setdefault(
+    "SNAKEMAKE_SLURM_PARTITIONS",
+    str(Path(workflow.basedir) / "profiles" / "slurm" / "partitions.yaml"),
+)
 # Job scripts never reach for a model hub: what they need is fetched beforehand.
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")

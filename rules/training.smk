@@ -134,7 +134,7 @@ rule train_llm:
         ENV
     threads: 16
     resources:
-        mem_mb=grow(16000),
+        mem_mb=grow(64000),  # the host holds the weights of each process once, at loading
         runtime=1440,  # does not grow: a training that needs longer comes back by itself, from its checkpoint
         gpu=llm_gpus,
         nodes=llm_nodes,
@@ -226,8 +226,8 @@ rule train_baseline:
         ENV
     threads: tree_threads
     resources:
-        mem_mb=grow(12000),
-        runtime=1440,
+        mem_mb=grow(32000),
+        runtime=grow(240),  # what was learnt is kept: another attempt goes on where this one ended
         gpu=baseline_gpus,
     params:
         scripts=scripts_folder,
