@@ -113,7 +113,9 @@ def settle(folder: Path) -> int:
     for path in [*(folder / "data").iterdir(), *(folder / "results").rglob("*")]:
         os.utime(path, (1.7e9, 1.7e9))
     jobs = 0
-    for _ in range(2):  # what lies below the inventory is known once that is there
+    # First without the catalogues' digests, which are taken once their tables are there; then with them; and what is
+    # below the inventory is known once that is settled.
+    for _ in range(3):
         done = subprocess.run([sys.executable, "-c", SETTLE], cwd=folder, capture_output=True, text=True, env=env)
         if "JOBS" not in done.stdout:
             sys.exit(done.stdout[-2000:] + done.stderr[-4000:])
