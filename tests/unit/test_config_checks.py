@@ -98,6 +98,14 @@ CASES: list[tuple[str, dict[str, Any], str]] = [
     ),
     (
         "paper",
+        {
+            "models__llm-packed__init": {"task": "abundances", "size": "all", "model": "llm-paper"},
+            "models__llm-paper__init": {"task": "atmosphere", "size": "1e5", "model": "llm-packed"},
+        },
+        "models.llm-packed.init: at task 'atmosphere' it starts, over other models, from itself",
+    ),
+    (
+        "paper",
         {"models__cnn__init": {"task": "atmosphere", "size": "1e5", "model": "gru"}},
         "models.cnn.init.model: 'gru' is of kind gru; a model starts from one of its own kind, cnn",
     ),

@@ -27,6 +27,7 @@ def cross_check(config: Config) -> list[str]:
         *_tasks(config),
         *_encodings(config),
         *_models(config),
+        *_circles(config),
         *_bases(config),
         *_run(config),
         *_degradation(config),
@@ -162,6 +163,22 @@ def _start(config: Config, at: str, model: Model) -> Iterator[str]:
         yield unknown(f"{at}.model", init.model, config.models)
     elif (kind := config.models[init.model].kind) != model.kind:
         yield f"{at}.model: '{init.model}' is of kind {kind}; a model starts from one of its own kind, {model.kind}"
+
+
+def _circles(config: Config) -> Iterator[str]:
+    """Models that start from one another without end."""
+    for name in config.models:
+        for first in config.tasks:
+            task, model, been = first, name, set[tuple[str, str]]()
+            while (task, model) not in been:
+                been.add((task, model))
+                init: Init | None = getattr(config.models.get(model), "init", None)
+                if init is None or init.task == task:
+                    break
+                task, model = init.task, init.model or model
+            else:
+                yield f"models.{name}.init: at task '{first}' it starts, over other models, from itself"
+                break
 
 
 def _members(config: Config, at: str, model: Model) -> Iterator[str]:
