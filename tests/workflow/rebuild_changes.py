@@ -38,8 +38,16 @@ def configs(folder: Path) -> list[str]:
 
 
 def lay_over(folder: Path, **values: object) -> None:
-    """Write over.yaml: values that differ from the settled project's."""
-    (folder / "over.yaml").write_text(yaml.safe_dump(values))
+    """Write over.yaml: values that differ from the settled project's, and those that it has already."""
+    path = folder / "over.yaml"
+    known = yaml.safe_load(path.read_text()) if path.exists() else {}
+    path.write_text(yaml.safe_dump(_merged(known, values)))
+
+
+def _merged(old: object, new: object) -> object:
+    if not (isinstance(old, dict) and isinstance(new, dict)):
+        return new
+    return {key: _merged(old.get(key), new[key]) if key in new else old[key] for key in {**old, **new}}
 
 
 def sources(folder: Path) -> list[Path]:
