@@ -69,7 +69,7 @@ def llm_settings(wildcards):
         model=settings,
         task=derive.asked(CONFIG.tasks[wildcards.task]),
         encoding=derive.dump(CONFIG.encodings[model.encoding]),
-        wavelength=derive.dump(CONFIG.spectra.wavelength),
+        wavelength=task_grid(wildcards.task),
     )
 
 
@@ -213,7 +213,7 @@ rule train_baseline:
         sample=ancient(trained_sample),
         labels=ancient("<results>/labels/{task}.parquet"),
         digests=digests(trained_sample, "<results>/labels/{task}.parquet"),
-        index="<results>/spectra/index.tsv",
+        index=view_index,
     output:
         "<results>/models/{task}/{model}/{size}/manifest.json",
     log:
