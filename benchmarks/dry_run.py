@@ -49,18 +49,19 @@ def project(folder: Path, plates: int, direct: bool) -> None:
         },
     }
     (folder / "over.yaml").write_text(yaml.safe_dump(over))
-    inventory = folder / "results/catalog/inventory"
+    inventory = folder / "results/catalog/inventory/lamost"
     inventory.mkdir(parents=True)
     shards = [f"{55000 + number // 3}-HD{number:06d}B01" for number in range(plates)]
     for shard in shards:
         (inventory / f"{shard}.parquet").write_text(shard)
-    (folder / "results/catalog/shards.txt").write_text("".join(f"{shard}\n" for shard in shards))
+    listed = folder / "results/catalog/shards/lamost.txt"
+    listed.parent.mkdir()
+    listed.write_text("".join(f"{shard}\n" for shard in shards))
     if direct:
         rules = folder / "rules"
         for path in rules.glob("*.smk"):
             text = path.read_text()
-            index = 'index="<results>/spectra/index.tsv"'
-            path.write_text(text.replace(index, f"{index}, each=all_spectra"))
+            path.write_text(text.replace("index=view_index", "index=view_index, each=all_spectra"))
 
 
 def snakemake(folder: Path, *arguments: str) -> tuple[str, str]:

@@ -107,7 +107,7 @@ def base_settings(wildcards):
         base=derive.dump(base),
         task=derive.asked(CONFIG.tasks[base.task]),
         encoding=derive.dump(CONFIG.encodings[base.encoding]),
-        wavelength=derive.dump(CONFIG.spectra.wavelength),
+        wavelength=task_grid(base.task),
         decimals=derive.decimals(CONFIG),
     )
 

@@ -6,6 +6,7 @@ from starglot.config import derive, derived
 from starglot.config.bases import is_hub_id
 from starglot.config.kinds import reading
 from starglot.config.names import SUFFIX
+from starglot.config.recipes import View
 from starglot.surveys.shard_names import SHARD_NAME
 
 LLMS = derive.run_language_models(CONFIG)
@@ -34,8 +35,16 @@ def models_among(names):
     return f"(?:{one_of(names)}){SUFFIX}"
 
 
-#: Surveys beside LAMOST, whose stars are found among its own.
-EXTERNAL = "apogee|galah|gaia_eso"
+#: Surveys whose spectra are read, and those that bring labels of the same stars.
+SPECTRUM_SURVEYS = one_of(CONFIG.surveys.with_spectra())
+EXTERNAL = one_of(set(CONFIG.surveys.named()) - set(CONFIG.surveys.with_spectra()))
+#: Surveys whose spectra tasks ask about, and the indexes of all cleaned spectra (docs/rebuilds.md).
+VIEWED_SURVEYS = list(dict.fromkeys(View(view).survey for view in CONFIG.views))
+VIEW_INDEXES = [f"<results>/spectra/{view}/index.tsv" for view in CONFIG.views]
+#: The selected catalogue rows of these surveys.
+ALL_CANDIDATES = [
+    f"<results>/catalog/candidates/{survey}.parquet" for survey in VIEWED_SURVEYS
+]
 
 SIZE = one_of({size for task in CONFIG.tasks.values() for size in task.sizes})
 #: A size, or what is left of it without a fold: '1e5.f3'.
@@ -45,7 +54,9 @@ SAMPLE = rf"(?:{SIZE})(?:\.f[0-9]+)?"
 wildcard_constraints:
     hub=one_of(HUB_BASES),
     own=one_of(set(OUTSIDE_BASES) - set(HUB_BASES)),
-    survey=EXTERNAL,
+    survey=one_of(CONFIG.surveys.named()),
+    other=one_of(CONFIG.surveys.named()),
+    recipe=one_of(CONFIG.recipes),
     shard=SHARD_NAME,
     task=one_of(CONFIG.tasks),
     size=SIZE,

@@ -70,7 +70,7 @@ def answer_settings(wildcards):
         ),
         task=derive.asked(CONFIG.tasks[wildcards.task]),
         encoding=derive.dump(CONFIG.encodings[model.encoding]),
-        wavelength=derive.dump(CONFIG.spectra.wavelength),
+        wavelength=task_grid(wildcards.task),
     )
 
 
@@ -120,8 +120,9 @@ def predicted_index(wildcards):
     """Index of the folder that holds the spectra of a prediction set."""
     if wildcards.set in ALTERED_SETS:
         return f"<results>/altered/{wildcards.task}/{wildcards.set}/index.tsv"
-    folder = "own_line" if wildcards.set == "own_line" else "spectra"
-    return f"<results>/{folder}/index.tsv"
+    if wildcards.set == "own_line":
+        return "<results>/own_line/index.tsv"
+    return view_index(wildcards)
 
 
 rule predict_baseline:

@@ -64,7 +64,7 @@ def llm_settings(wildcards):
         model=derive.dump(model, exclude={"decoding", "init", "revision"}),
         task=derive.asked(CONFIG.tasks[wildcards.task]),
         encoding=derive.dump(CONFIG.encodings[model.encoding]),
-        wavelength=derive.dump(CONFIG.spectra.wavelength),
+        wavelength=task_grid(wildcards.task),
     )
 
 
@@ -210,7 +210,7 @@ rule train_baseline:
         labels=ancient("<results>/labels/{task}.parquet"),
         digests=digests(trained_sample, "<results>/labels/{task}.parquet"),
         start=model_start,
-        index="<results>/spectra/index.tsv",
+        index=view_index,
     output:
         "<results>/models/{task}/{model}/{size}/manifest.json",
     log:

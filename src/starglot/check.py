@@ -204,7 +204,8 @@ def _unfit(config: Config, folder: Path, users: Iterable[str]) -> str:
         try:
             around = sum(map(len, frame(tokenizer)))
             for task in map(config.tasks.__getitem__, config.run.tasks):
-                tokens = PromptTokens(tokenizer, task, config.encodings[model.encoding], config.spectra.wavelength)
+                grid = config.recipe_of(task.view).wavelength
+                tokens = PromptTokens(tokenizer, task, config.encodings[model.encoding], grid)
                 check_length(around + tokens.typical(), 0, tokens, settings, folder)
         except StarglotError as error:
             return f"{name}: {error.what}"

@@ -77,7 +77,7 @@ def test_jobs_ask_for_what_the_profile_says(clone, project_root):
         elif "train_llm.py" in line:
             asked.setdefault("command", line)
     for part in ("slurm_account=astro", "mem_mb=16000", "runtime=60"):
-        assert part in asked["read_lamost"]
+        assert part in asked["read_survey"]
     for part in ("gpu=8", "nodes=2", "tasks=2", "mpi=srun", "mem_mb=64000", "runtime=1440"):
         assert part in asked["train_llm"]
     assert "--signal=URG@600" in asked["train_llm"] and "--ntasks-per-node=1" in asked["train_llm"]

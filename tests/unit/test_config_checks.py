@@ -37,11 +37,33 @@ def faults(config: Config, **changes: Any) -> list[str]:
 CASES: list[tuple[str, dict[str, Any], str]] = [
     (
         "paper",
-        {"spectra__wavelength__stop": 9200.0},
-        "spectra.wavelength: 3800-9200 A is not covered by the release (3700-9099 A",
+        {"recipes__paper__wavelength__stop": 9200.0},
+        "recipes.paper.wavelength: 3800-9200 A is not covered by the release (3700-9099 A",
     ),
-    ("paper", {"spectra__wavelength__stop": 3000.0}, "spectra.wavelength: stop (3000) must be above start (3800)"),
-    ("paper", {"spectra__wavelength__step": 3.0}, "spectra.wavelength: step 3 does not divide 3800-8700"),
+    (
+        "paper",
+        {"recipes__paper__wavelength__stop": 3000.0},
+        "recipes.paper.wavelength: stop (3000) must be above start (3800)",
+    ),
+    ("paper", {"tasks__atmosphere__view": "lamots/paper"}, "tasks.atmosphere.view: unknown name 'lamots'"),
+    ("paper", {"tasks__atmosphere__view": "apogee/paper"}, "tasks.atmosphere.view: unknown name 'apogee'"),
+    ("paper", {"tasks__atmosphere__view": "lamost/papre"}, "tasks.atmosphere.view: unknown name 'papre'"),
+    ("paper", {"tasks__atmosphere__view": "lamost"}, "tasks.atmosphere.view: unknown name ''"),
+    (
+        "paper",
+        {"recipes__paper__wavelength__log": True},
+        "recipes.paper.wavelength: a logarithmic grid needs its size",
+    ),
+    (
+        "paper",
+        {"recipes__paper__wavelength__size": 9},
+        "recipes.paper.wavelength: size 9 is not what start, stop and",
+    ),
+    (
+        "paper",
+        {"recipes__paper__wavelength__step": 3.0},
+        "recipes.paper.wavelength: step 3 does not divide 3800-8700",
+    ),
     ("paper", {"split__test": 0.3}, "split: train + val + test must be 1, they are 1.1"),
     (
         "paper",
@@ -82,7 +104,7 @@ CASES: list[tuple[str, dict[str, Any], str]] = [
     ),
     (
         "paper",
-        {"encodings__paper__bin": 500, "spectra__wavelength__stop": 4000.0},
+        {"encodings__paper__bin": 500, "recipes__paper__wavelength__stop": 4000.0},
         "encodings.paper.bin: 500 is more than the 201 values",
     ),
     (

@@ -200,7 +200,7 @@ def test_rejections_samples_cost_and_settings_are_told(reader):
 
 def test_ids_that_got_lost_raise_an_alarm(results, demo, tmp_path):
     copy = shutil.copytree(results, tmp_path / "results")
-    path = copy / "spectra" / "60000-X.parquet"
+    path = copy / "spectra" / "lamost" / "paper" / "60000-X.parquet"
     write_parquet(pq.read_table(path).slice(0, 96), path, {"wavelength": GRID})
     build_report(inputs_of(report_plan(demo, copy), copy), copy / "report.html")
     assert re.search(r'class="alarm">Ids are NOT conserved in 1 shard', (copy / "report.html").read_text())
@@ -245,7 +245,7 @@ def test_the_worst_spectra_travel_with_the_page(results, page):
     steps = np.frombuffer(base64.b64decode(first["flux"]), np.uint8) / 255
     flux = first["low"] + steps * (first["high"] - first["low"])
     assert flux == pytest.approx(spectrum([worst["obsid"]])[0] / 1000, abs=0.002)
-    assert data["grid"] == [GRID["start"], GRID["step"]] and len(data["worst"]) == 40
+    assert data["grid"] == {"start": GRID["start"], "stop": GRID["stop"], "log": False} and len(data["worst"]) == 40
 
 
 def test_many_spectra_are_thinned_and_the_page_says_so(results, demo, monkeypatch, tmp_path):

@@ -248,7 +248,7 @@ def add_plate(folder):
 
 
 def _first_file(folder):
-    shard = sorted((folder / "results/catalog/selected").glob("*.parquet"))[0].stem
+    shard = sorted((folder / "results/catalog/selected/lamost").glob("*.parquet"))[0].stem
     return sorted((folder / "data/lamost/spectra").glob(f"*/{shard.split('-', 1)[1]}/*.fits.gz"))[0]
 
 
@@ -347,7 +347,7 @@ CHANGES: dict[str, Change] = {
     "set_release": setting(surveys={"lamost": {"release": "mock, seen again"}}),
     "set_radius": setting(match={"radius_arcsec": 2.5}),
     "set_margin": setting(select={"margin": 1.3}),
-    "set_max_gap": setting(spectra={"max_gap": 25.0}),
+    "set_max_gap": setting(recipes={"paper": {"max_gap": 25.0}}),
     "set_folds": setting(split={"folds": 4}),
     "set_shortage": setting(tasks={"atmosphere": {"shortage": "error"}}),
     "set_bin": setting(encodings={"mini": {"bin": 100}}),

@@ -14,6 +14,7 @@ from starglot.config.llm import Llm
 from starglot.config.models import ALL_LABELS, Config, Model
 from starglot.config.names import Derived, read_name
 from starglot.config.paths import path_faults
+from starglot.config.recipes import View, Wavelength
 from starglot.config.strict import Init
 from starglot.glossary import ABUNDANCE_NAMES, ATMOSPHERE_NAMES, CLASSES
 
@@ -41,18 +42,49 @@ def unknown(path: str, name: str, valid: Iterable[str]) -> str:
 
 
 def _wavelengths(config: Config) -> Iterator[str]:
-    grid, (low, high) = config.spectra.wavelength, config.surveys.lamost.coverage
+    for name, recipe in config.recipes.items():
+        yield from _grid(f"recipes.{name}.wavelength", recipe.wavelength)
+    surveys = config.surveys.with_spectra()
+    for text in dict.fromkeys(task.view for task in config.tasks.values()):
+        view = View(text)
+        if view.survey in surveys and view.recipe in config.recipes:
+            grid, (low, high) = config.recipes[view.recipe].wavelength, surveys[view.survey].coverage
+            if grid.start < grid.stop and (grid.start < low or grid.stop > high):
+                yield (
+                    f"recipes.{view.recipe}.wavelength: {grid.start:g}-{grid.stop:g} A is not covered by the release "
+                    f"({low:g}-{high:g} A, surveys.{view.survey}.coverage)"
+                )
+
+
+def _grid(at: str, grid: Wavelength) -> Iterator[str]:
     if grid.stop <= grid.start:
-        yield f"spectra.wavelength: stop ({grid.stop:g}) must be above start ({grid.start:g})"
-        return
-    steps = (grid.stop - grid.start) / grid.step
-    if abs(steps - round(steps)) > 1e-6:
-        yield f"spectra.wavelength: step {grid.step:g} does not divide {grid.start:g}-{grid.stop:g}"
-    if grid.start < low or grid.stop > high:
-        yield (
-            f"spectra.wavelength: {grid.start:g}-{grid.stop:g} A is not covered by the release "
-            f"({low:g}-{high:g} A, surveys.lamost.coverage)"
-        )
+        yield f"{at}: stop ({grid.stop:g}) must be above start ({grid.start:g})"
+    elif grid.log:
+        if grid.size < 2:
+            yield f"{at}: a logarithmic grid needs its size, 2 values or more"
+        if "step" in grid.model_fields_set:
+            yield f"{at}: a logarithmic grid has a size and no step; use a recipe of another name for it"
+    else:
+        steps = (grid.stop - grid.start) / grid.step
+        if abs(steps - round(steps)) > 1e-6:
+            yield f"{at}: step {grid.step:g} does not divide {grid.start:g}-{grid.stop:g}"
+        elif grid.size != round(steps) + 1:
+            yield f"{at}: size {grid.size} is not what start, stop and step make; leave it out, or set `log: true`"
+
+
+def _view(config: Config, at: str, text: str) -> Iterator[str]:
+    view, surveys = View(text), config.surveys.with_spectra()
+    if view.survey not in surveys:
+        yield unknown(at, view.survey, surveys)
+    if view.recipe not in config.recipes:
+        yield unknown(at, view.recipe, config.recipes)
+
+
+def _grids(config: Config) -> Iterator[tuple[str, int]]:
+    """The recipes that tasks see spectra through, and how many values each one has."""
+    for name in dict.fromkeys(View(task.view).recipe for task in config.tasks.values()):
+        if name in config.recipes:
+            yield f"recipes.{name}.wavelength", config.recipes[name].wavelength.size
 
 
 def _splits(config: Config) -> Iterator[str]:
@@ -64,6 +96,7 @@ def _splits(config: Config) -> Iterator[str]:
 def _tasks(config: Config) -> Iterator[str]:
     for name, task in config.tasks.items():
         at = f"tasks.{name}"
+        yield from _view(config, f"{at}.view", task.view)
         allowed = ATMOSPHERE_NAMES if task.source == "lamost" else ALL_LABELS
         for label in task.labels:
             if label not in ALL_LABELS:
@@ -105,11 +138,9 @@ def _tasks(config: Config) -> Iterator[str]:
 
 def _encodings(config: Config) -> Iterator[str]:
     for name, encoding in config.encodings.items():
-        if encoding.bin > config.spectra.wavelength.size:
-            yield (
-                f"encodings.{name}.bin: {encoding.bin} is more than the {config.spectra.wavelength.size} "
-                "values of spectra.wavelength"
-            )
+        for grid, size in _grids(config):
+            if encoding.bin > size:
+                yield f"encodings.{name}.bin: {encoding.bin} is more than the {size} values of {grid}"
 
 
 def _models(config: Config) -> Iterator[str]:
@@ -122,9 +153,10 @@ def _models(config: Config) -> Iterator[str]:
                 ".x2: twice the passes); call it something else"
             )
         yield from _members(config, f"{at}.members", model)
-        width, values = getattr(model, "bin", 1), config.spectra.wavelength.size
-        if width > values:
-            yield f"{at}.bin: {width} is more than the {values} values of spectra.wavelength"
+        width = getattr(model, "bin", 1)
+        for grid, values in _grids(config):
+            if width > values:
+                yield f"{at}.bin: {width} is more than the {values} values of {grid}"
         sizes = sorted({size for task in config.tasks.values() for size in task.sizes})
         named = getattr(model, "by_size", {})
         yield from (unknown(f"{at}.by_size", size, sizes) for size in named if size not in sizes)

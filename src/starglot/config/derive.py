@@ -18,6 +18,7 @@ from starglot.config.kinds import family_of, is_language_model, reading
 from starglot.config.llm import Llm
 from starglot.config.models import Config, Task
 from starglot.config.names import Derived
+from starglot.config.recipes import View
 from starglot.config.strict import Init
 from starglot.config.tiny import TinyBase
 from starglot.errors import StarglotError
@@ -33,7 +34,7 @@ SAMPLED_SETS: tuple[str, ...] = (*EXTERNAL_SETS, "own_line")
 SWEEP_SET = "sweep"
 
 #: Fields of a task that decide which stars are drawn, not what is asked of them.
-_SAMPLING = {"sizes", "shortage", "balanced"}
+_SAMPLING = {"sizes", "shortage", "balanced", "view"}
 
 
 def dump(model: BaseModel, **kwargs: Any) -> dict[str, Any]:
@@ -130,18 +131,19 @@ def sweep_set(config: Config, task: str, size: str) -> str:
     return "common" if common in sizes_of(config, task)[:1] else SWEEP_SET
 
 
-def label_surveys(config: Config) -> list[str]:
-    """Surveys other than LAMOST whose matched stars are selected: label sources and external validation."""
-    sources = [config.tasks[task].source for task in config.run.tasks]
-    return sorted({*sources, *config.run.validation} - {"lamost"})
+def label_surveys(config: Config, survey: str) -> list[str]:
+    """Surveys whose stars are matched to those of ``survey`` and selected: label sources and external validation."""
+    tasks = [config.tasks[task] for task in config.run.tasks]
+    sources = [task.source for task in tasks if View(task.view).survey == survey]
+    return sorted({*sources, *config.run.validation} - {survey})
 
 
-def wanted_per_class(config: Config) -> dict[str, int | None]:
-    """Spectra that the largest balanced sample needs of each class (None: all there are)."""
+def wanted_per_class(config: Config, survey: str) -> dict[str, int | None]:
+    """Spectra of ``survey`` that the largest balanced sample needs of each class (None: all there are)."""
     counts: list[int | None] = []
     for name in config.run.tasks:
         task = config.tasks[name]
-        if task.source == "lamost":
+        if task.source == View(task.view).survey == survey:
             for size in dict.fromkeys([*sizes_of(config, name), *(sweep_sizes(config, name))]):
                 count = task.sizes[size]
                 counts.append(None if count is None or not task.balanced else -(-count // len(CLASSES)))

@@ -99,6 +99,11 @@ def _default(field: FieldInfo) -> str:
     value = field.get_default(call_default_factory=True)
     if isinstance(value, BaseModel):
         return "as below"
+    if isinstance(value, dict):  # of models, too: each as far as it is not what its own keys say
+        value = {
+            key: it.model_dump(exclude_defaults=True) if isinstance(it, BaseModel) else it
+            for key, it in value.items()
+        }
     return f"`{json.dumps(value)}`"
 
 
@@ -163,7 +168,7 @@ def _glossary() -> str:
         "## Labels\n\nNames for `tasks.<name>.labels`; values outside the last column are no star's.\n\n"
         + "\n".join(labels)
         + "\n\n## Reasons of rejection\n\nWhy a selected spectrum has no cleaned flux "
-        + "(`spectra/{shard}.rejected.parquet`).\n\n"
+        + "(`spectra/{survey}/{recipe}/{shard}.rejected.parquet`).\n\n"
         + "\n".join(reasons)
         + "\n\n## Outcomes of an answer\n\nColumn `status` of the prediction tables: "
         + ", ".join(f"`{status}`" for status in STATUSES)
