@@ -202,7 +202,8 @@ def test_of_the_jobs_listed_these_hand_their_work_back(rows, planned, universe):
     shutil.rmtree(logs)
     dear = sorted((rule, name) for rule, name in listed if rule in DEAR)
     should = {job for row in rows for job in expected(row.get("handed back") or {}, universe | listed, "")}
-    anew = {rule: name for rule, name in dear if (rule, name) not in should}  # the last: its model starts from no other
+    # The last of each rule: its model starts from no other.
+    anew = {rule: name for rule, name in dear if (rule, name) not in should}
     tried = {*should, *anew.items()}
     assert should <= set(dear) and tried
     snakemake(folder, *arguments, "--", *(f"results/{made(rule, name)}" for rule, name in sorted(tried)))
