@@ -43,7 +43,7 @@ def test_killed_in_the_middle_of_cleaning_it_recovers_and_nothing_finished_runs_
     assert process.wait(timeout=400) == 0, project.said()[-6000:]
     assert len(digests(project)) == len(project.path("catalog/shards/lamost.txt").read_text().split()) == 6
     assert inodes(done) == done and inodes(own) == own
-    logs = [project.path(f"logs/clean_shard/{path.stem}.log").read_text() for path in own]
+    logs = [project.path(f"logs/clean_shard/lamost/paper/{path.stem}.log").read_text() for path in own]
     assert logs and all("handing back" in log and "spectra cleaned" not in log for log in logs)
     turns = project.accounted("clean")
     assert [row["State"] for row in turns[1:]] == ["FAILED", "COMPLETED"]
@@ -67,7 +67,7 @@ def test_jobs_that_lack_memory_or_time_come_back_larger_and_longer(project):
     assert first["State"] in ("FAILED", "OUT_OF_MEMORY") and second["State"] == "COMPLETED"
     assert (first["ReqMem"], second["ReqMem"]) == ("100M", "2000M")
     assert (first["TimelimitRaw"], second["TimelimitRaw"]) == ("10", "17")
-    first, second = project.accounted("read_survey")
+    first, second = project.accounted(f"read_survey_wildcards_{SURVEY}")
     assert (first["State"], second["State"]) == ("TIMEOUT", "COMPLETED")
     assert (first["TimelimitRaw"], second["TimelimitRaw"]) == ("1", "2")
 

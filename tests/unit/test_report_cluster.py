@@ -38,9 +38,9 @@ def test_sizes(text, size):
 
 def test_jobs_are_known_by_snakemakes_own_log(tmp_path):
     line = "Job {0} has been submitted with SLURM jobid {1} (log: /far/.snakemake/slurm_logs/{2}/x/{1}.log).\n"
-    text = line.format(1, 17, "rule_read_lamost") + line.format("b3cd330e", 19, "group_clean_clean_shard")
+    text = line.format(1, 17, "rule_read_survey") + line.format("b3cd330e", 19, "group_clean_clean_shard")
     (tmp_path / "2026.snakemake.log").write_text(text)
-    assert submitted(tmp_path) == {"17": "read_lamost", "19": "clean_clean_shard"}
+    assert submitted(tmp_path) == {"17": "read_survey", "19": "clean_clean_shard"}
 
 
 def test_without_slurm_it_says_so(tmp_path):
