@@ -1,4 +1,4 @@
-"""What a job runs and reads from outside, as hashes: its code by definition, and the contents of the user's files."""
+"""The code that a job runs and the contents of the user's files, as hashes; and what is noted when a run begins."""
 
 from functools import cache
 
@@ -7,6 +7,7 @@ from starglot.fingerprint import Fingerprints
 from starglot.provenance.code import code_definitions, hash_of
 from starglot.rebuilds.accepted import kept_hashes
 from starglot.rebuilds.explain import record_code
+from starglot.recovery import note_run
 
 #: Code hash -> the definitions behind it, for every job that was looked at; jobs run once RUNNING says something.
 CODE, RUNNING = {}, []
@@ -42,8 +43,14 @@ def code(script):
 FINGERPRINTS = Fingerprints(f"{CONFIG.state_dir}/fingerprints.json")
 
 
+# The one block of its kind: Snakemake keeps the last that it reads.
 onstart:
+    try:
+        require_writable(CONFIG.results, CONFIG.state_dir)
+    except StarglotError as error:
+        raise WorkflowError(str(error))
     FINGERPRINTS.keep()
+    note_run(Path.cwd(), workflow.dag_settings.targets)
     RUNNING.append(True)
     for hashed, definitions in CODE.items():
         record_code(Path(CONFIG.state_dir) / "code", hashed, definitions)

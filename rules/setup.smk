@@ -13,7 +13,6 @@ from starglot.config.load import load_config
 from starglot.errors import StarglotError
 from starglot.folders import require_folders, require_writable
 from starglot.rebuilds.accepted import RECORDS, read_accepted
-from starglot.recovery import note_run
 from starglot.training.begun import RUN, new_run
 
 # A graph of thousands of jobs is millions of objects, hardly one of which is ever let go; at its own thresholds Python
@@ -67,11 +66,3 @@ os.environ.setdefault("TORCHDYNAMO_DISABLE", "1")
 
 
 ENV = "../envs/starglot.yaml"
-
-
-onstart:
-    try:
-        require_writable(CONFIG.results, CONFIG.state_dir)
-    except StarglotError as error:
-        raise WorkflowError(str(error))
-    note_run(Path.cwd(), workflow.dag_settings.targets)

@@ -74,3 +74,9 @@ def test_what_is_not_quoted_is_found() -> None:
         list(commands('rule one:\n    shell:\n        f"cat {path}"\n'))
     with pytest.raises(ValueError):
         list(commands("rule one:\n    shell:\n        made_elsewhere\n"))
+
+
+def test_one_block_says_what_a_run_begins_with() -> None:
+    """Of several `onstart` blocks Snakemake keeps the last, without a word."""
+    blocks = [line for path in RULES for line in path.read_text().splitlines() if line.startswith("onstart:")]
+    assert len(blocks) == 1

@@ -68,6 +68,7 @@ def test_lamost_dr1_rows_find_their_files(real_files: Path, tmp_path: Path) -> N
             (tmp_path / name).symlink_to(files[name.split("/")[2]])
             there.add(row["obsid"])
     assert len(there) > 30
+    catalog = catalog.append_column("star_id", star_ids(catalog))
     everyone = dict.fromkeys("AFGKM", None)
     shards = inventory(select(catalog, everyone, set(), {"r": 2.0, "i": 2.0}, 1.0, seed=1), tmp_path, find_files)
     found = [row for rows in shards.values() for row in rows.to_pylist()]
