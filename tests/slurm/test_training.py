@@ -73,7 +73,7 @@ def pending(project):
 def test_two_nodes_train_one_model_as_one_process_does(project):
     """ZeRO-3, NF4 and gradient accumulation, a process on each of two nodes: one Slurm job."""
     targets = [f"results/models/atmosphere/{name}/mini/manifest.json" for name in ("llm-one", "llm-two")]
-    project.run(*targets)
+    project.run(*targets, options=("--set-resources", "train_llm:slurm_partition=gpu"))  # which has two nodes
     curves = [
         np.loadtxt((project.folder / target).with_name("loss.csv"), delimiter=",", skiprows=1)[:, 1]
         for target in targets
