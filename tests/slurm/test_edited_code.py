@@ -53,7 +53,7 @@ def test_a_training_goes_on_with_the_code_it_began_with_though_that_was_edited_b
     code = project.folder / "as-begun"
     shutil.copytree(project.folder / "src", code / "src")
     shutil.copytree(project.folder / "workflow", code / "workflow")
-    edit(project, "learning_rate=learning_rate,", "learning_rate=2 * learning_rate,")
+    edit(project, "learning_rate=training.learning_rate,", "learning_rate=2 * training.learning_rate,")
     slurm("scontrol", "requeue", job)
     wait_until("its place in the queue", lambda: "Restarts=1" in slurm("scontrol", "show", "job", job), project)
     begun = read_json(next(state.glob("*/begun.json")))

@@ -28,13 +28,14 @@ def changing(*edits: tuple[str, str, str]) -> Change:
 
 
 _MODELS, _KINDS = "src/starglot/config/models.py", "src/starglot/config/baselines.py"
+_SURVEYS = "src/starglot/config/surveys.py"
 _REGISTRY = "src/starglot/config/kinds.py"
 _LABELS = "src/starglot/glossary.py"
 
 #: What is written down anew in files that nearly every script reads, and reaches none of their results.
 WORDS: dict[str, Change] = {
     "reword_description": changing(
-        (_MODELS, "Named in manifests and captions.", "The release, as captions name it.")
+        (_SURVEYS, "Named in manifests and captions.", "The release, as captions name it.")
     ),
     "add_key": changing(
         (
@@ -45,15 +46,11 @@ WORDS: dict[str, Change] = {
     ),
     "add_survey": changing(
         (
-            _MODELS,
+            _SURVEYS,
             "class Surveys(Strict):",
-            "class Rave(Strict):\n    catalog: str\n\n\nclass Surveys(Strict):\n    rave: Rave | None = None",
+            "class Rave(OneCatalog):\n    pass\n\n\nclass Surveys(Strict):\n    rave: Rave | None = None",
         ),
-        (
-            "workflow/scripts/read_survey.py",
-            '{\n        "apogee"',
-            '{\n        "rave": (None, None),\n        "apogee"',
-        ),
+        ("src/starglot/surveys/registry.py", '"apogee": apogee,', '"rave": galah,\n        "apogee": apogee,'),
     ),
     "add_label": changing(
         (_LABELS, '    {\n        "teff": TEFF,', '    {\n        "vsini": VSINI,\n        "teff": TEFF,'),

@@ -153,7 +153,7 @@ def tree_but_catalogue(folder: Path) -> dict[str, str]:
 def test_a_plan_of_a_finished_project_writes_nothing(mini):
     before = tree(mini.folder)
     for plan in (*PLANS, ["--lint"]):
-        mini.snakemake(*plan)
+        mini.snakemake(*plan, check=plan != ["--lint"])  # that one has remarks (Makefile)
         assert tree(mini.folder) == before, plan
     explained = [sys.executable, "-m", "starglot", "explain", "--configfile", "mini.yaml"]
     subprocess.run(explained, cwd=mini.folder, check=True, capture_output=True)

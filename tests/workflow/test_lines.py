@@ -31,7 +31,9 @@ def test_a_job_is_a_line_and_its_noise_is_in_its_log(fresh):
     assert int(counts[-1][2]) == len(jobs)
     assert not re.search(r"[\r\x1b]", done.stderr) and max(map(len, done.stderr.splitlines())) <= 100
     shards = {path.name.split(".")[0] for path in fresh.path("spectra/lamost/paper").glob("*.parquet")}
-    assert {line.split("clean shard ")[1] for line in jobs if "clean shard " in line} == shards
+    assert {line.split("clean shard ")[1] for line in jobs if "clean shard " in line} == {
+        f"lamost, paper, {shard}" for shard in shards
+    }
     assert "mock spectra" in fresh.path("logs/make_mock.log").read_text()
     again = subprocess.run(command("clean"), cwd=fresh.folder, capture_output=True, text=True)
     assert again.returncode == 0 and again.stderr.startswith("Nothing to be done")
