@@ -1,6 +1,14 @@
 """Questions and answers: spectra and labels as text."""
 
 
+def qa_files(task, encoding, size, split):
+    """The question-and-answer files of one split."""
+    return [
+        f"<results>/qa/{task}/{encoding}/{size}/{split}-{part:04d}.jsonl.gz"
+        for part in range(CONFIG.qa.files.get(split, CONFIG.qa.files["test"]))
+    ]
+
+
 def qa_settings(wildcards):
     """What decides the text: the task's form, the encoding, the grid and the number of files."""
     return leaves(

@@ -1,6 +1,17 @@
 """Which stars: labels of the cleaned spectra, the samples drawn from them, and samples without one fold."""
 
 
+def view_index(wildcards):
+    """Index of the cleaned spectra that a task asks about."""
+    return f"<results>/spectra/{CONFIG.tasks[wildcards.task].view}/index.tsv"
+
+
+def candidates(wildcards):
+    """The selected catalogue rows behind the spectra that a task asks about."""
+    survey = View(CONFIG.tasks[wildcards.task].view).survey
+    return f"<results>/catalog/candidates/{survey}.parquet"
+
+
 def label_match(wildcards):
     """The match that brings a task's labels, when they are not the survey's own."""
     task = CONFIG.tasks[wildcards.task]
