@@ -21,13 +21,12 @@ import snakemake.workflow  # noqa: F401
 def plan(folder: str, arguments: list[str]) -> list[list[str]]:
     """(rule, wildcards) of the jobs that would run."""
     os.chdir(folder)
-    sys.path[:0] = [f"{folder}/src", f"{folder}/workflow/scripts"]
-    import explain
-
+    sys.path.insert(0, f"{folder}/src")
     import starglot
+    from starglot.rebuilds.plan import Plan
 
     assert Path(starglot.__file__).is_relative_to(folder), starglot.__file__
-    return [[job.rule, " ".join(job.wildcards.values())] for job in explain.Plan(arguments).jobs]
+    return [[job.rule, " ".join(job.wildcards.values())] for job in Plan(arguments).jobs]
 
 
 def main() -> None:
