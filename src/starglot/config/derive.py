@@ -34,7 +34,7 @@ SAMPLED_SETS: tuple[str, ...] = (*EXTERNAL_SETS, "own_line")
 SWEEP_SET = "sweep"
 
 #: Fields of a task that decide which stars are drawn, not what is asked of them.
-_SAMPLING = {"sizes", "shortage", "balanced", "view"}
+_SAMPLING = {"sizes", "shortage", "balanced"}
 
 
 def dump(model: BaseModel, **kwargs: Any) -> dict[str, Any]:
