@@ -40,6 +40,13 @@ def page(results, demo):
     return (results / "report.html").read_text()
 
 
+def test_a_plan_keeps_its_order_as_sorted_json(results, demo, page, tmp_path):
+    """As the rule hands it on: the tasks as `run:` names them, the configuration as it was written."""
+    plan = json.loads(json.dumps(report_plan(demo, results), sort_keys=True))
+    build_report(inputs_of(plan, results), tmp_path / "report.html")
+    assert (tmp_path / "report.html").read_text() == page
+
+
 class Reader(HTMLParser):
     """Text, addresses and unclosed tags of a page."""
 

@@ -183,7 +183,7 @@ def made(inputs: ReportInputs) -> list[tuple[str, str]]:
     span = f"{days[0]} to {days[-1]}" if days and days[0] != days[-1] else "".join(days[:1])
     found = [
         ("project", f"Starglot {_installed('starglot') or ''}".strip()),
-        ("results", str(inputs.settings["results"])),
+        ("results", inputs.folder),
         ("models trained", span),
         ("command", inputs.command or ""),
     ]

@@ -9,7 +9,6 @@ from typing import Any
 
 import jinja2
 import pandas as pd
-import yaml
 
 from starglot.errors import StarglotError
 from starglot.evaluation.residuals import ALL, read_predictions
@@ -130,9 +129,7 @@ def _content(inputs: ReportInputs) -> dict[str, Any]:
             ],
         ),
         "no_cluster": no_cluster,
-        "settings": yaml.safe_dump(
-            dict(inputs.settings), sort_keys=False, allow_unicode=True, default_flow_style=None, width=110
-        ),
+        "settings": inputs.settings,
         "accepted": _shown(
             "accepted",
             acceptances(inputs.accepted),

@@ -17,8 +17,8 @@ from starglot.report.figure_files import FigureFile
 class ReportInputs:
     """Everything that the report shows, by path; what is empty is left out of the page.
 
-    settings: the configuration, as far as somebody wrote it down; release: of the spectra; mock: whether they are
-    synthetic; language_models: names of those that are;
+    settings: the configuration as YAML, as far as somebody wrote it down; folder: of the results, as written there;
+    release: of the spectra; mock: whether they are synthetic; language_models: names of those that are;
     leading: task -> (task, model, size, set) whose predictions the page shows star by star;
     residuals, headlines: task -> CSV; predictions: (task, model, size, set) -> Parquet;
     calibrations: (task, model, size, set) -> JSON of how sigma was scaled;
@@ -33,7 +33,8 @@ class ReportInputs:
     command: what was typed to make all this.
     """
 
-    settings: Mapping[str, Any]
+    settings: str
+    folder: str
     language_models: Sequence[str]
     release: str
     mock: bool
@@ -62,7 +63,7 @@ class ReportInputs:
 def inputs_of(plan: Mapping[str, Any], results: Path) -> ReportInputs:
     """What a plan (:func:`starglot.report.plan.report_plan`) names, where the contracts keep it under ``results``."""
     runs = [(task, model, size) for task, model, size in plan["runs"]]
-    tasks = list(plan["leading"])
+    leading = {key[0]: tuple(key) for key in plan["leading"]}
     shards = {view: _shards(results, View(view)) for view in plan["views"].values()}
     cleaned = [(View(view), shard) for view, names in shards.items() for shard in names]
     spectra = results / "spectra"
@@ -70,11 +71,12 @@ def inputs_of(plan: Mapping[str, Any], results: Path) -> ReportInputs:
     predicted = [(*run, name) for run in runs for name in plan["sets"]]
     return ReportInputs(
         settings=plan["settings"],
+        folder=plan["folder"],
         language_models=plan["language_models"],
         release=plan["release"],
         mock=plan["mock"],
-        residuals={task: tables / f"residuals_{task}.csv" for task in tasks},
-        headlines={task: tables / f"headline_{task}.csv" for task in tasks},
+        residuals={task: tables / f"residuals_{task}.csv" for task in leading},
+        headlines={task: tables / f"headline_{task}.csv" for task in leading},
         predictions={key: results.joinpath("predictions", *key[:3], f"{key[3]}.parquet") for key in predicted},
         calibrations={
             key: path
@@ -86,7 +88,7 @@ def inputs_of(plan: Mapping[str, Any], results: Path) -> ReportInputs:
             for task, size in dict.fromkeys((task, size) for task, _, size in runs)
         },
         models={run: results.joinpath("models", *run) for run in runs},
-        leading={task: (task, model, size, name) for task, (model, size, name) in plan["leading"].items()},
+        leading=leading,
         figures=[FigureFile(results / "figures" / name, *words) for name, *words in plan["figures"]],
         table_1=tables / "table_1.csv" if 1 in plan["numbered"] else None,
         numbered={number: tables / f"table_{number}.csv" for number in plan["numbered"] if number > 1},

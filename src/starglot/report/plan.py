@@ -10,6 +10,8 @@ from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from starglot.config import derive
 from starglot.config.models import Config
 from starglot.evaluation.presentation import named_labels
@@ -46,24 +48,30 @@ _NAMED = 6
 #: Tables of a task that the page lists behind the paper's.
 _FURTHER = ("external", "scaling", "degradation", "calibration", "budget", "tails", "folds")
 
+#: How the configuration is printed.
+_YAML: dict[str, Any] = {"sort_keys": False, "allow_unicode": True, "default_flow_style": None, "width": 110}
+
 
 def report_plan(config: Config, results: Path, is_there: Callable[[Path], bool] = Path.is_file) -> dict[str, Any]:
     """What the page of ``run:`` shows, as JSON can hold it (read by :func:`starglot.report.inputs.inputs_of`).
 
-    settings: the configuration as far as somebody wrote it down; leading: task -> model, size and set whose
-    predictions are shown star by star; runs: task, model and size; figures: name, caption and section.
+    settings: the configuration as far as somebody wrote it down, as YAML; leading: task, model, size and set whose
+    predictions are shown star by star, in the page's order (of sorted JSON, lists alone keep theirs); runs: task,
+    model and size; figures: name, caption and section.
 
     is_there: whether a table or figure is to be shown; the workflow shows those that are inputs of the page.
     """
     leading = _leading(config)
+    written = derive.dump(config, exclude_unset=True)
     tables = results / "tables"
     figures = figures_of(config, results / "figures", leading.values(), is_there)
     return {
-        "settings": derive.dump(config, exclude_unset=True),
+        "settings": yaml.safe_dump(written, **_YAML),
+        "folder": config.results,
         "language_models": derive.run_language_models(config),
         "release": config.surveys.lamost.release,
         "mock": config.mock is not None,
-        "leading": {task: key[1:] for task, key in leading.items()},
+        "leading": list(leading.values()),
         "runs": _runs(config),
         "sets": config.run.sets,
         "figures": [(figure.stem.name, figure.caption, figure.section) for figure in figures],
