@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from starglot.config.models import Encoding, Task, Wavelength
-from starglot.glossary import ABUNDANCE_NAMES, ATMOSPHERE_NAMES, LABELS
+from starglot.labels import ABUNDANCE_NAMES, ATMOSPHERE_NAMES, LABELS
 from starglot.language.answers import render
 from starglot.language.codec import Codec
 from starglot.language.prompts import question

@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 
 from starglot.config.models import Task
-from starglot.glossary import CLASSES
+from starglot.labels import CLASSES
 from starglot.tables import SAMPLE, flux_column, spectra_schema, write_parquet
 
 TASK = Task(source="lamost", labels=["teff", "logg", "feh"], prompt="atmosphere", balanced=True, sizes={"s": 4})

@@ -11,7 +11,7 @@ from starglot.config.load import load_config
 from starglot.evaluation.residuals import residual_table
 from starglot.evaluation.summary import headline_table, table_1
 from starglot.evaluation.tables_io import write_table
-from starglot.glossary import CLASSES
+from starglot.labels import CLASSES
 from starglot.plots.predicted import draw_predicted
 from starglot.tables import REJECTED, SAMPLE, flux_column, write_json, write_parquet
 

@@ -7,7 +7,7 @@ from baseline_spectra import NAMED, TASK, Survey, linear_survey
 
 from starglot.config.baselines import LightGbm
 from starglot.errors import StarglotError
-from starglot.glossary import CLASSES
+from starglot.labels import CLASSES
 from starglot.models.baselines.bins import binned
 from starglot.models.baselines.features import prepared
 from starglot.models.baselines.predict import predict

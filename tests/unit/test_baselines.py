@@ -9,7 +9,7 @@ from sklearn.preprocessing import StandardScaler
 
 from starglot.config.models import ClassMean, Ridge
 from starglot.errors import StarglotError
-from starglot.glossary import CLASSES
+from starglot.labels import CLASSES
 from starglot.models.baselines import rows
 from starglot.models.baselines.bins import binned
 from starglot.models.baselines.class_mean import read_class_mean

@@ -10,7 +10,7 @@ from starglot.evaluation.paper import group, impossible_cells, paper_table
 from starglot.evaluation.presentation import plain
 from starglot.evaluation.residuals import residual_table
 from starglot.evaluation.tables_io import read_table, write_table
-from starglot.glossary import ABUNDANCE_NAMES, ATMOSPHERE_NAMES, CLASSES
+from starglot.labels import ABUNDANCE_NAMES, ATMOSPHERE_NAMES, CLASSES
 from starglot.tables import write_parquet
 
 MODELS = {"llm-x": 1.0, "resnet50": 1.5}

@@ -10,7 +10,7 @@ from starglot.errors import StarglotError
 from starglot.evaluation.cells import STATISTICS
 from starglot.evaluation.residuals import ALL, COUNTS, KEYS, residual_table
 from starglot.evaluation.summary import answer_counts, class_confusion, headline_table, table_1
-from starglot.glossary import ATMOSPHERE_NAMES, CLASSES
+from starglot.labels import ATMOSPHERE_NAMES, CLASSES
 from starglot.tables import write_parquet
 
 LABELS = ATMOSPHERE_NAMES

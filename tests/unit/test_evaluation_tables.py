@@ -9,7 +9,7 @@ from prediction_tables import predictions
 from starglot.evaluation.presentation import Estimate, escape_latex, fixed, latex, plain
 from starglot.evaluation.residuals import residual_table
 from starglot.evaluation.tables_io import read_table, write_table
-from starglot.glossary import ATMOSPHERE_NAMES
+from starglot.labels import ATMOSPHERE_NAMES
 from starglot.tables import write_parquet
 
 

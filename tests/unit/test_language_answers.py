@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from starglot.config.models import Task, Wavelength
 from starglot.errors import StarglotError
-from starglot.glossary import ABUNDANCE_NAMES, ATMOSPHERE_NAMES, CLASSES, LABELS, STATUSES
+from starglot.labels import ABUNDANCE_NAMES, ATMOSPHERE_NAMES, CLASSES, LABELS
 from starglot.language.answers import number_text, parse, render
 from starglot.language.prompts import parse_question, question
+from starglot.statuses import STATUSES
 
 
 def task(prompt: str, labels: tuple[str, ...], **more: object) -> Task:

@@ -12,13 +12,12 @@ import pytest
 
 from starglot.config.models import Encoding, Task, Wavelength
 from starglot.errors import StarglotError
-from starglot.glossary import SPLITS
 from starglot.hashing import stable_hash
 from starglot.language.answers import parse
 from starglot.language.codec import Codec
 from starglot.language.prompts import parse_question
 from starglot.language.qa import file_names, read_qa, write_qa
-from starglot.tables import SAMPLE, flux_column, spectra_schema, write_parquet
+from starglot.tables import SAMPLE, SPLITS, flux_column, spectra_schema, write_parquet
 
 GRID = Wavelength(start=4000, stop=4049)
 ENCODING = Encoding(form="packed", bin=2)

@@ -12,7 +12,7 @@ from hypothesis.extra import numpy as hnp
 
 from starglot.config.models import Encoding, Task, Wavelength
 from starglot.errors import StarglotError
-from starglot.glossary import ABUNDANCE_NAMES, ATMOSPHERE_NAMES, LABELS
+from starglot.labels import ABUNDANCE_NAMES, ATMOSPHERE_NAMES, LABELS
 from starglot.language.answers import render
 from starglot.language.chat import frame
 from starglot.language.prompts import question

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from starglot.config.models import Split, Task
 from starglot.errors import StarglotError
-from starglot.glossary import CLASSES
+from starglot.labels import CLASSES
 from starglot.samples.draw import draw
 from starglot.samples.select import select
 from starglot.samples.split import split_of, training_stars

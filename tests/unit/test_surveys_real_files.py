@@ -12,7 +12,7 @@ from astropy.table import Table
 from scipy.interpolate import CubicSpline
 
 from starglot.config.models import Apogee, Recipe, Wavelength
-from starglot.glossary import ABUNDANCES
+from starglot.labels import ABUNDANCES
 from starglot.spectra.clean import clean
 from starglot.spectra.degrade import LOG_PIXEL
 from starglot.surveys import apogee

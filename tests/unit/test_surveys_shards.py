@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from starglot.config.models import Recipe, Wavelength
 from starglot.errors import StarglotError
-from starglot.glossary import REJECTIONS
+from starglot.rejections import REJECTIONS
 from starglot.surveys import shards
 from starglot.surveys.shards import clean_shard, spectra_metadata
 from starglot.tables import REJECTED, SELECTED, flux_matrix, read_metadata, spectra_schema, write_parquet

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from starglot.config.models import Encoding, Task, TinyBase, Wavelength
-from starglot.glossary import ABUNDANCE_NAMES, ATMOSPHERE_NAMES
+from starglot.labels import ABUNDANCE_NAMES, ATMOSPHERE_NAMES
 from starglot.language.answers import parse
 from starglot.language.tiny_tokenizer import build_tokenizer
 from starglot.language.tokens import PromptTokens

@@ -28,7 +28,7 @@ def changing(*edits: tuple[str, str, str]) -> Change:
 
 
 _MODELS, _KINDS = "src/starglot/config/models.py", "src/starglot/config/baselines.py"
-_LABELS = "src/starglot/glossary.py"
+_LABELS, _REJECTIONS = "src/starglot/labels.py", "src/starglot/rejections.py"
 
 #: What is written down anew in files that nearly every script reads, and reaches none of their results.
 WORDS: dict[str, Change] = {
@@ -59,8 +59,12 @@ WORDS: dict[str, Change] = {
         (_LABELS, "TEFF = ", 'VSINI = Label("vsini", "VSINI", "vsini", "v sin i", "km/s", 0, 0.0, 600.0)\nTEFF = '),
     ),
     "add_rejection": changing(
-        (_LABELS, "REJECTIONS: dict[str, str] = {", 'REJECTIONS: dict[str, str] = {\n    "saturated": "too bright",'),
-        (_LABELS, "Rejection = Literal[", 'Rejection = Literal[\n    "saturated",'),
+        (
+            _REJECTIONS,
+            "REJECTIONS: dict[str, str] = {",
+            'REJECTIONS: dict[str, str] = {\n    "saturated": "too bright",',
+        ),
+        (_REJECTIONS, "Rejection = Literal[", 'Rejection = Literal[\n    "saturated",'),
     ),
     "add_kind": changing(
         (

@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 
 from starglot.cli import parser, run
 from starglot.evaluation.residuals import read_predictions
-from starglot.glossary import ATMOSPHERE_NAMES
+from starglot.labels import ATMOSPHERE_NAMES
 from starglot.plots.calibration import draw_calibration
 from starglot.plots.confusion import draw_confusion
 from starglot.plots.planes import draw_planes

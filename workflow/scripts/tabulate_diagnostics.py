@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 from starglot.cli import parser, run
 from starglot.evaluation import budget, tails, uncertainty
 from starglot.evaluation.tables_io import write_table
-from starglot.glossary import ATMOSPHERE_NAMES
+from starglot.labels import ATMOSPHERE_NAMES
 
 
 def main(args: argparse.Namespace) -> None:

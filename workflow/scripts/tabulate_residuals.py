@@ -10,7 +10,7 @@ from starglot.evaluation.partial import partial_table
 from starglot.evaluation.residuals import residual_table
 from starglot.evaluation.summary import headline_table
 from starglot.evaluation.tables_io import write_table
-from starglot.glossary import ATMOSPHERE_NAMES
+from starglot.labels import ATMOSPHERE_NAMES
 
 
 def main(args: argparse.Namespace) -> None:

@@ -13,7 +13,7 @@ from starglot.config.llm import Llm
 from starglot.config.models import ALL_LABELS, Config
 from starglot.config.names import Derived, read_name
 from starglot.config.paths import path_faults
-from starglot.glossary import ABUNDANCE_NAMES, ATMOSPHERE_NAMES, CLASSES
+from starglot.labels import ABUNDANCE_NAMES, ATMOSPHERE_NAMES, CLASSES
 
 
 def cross_check(config: Config) -> list[str]:

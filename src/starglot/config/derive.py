@@ -18,7 +18,7 @@ from starglot.config.llm import Llm
 from starglot.config.models import Config, Model, Task
 from starglot.config.names import Derived
 from starglot.errors import StarglotError
-from starglot.glossary import CLASSES
+from starglot.labels import CLASSES
 
 #: Prediction sets that are judged by another survey's labels.
 EXTERNAL_SETS: tuple[str, ...] = ("galah", "gaia_eso")

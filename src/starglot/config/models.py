@@ -16,7 +16,7 @@ from starglot.config.degradation import Degradation
 from starglot.config.llm import Llm
 from starglot.config.scaling import Repeats, Scaling
 from starglot.config.strict import Name, OptionalPath, PathText, Strict
-from starglot.glossary import ABUNDANCE_NAMES, ATMOSPHERE_NAMES
+from starglot.labels import ABUNDANCE_NAMES, ATMOSPHERE_NAMES
 from starglot.registry import Registry
 
 # ---------------------------------------------------------------- surveys
@@ -179,9 +179,7 @@ class Task(Strict):
     """What is asked: labels, prompt, answer form, and how many stars."""
 
     source: Literal["lamost", "apogee"] = Field(description="Survey whose labels are learnt.")
-    labels: list[str] = Field(
-        min_length=1, description="Labels of the glossary, in the order of question and answer."
-    )
+    labels: list[str] = Field(min_length=1, description="Names of labels, in the order of question and answer.")
     prompt: Literal["atmosphere", "abundances"] = Field(
         description="The paper's question (section 3.1): 'atmosphere' asks class and labels as a list, "
         "'abundances' names each label in question and answer."
@@ -197,7 +195,7 @@ class Task(Strict):
         le=1,
         description="Fraction of training questions that name all labels, valid or not (ours).",
     )
-    decimals: dict[str, int] = Field({}, description="Digits after the point by label, over the glossary's.")
+    decimals: dict[str, int] = Field({}, description="Digits after the point by label, over the labels' own.")
 
 
 class Encoding(Strict):

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from starglot.config.derived import model_of
 from starglot.config.models import Config
-from starglot.glossary import ABUNDANCE_NAMES, ATMOSPHERE_NAMES
+from starglot.labels import ABUNDANCE_NAMES, ATMOSPHERE_NAMES
 
 #: Registries with an entry for each kind of model.
 OF_KINDS = ("KINDS", "FITS", "READERS", "ARCHITECTURES")

@@ -12,7 +12,7 @@ import pyarrow as pa
 from starglot.config.names import read_name
 from starglot.evaluation.residuals import ALL, read_predictions
 from starglot.evaluation.rows import Judged, judged, spoilt_note, values_of
-from starglot.glossary import CLASSES, LABELS
+from starglot.labels import CLASSES, LABELS
 
 COLUMNS: tuple[str, ...] = (
     *("task", "model", "size", "set", "label", "class", "n", "n_stars", "n_revisits"),
@@ -86,7 +86,7 @@ def _row(rows: Judged, label_error: np.ndarray, siblings: list[Judged]) -> dict[
         return out | {"n": 0, "note": spoilt_note(rows)}
     if len(rows) < 2:
         return out | {"note": "no spectra" if len(rows) == 0 else "one spectrum: no scatter"}
-    residual, known = rows.residual, np.isfinite(label_error)
+    residual, known = rows.error, np.isfinite(label_error)
     std = float(np.std(residual))
     noise = {
         "label_noise": float(np.sqrt(np.mean(label_error[known] ** 2))) if known.any() else float("nan"),

@@ -13,7 +13,8 @@ import pyarrow.parquet as pq
 
 from starglot.errors import StarglotError
 from starglot.evaluation.cells import LEAST_STARS, STATISTICS, CellRows, cell_statistics
-from starglot.glossary import CLASSES, STATUSES
+from starglot.labels import CLASSES, LABELS
+from starglot.statuses import STATUSES
 from starglot.tables import PREDICTION
 
 #: The row of a table that takes every class together.
@@ -84,12 +85,13 @@ def residual_table(
     seed: int = 0,
     unseen_by_all: bool = False,
 ) -> pd.DataFrame:
-    """Statistics of value - truth for each (model, size, set) of ``predictions``, label and class, 'All' first.
+    """Statistics of the residuals for each (model, size, set) of ``predictions``, label and class, 'All' first.
 
     Columns: :data:`KEYS`; :data:`COUNTS`; every name of ``cells.STATISTICS`` with ``_lo`` and ``_hi``, the
     ``level`` percentile interval of ``replicates`` bootstrap samples of the stars; ``interval`` (the level);
     ``split_by`` ('star': no star is in two of train, val, test); ``note``.  mean, std (ddof 0), rmse, mae and
-    robust (normalised MAD) are in the label's unit, the others have none.
+    robust (normalised MAD) are of the residual as the label takes it (``labels.Residual``), r2 and skill of truth and
+    value themselves.
 
     ``n`` counts spectra that have a truth and a usable answer and whose star the model was not trained on; answers
     that are unparsable, out of range or missing are in ``n_unparsable``, spectra of training stars in ``n_seen``, and
@@ -109,7 +111,7 @@ def residual_table(
             for letter in (ALL, *CLASSES):
                 chosen = {k: v[rows["letter"] == letter] for k, v in rows.items()} if letter != ALL else rows
                 keys = dict(zip(KEYS, (task, model, size, name, label, letter), strict=True))
-                records.append(keys | _cell(chosen, level, replicates, seed))
+                records.append(keys | _cell(label, chosen, level, replicates, seed))
     return pd.DataFrame.from_records(records, columns=_columns())
 
 
@@ -149,14 +151,16 @@ def _arrays(rows: pa.Table) -> dict[str, np.ndarray]:
     return arrays
 
 
-def _cell(rows: dict[str, np.ndarray], level: float, replicates: int, seed: int) -> dict[str, object]:
+def _cell(label: str, rows: dict[str, np.ndarray], level: float, replicates: int, seed: int) -> dict[str, object]:
     truth, has_truth = rows["truth"], rows["has_truth"]
     answered = rows["has_value"] & rows["ok"]
     # What a model remembers of its training stars says nothing about a new star.
     judged = has_truth & ~rows["seen"]
     used = judged & answered
     sigma, has_sigma = rows["sigma"], rows["has_sigma"] & used
-    usable = CellRows(truth[used], rows["value"][used], sigma[used], rows["star"][used], rows["letter"][used])
+    of = {name: rows[name][used] for name in ("truth", "value", "star", "letter")}
+    residual = LABELS[label].residual.of(of["truth"], of["value"])
+    usable = CellRows(**of, sigma=sigma[used], residual=residual)
     stars = len(np.unique(usable.star))
     spoilt = [
         f"{count} {what}"

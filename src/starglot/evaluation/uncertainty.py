@@ -20,7 +20,7 @@ from starglot.evaluation.cells import COVERAGES, LEAST_STARS
 from starglot.evaluation.residuals import ALL
 from starglot.evaluation.rows import Judged, each_judged, spoilt_note, values_of
 from starglot.evaluation.statistics import interval, normal_half_width, robust_scatter, star_resamples
-from starglot.glossary import CLASSES
+from starglot.labels import CLASSES
 from starglot.tables import read_json
 
 #: Edges of the bins of S/N (r band, per pixel).
@@ -135,7 +135,7 @@ def coverage_notes(frame: pd.DataFrame) -> list[str]:
 
 
 def _row(rows: Judged, level: float, replicates: int, seed: int) -> dict[str, object]:
-    pull = -rows.residual / rows.sigma
+    pull = -rows.error / rows.sigma
     stars, star = np.unique(rows.star, return_inverse=True)
     columns = [np.ones(len(rows)), pull, pull**2, crps(pull, rows.sigma)]
     columns += [np.abs(pull) <= normal_half_width(probability) for probability in COVERAGES.values()]

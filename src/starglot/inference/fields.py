@@ -6,9 +6,9 @@ import re
 from collections.abc import Sequence
 
 from starglot.config.models import Task
-from starglot.glossary import LABELS
 from starglot.inference.decode import NumberField
 from starglot.inference.digits import Distribution
+from starglot.labels import LABELS
 from starglot.language.answers import Answer, Digits, decimals
 
 #: The form that number_text writes: only there do the branches of a digit tree continue what the model has learnt.

@@ -24,10 +24,10 @@ from starglot.config.llm import Llm
 from starglot.config.models import Encoding, Task, Wavelength
 from starglot.errors import StarglotError
 from starglot.fingerprint import memory
-from starglot.glossary import LABELS
 from starglot.hashing import digest_of, file_digest
 from starglot.inference.decode import Decoded, Decoder
 from starglot.inference.fields import number_fields, reading
+from starglot.labels import LABELS
 from starglot.language.answers import Answer, parse, render
 from starglot.language.chat import frame, special_tokens
 from starglot.language.length import check_length

@@ -17,7 +17,7 @@ import numpy as np
 
 from starglot.config.models import Task
 from starglot.errors import StarglotError
-from starglot.glossary import CLASSES, LABELS
+from starglot.labels import CLASSES, LABELS
 from starglot.language.prompts import question_of
 
 Digits = Literal["rounded", "float32"]
@@ -35,8 +35,8 @@ _NAMED_FIELD = re.compile(r"\s*(?P<name>[^\s:']+?)\s*:\s*'(?P<content>[^']*)'\s*
 class Answer:
     """What an answer says.
 
-    class_letter: one of the glossary's classes, or None; values: the number of each label asked for, None
-    unless its status is 'ok'; status: one of glossary.STATUSES by label; problem: the first thing that is
+    class_letter: a spectral class, or None; values: the number of each label asked for, None
+    unless its status is 'ok'; status: one of statuses.STATUSES by label; problem: the first thing that is
     wrong with the text, None for a faultless answer; places: by label, (start, end) of what stands between the quotes
     of its field, for the fields that the text has.
     """
@@ -49,7 +49,7 @@ class Answer:
 
 
 def decimals(task: Task, label: str, digits: Digits) -> int | None:
-    """Digits written after the point: the task's, else the glossary's; None for the paper's float32 digits."""
+    """Digits written after the point: the task's, else the label's own; None for the paper's float32 digits."""
     return None if digits == "float32" else task.decimals.get(label, LABELS[label].decimals)
 
 
@@ -100,7 +100,7 @@ def parse(task: Task, labels: Sequence[str], text: str) -> Answer:
 
     Never raises.  Fields that come before a fault count; spaces and line breaks between and inside fields are
     free.  Statuses: 'ok'; 'unparsable' (the field, or the text where it should stand, is malformed);
-    'not_answered' (``null``, left out, or the text ends before it); 'out_of_range' (beyond the glossary's limits).
+    'not_answered' (``null``, left out, or the text ends before it); 'out_of_range' (beyond the label's limits).
     """
     reader = _Reader(list(labels))
     (_read_named if question_of(task).names_labels else _read_list)(reader, text)

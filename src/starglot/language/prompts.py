@@ -9,7 +9,7 @@ from functools import cached_property
 
 from starglot.config.models import Task, Wavelength
 from starglot.errors import StarglotError
-from starglot.glossary import LABELS
+from starglot.labels import LABELS
 from starglot.registry import Registry
 
 OPEN, CLOSE = "<flux>", "</flux>"
@@ -90,7 +90,7 @@ def question_of(task: Task) -> Question:
 def head(task: Task, wavelength: Wavelength, labels: Sequence[str]) -> str:
     """The question up to and without ``<flux>``.
 
-    task: which of the questions; wavelength: the grid (A), whose range is written; labels: glossary names of
+    task: which of the questions; wavelength: the grid (A), whose range is written; labels: names of
     what is asked for, in order.
     """
     form = question_of(task)
@@ -112,7 +112,7 @@ def question(task: Task, wavelength: Wavelength, labels: Sequence[str], flux_tex
 
 
 def parse_question(task: Task, text: str) -> tuple[list[str], str]:
-    """Labels (glossary names, in order) and flux text of a question; the inverse of :func:`question`.
+    """Labels (names, in order) and flux text of a question; the inverse of :func:`question`.
 
     Raises StarglotError when the text is not this task's question or names an unknown label.
     """

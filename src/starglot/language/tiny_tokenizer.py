@@ -13,7 +13,7 @@ from itertools import product
 from typing import TYPE_CHECKING
 
 from starglot.config.models import Task, Wavelength
-from starglot.glossary import ABUNDANCE_NAMES, ABUNDANCES, ATMOSPHERE, ATMOSPHERE_NAMES, CLASSES
+from starglot.labels import ABUNDANCE_NAMES, ABUNDANCES, ATMOSPHERE, ATMOSPHERE_NAMES, CLASSES
 from starglot.language.answers import NULL, render
 from starglot.language.prompts import head, question
 

@@ -14,7 +14,7 @@ from matplotlib.collections import PolyCollection
 
 from starglot.evaluation.skill import r2, within_class_skill
 from starglot.evaluation.statistics import robust_scatter
-from starglot.glossary import LABELS
+from starglot.labels import LABELS
 from starglot.plots.points import Points, points
 from starglot.plots.style import CLASS_MARKS, DENSE, DENSITY_MAP, axis_text, class_legend, save, styled
 
@@ -125,7 +125,7 @@ def _compare(axis: Axes, p: Points, label: str, full: bool) -> None:
 
 
 def _write_statistics(axis: Axes, p: Points, label: str, limits: tuple[float, float], full: bool) -> None:
-    residual = p.value - p.truth
+    residual = p.residual
     known = LABELS.get(label)
     unit = known.unit if known else ""
     digits = 0 if unit == "K" else 3
@@ -161,12 +161,12 @@ def _write_statistics(axis: Axes, p: Points, label: str, limits: tuple[float, fl
 def _residuals(axis: Axes, above: Axes, p: Points, label: str, reference: str) -> None:
     known = LABELS.get(label)
     axis.set_xlabel(axis_text(label, reference))
-    axis.set_ylabel(f"residual ({known.unit})" if known else "residual")
+    axis.set_ylabel(f"{known.residual.words} ({known.unit})" if known else "residual")
     if len(p) == 0:
         axis.set(xticks=[], yticks=[])
         axis.set_box_aspect(_RESIDUAL_ASPECT)
         return
-    residual = p.value - p.truth
+    residual = p.residual
     span = 1.1 * float(np.quantile(np.abs(residual), _SHOWN)) or 0.1
     low, high = above.get_xlim()
     if len(p) > DENSE:

@@ -20,7 +20,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FormatStrFormatter, NullLocator
 
 from starglot.evaluation.presentation import label_text
-from starglot.glossary import CLASSES
+from starglot.labels import CLASSES
 from starglot.tables import atomic_path
 
 log = logging.getLogger(__name__)

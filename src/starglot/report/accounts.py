@@ -13,10 +13,11 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 
-from starglot.glossary import CLASSES, REJECTIONS, SPLITS
+from starglot.labels import CLASSES
 from starglot.rebuilds.accepted import Acceptance
+from starglot.rejections import REJECTIONS
 from starglot.report.inputs import ReportInputs
-from starglot.tables import read_json
+from starglot.tables import SPLITS, read_json
 
 #: Packages whose versions decide numbers or pages.
 _PACKAGES = (
@@ -70,7 +71,7 @@ def rejections(paths: list[Path], examples: int = 3) -> pd.DataFrame:
         {
             "reason": reason,
             "n_spectra": counts[reason],
-            "meaning": REJECTIONS.get(reason, "not a reason of the glossary"),
+            "meaning": REJECTIONS.get(reason, "not a known reason"),
             "examples": "; ".join(f"{obsid} ({detail})" if detail else str(obsid) for obsid, detail in shown[reason]),
         }
         for reason in sorted(counts, key=lambda reason: (-counts[reason], reason))

@@ -11,10 +11,10 @@ import pyarrow.compute as pc
 
 from starglot.config.models import Split, Task
 from starglot.errors import StarglotError
-from starglot.glossary import CLASSES, SPLITS
+from starglot.labels import CLASSES
 from starglot.samples.order import drawing_order
 from starglot.samples.split import split_of
-from starglot.tables import SAMPLE
+from starglot.tables import SAMPLE, SPLITS
 
 log = logging.getLogger(__name__)
 

@@ -10,10 +10,9 @@ import pyarrow.compute as pc
 
 from starglot.config.models import Split
 from starglot.errors import StarglotError
-from starglot.glossary import SPLITS
 from starglot.samples.order import drawing_order
 from starglot.samples.split import split_of
-from starglot.tables import SAMPLE
+from starglot.tables import SAMPLE, SPLITS
 
 
 def draw_external(

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from starglot.config.models import Task
 from starglot.errors import StarglotError
-from starglot.glossary import LABELS
+from starglot.labels import LABELS
 
 log = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from starglot.errors import StarglotError
-from starglot.glossary import ATMOSPHERE_NAMES
+from starglot.labels import ATMOSPHERE_NAMES
 from starglot.samples.identity import star_ids
 from starglot.samples.order import star_ranks
 from starglot.surveys.counts import Counts

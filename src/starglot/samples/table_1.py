@@ -5,14 +5,14 @@ from __future__ import annotations
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from starglot.glossary import CLASSES, LABELS
+from starglot.labels import CLASSES, LABELS
 
 
 def valid_label_counts(labels: pa.Table) -> pa.Table:
     """Number of spectra with a valid value of each label, by class (paper, table 1).
 
     labels: of :func:`starglot.samples.labels.collect_labels`.  Columns: class (all of A F G K M, in order), spectra
-    and stars with any label, then one int64 column per label that the table has, in the glossary's order.
+    and stars with any label, then one int64 column per label that the table has, in the order of ``labels.LABELS``.
     """
     names = LABELS.in_order(labels.column_names)
     counts: dict[str, list[int]] = {"spectra": [], "stars": [], **{name: [] for name in names}}

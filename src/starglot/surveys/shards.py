@@ -41,7 +41,7 @@ def clean_shard(selected: pa.Table, root: Path, recipe: Recipe, workers: int = 1
     workers: processes; the result does not depend on it.
     Returns (spectra, rejected) as ``tables.spectra_schema(recipe.wavelength.size)`` and ``tables.REJECTED``, both in
     the order of ``selected``; together they hold every selected obsid once.  Reasons are those of
-    ``glossary.REJECTIONS``; a file that cannot be used is one of them, never an error.
+    ``rejections.REJECTIONS``; a file that cannot be used is one of them, never an error.
     Raises StarglotError when ``root`` is no folder, when a plate's folder may not be read, or when an obsid repeats.
     """
     obsids = selected["obsid"].to_pylist()

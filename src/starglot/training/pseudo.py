@@ -18,7 +18,7 @@ from torch.utils.data import Dataset
 
 from starglot.config.models import Task, TinyBase
 from starglot.config.strict import Augment
-from starglot.glossary import ABUNDANCE_NAMES, ATMOSPHERE_NAMES
+from starglot.labels import ABUNDANCE_NAMES, ATMOSPHERE_NAMES
 from starglot.language.answers import render
 from starglot.language.chat import frame
 from starglot.language.tokens import PromptTokens
@@ -93,7 +93,7 @@ class PseudoDraws(Dataset[dict[str, Any]]):
         settings: TinyBase,
         decimals: Mapping[str, int],
     ):
-        """decimals: digits after the point by label, where the tasks to come have others than the glossary's."""
+        """decimals: digits after the point by label, where the tasks to come have others than the labels' own."""
         self.prompts, self.tokens, self.length, self.settings = prompts, tokens, length, settings
         self.atmosphere, self.abundances = _task("atmosphere", decimals), _task("abundances", decimals)
         self.augment = Augment(noise=settings.noise, tilt=settings.tilt)
@@ -151,7 +151,7 @@ class PseudoDraws(Dataset[dict[str, Any]]):
         return render(self.atmosphere, letter, values, ATMOSPHERE_NAMES, "rounded")
 
     def _named(self, row: int, rng: np.random.Generator) -> str:
-        """A pseudo-answer in the form of stage 2, for a few labels in the glossary's order."""
+        """A pseudo-answer in the form of stage 2, for a few labels in the order of ``labels.LABELS``."""
         chosen = np.sort(rng.permutation(len(ABUNDANCE_NAMES))[: self.settings.names])
         labels = [ABUNDANCE_NAMES[index] for index in chosen]
         mean, spread = _ABUNDANCE

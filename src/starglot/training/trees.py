@@ -15,8 +15,8 @@ import numpy as np
 from tqdm import tqdm
 
 from starglot.config.baselines import LightGbm
-from starglot.glossary import CLASSES
 from starglot.hashing import stable_hash
+from starglot.labels import CLASSES
 from starglot.models.baselines.features import prepared
 from starglot.models.baselines.files import save
 from starglot.models.baselines.rows import Rows

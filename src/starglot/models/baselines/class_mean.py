@@ -9,7 +9,7 @@ import numpy as np
 
 from starglot.config.baselines import ClassMean
 from starglot.config.models import Task
-from starglot.glossary import CLASSES
+from starglot.labels import CLASSES
 from starglot.models.baselines.files import load
 from starglot.models.baselines.predict import Answer
 from starglot.models.baselines.rows import Rows, ShardPath

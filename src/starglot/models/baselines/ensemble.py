@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 from starglot.config.baselines import Ensemble
 from starglot.config.models import Task
 from starglot.errors import StarglotError
-from starglot.glossary import CLASSES
+from starglot.labels import CLASSES
 from starglot.models.baselines.scatter import rms, scatter
 from starglot.tables import PREDICTION
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from starglot.config.baselines import Cnn, Gru, Mlp, Network, ResNet50
 from starglot.errors import StarglotError
-from starglot.glossary import CLASSES
+from starglot.labels import CLASSES
 from starglot.registry import Registry
 
 #: Bottlenecks in the four stages of ResNet-50 (He et al. 2016, table 1), and what each widens its channels by.

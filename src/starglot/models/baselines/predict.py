@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from starglot.config.models import Task
-from starglot.glossary import CLASSES
+from starglot.labels import CLASSES
 from starglot.language.prompts import question_of
 from starglot.models.baselines.rows import Rows, rows_of
 from starglot.tables import PREDICTION

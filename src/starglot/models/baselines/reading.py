@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from starglot.config.baselines import Network
 from starglot.config.models import Task
 from starglot.errors import StarglotError
-from starglot.glossary import CLASSES
+from starglot.labels import CLASSES
 from starglot.models.baselines.bins import binned
 from starglot.models.baselines.features import coarse_values, prepared
 from starglot.models.baselines.files import load, save

@@ -9,7 +9,7 @@ import numpy as np
 
 from starglot.config.baselines import Ridge
 from starglot.config.models import Task
-from starglot.glossary import CLASSES
+from starglot.labels import CLASSES
 from starglot.models.baselines.bins import binned
 from starglot.models.baselines.files import load
 from starglot.models.baselines.moments import Moments, discriminant, solve

@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from starglot.config.models import Task
 from starglot.errors import StarglotError
-from starglot.glossary import CLASSES
+from starglot.labels import CLASSES
 from starglot.tables import read_spectra
 
 #: Numbers in a block of flux (64 MB as float64): bounds memory whatever the sample.

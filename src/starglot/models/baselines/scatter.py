@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from starglot.glossary import CLASSES
+from starglot.labels import CLASSES
 
 #: Fewest rows of a class from which its own scatter is taken.
 MIN_SCATTER = 20
