@@ -12,10 +12,10 @@ configfile: f"{workflow.basedir}/config/config.yaml"
 report: "workflow/report/workflow.rst"
 
 
+include: "rules/setup.smk"
+include: "rules/names.smk"
+include: "rules/code.smk"
 include: "rules/common.smk"
-include: "rules/inputs.smk"
-include: "rules/beside.smk"
-include: "rules/settings.smk"
 
 
 pathvars:
@@ -28,9 +28,11 @@ include: "rules/spectra.smk"
 include: "rules/samples.smk"
 include: "rules/language.smk"
 include: "rules/external.smk"
-include: "rules/models.smk"
+include: "rules/bases.smk"
+include: "rules/training.smk"
 include: "rules/predictions.smk"
-include: "rules/evaluation.smk"
+include: "rules/targets.smk"
+include: "rules/tables.smk"
 include: "rules/figures.smk"
 include: "rules/degradation.smk"
 include: "rules/scaling.smk"

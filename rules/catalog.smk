@@ -1,6 +1,23 @@
 """Catalogues: read, match, select, and the inventory of files on disk."""
 
 
+def contents(table, *paths):
+    """Digests of files from outside: each is read once, and again only when its size or time has changed.
+
+    Who only plans reads none for a table that is not there: it is made in any case.
+    """
+    planned = workflow.executor_plugin is None or workflow.dryrun
+    if CONFIG.mock or (planned and not os.path.exists(f"{CONFIG.results}/{table}")):
+        return []
+    return [FINGERPRINTS.of(path) for path in paths if path]
+
+
+def lamost_contents(wildcards):
+    """Digests of LAMOST's catalogues, when they come from outside."""
+    lamost = CONFIG.surveys.lamost
+    return contents("catalog/lamost.parquet", lamost.stellar, lamost.mstellar)
+
+
 rule read_lamost:
     """LAMOST catalogues -> one table in the project's names, units and nulls, with the identity of each star."""
     input:
@@ -40,6 +57,21 @@ rule read_lamost:
         code=code("read_lamost"),
     shell:
         "python {params.scripts:q}/read_lamost.py --settings {params.settings:q} --out {output.catalog:q} 2>&1 | tee {log:q}"
+
+
+def survey_file(wildcards):
+    """The survey's catalogue, as the configuration names it."""
+    return getattr(CONFIG.surveys, wildcards.survey).catalog
+
+
+def survey_contents(wildcards):
+    """Digest of the survey's catalogue, when it comes from outside."""
+    return contents(f"catalog/{wildcards.survey}.parquet", survey_file(wildcards))
+
+
+def survey_settings(wildcards):
+    """The survey's own part of the configuration."""
+    return leaves(survey=derive.dump(getattr(CONFIG.surveys, wildcards.survey)))
 
 
 rule read_survey:
@@ -147,6 +179,11 @@ rule select_stars:
         " --matches {input.matches:q} --out {output.candidates:q} 2>&1 | tee {log:q}"
 
 
+def spectra_root(wildcards):
+    """Root of LAMOST's spectra."""
+    return CONFIG.surveys.lamost.spectra
+
+
 checkpoint inventory:
     """Which of the selected files are on disk (path, size, mtime), by shard.  Rescan: snakemake -R inventory inventory"""
     input:
@@ -171,6 +208,12 @@ checkpoint inventory:
     shell:
         "python {params.scripts:q}/inventory.py --settings '{{}}' --candidates {input.candidates:q} --root {params.root:q}"
         " --shards {output.shards:q} --folder {output.folder:q} 2>&1 | tee {log:q}"
+
+
+def inventoried(wildcards):
+    """The shard's entry in the inventory, once that has been taken."""
+    checkpoints.inventory.get()
+    return f"<results>/catalog/inventory/{wildcards.shard}.parquet"
 
 
 localrules:

@@ -1,6 +1,23 @@
 """Trained models on altered spectra of test stars: resolution, noise, gaps, velocity, calibration, another format."""
 
 
+def unaltered_sample(wildcards):
+    """The sample whose test spectra are altered: the task's largest."""
+    size = derive.sizes_of(CONFIG, wildcards.task)[-1]
+    return f"<results>/samples/{wildcards.task}/{size}.parquet"
+
+
+def alteration_settings(wildcards):
+    """What decides altered spectra: the one change, how many spectra, and cleaning."""
+    return leaves(
+        change=derive.dump(derive.change_of(CONFIG, wildcards.set)),
+        resolution=CONFIG.degradation.resolution,
+        limit=CONFIG.degradation.limit,
+        recipe=derive.dump(CONFIG.spectra),
+        seed=CONFIG.seed,
+    )
+
+
 rule alter_spectra:
     """Some test spectra of a task's largest sample, altered in one way: a prediction set of its own."""
     input:
@@ -40,19 +57,45 @@ rule alter_spectra:
 
 use rule write_external_qa as write_altered_qa with:
     input:
-        sample=ancient("<results>/samples/{task}/{survey}.parquet"),
-        labels=ancient("<results>/labels/{task}/{survey}.parquet"),
+        sample=ancient("<results>/samples/{task}/{set}.parquet"),
+        labels=ancient("<results>/labels/{task}/{set}.parquet"),
         digests=digests(
-            "<results>/samples/{task}/{survey}.parquet",
-            "<results>/labels/{task}/{survey}.parquet",
+            "<results>/samples/{task}/{set}.parquet",
+            "<results>/labels/{task}/{set}.parquet",
         ),
-        index="<results>/altered/{task}/{survey}/index.tsv",
+        index="<results>/altered/{task}/{set}/index.tsv",
     log:
-        "<results>/logs/write_altered_qa/{task}/{encoding}/{survey}.log",
+        "<results>/logs/write_altered_qa/{task}/{encoding}/{set}.log",
     benchmark:
-        "<results>/benchmarks/write_altered_qa/{task}/{encoding}/{survey}.tsv"
+        "<results>/benchmarks/write_altered_qa/{task}/{encoding}/{set}.tsv"
     wildcard_constraints:
-        survey=one_of(ALTERED_SETS),
+        set=one_of(ALTERED_SETS),
+
+
+def altered_predictions(sets):
+    """Input function: predictions of some sets by all models of a task's largest size."""
+
+    def paths(wildcards):
+        return expand(
+            "<results>/predictions/{task}/{model}/{size}/{set}.parquet",
+            task=wildcards.task,
+            model=CONFIG.run.models,
+            size=derive.sizes_of(CONFIG, wildcards.task)[-1],
+            set=sets,
+        )
+
+    return paths
+
+
+def degradation_settings(wildcards):
+    """What the degradation table says: of the data as in table_settings, and the changes."""
+    return leaves(
+        task=derive.asked(CONFIG.tasks[wildcards.task]),
+        name=wildcards.task,
+        release=CONFIG.surveys.lamost.release,
+        mock=CONFIG.mock is not None,
+        changes=[derive.dump(change) for change in CONFIG.degradation.changes],
+    )
 
 
 rule tabulate_degradation:

@@ -59,26 +59,39 @@ rule draw_external:
         " --survey {wildcards.survey:q} --out {output.sample:q} --manifest {output.manifest:q} 2>&1 | tee {log:q}"
 
 
+def external_qa_settings(wildcards):
+    """What decides the text of a prediction set: as in qa_settings, one split of the set's name."""
+    return leaves(
+        task=derive.asked(CONFIG.tasks[wildcards.task]),
+        encoding=derive.dump(CONFIG.encodings[wildcards.encoding]),
+        wavelength=derive.dump(CONFIG.spectra.wavelength),
+        files={wildcards.set: CONFIG.qa.files["test"]},
+        seed=CONFIG.seed,
+    )
+
+
 rule write_external_qa:
     """The survey's spectra as questions; every question names all labels."""
     input:
-        sample=ancient("<results>/samples/{task}/{survey}.parquet"),
-        labels=ancient("<results>/labels/{task}/{survey}.parquet"),
+        sample=ancient("<results>/samples/{task}/{set}.parquet"),
+        labels=ancient("<results>/labels/{task}/{set}.parquet"),
         digests=digests(
-            "<results>/samples/{task}/{survey}.parquet",
-            "<results>/labels/{task}/{survey}.parquet",
+            "<results>/samples/{task}/{set}.parquet",
+            "<results>/labels/{task}/{set}.parquet",
         ),
         index="<results>/spectra/index.tsv",
     output:
-        "<results>/qa/{task}/{encoding}/{survey}/{survey}.sha256",
+        "<results>/qa/{task}/{encoding}/{set}/{set}.sha256",
         [
-            f"<results>/qa/{{task}}/{{encoding}}/{{survey}}/{{survey}}-{part:04d}.jsonl.gz"
+            f"<results>/qa/{{task}}/{{encoding}}/{{set}}/{{set}}-{part:04d}.jsonl.gz"
             for part in range(CONFIG.qa.files["test"])
         ],
     log:
-        "<results>/logs/write_external_qa/{task}/{encoding}/{survey}.log",
+        "<results>/logs/write_external_qa/{task}/{encoding}/{set}.log",
     benchmark:
-        "<results>/benchmarks/write_external_qa/{task}/{encoding}/{survey}.tsv"
+        "<results>/benchmarks/write_external_qa/{task}/{encoding}/{set}.tsv"
+    wildcard_constraints:
+        set=EXTERNAL,
     priority: AWAITED
     conda:
         ENV
@@ -88,7 +101,7 @@ rule write_external_qa:
     params:
         scripts=scripts_folder,
         settings=external_qa_settings,
-        out=f"{CONFIG.results}/qa/{{task}}/{{encoding}}/{{survey}}",
+        out=f"{CONFIG.results}/qa/{{task}}/{{encoding}}/{{set}}",
         code=code("write_qa"),
     shell:
         "python {params.scripts:q}/write_qa.py --settings {params.settings:q} --sample {input.sample:q}"
@@ -98,16 +111,16 @@ rule write_external_qa:
 
 use rule write_external_qa as write_own_line_qa with:
     input:
-        sample=ancient("<results>/samples/{task}/{survey}.parquet"),
-        labels=ancient("<results>/labels/{task}/{survey}.parquet"),
+        sample=ancient("<results>/samples/{task}/{set}.parquet"),
+        labels=ancient("<results>/labels/{task}/{set}.parquet"),
         digests=digests(
-            "<results>/samples/{task}/{survey}.parquet",
-            "<results>/labels/{task}/{survey}.parquet",
+            "<results>/samples/{task}/{set}.parquet",
+            "<results>/labels/{task}/{set}.parquet",
         ),
         index="<results>/own_line/index.tsv",
     log:
-        "<results>/logs/write_own_line_qa/{task}/{encoding}/{survey}.log",
+        "<results>/logs/write_own_line_qa/{task}/{encoding}/{set}.log",
     benchmark:
-        "<results>/benchmarks/write_own_line_qa/{task}/{encoding}/{survey}.tsv"
+        "<results>/benchmarks/write_own_line_qa/{task}/{encoding}/{set}.tsv"
     wildcard_constraints:
-        survey="own_line",
+        set="own_line",

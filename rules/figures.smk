@@ -1,4 +1,101 @@
-"""Figures of a task as a whole, several to a job: starting matplotlib costs more than drawing one."""
+"""Figures; those of a task as a whole several to a job, as starting matplotlib costs more than drawing one."""
+
+
+rule draw_predicted:
+    """Predicted against true, with residuals, for one model."""
+    input:
+        predictions=ancient("<results>/predictions/{task}/{model}/{size}/{set}.parquet"),
+        digest="<results>/predictions/{task}/{model}/{size}/{set}.parquet.sha256",
+    output:
+        png="<results>/figures/predicted_{task}_{model}_{size}_{set}.png",
+        svg=in_report(
+            "<results>/figures/predicted_{task}_{model}_{size}_{set}.svg",
+            "figure",
+            "Figures",
+            task="{task}",
+            model="{model}",
+            size="{size}",
+            set="{set}",
+            shows="predicted",
+        ),
+    log:
+        "<results>/logs/draw_predicted/{task}/{model}/{size}/{set}.log",
+    conda:
+        ENV
+    resources:
+        mem_mb=grow(2000),
+        runtime=grow(20),
+    params:
+        scripts=scripts_folder,
+        settings=table_settings,
+        code=code("draw_predicted"),
+    shell:
+        "python {params.scripts:q}/draw_predicted.py --settings {params.settings:q} --predictions {input.predictions:q}"
+        " --model {wildcards.model:q} --size {wildcards.size:q} --set {wildcards.set:q}"
+        " --png {output.png:q} 2>&1 | tee {log:q}"
+
+
+rule draw_kiel:
+    """Teff against log g, predicted beside catalogue, coloured by [Fe/H]."""
+    input:
+        predictions=ancient("<results>/predictions/{task}/{model}/{size}/{set}.parquet"),
+        digest="<results>/predictions/{task}/{model}/{size}/{set}.parquet.sha256",
+    output:
+        png="<results>/figures/kiel_{task}_{model}_{size}_{set}.png",
+        svg=in_report(
+            "<results>/figures/kiel_{task}_{model}_{size}_{set}.svg",
+            "figure",
+            "Figures",
+            task="{task}",
+            model="{model}",
+            size="{size}",
+            set="{set}",
+            shows="Kiel diagram",
+        ),
+    log:
+        "<results>/logs/draw_kiel/{task}/{model}/{size}/{set}.log",
+    conda:
+        ENV
+    resources:
+        mem_mb=grow(2000),
+        runtime=grow(20),
+    params:
+        scripts=scripts_folder,
+        settings=table_settings,
+        code=code("draw_kiel"),
+    shell:
+        "python {params.scripts:q}/draw_kiel.py --settings {params.settings:q} --predictions {input.predictions:q}"
+        " --model {wildcards.model:q} --size {wildcards.size:q} --set {wildcards.set:q}"
+        " --png {output.png:q} 2>&1 | tee {log:q}"
+
+
+rule draw_training:
+    """The loss curve of one training, of a language model or a network."""
+    input:
+        "<results>/models/{task}/{model}/{size}/manifest.json",
+    output:
+        png="<results>/figures/training_{task}_{model}_{size}.png",
+        svg="<results>/figures/training_{task}_{model}_{size}.svg",
+    log:
+        "<results>/logs/draw_training/{task}/{model}/{size}.log",
+    wildcard_constraints:
+        model=models_among([*ALL_LLMS, *NETWORKS]),
+    conda:
+        ENV
+    resources:
+        mem_mb=grow(2000),
+        runtime=grow(10),
+    params:
+        scripts=scripts_folder,
+        code=code("draw_training"),
+    shell:
+        "python {params.scripts:q}/draw_training.py --settings '{{}}' --model {input:q} --png {output.png:q}"
+        " 2>&1 | tee {log:q}"
+
+
+def tasks_of(prompt):
+    """Tasks with the paper's first or second question."""
+    return [name for name, task in CONFIG.tasks.items() if task.prompt == prompt]
 
 
 rule draw_diagnostics:
@@ -58,6 +155,26 @@ use rule draw_diagnostics as draw_abundance_diagnostics with:
         "<results>/benchmarks/draw_abundance_diagnostics/{task}/{model}/{size}/{set}.tsv"
     wildcard_constraints:
         task=one_of(tasks_of("abundances")),
+
+
+def paper_figure_predictions():
+    """The prediction tables that figures 1 to 8 show."""
+    return sorted(
+        {
+            "<results>/predictions/{task}/{model}/{size}/{set}.parquet".format(**figure)
+            for figure in PAPER_FIGURES.values()
+        }
+    )
+
+
+def figures_folder(wildcards):
+    """Where figures go."""
+    return f"{CONFIG.results}/figures"
+
+
+def predictions_folder(wildcards):
+    """Where prediction tables are."""
+    return f"{CONFIG.results}/predictions"
 
 
 if PAPER_FIGURES:

@@ -1,6 +1,17 @@
 """Questions and answers: spectra and labels as text."""
 
 
+def qa_settings(wildcards):
+    """What decides the text: the task's form, the encoding, the grid and the number of files."""
+    return leaves(
+        task=derive.asked(CONFIG.tasks[wildcards.task], training=True),
+        encoding=derive.dump(CONFIG.encodings[wildcards.encoding]),
+        wavelength=derive.dump(CONFIG.spectra.wavelength),
+        files=CONFIG.qa.files,
+        seed=CONFIG.seed,
+    )
+
+
 rule write_qa:
     """One sample as question-and-answer files, train, val and test."""
     input:
@@ -43,6 +54,19 @@ rule write_qa:
         "python {params.scripts:q}/write_qa.py --settings {params.settings:q} --sample {input.sample:q}"
         " --labels {input.labels:q} --index {input.index:q} --workers {threads} --out {params.out:q}"
         " 2>&1 | tee {log:q}"
+
+
+def all_qa(wildcards):
+    """Every question-and-answer file that the models of `run:` train on or answer."""
+    encodings = sorted({CONFIG.models[name].encoding for name in LLMS})
+    return [
+        path
+        for task in CONFIG.run.tasks
+        for size in derive.sizes_of(CONFIG, task)
+        for encoding in encodings
+        for split in CONFIG.qa.files
+        for path in qa_files(task, encoding, size, split)
+    ]
 
 
 localrules:

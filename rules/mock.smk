@@ -1,5 +1,18 @@
 """A mock release in the surveys' real formats, for a machine without an archive."""
 
+
+def made_by_mock():
+    """Survey files that the mock release brings: their folder is <results>/mock."""
+    lamost = CONFIG.surveys.lamost
+    others = [CONFIG.surveys.apogee, CONFIG.surveys.galah, CONFIG.surveys.gaia_eso]
+    files = [lamost.stellar, lamost.mstellar, *(it.catalog for it in others if it)]
+    return [path for path in files if path]
+
+
+#: Digests of the mock release's catalogues and spectra; a list, empty where there is no mock.
+MOCK_DIGESTS = ["<results>/mock/release.sha256"] if CONFIG.mock else []
+
+
 if CONFIG.mock:
 
     rule make_mock:
@@ -24,6 +37,9 @@ if CONFIG.mock:
         shell:
             "python {params.scripts:q}/make_mock.py --settings {params.settings:q} --truth {output.truth:q}"
             " --catalogs {output.catalogs:q} --digests {output.digests:q} 2>&1 | tee {log:q}"
+
+
+OWN_LINE_TASK = derive.own_line_task(CONFIG)
 
 
 if OWN_LINE_TASK:

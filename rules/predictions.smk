@@ -1,6 +1,79 @@
 """Predictions: answers read as numbers, and their uncertainties calibrated on validation stars."""
 
 
+def predicted_size(wildcards):
+    """Sample that holds the spectra of a prediction set: a size, less the fold that a derived model leaves out."""
+    size, _ = derive.set_source(CONFIG, wildcards.task, wildcards.size, wildcards.set)
+    if derive.is_sampled(wildcards.set):
+        return size
+    return derived.sample_name(CONFIG, wildcards.model, size)
+
+
+def predicted_split(wildcards):
+    """Split whose spectra make up a prediction set."""
+    return derive.set_source(CONFIG, wildcards.task, wildcards.size, wildcards.set)[1]
+
+
+def predicted_sample(wildcards):
+    """Sample that a prediction set is taken from."""
+    return f"<results>/samples/{wildcards.task}/{predicted_size(wildcards)}.parquet"
+
+
+def predicted_labels(wildcards):
+    """True labels of a prediction set: those of the task, or the set's own (see derive.is_sampled)."""
+    if derive.is_sampled(wildcards.set):
+        return f"<results>/labels/{wildcards.task}/{wildcards.set}.parquet"
+    return f"<results>/labels/{wildcards.task}.parquet"
+
+
+def predicted_qa(wildcards):
+    """Questions of a prediction set."""
+    encoding = derived.model_of(CONFIG, wildcards.model).encoding
+    return qa_files(
+        wildcards.task, encoding, predicted_size(wildcards), predicted_split(wildcards)
+    )
+
+
+def predicted_qa_digest(wildcards):
+    """Digests of those questions."""
+    encoding = derived.model_of(CONFIG, wildcards.model).encoding
+    size, split = predicted_size(wildcards), predicted_split(wildcards)
+    return qa_digest(wildcards.task, encoding, size, split)
+
+
+def seen_samples(wildcards):
+    """Samples whose training stars the model has seen, its start's and its base's too."""
+    return [
+        f"<results>/samples/{task}/{size}.parquet"
+        for task, size in derive.trained_on(
+            CONFIG, wildcards.task, wildcards.model, wildcards.size
+        )
+    ]
+
+
+def answering_gpus(wildcards):
+    """GPUs of one prediction job: one process answers, however many trained."""
+    return min(1, llm_gpus(wildcards))
+
+
+def answering_threads(wildcards):
+    """Threads of one prediction job: a tiny base's steps are too small to share, so its jobs go side by side."""
+    return 1 if derived.model_of(CONFIG, wildcards.model).base in CONFIG.bases else 16
+
+
+def answer_settings(wildcards):
+    """What decides the reading of answers: decoding, precision, the text's form."""
+    model = derived.model_of(CONFIG, wildcards.model)
+    return leaves(
+        model=derive.dump(
+            model, include={"kind", "base", "encoding", "quantisation", "decoding"}
+        ),
+        task=derive.asked(CONFIG.tasks[wildcards.task]),
+        encoding=derive.dump(CONFIG.encodings[model.encoding]),
+        wavelength=derive.dump(CONFIG.spectra.wavelength),
+    )
+
+
 rule predict_llm:
     """Ask the language model; finished blocks are kept, a killed prediction goes on where it stopped."""
     input:
@@ -43,6 +116,14 @@ rule predict_llm:
         " --threads {threads} --out {output.raw:q} 2>&1 | tee {log:q}"
 
 
+def predicted_index(wildcards):
+    """Index of the folder that holds the spectra of a prediction set."""
+    if wildcards.set in ALTERED_SETS:
+        return f"<results>/altered/{wildcards.task}/{wildcards.set}/index.tsv"
+    folder = "own_line" if wildcards.set == "own_line" else "spectra"
+    return f"<results>/{folder}/index.tsv"
+
+
 rule predict_baseline:
     """A baseline's values for a prediction set."""
     input:
@@ -79,6 +160,11 @@ rule predict_baseline:
         "python {params.scripts:q}/{params.script:q}.py --settings {params.settings:q} --model {input.model:q}"
         " --sample {input.sample:q} --split {params.split:q} --labels {input.labels:q} --seen {input.seen:q}"
         " --index {input.index:q} --code {params.code:q} --state {params.state:q} --out {output.raw:q} 2>&1 | tee {log:q}"
+
+
+def members_set(wildcards):
+    """What the members say of a prediction set."""
+    return member_predictions(wildcards, wildcards.set)
 
 
 rule combine_members:

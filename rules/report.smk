@@ -1,11 +1,44 @@
 """The page that a person reads."""
 
+from starglot.report.plan import report_plan, shown_on_request
+
+
+def on_request(wildcards):
+    """What somebody has asked for besides, as it is now: a page asks for no sweep, and keeps none up to date.
+
+    So the paths go a way round, by which no rule makes these files.
+    """
+    known = {path.replace("<results>", CONFIG.results) for path in (*TABLES, *FIGURES)}
+    return [
+        f"<results>/tables/../{path.parent.name}/{path.name}"
+        for path in shown_on_request(CONFIG, Path(CONFIG.results))
+        if str(path) not in known
+    ]
+
+
+def accepted_edits(wildcards):
+    """What was accepted as current after edits of the code, if anything was: the report shows it."""
+    records = f"{CONFIG.results}/{RECORDS}"
+    return [records] if os.path.isfile(records) else []
+
+
+def page_settings(wildcards):
+    """What the page shows, of the tables and figures that are its inputs, and the configuration that it prints."""
+    inputs = {
+        os.path.normpath(path.replace("<results>", CONFIG.results))
+        for path in (*TABLES, *FIGURES, *on_request(wildcards))
+    }
+    plan = report_plan(
+        CONFIG, Path(CONFIG.results), lambda path: os.path.normpath(path) in inputs
+    )
+    return leaves(plan=plan)
+
 
 rule build_report:
     """One offline page: headline, tables, figures, what was rejected and why, the settings that made them."""
     input:
-        tables=REPORT_TABLES,
-        figures=REPORT_FIGURES,
+        tables=TABLES,
+        figures=FIGURES,
         on_request=on_request,
         accepted=accepted_edits,
         predictions=ancient(
@@ -41,11 +74,10 @@ rule build_report:
         runtime=grow(20),
     params:
         scripts=scripts_folder,
-        settings=report_settings,
+        settings=page_settings,
         code=code("build_report"),
     shell:
-        "python {params.scripts:q}/build_report.py --settings {params.settings:q}"
-        " --shown {input.tables:q} {input.figures:q} {input.on_request:q} --out {output:q} 2>&1 | tee {log:q}"
+        "python {params.scripts:q}/build_report.py --settings {params.settings:q} --out {output:q} 2>&1 | tee {log:q}"
 
 
 localrules:

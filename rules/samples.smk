@@ -1,4 +1,15 @@
-"""Which stars: labels of the cleaned spectra, and the samples drawn from them."""
+"""Which stars: labels of the cleaned spectra, the samples drawn from them, and samples without one fold."""
+
+
+def label_match(wildcards):
+    """The match that brings a task's labels, when they are not LAMOST's own."""
+    source = CONFIG.tasks[wildcards.task].source
+    return [] if source == "lamost" else f"<results>/match/lamost_{source}.parquet"
+
+
+def label_settings(wildcards):
+    """What decides a task's labels."""
+    return leaves(task=derive.asked(CONFIG.tasks[wildcards.task]))
 
 
 rule collect_labels:
@@ -29,6 +40,17 @@ rule collect_labels:
         " --selected {params.selected:q} --match {input.match:q} --out {output.labels:q} 2>&1 | tee {log:q}"
 
 
+def sample_settings(wildcards):
+    """What decides a sample: its task's labels, its size, the split and the seed."""
+    task = CONFIG.tasks[wildcards.task]
+    size = {wildcards.size: task.sizes[wildcards.size]}
+    return leaves(
+        task={**derive.dump(task, exclude={"ask_all", "decimals"}), "sizes": size},
+        split=derive.dump(CONFIG.split),
+        seed=CONFIG.seed,
+    )
+
+
 rule draw_sample:
     """A task's selection of one size: balanced, nested, split by star."""
     input:
@@ -54,6 +76,29 @@ rule draw_sample:
     shell:
         "python {params.scripts:q}/draw_sample.py --settings {params.settings:q} --labels {input.labels:q}"
         " --size {wildcards.size:q} --out {output.sample:q} --manifest {output.manifest:q} 2>&1 | tee {log:q}"
+
+
+rule leave_out_fold:
+    """A sample with the stars of one fold as its test split: what models named `<model>.f<fold>` learn from."""
+    input:
+        sample=ancient("<results>/samples/{task}/{size}.parquet"),
+        digest="<results>/samples/{task}/{size}.parquet.sha256",
+    output:
+        sample="<results>/samples/{task}/{size}.f{fold}.parquet",
+        digest="<results>/samples/{task}/{size}.f{fold}.parquet.sha256",
+    log:
+        "<results>/logs/leave_out_fold/{task}/{size}.f{fold}.log",
+    conda:
+        ENV
+    resources:
+        mem_mb=grow(8000),
+        runtime=grow(20),
+    params:
+        scripts=scripts_folder,
+        code=code("leave_out_fold"),
+    shell:
+        "python {params.scripts:q}/leave_out_fold.py --settings '{{}}' --sample {input.sample:q} --fold {wildcards.fold:q}"
+        " --out {output.sample:q} 2>&1 | tee {log:q}"
 
 
 localrules:

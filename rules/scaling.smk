@@ -1,27 +1,53 @@
-"""Derived models: seeds, folds and passes of the configured ones; the scaling sweep over sizes (docs/scaling.md)."""
+"""The scaling sweep over seeds, passes and sizes, and cross-validation over folds (docs/scaling.md)."""
 
 
-rule leave_out_fold:
-    """A sample with the stars of one fold as its test split: what models named `<model>.f<fold>` learn from."""
-    input:
-        sample=ancient("<results>/samples/{task}/{size}.parquet"),
-        digest="<results>/samples/{task}/{size}.parquet.sha256",
-    output:
-        sample="<results>/samples/{task}/{size}.f{fold}.parquet",
-        digest="<results>/samples/{task}/{size}.f{fold}.parquet.sha256",
-    log:
-        "<results>/logs/leave_out_fold/{task}/{size}.f{fold}.log",
-    conda:
-        ENV
-    resources:
-        mem_mb=grow(8000),
-        runtime=grow(20),
-    params:
-        scripts=scripts_folder,
-        code=code("leave_out_fold"),
-    shell:
-        "python {params.scripts:q}/leave_out_fold.py --settings '{{}}' --sample {input.sample:q} --fold {wildcards.fold:q}"
-        " --out {output.sample:q} 2>&1 | tee {log:q}"
+def swept(pattern):
+    """Input function: `pattern` for every model and size of the scaling sweep, with the common test set as `set`."""
+
+    def paths(wildcards):
+        derive.sweep_test_size(
+            CONFIG, wildcards.task
+        )  # says what is missing where there is nothing to sweep
+        return [
+            pattern.format(
+                task=wildcards.task,
+                model=model,
+                size=size,
+                set=derive.sweep_set(CONFIG, wildcards.task, size),
+            )
+            for model in derive.sweep_models(CONFIG)
+            for size in derive.sweep_sizes(CONFIG, wildcards.task)
+        ]
+
+    return paths
+
+
+sweep_predictions = swept(
+    "<results>/predictions/{task}/{model}/{size}/{set}.raw.parquet"
+)
+
+
+sweep_manifests = swept("<results>/models/{task}/{model}/{size}/manifest.json")
+
+
+def sweep_samples(wildcards):
+    """The samples of the scaling sweep."""
+    return [
+        f"<results>/samples/{wildcards.task}/{size}.parquet"
+        for size in derive.sweep_sizes(CONFIG, wildcards.task)
+    ]
+
+
+def scaling_settings(wildcards):
+    """What the tables of the scaling sweep are told."""
+    return leaves(
+        task=derive.asked(CONFIG.tasks[wildcards.task]),
+        name=wildcards.task,
+        release=CONFIG.surveys.lamost.release,
+        mock=CONFIG.mock is not None,
+        test_size=derive.sweep_test_size(CONFIG, wildcards.task),
+        scaling=derive.dump(CONFIG.scaling, include={"statistic", "extrapolate"}),
+    )
 
 
 rule tabulate_scaling:
@@ -61,6 +87,11 @@ rule tabulate_scaling:
         "python {params.scripts:q}/tabulate_scaling.py --settings {params.settings:q} --predictions {input.predictions:q}"
         " --models {input.models:q} --samples {input.samples:q} --points {output.points:q} --laws {output.laws:q}"
         " --png {output.png:q} 2>&1 | tee {log:q}"
+
+
+def fold_predictions(wildcards):
+    """Raw predictions of each fold, by the models that left it out."""
+    return repeats_of(wildcards.task, derive.repeated_models(CONFIG, folds_only=True))
 
 
 rule tabulate_folds:

@@ -30,9 +30,19 @@ rule clean_shard:
         " --rejected {output.rejected:q} --digests {output.digests:q} 2>&1 | tee {log:q}"
 
 
+def shards(wildcards=None):
+    """Names of the shards, known once the inventory has been taken."""
+    listed = Path(checkpoints.inventory.get().output.shards)
+    return listed.read_text(encoding="utf-8").split()
+
+
+def all_spectra_digests(wildcards):
+    """The digests of every shard's cleaned spectra."""
+    return expand("<results>/spectra/{shard}.sha256", shard=shards())
+
+
 localrules:
     index_spectra,
-    clean,
 
 
 rule index_spectra:
@@ -58,6 +68,15 @@ rule index_spectra:
     shell:
         "python {params.scripts:q}/index_spectra.py --settings '{{}}' --shards {input.shards:q}"
         " --out {output:q} 2>&1 | tee {log:q}"
+
+
+def all_spectra(wildcards):
+    """The cleaned spectra of every shard."""
+    return expand("<results>/spectra/{shard}.parquet", shard=shards())
+
+
+localrules:
+    clean,
 
 
 rule clean:

@@ -20,6 +20,7 @@ from starglot.rejections import REJECTIONS
 from starglot.report.build import build_report
 from starglot.report.headline import standings, wins
 from starglot.report.inputs import inputs_of
+from starglot.report.plan import report_plan
 from starglot.tables import write_parquet
 
 
@@ -35,7 +36,7 @@ def results(report_folder, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def page(results, demo):
-    build_report(inputs_of(demo, results), results / "report.html")
+    build_report(inputs_of(report_plan(demo, results), results), results / "report.html")
     return (results / "report.html").read_text()
 
 
@@ -79,7 +80,7 @@ def test_nothing_is_fetched(page, reader, results):
 
 
 def test_the_same_inputs_give_the_same_bytes(page, results, demo, tmp_path):
-    build_report(inputs_of(demo, results), tmp_path / "again.html")
+    build_report(inputs_of(report_plan(demo, results), results), tmp_path / "again.html")
     assert (tmp_path / "again.html").read_text() == page
 
 
@@ -142,7 +143,7 @@ def test_the_page_says_what_made_it_and_when(results, demo, tmp_path):
     copy = shutil.copytree(results, tmp_path / "results")
     for day, model in (("2026-03-01T23:00:00+0000", "ridge"), ("2026-03-04T01:00:00+0000", "llm-demo")):
         (copy / "models/atmosphere" / model / "demo/run.json").write_text(json.dumps({"started": day}))
-    inputs = dataclasses.replace(inputs_of(demo, copy), command="snakemake --cores 2 -- report")
+    inputs = dataclasses.replace(inputs_of(report_plan(demo, copy), copy), command="snakemake --cores 2 -- report")
     build_report(inputs, copy / "report.html")
     page = (copy / "report.html").read_text()
     head = page[: page.index("<nav")]
@@ -174,7 +175,7 @@ def test_no_table_stands_twice(results, demo, tmp_path):
     for other in ("demo", "more"):
         for number, size in ((3, "demo"), (4, other)):
             write_table(rows.assign(size=size, interval=0.95), copy / "tables" / f"table_{number}", "t")
-        build_report(inputs_of(demo, copy), copy / "report.html")
+        build_report(inputs_of(report_plan(demo, copy), copy), copy / "report.html")
         page = (copy / "report.html").read_text()
         assert 'id="table-3"' in page and ('id="table-4"' in page) == (other == "more")
         assert ("Table 4 is of the second size" in page) == (other == "demo")
@@ -201,7 +202,7 @@ def test_ids_that_got_lost_raise_an_alarm(results, demo, tmp_path):
     copy = shutil.copytree(results, tmp_path / "results")
     path = copy / "spectra" / "60000-X.parquet"
     write_parquet(pq.read_table(path).slice(0, 96), path, {"wavelength": GRID})
-    build_report(inputs_of(demo, copy), copy / "report.html")
+    build_report(inputs_of(report_plan(demo, copy), copy), copy / "report.html")
     assert re.search(r'class="alarm">Ids are NOT conserved in 1 shard', (copy / "report.html").read_text())
 
 
@@ -209,12 +210,12 @@ def test_a_missing_input_is_named(results, demo, tmp_path):
     copy = shutil.copytree(results, tmp_path / "results")
     (copy / "tables" / "headline_atmosphere.csv").unlink()
     with pytest.raises(StarglotError, match=r"headline_atmosphere\.csv"):
-        build_report(inputs_of(demo, copy), copy / "report.html")
+        build_report(inputs_of(report_plan(demo, copy), copy), copy / "report.html")
 
 
 def test_real_data_are_not_called_a_mock(results, demo, tmp_path):
     real = demo.model_copy(update={"mock": None})
-    build_report(inputs_of(real, results), tmp_path / "report.html")
+    build_report(inputs_of(report_plan(real, results), results), tmp_path / "report.html")
     text = (tmp_path / "report.html").read_text()
     assert "Mock data" not in text and "how well the catalogue's own labels are reproduced" in text
 
@@ -250,7 +251,7 @@ def test_the_worst_spectra_travel_with_the_page(results, page):
 def test_many_spectra_are_thinned_and_the_page_says_so(results, demo, monkeypatch, tmp_path):
     monkeypatch.setattr("starglot.report.outliers._POINTS", 20)
     monkeypatch.setattr("starglot.report.outliers._SPECTRA", 3)
-    build_report(inputs_of(demo, results), tmp_path / "report.html")
+    build_report(inputs_of(report_plan(demo, results), results), tmp_path / "report.html")
     page = (tmp_path / "report.html").read_text()
     data = json.loads(re.findall(r'<script type="application/json">(.*?)</script>', page)[0])
     for label in data["labels"]:
@@ -272,7 +273,7 @@ def test_scaling_and_changed_spectra_have_a_place_when_they_are_there(results, d
         frame = pd.DataFrame({"model": ["ridge"], "label": ["teff"], "n": [90], "robust": [123.4]})
         write_table(frame, copy / "tables" / f"{kind}_atmosphere", kind)
         shutil.copy(next((copy / "figures").glob("*.png")), copy / "figures" / f"{kind}_atmosphere.png")
-    build_report(inputs_of(demo, copy), copy / "report.html")
+    build_report(inputs_of(report_plan(demo, copy), copy), copy / "report.html")
     text = (copy / "report.html").read_text()
     for kind, title in (("scaling", "Scaling"), ("degradation", "Changed spectra")):
         assert f'<a href="#{kind}">{title}</a>' in text and f'id="{kind}-atmosphere"' in text
@@ -290,7 +291,7 @@ def test_results_accepted_after_an_edit_are_shown(demo, results, tmp_path):
         because="a name <changed>",
         date="2026-01-01",
     )
-    inputs = dataclasses.replace(inputs_of(demo, results), accepted=[record])
+    inputs = dataclasses.replace(inputs_of(report_plan(demo, results), results), accepted=[record])
     build_report(inputs, tmp_path / "report.html")
     page = (tmp_path / "report.html").read_text()
     for part in ("0123456789abcdef", "fedcba9876543210", "starglot.training.loop", "a name &lt;changed&gt;"):

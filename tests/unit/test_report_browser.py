@@ -6,6 +6,7 @@ from report_results import demo_config
 
 from starglot.report.build import build_report
 from starglot.report.inputs import inputs_of
+from starglot.report.plan import report_plan
 
 pytestmark = [
     pytest.mark.slow,
@@ -20,7 +21,7 @@ EXPLORER = "document.getElementById('explorer-atmosphere')"
 @pytest.fixture(scope="module")
 def page(report_folder, tmp_path_factory):
     out = tmp_path_factory.mktemp("page") / "report.html"
-    build_report(inputs_of(demo_config(), report_folder), out)
+    build_report(inputs_of(report_plan(demo_config(), report_folder), report_folder), out)
     return out
 
 

@@ -173,7 +173,7 @@ def edit_caption(folder):
 
 def reformat_shell(folder):
     """A blank in a shell command."""
-    path = folder / "rules/evaluation.smk"
+    path = folder / "rules/figures.smk"
     text = path.read_text()
     assert "draw_training.py --settings" in text
     replace(path, text.replace("draw_training.py --settings", "draw_training.py  --settings"))

@@ -61,8 +61,8 @@ WORDS: dict[str, Change] = {
     "add_rejection": changing(
         (
             _REJECTIONS,
-            "REJECTIONS: dict[str, str] = {",
-            'REJECTIONS: dict[str, str] = {\n    "saturated": "too bright",',
+            "REJECTIONS: Registry[str] = Registry(\n    {",
+            'REJECTIONS: Registry[str] = Registry(\n    {\n        "saturated": "too bright",',
         ),
         (_REJECTIONS, "Rejection = Literal[", 'Rejection = Literal[\n    "saturated",'),
     ),

@@ -25,6 +25,8 @@ def picked(config: Config, wildcards: Mapping[str, str]) -> dict[str, tuple[str,
     labels = {*ATMOSPHERE_NAMES, *ABUNDANCE_NAMES, *(label for task in tasks for label in task.labels)}
     forms = {task.prompt for task in tasks} | set(_BASE_FORMS if "base" in wildcards else ())
     found = {"LABELS": tuple(sorted(labels)), "QUESTIONS": tuple(sorted(forms))}
+    # What a reason to reject a spectrum means is told to whoever reads; no result follows from it.
+    found["REJECTIONS"] = ()
     if "model" in wildcards:
         kind = model_of(config, wildcards["model"]).kind
         found |= dict.fromkeys(OF_KINDS, (kind,))

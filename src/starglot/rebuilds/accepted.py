@@ -1,7 +1,7 @@
 """Code edits that a person judged to leave a result as it is: the result keeps the hash of the code that made it.
 
 A record says for one job (a rule's script and wildcards) that code ``given`` counts as code ``kept``.  The workflow
-then asks for ``kept`` in place of ``given`` (``code`` in rules/common.smk): nothing runs, finished work in the state
+then asks for ``kept`` in place of ``given`` (``code`` in rules/code.smk): nothing runs, finished work in the state
 folder is found under the identity that it was made with, and any later edit runs as ever.
 """
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from starglot.evaluation import budget, degradation, leakage, own_line, scaling
+from starglot.evaluation import budget, crossval, degradation, leakage, own_line, scaling
 from starglot.evaluation.numbered import KINDS, OURS, printed, table_notes
 from starglot.evaluation.presentation import named_labels, present
 from starglot.evaluation.residuals import ALL
@@ -26,11 +26,13 @@ _KINDS = {
     "calibration": ("calibration", "Quality of the uncertainties, all classes"),
     "budget": ("classes", "Error budget, all classes"),
     "tails": ("classes", "Residuals in the tails"),
+    "folds": ("models", "Cross-validation over star-disjoint folds, all classes"),
     "leakage": ("data", "Leakage audit of the samples"),
     "own_line": ("classes", "Own-line test on mock spectra: response of each abundance to its own element alone"),
 }
 _NOTES: dict[str, Sequence[str]] = {
     "budget": budget.NOTES,
+    "folds": crossval.NOTES,
     "leakage": leakage.NOTES,
     "own_line": own_line.NOTES,
     "degradation": degradation.NOTES,

@@ -36,7 +36,7 @@ from starglot.tables import atomic_path, read_json, write_json
 
 log = logging.getLogger(__name__)
 
-#: Environment variable by which the jobs of one run of snakemake know it (rules/common.smk).
+#: Environment variable by which the jobs of one run of snakemake know it (rules/setup.smk).
 RUN = "STARGLOT_RUN"
 #: Environment variable of a process that runs the code that its training began with.
 _AS_BEGUN = "STARGLOT_AS_BEGUN"

@@ -1,0 +1,140 @@
+"""Base models: fetched from the hub, read from a folder, or made here for the demo."""
+
+from starglot.models.bases import base_files, local_folder, missing_files, same_files
+from starglot.tables import read_json
+
+
+def hub_revision(wildcards):
+    """The commit that the local cache has of a base of the hub: of its pinned revision, else of 'main' as it is now.
+
+    Where the cache has none, or not all of it, what was asked for when the base was found last: results outlive it.
+    """
+    name, pinned = OUTSIDE_BASES[wildcards.hub]
+    folder = local_folder(name, pinned)
+    now = folder.name if folder and not missing_files(folder) else None
+    path = Path(f"{CONFIG.results}/bases/{wildcards.hub}.json")
+    found = read_json(path) if path.is_file() else {}
+    asked = found.get("asked") if now in (None, found.get("revision")) else now
+    return asked or pinned or ""
+
+
+def outside_base(wildcards):
+    """The Hugging Face id or the folder of a base from outside."""
+    slug = wildcards.hub if "hub" in wildcards.keys() else wildcards.own
+    return OUTSIDE_BASES[slug][0]
+
+
+localrules:
+    fetch_base,
+
+
+rule fetch_base:
+    """Make sure that a base model of the hub is in the local cache, and note its revision and its files' digests.
+
+    Runs where snakemake runs; jobs are offline.
+    """
+    output:
+        "<results>/bases/{hub}.json",
+    log:
+        "<results>/logs/fetch_base/{hub}.log",
+    conda:
+        ENV
+    resources:
+        mem_mb=1000,
+        runtime=240,
+    params:
+        scripts=scripts_folder,
+        name=outside_base,
+        revision=hub_revision,
+        state=kept_in("bases"),
+        code=code("fetch_base"),
+    shell:
+        "HF_HUB_OFFLINE=0 python {params.scripts:q}/fetch_base.py --base {params.name:q} --revision {params.revision:q}"
+        " --state {params.state:q} --manifest {output:q} 2>&1 | tee {log:q}"
+
+
+def own_base_files(wildcards):
+    """The files of a base in a folder of the user's; none where it is not there, which the job says."""
+    folder = local_folder(OUTSIDE_BASES[wildcards.own][0])
+    return [str(folder / name) for name in base_files(folder)] if folder else []
+
+
+def own_base_state(wildcards):
+    """Names, sizes and times of those files, as a digest: their contents are read by the job, when these change."""
+    folder = local_folder(OUTSIDE_BASES[wildcards.own][0])
+    return same_files(folder) if folder else "absent"
+
+
+# A base in a folder of the user's is known by its content, too: it is read when a file's size or time is another, in a
+# job of its own, as there may be tens of GB of it.
+use rule fetch_base as read_base with:
+    input:
+        files=ancient(own_base_files),
+    output:
+        "<results>/bases/{own}.json",
+    log:
+        "<results>/logs/read_base/{own}.log",
+    params:
+        scripts=scripts_folder,
+        name=outside_base,
+        revision="",
+        files=own_base_state,
+        state=kept_in("bases"),
+        code=code("fetch_base"),
+
+
+def qa_digest(task, encoding, size, split):
+    """The digests of one split's files."""
+    return f"<results>/qa/{task}/{encoding}/{size}/{split}.sha256"
+
+
+def base_qa(wildcards):
+    """Training questions that a tiny base is pre-trained on (their answers stay unread)."""
+    base = CONFIG.bases[wildcards.base]
+    return qa_files(base.task, base.encoding, base.size, "train")
+
+
+def base_qa_digest(wildcards):
+    """Digests of those questions."""
+    base = CONFIG.bases[wildcards.base]
+    return qa_digest(base.task, base.encoding, base.size, "train")
+
+
+def base_settings(wildcards):
+    """What decides a tiny base: its recipe, and the form of questions and answers."""
+    base = CONFIG.bases[wildcards.base]
+    return leaves(
+        base=derive.dump(base),
+        task=derive.asked(CONFIG.tasks[base.task]),
+        encoding=derive.dump(CONFIG.encodings[base.encoding]),
+        wavelength=derive.dump(CONFIG.spectra.wavelength),
+        decimals=derive.decimals(CONFIG),
+    )
+
+
+rule build_base:
+    """A tiny Llama for demonstrations, pre-trained without labels on the flux of training stars."""
+    input:
+        qa=ancient(base_qa),
+        digests=base_qa_digest,
+    output:
+        "<results>/bases/{base}/manifest.json",
+    log:
+        "<results>/logs/build_base/{base}.log",
+    benchmark:
+        "<results>/benchmarks/build_base/{base}.tsv"
+    priority: AWAITED
+    conda:
+        ENV
+    threads: 16
+    resources:
+        mem_mb=grow(6000),
+        runtime=grow(60),
+    params:
+        scripts=scripts_folder,
+        settings=base_settings,
+        state=kept_in("bases"),
+        code=code("build_base"),
+    shell:
+        "python {params.scripts:q}/build_base.py --settings {params.settings:q} --qa {input.qa:q}"
+        " --code {params.code:q} --state {params.state:q} --threads {threads} --manifest {output:q} 2>&1 | tee {log:q}"

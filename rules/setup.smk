@@ -1,0 +1,67 @@
+"""The checked configuration, and what all jobs share: interpreter, environment, folders that can be written."""
+
+import os
+import shlex
+import sys
+from pathlib import Path
+
+from snakemake.exceptions import WorkflowError
+from snakemake.settings.types import DeploymentMethod
+
+from starglot.config.load import load_config
+from starglot.errors import StarglotError
+from starglot.folders import require_folders, require_writable
+from starglot.rebuilds.accepted import RECORDS, read_accepted
+from starglot.recovery import note_run
+from starglot.training.begun import RUN, new_run
+
+try:
+    CONFIG = load_config(
+        config,
+        "config/config.yaml and the files laid over it",
+        files=dict.fromkeys(map(str, workflow.configfiles)),
+    )
+    require_folders(CONFIG.results, CONFIG.state_dir)
+    require_writable(".snakemake")
+    ACCEPTED = read_accepted(f"{CONFIG.results}/{RECORDS}")
+except StarglotError as error:
+    raise WorkflowError(str(error))
+
+
+def verbatim(text):
+    """`text` as it stands: quoted for the shell, and for Snakemake, which formats what it puts before commands."""
+    return shlex.quote(str(text)).replace("{", "{{").replace("}", "}}")
+
+
+# Our prefix replaces Snakemake's own, which is this: without it, that `tee` went well hides that a command failed.
+STRICT = "set -euo pipefail;"
+# Jobs use the interpreter that runs Snakemake, also where no environment is activated; with conda, the rule's
+# environment brings the interpreter and this project its package.
+if DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method:
+    shell.prefix(
+        f"{STRICT} export PYTHONPATH={verbatim(Path(workflow.basedir) / 'src')}; "
+    )
+else:
+    shell.prefix(
+        f'{STRICT} export PATH={verbatim(os.path.dirname(sys.executable))}:"$PATH"; '
+    )
+
+# Job scripts never reach for a model hub: what they need is fetched beforehand.
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+# Jobs know by it which run they belong to, wherever they run: a training that has begun goes on within its own.
+if workflow.is_main_process:
+    os.environ[RUN] = new_run()
+# bitsandbytes has torch's compiler loaded for fallbacks that are not used here: two seconds of every start.
+os.environ.setdefault("TORCHDYNAMO_DISABLE", "1")
+
+
+ENV = "../envs/starglot.yaml"
+
+
+onstart:
+    try:
+        require_writable(CONFIG.results, CONFIG.state_dir)
+    except StarglotError as error:
+        raise WorkflowError(str(error))
+    note_run(Path.cwd(), workflow.dag_settings.targets)

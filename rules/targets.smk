@@ -1,0 +1,102 @@
+"""The list of tables and figures of `run:`: what `tables` and `all` build, and what the report shows."""
+
+
+def external_tables():
+    """Residuals against external surveys, where any is configured."""
+    if not CONFIG.run.validation:
+        return []
+    return expand("<results>/tables/external_{task}.csv", task=CONFIG.run.tasks)
+
+
+def kiel_figures():
+    """Kiel diagrams of the language models, for the tasks that ask for Teff, log g and [Fe/H]."""
+    return [
+        f"<results>/figures/kiel_{task}_{model}_{size}_{name}.png"
+        for task in CONFIG.run.tasks
+        if {"teff", "logg", "feh"} <= set(CONFIG.tasks[task].labels)
+        for model in LLMS
+        for size in derive.sizes_of(CONFIG, task)
+        for name in CONFIG.run.sets
+    ]
+
+
+KIELS = kiel_figures()
+
+
+#: Tables of a task on the quality of its uncertainties and errors.
+DIAGNOSTICS = ["calibration", "budget", "tails"]
+
+
+DIAGNOSTIC_FIGURES = ["trends", "repeats", "calibration", "worst"]
+
+
+PAPER_FIGURES = derive.paper_figures(CONFIG)
+
+
+def diagnostic_figures():
+    """Diagnostic figures of the leading model, at the largest size of each task."""
+    extra = {"atmosphere": "confusion", "abundances": "planes"}
+    return [
+        f"<results>/figures/{kind}_{task}_{derive.leading_model(CONFIG)}_{derive.sizes_of(CONFIG, task)[-1]}"
+        f"_{derive.judged_set(CONFIG)}.png"
+        for task in CONFIG.run.tasks
+        for kind in [*DIAGNOSTIC_FIGURES, extra[CONFIG.tasks[task].prompt]]
+    ]
+
+
+def shown_models():
+    """Models whose predictions are drawn: the LLMs and the one beside them (any other on request, by path)."""
+    return derive.judged_outside(CONFIG)
+
+
+def own_line_outputs():
+    """Table and figure of the own-line test, where there is one."""
+    if not OWN_LINE_TASK:
+        return []
+    return ["<results>/tables/own_line.csv", "<results>/figures/own_line.png"]
+
+
+FOLD_TABLES = [
+    f"<results>/tables/folds_{task}.csv"
+    for task in CONFIG.run.tasks
+    if derive.repeated_models(CONFIG, folds_only=True)
+]
+
+
+#: Tables of `run:`, in the order of the report.
+TABLES = [
+    *expand(
+        "<results>/tables/{kind}_{task}.csv",
+        kind=["residuals", "headline", *DIAGNOSTICS],
+        task=CONFIG.run.tasks,
+    ),
+    *expand("<results>/tables/table_{number}.csv", number=range(1, 9)),
+    *external_tables(),
+    "<results>/tables/leakage.csv",
+    *FOLD_TABLES,
+]
+
+#: Figures of `run:`, and the own-line test with its table.
+FIGURES = [
+    *built(
+        "<results>/figures/predicted_{task}_{model}_{size}_{set}.png",
+        models=shown_models(),
+        set=CONFIG.run.sets,
+    ),
+    *KIELS,
+    *diagnostic_figures(),
+    *expand("<results>/figures/figure_{number}.png", number=list(PAPER_FIGURES)),
+    *built("<results>/figures/training_{task}_{model}_{size}.png", models=CURVED),
+    *own_line_outputs(),
+]
+
+
+localrules:
+    tables,
+
+
+rule tables:
+    """Target: every table and figure of `run:`."""
+    input:
+        TABLES,
+        FIGURES,

@@ -1,0 +1,292 @@
+"""Training: QLoRA adapters of both stages, baselines and ensembles."""
+
+from starglot.config.bases import base_slug
+
+
+def trained_sample_name(wildcards):
+    """The sample that a model is trained on: of its size, less the fold that a derived model leaves out."""
+    return derived.sample_name(CONFIG, wildcards.model, wildcards.size)
+
+
+def llm_qa(wildcards, split):
+    """One split's questions and answers in the model's own encoding."""
+    encoding = derived.model_of(CONFIG, wildcards.model).encoding
+    return qa_files(wildcards.task, encoding, trained_sample_name(wildcards), split)
+
+
+def llm_train_qa(wildcards):
+    """Training questions of the model."""
+    return llm_qa(wildcards, "train")
+
+
+def llm_val_qa(wildcards):
+    """Validation questions of the model."""
+    return llm_qa(wildcards, "val")
+
+
+def llm_qa_digests(wildcards):
+    """Digests of the training and the validation questions."""
+    encoding = derived.model_of(CONFIG, wildcards.model).encoding
+    return [
+        qa_digest(wildcards.task, encoding, trained_sample_name(wildcards), split)
+        for split in ("train", "val")
+    ]
+
+
+def llm_base(wildcards):
+    """What says which base it is: the manifest of one made by this workflow, or what was found of one from outside."""
+    model = derived.model_of(CONFIG, wildcards.model)
+    if model.base in CONFIG.bases:
+        return f"<results>/bases/{model.base}/manifest.json"
+    return f"<results>/bases/{base_slug(model.base, model.revision)}.json"
+
+
+def llm_base_name(wildcards):
+    """The base as the training script loads it: a folder or a Hugging Face id."""
+    name = derived.model_of(CONFIG, wildcards.model).base
+    return f"{CONFIG.results}/bases/{name}" if name in CONFIG.bases else name
+
+
+def llm_start(wildcards):
+    """Manifest of the model that training continues, if any."""
+    start = derive.starts_from(CONFIG, wildcards.task, wildcards.model)
+    return "<results>/models/{}/{}/{}/manifest.json".format(*start) if start else []
+
+
+def llm_settings(wildcards):
+    """What decides an adapter: the model without its decoding, the text's form, the grid.
+
+    Not the revision that its base is pinned to: the commit that was found is what counts.
+    """
+    model = derived.model_of(CONFIG, wildcards.model)
+    settings = derive.dump(model, exclude={"decoding", "init", "revision"})
+    for key in ("epochs", "learning_rate"):
+        given = getattr(model.training, key)
+        settings["training"][key] = (
+            given[wildcards.size] if isinstance(given, dict) else given
+        )
+    return leaves(
+        model=settings,
+        task=derive.asked(CONFIG.tasks[wildcards.task]),
+        encoding=derive.dump(CONFIG.encodings[model.encoding]),
+        wavelength=derive.dump(CONFIG.spectra.wavelength),
+    )
+
+
+def llm_training(wildcards):
+    """How the model is trained: its GPUs and nodes are asked for by the rule."""
+    return derived.model_of(CONFIG, wildcards.model).training
+
+
+def llm_gpus(wildcards):
+    """GPUs of one training job, over all its nodes."""
+    return llm_training(wildcards).gpus
+
+
+def llm_nodes(wildcards):
+    """Nodes of one training job."""
+    return llm_training(wildcards).nodes
+
+
+def over_nodes(value):
+    """A resource of trainings over several nodes, which the others do without; `nodes` stands for their number."""
+
+    def asked(wildcards):
+        nodes = llm_nodes(wildcards)
+        return (nodes if value == "nodes" else value) if nodes > 1 else None
+
+    return asked
+
+
+def llm_slurm(wildcards):
+    """What Slurm is asked besides: a signal ten minutes before the limit, and to take the job back then.
+
+    The signal is that of starglot.training.time_limit; a job that comes back writes on in its log.
+    """
+    asked = "--requeue --open-mode=append --signal=URG@600"
+    return f"{asked} --ntasks-per-node=1" if llm_nodes(wildcards) > 1 else asked
+
+
+def llm_processes(wildcards):
+    """Nodes of a training, and processes on each: one a GPU (workflow/scripts/launch_training.sh)."""
+    training = llm_training(wildcards)
+    return [training.nodes, training.processes // training.nodes]
+
+
+rule train_llm:
+    """QLoRA fine-tuning; continues from its last good checkpoint, hands finished work back from the state folder."""
+    input:
+        train=ancient(llm_train_qa),
+        val=ancient(llm_val_qa),
+        digests=llm_qa_digests,
+        base=llm_base,
+        start=llm_start,
+    output:
+        "<results>/models/{task}/{model}/{size}/manifest.json",
+    log:
+        "<results>/logs/train_llm/{task}/{model}/{size}.log",
+    benchmark:
+        "<results>/benchmarks/train_llm/{task}/{model}/{size}.tsv"
+    wildcard_constraints:
+        model=models_among(ALL_LLMS),
+    priority: AWAITED
+    conda:
+        ENV
+    threads: 16
+    resources:
+        mem_mb=grow(16000),
+        runtime=1440,  # does not grow: a training that needs longer comes back by itself, from its checkpoint
+        gpu=llm_gpus,
+        nodes=llm_nodes,
+        mpi=over_nodes("srun"),  # the launcher starts its own job step on every node
+        tasks=over_nodes("nodes"),
+        tasks_per_gpu=0,  # the launcher starts the processes, Slurm one task a node
+        slurm_extra=llm_slurm,
+    params:
+        scripts=scripts_folder,
+        settings=llm_settings,
+        processes=llm_processes,
+        base=llm_base_name,
+        state=kept_in("train"),
+        code=code("train_llm"),
+    shell:
+        "OMP_NUM_THREADS={threads} {params.scripts:q}/launch_training.sh {params.processes:q} {params.scripts:q}/train_llm.py"
+        " --settings {params.settings:q} --size {wildcards.size:q}"
+        " --train {input.train:q} --val {input.val:q} --base {params.base:q} --found {input.base:q}"
+        " --continues {input.start:q} --code {params.code:q} --state {params.state:q} --threads {threads}"
+        " --manifest {output:q} 2>&1 | tee {log:q}"
+
+
+def trained_sample(wildcards):
+    """The file of :func:`trained_sample_name`."""
+    return (
+        f"<results>/samples/{wildcards.task}/{trained_sample_name(wildcards)}.parquet"
+    )
+
+
+def baseline_settings(wildcards):
+    """What decides a baseline: its own settings at this size, and which labels it learns."""
+    model = derive.at_size(derived.model_of(CONFIG, wildcards.model), wildcards.size)
+    return leaves(
+        model=derive.dump(model), task=derive.asked(CONFIG.tasks[wildcards.task])
+    )
+
+
+def baseline_gpus(wildcards):
+    """GPUs of a baseline's jobs."""
+    return getattr(derived.model_of(CONFIG, wildcards.model), "gpus", 0)
+
+
+def baseline_script(step):
+    """The script that trains or predicts with a baseline's family, so that each job's code is its own family's."""
+
+    def script(wildcards):
+        return f"{step}_{derive.family(derived.model_of(CONFIG, wildcards.model))}"
+
+    return script
+
+
+def baseline_code(step):
+    """Hash of the code of :func:`baseline_script`."""
+    codes = {name: code(f"{step}_{name}") for name in derive.FAMILIES}
+
+    def hashed(wildcards):
+        return codes[derive.family(derived.model_of(CONFIG, wildcards.model))](
+            wildcards
+        )
+
+    return hashed
+
+
+def tree_threads(wildcards):
+    """Trees are grown on many cores; all else takes one, so that its sums do not depend on how many there are."""
+    return (
+        most_cores(16)(wildcards)
+        if derive.family(derived.model_of(CONFIG, wildcards.model)) == "trees"
+        else 1
+    )
+
+
+rule train_baseline:
+    """A baseline on the same sample and split; networks and trees continue where they were killed."""
+    input:
+        sample=ancient(trained_sample),
+        labels=ancient("<results>/labels/{task}.parquet"),
+        digests=digests(trained_sample, "<results>/labels/{task}.parquet"),
+        index="<results>/spectra/index.tsv",
+    output:
+        "<results>/models/{task}/{model}/{size}/manifest.json",
+    log:
+        "<results>/logs/train_baseline/{task}/{model}/{size}.log",
+    benchmark:
+        "<results>/benchmarks/train_baseline/{task}/{model}/{size}.tsv"
+    wildcard_constraints:
+        model=models_among(BASELINES),
+    conda:
+        ENV
+    threads: tree_threads
+    resources:
+        mem_mb=grow(12000),
+        runtime=1440,
+        gpu=baseline_gpus,
+    params:
+        scripts=scripts_folder,
+        script=baseline_script("train"),
+        settings=baseline_settings,
+        state=kept_in("baselines"),
+        code=baseline_code("train"),
+    shell:
+        "python {params.scripts:q}/{params.script:q}.py --settings {params.settings:q} --sample {input.sample:q}"
+        " --labels {input.labels:q} --index {input.index:q} --code {params.code:q} --state {params.state:q}"
+        " --manifest {output:q} 2>&1 | tee {log:q}"
+
+
+def member_predictions(wildcards, name):
+    """The raw predictions of an ensemble's members for one set, in the members' order."""
+    return expand(
+        "<results>/predictions/{task}/{member}/{size}/{set}.raw.parquet",
+        task=wildcards.task,
+        member=derived.model_of(CONFIG, wildcards.model).members,
+        size=wildcards.size,
+        set=name,
+    )
+
+
+def members_val(wildcards):
+    """What the members say of validation stars."""
+    return member_predictions(wildcards, "val")
+
+
+rule fit_ensemble:
+    """Weights of an ensemble's members, by label, from their predictions of validation stars."""
+    input:
+        val=ancient(members_val),
+        digests=digests(members_val),
+    output:
+        "<results>/models/{task}/{model}/{size}/manifest.json",
+    log:
+        "<results>/logs/fit_ensemble/{task}/{model}/{size}.log",
+    wildcard_constraints:
+        model=models_among(ENSEMBLES),
+    conda:
+        ENV
+    resources:
+        mem_mb=grow(4000),
+        runtime=grow(20),
+    params:
+        scripts=scripts_folder,
+        settings=baseline_settings,
+        code=code("fit_ensemble"),
+    shell:
+        "python {params.scripts:q}/fit_ensemble.py --settings {params.settings:q} --val {input.val:q}"
+        " --manifest {output:q} 2>&1 | tee {log:q}"
+
+
+localrules:
+    train,
+
+
+rule train:
+    """Target: every model of `run:`."""
+    input:
+        built("<results>/models/{task}/{model}/{size}/manifest.json"),
