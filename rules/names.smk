@@ -40,7 +40,7 @@ def models_among(names):
 #: Surveys beside LAMOST, whose stars are found among its own.
 EXTERNAL = "apogee|galah|gaia_eso"
 
-SIZE = one_of({size for task in CONFIG.tasks.values() for size in task.sizes})
+SIZE = one_of({size for task in CONFIG.tasks.values() for size in task.sample.sizes})
 #: A size, or what is left of it without a fold: '1e5.f3'.
 SAMPLE = rf"(?:{SIZE})(?:\.f[0-9]+)?"
 

@@ -3,7 +3,7 @@
 
 def label_match(wildcards):
     """The match that brings a task's labels, when they are not LAMOST's own."""
-    source = CONFIG.tasks[wildcards.task].source
+    source = CONFIG.tasks[wildcards.task].sample.source
     return [] if source == "lamost" else f"<results>/match/lamost_{source}.parquet"
 
 
@@ -43,9 +43,11 @@ rule collect_labels:
 def sample_settings(wildcards):
     """What decides a sample: its task's labels, its size, the split and the seed."""
     task = CONFIG.tasks[wildcards.task]
-    size = {wildcards.size: task.sizes[wildcards.size]}
+    question = derive.dump(task.question, exclude={"ask_all", "decimals"})
+    sample = derive.dump(task.sample)
+    sample["sizes"] = {wildcards.size: sample["sizes"][wildcards.size]}
     return leaves(
-        task={**derive.dump(task, exclude={"ask_all", "decimals"}), "sizes": size},
+        task={"question": question, "sample": sample},
         split=derive.dump(CONFIG.split),
         seed=CONFIG.seed,
     )

@@ -168,7 +168,7 @@ def baseline_settings(wildcards):
     """What decides a baseline: its own settings at this size, and which labels it learns."""
     model = derive.at_size(derived.model_of(CONFIG, wildcards.model), wildcards.size)
     return leaves(
-        model=derive.dump(model), task=derive.asked(CONFIG.tasks[wildcards.task])
+        model=derive.dump(model), task=derive.grouped(CONFIG.tasks[wildcards.task])
     )
 
 

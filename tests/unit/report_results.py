@@ -60,7 +60,7 @@ def write_results(folder):
             if llm:
                 write_json({"seconds": 90.0, "peak_memory_mb": 2048, "gpus": []}, models / "run.json")
                 draw_predicted(table, folder / "figures" / f"predicted_{task}_{model}_{size}_test", task, labels)
-        residuals = residual_table(paths, labels, task=task, replicates=20)
+        residuals = residual_table(paths, labels, task=task, groups=CLASSES, replicates=20)
         write_table(residuals, folder / "tables" / f"residuals_{task}", task)
         write_table(headline_table(residuals), folder / "tables" / f"headline_{task}", task)
         sample = [

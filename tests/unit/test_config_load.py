@@ -49,7 +49,7 @@ def faults(raw: dict[str, Any], **changes: Any) -> list[str]:
 def test_shipped_configurations_load_and_are_what_the_paper_says(project: Path) -> None:
     full = read_config(project / "config/config.yaml")
     assert full.spectra.wavelength.size == 4901
-    assert full.tasks["atmosphere"].sizes == {"1e5": 100_000, "5e5": 500_000, "1.5e6": 1_500_000}
+    assert full.tasks["atmosphere"].sample.sizes == {"1e5": 100_000, "5e5": 500_000, "1.5e6": 1_500_000}
     assert len(full.tasks["abundances"].labels) == 21
     for name in ("llm-paper", "llm-packed"):
         model = full.models[name]
@@ -71,7 +71,10 @@ def test_shipped_configurations_load_and_are_what_the_paper_says(project: Path) 
             {"models__llm-demo__training__learning-rate": 1},
             "models.llm-demo.training.learning-rate: unknown key; did you mean 'learning_rate'?",
         ),
-        ({"tasks__atmosphere__shortages": 1}, "tasks.atmosphere.shortages: unknown key; did you mean 'shortage'?"),
+        (
+            {"tasks__atmosphere__sample__shortages": 1},
+            "tasks.atmosphere.sample.shortages: unknown key; did you mean 'shortage'?",
+        ),
         ({"surveys__galah__snrmin": 1}, "surveys.galah.snrmin: unknown key; did you mean 'snr_min'?"),
         ({"models__ridge__kind": "rigde"}, "models.ridge: unknown kind 'rigde'; did you mean 'ridge'?"),
         (
@@ -90,8 +93,8 @@ def test_shipped_configurations_load_and_are_what_the_paper_says(project: Path) 
             "models.llm-demo.lora.rank: should be greater than or equal to 1 (given: 0)",
         ),
         (
-            {"tasks__atmosphere__sizes": {100: 5}},
-            "tasks.atmosphere.sizes.100: should be a string (given: 100); put it in quotes",
+            {"tasks__atmosphere__sample__sizes": {100: 5}},
+            "tasks.atmosphere.sample.sizes.100: should be a string (given: 100); put it in quotes",
         ),
         (
             {"encodings__a/b": {"form": "paper"}},

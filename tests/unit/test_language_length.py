@@ -8,7 +8,7 @@ import pytest
 from transformers import BloomConfig, Gemma2Config, GPT2Config, LlamaConfig, MistralConfig, Qwen2Config
 
 from starglot.config.llm import Llm
-from starglot.config.models import Encoding, Task, TinyBase, Wavelength
+from starglot.config.models import Encoding, TinyBase, Wavelength
 from starglot.errors import StarglotError
 from starglot.language.answers import render
 from starglot.language.length import check_length, positions, warn_of_length, window
@@ -16,9 +16,10 @@ from starglot.language.prompts import question
 from starglot.language.tiny_tokenizer import build_tokenizer
 from starglot.language.tokens import PromptTokens
 from starglot.models.tiny import build_tiny
+from tasks import task_of
 
 GRID = Wavelength(start=4000, stop=4299)
-TASK = Task(source="lamost", labels=["teff"], prompt="atmosphere", balanced=True, sizes={"s": 4})
+TASK = task_of("atmosphere", ["teff"], source="lamost", balanced=True, sizes={"s": 4})
 
 
 def bytewise():

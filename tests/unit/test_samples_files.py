@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from starglot.config.models import Task
+from starglot.config.tasks import Task
 from starglot.errors import StarglotError
 from starglot.samples import inventory as module
 from starglot.samples.inventory import inventory
@@ -20,6 +20,7 @@ from starglot.surveys.lamost import spectrum_file
 from starglot.surveys.lamost_spectrum import read_spectrum
 from starglot.surveys.shard_names import shard_name
 from starglot.tables import SELECTED, flux_column, write_parquet
+from tasks import task_of
 
 
 def candidates(planids: list[str], lmjds: list[int], dates: list[str]) -> pa.Table:
@@ -155,9 +156,7 @@ def shard(folder: Path, name: str, obsids: list[int], cleaned: list[int], teff: 
 
 
 def task(source: str, *labels: str) -> Task:
-    return Task.model_validate(
-        {"source": source, "labels": labels, "prompt": "atmosphere", "balanced": False, "sizes": {"all": None}}
-    )
+    return task_of("atmosphere", labels, source=source)
 
 
 def collected(folder: Path, asked: Task, match: Path | None = None) -> pa.Table:

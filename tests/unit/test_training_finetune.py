@@ -14,7 +14,7 @@ import pytest
 from safetensors.numpy import load_file
 
 from starglot.config.llm import Llm
-from starglot.config.models import Encoding, Task, TinyBase, Wavelength
+from starglot.config.models import Encoding, TinyBase, Wavelength
 from starglot.errors import StarglotError
 from starglot.language.answers import render
 from starglot.language.codec import Codec
@@ -22,20 +22,13 @@ from starglot.language.prompts import question
 from starglot.tables import read_json
 from starglot.training.finetune import finetune
 from starglot.training.pretrain import build_base
+from tasks import task_of
 
 pytestmark = pytest.mark.slow
 
 WAVELENGTH = Wavelength(start=4000, stop=4199, step=1)
 ENCODING = Encoding(form="packed", bin=10, preparation="continuum")
-TASK = Task.model_validate(
-    {
-        "source": "lamost",
-        "labels": ["teff", "logg", "feh"],
-        "prompt": "atmosphere",
-        "balanced": True,
-        "sizes": {"demo": 40},
-    }
-)
+TASK = task_of("atmosphere", ["teff", "logg", "feh"], balanced=True, sizes={"demo": 40})
 BASE = TinyBase(
     task="atmosphere",
     size="demo",

@@ -78,12 +78,11 @@ WORDS: dict[str, Change] = {
         ("src/starglot/training/plain.py", '{"class_mean"', '{"forest": fit_class_mean, "class_mean"'),
     ),
     "add_question": changing(
-        (_MODELS, 'Literal["atmosphere", "abundances"]', 'Literal["atmosphere", "abundances", "age"]'),
         (
-            "src/starglot/language/prompts.py",
-            '{\n        "atmosphere": Question(',
-            '{\n        "age": Question("How old: {labels}.", "", " ", "", False, True, False),\n'
-            '        "atmosphere": Question(',
+            "src/starglot/forms.py",
+            '{\n        "atmosphere": Form(',
+            '{\n        "age": Form("How old: {labels}.", "", " ", "", False, True, False),\n'
+            '        "atmosphere": Form(',
         ),
     ),
     "edit_log": changing(

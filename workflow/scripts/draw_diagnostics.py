@@ -21,7 +21,7 @@ def main(args: argparse.Namespace) -> None:
     settings = args.settings
     of = f"{settings['name']}, {settings['release']}{' (a mock)' if settings['mock'] else ''}"
     title = f"{args.model}, trained on {args.size}, set {args.set}: {of}"
-    labels = settings["task"]["labels"]
+    labels = settings["task"]["question"]["labels"]
     predictions = read_predictions(args.predictions)
     catalog = pq.read_table(args.catalog, columns=["obsid", "snr_r", *ATMOSPHERE_NAMES])
     folder = Path(args.index).parent

@@ -3,7 +3,8 @@
 import argparse
 
 from starglot.cli import parser, run
-from starglot.config.models import Recipe, Task
+from starglot.config.models import Recipe
+from starglot.config.tasks import Task
 from starglot.mock.own_line import own_line_tables
 from starglot.surveys.index import write_index_of
 from starglot.surveys.shards import spectra_metadata

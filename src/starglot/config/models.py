@@ -16,7 +16,7 @@ from starglot.config.degradation import Degradation
 from starglot.config.llm import Llm
 from starglot.config.scaling import Repeats, Scaling
 from starglot.config.strict import Name, OptionalPath, PathText, Strict
-from starglot.labels import ABUNDANCE_NAMES, ATMOSPHERE_NAMES
+from starglot.config.tasks import Task
 from starglot.registry import Registry
 
 # ---------------------------------------------------------------- surveys
@@ -153,7 +153,7 @@ class Recipe(Strict):
     min_good: float = Field(0.5, ge=0, le=1, description="Least fraction of good pixels on the grid's range (ours).")
 
 
-# ---------------------------------------------------------------- samples and tasks
+# ---------------------------------------------------------------- samples and text
 
 
 class Split(Strict):
@@ -173,29 +173,6 @@ class Select(Strict):
         ge=1,
         description="Rows kept per class, relative to the largest sample; covers rejected and absent files.",
     )
-
-
-class Task(Strict):
-    """What is asked: labels, prompt, answer form, and how many stars."""
-
-    source: Literal["lamost", "apogee"] = Field(description="Survey whose labels are learnt.")
-    labels: list[str] = Field(min_length=1, description="Names of labels, in the order of question and answer.")
-    prompt: Literal["atmosphere", "abundances"] = Field(
-        description="The paper's question (section 3.1): 'atmosphere' asks class and labels as a list, "
-        "'abundances' names each label in question and answer."
-    )
-    balanced: bool = Field(description="Equal numbers of A, F, G, K, M (paper 2.1), nested between sizes.")
-    sizes: dict[Name, int | None] = Field(description="Size name (quote it) to number of spectra; null takes all.")
-    shortage: Literal["error", "take_all"] = Field(
-        "error", description="When a class has too few spectra: stop, or take all there are and say so."
-    )
-    ask_all: float = Field(
-        0.5,
-        ge=0,
-        le=1,
-        description="Fraction of training questions that name all labels, valid or not (ours).",
-    )
-    decimals: dict[str, int] = Field({}, description="Digits after the point by label, over the labels' own.")
 
 
 class Encoding(Strict):
@@ -350,6 +327,3 @@ class Config(Strict):
     def state_dir(self) -> str:
         """Folder of checkpoints and finished work."""
         return self.state or f"{self.results}/state"
-
-
-ALL_LABELS: tuple[str, ...] = (*ATMOSPHERE_NAMES, *ABUNDANCE_NAMES)

@@ -135,7 +135,7 @@ def _replicates(rows: CellRows, star: np.ndarray, n_stars: int, replicates: int,
                 mean, variance = _moments(residual.mean(), total[-3] / n, total[-2] / n)
                 absolute = total[-1]
             about_mean = total[5] - total[4] ** 2 / n
-            per_class = total[10 : 10 + 3 * len(letters)].reshape(len(letters), 3, -1)
+            per_class = total[10 : 10 + 3 * len(letters)].reshape(len(letters), 3, total.shape[1])
             about_class = np.nansum(per_class[:, 2] - per_class[:, 1] ** 2 / per_class[:, 0], axis=0)
             values = {
                 "mean": mean,

@@ -100,7 +100,7 @@ def table_1(counts: pa.Table) -> pd.DataFrame:
     by_class = dict(zip(counts["class"].to_pylist(), counts.select(names).to_pylist(), strict=True))
     rows = []
     for name in names:
-        row = {letter: int(by_class.get(letter, {}).get(name) or 0) for letter in CLASSES}
+        row = {letter: int(found[name] or 0) for letter, found in by_class.items()}
         rows.append({"label": _ANY.get(name, name), **row, ALL: sum(row.values())})
     return pd.DataFrame(rows)
 

@@ -11,7 +11,8 @@ from typing import Any
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from starglot.config.models import KINDS, Task
+from starglot.config.models import KINDS
+from starglot.config.tasks import Task
 from starglot.hashing import digest_of, file_digest
 from starglot.models.baselines.predict import Answer, predict
 from starglot.models.baselines.rows import Rows, ShardPath

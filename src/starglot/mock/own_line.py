@@ -9,7 +9,8 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
-from starglot.config.models import Recipe, Task
+from starglot.config.models import Recipe
+from starglot.config.tasks import Task
 from starglot.errors import StarglotError
 from starglot.labels import ABUNDANCE_NAMES, CLASSES, LABELS
 from starglot.mock.population import Population, draw_stars

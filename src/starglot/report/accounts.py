@@ -13,7 +13,6 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 
-from starglot.labels import CLASSES
 from starglot.rebuilds.accepted import Acceptance
 from starglot.rejections import REJECTIONS
 from starglot.report.inputs import ReportInputs
@@ -96,11 +95,12 @@ def acceptances(records: Sequence[Acceptance]) -> pd.DataFrame:
 
 
 def sample_counts(samples: Mapping[tuple[str, str], Path]) -> pd.DataFrame:
-    """Spectra by (task, size, class) and split, and how many stars they are of."""
+    """Spectra by (task, size, group) and split, and how many stars they are of."""
     rows = []
     for (task, size), path in samples.items():
         table = pq.read_table(path, columns=["star_id", "class", "split"]).to_pandas()
-        for letter in (*CLASSES, "All"):
+        groups = _json(path.with_name(f"{size}.json")).get("groups") or ()
+        for letter in (*groups, "All"):
             here = table if letter == "All" else table[table["class"] == letter]
             splits = here["split"].value_counts()
             counts = {split: int(splits.get(split, 0)) for split in SPLITS}

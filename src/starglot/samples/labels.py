@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from starglot.config.models import Task
+from starglot.config.tasks import Task
 from starglot.errors import StarglotError
 from starglot.labels import LABELS
 
@@ -37,7 +37,7 @@ def collect_labels(
     survey: every label).
     """
     columns = [name for label in task.labels for name in (label, LABELS[label].error)]
-    source = external or task.source
+    source = external or task.sample.source
     matched = None if source == "lamost" else _matched(source, columns, match_table, bool(external))
     by_shard = {path.stem: path for path in selected}
     parts = []
@@ -61,7 +61,7 @@ def _shard(selected: Path, spectra: Path, columns: list[str], matched: pa.Table 
     lacking = [name for name in wanted if name not in pq.read_schema(selected).names]
     if lacking:
         raise StarglotError(
-            f"{task.source} has no column {', '.join(lacking)}",
+            f"{task.sample.source} has no column {', '.join(lacking)}",
             where=selected,
             allowed="teff, logg, feh for source lamost",
             todo="correct the task's labels or its source",

@@ -34,7 +34,8 @@ def select(
     """Candidate rows: of each class the first stars in drawing order, and every star of ``matched_stars``.
 
     catalog: LAMOST rows (star_id is added where it is missing); largest_per_class: spectra that the largest
-    sample needs of each class (None: all there are), times ``margin`` for files that are absent or rejected;
+    sample needs of each class, or under 'all' of all, with a class or without (None: all there
+    are), times ``margin`` for files that are absent or rejected;
     snr_min: least S/N by band (paper 2.1), a missing S/N fails.
 
     A star counts in a class with its spectra that have a class letter, the S/N and any of Teff, logg, [Fe/H].
@@ -49,7 +50,7 @@ def select(
     counts.rows += len(catalog)
     if "star_id" not in catalog.column_names:
         catalog = catalog.append_column("star_id", star_ids(catalog))
-    usable = catalog.filter(_usable(catalog, snr_min, counts))
+    usable = catalog.filter(_usable(catalog, snr_min, counts, classed="all" not in largest_per_class))
     stars = usable["star_id"].combine_chunks()
     kept = pc.is_in(stars, value_set=pa.array(sorted(matched_stars), pa.string())).to_numpy(zero_copy_only=False)
     ranks = star_ranks(stars, seed)
@@ -59,7 +60,7 @@ def select(
     letters = usable["class"].to_numpy(zero_copy_only=False)
     chosen = np.zeros(len(usable), bool)
     for letter, wanted in largest_per_class.items():
-        rows = np.flatnonzero(labelled & (letters == letter))
+        rows = np.flatnonzero(labelled & ((letters == letter) | (letter == "all")))
         needed = len(rows) if wanted is None else math.ceil(wanted * margin)
         sorted_ranks = np.sort(ranks[rows])
         if needed and len(rows):
@@ -87,8 +88,8 @@ def _step_above(rank: int) -> int:
     return max(rank, min(2**64 - 1, int(2.0**64 / STEP**k)))
 
 
-def _usable(catalog: pa.Table, snr_min: Mapping[str, float], counts: Counts) -> pa.Array:
-    """Rows with a class letter, what their file name is made of, and the S/N."""
+def _usable(catalog: pa.Table, snr_min: Mapping[str, float], counts: Counts, classed: bool) -> pa.Array:
+    """Rows with a class letter (if ``classed``), what their file name is made of, and the S/N."""
     named = pc.is_valid(catalog["shard"])
     for name in ("obsdate", "spid", "fiberid"):
         named = pc.and_(named, pc.is_valid(catalog[name]))
@@ -107,7 +108,11 @@ def _usable(catalog: pa.Table, snr_min: Mapping[str, float], counts: Counts) -> 
                 log.warning("class %s: none of its %d rows has an S/N in band %s", letter, len(of_class), band)
         enough = pc.and_(enough, pc.fill_null(pc.greater_equal(column, least), False))
     keep, obsids = np.ones(len(catalog), bool), catalog["obsid"].to_numpy()
-    demands = {"no_class": pc.is_valid(catalog["class"]), "no_file_name": named, "snr_too_low": enough}
+    demands = {
+        "no_class": pc.or_(pc.is_valid(catalog["class"]), not classed),
+        "no_file_name": named,
+        "snr_too_low": enough,
+    }
     for reason, met in demands.items():
         lost = keep & ~met.to_numpy()
         counts.leave_out(reason, int(lost.sum()), f"obsid {obsids[lost][0]}" if lost.any() else "")

@@ -14,7 +14,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from starglot.config.models import KINDS, Task
+from starglot.config.models import KINDS
+from starglot.config.tasks import Task
 from starglot.errors import StarglotError
 from starglot.models.baselines.rows import Rows, ShardPath, rows_of
 from starglot.store import CHECKPOINTS, new_folder

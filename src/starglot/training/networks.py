@@ -140,12 +140,12 @@ def fit_network(work: Work) -> Fitted:
     train, val = Spectra(work.train, bins, settings, scales), Spectra(work.val, val_bins, settings, scales)
     torch.manual_seed(settings.seed)
     inputs, coarse = len(scales.input_shift), coarse_values(settings)
-    network = build_network(settings, inputs, coarse, len(work.task.labels)).to(device)
+    network = build_network(settings, inputs, coarse, len(work.task.labels), work.train.outputs).to(device)
 
     # ---- train
     note_length(work.checkpoints.parent, settings.training.epochs, "epochs")
     trainer = _Trainer(network, train, val if len(val) else train, device, work.checkpoints)
-    progress, best = trainer.run(f"{settings.kind}, {work.task.prompt}")  # type: ignore[attr-defined]
+    progress, best = trainer.run(f"{settings.kind}, {work.task.question.form}")  # type: ignore[attr-defined]
     network.load_state_dict(best)
 
     # ---- measure
@@ -153,7 +153,7 @@ def fit_network(work: Work) -> Fitted:
     seen, _ = _read(network, train, few, device)
     told, predicted = _read(network, val, np.arange(len(val)), device)
     residuals = told - work.val.truth
-    sigma = held_out_scatter(seen - work.train.truth[few], residuals, predicted)
+    sigma = held_out_scatter(seen - work.train.truth[few], residuals, predicted, len(work.train.groups))
 
     # ---- save
     save_network(best, scales, sigma, settings, work.task, work.made)

@@ -9,9 +9,8 @@ from typing import TypeAlias
 import numpy as np
 import pyarrow as pa
 
-from starglot.config.models import Task
-from starglot.labels import CLASSES
-from starglot.language.prompts import question_of
+from starglot.config.tasks import Task
+from starglot.language.prompts import form_of
 from starglot.models.baselines.rows import Rows, rows_of
 from starglot.tables import PREDICTION
 
@@ -41,8 +40,8 @@ def predict(
     n, k = answer.value.shape
     each = pa.array(np.repeat(np.arange(n), k))
     known = set(seen.to_pylist() if isinstance(seen, pa.Array | pa.ChunkedArray) else seen)
-    asks_class = question_of(task).asks_class and (answer.predicted >= 0).any()
-    letters = np.array([*CLASSES, None], dtype=object)[answer.predicted]  # -1 is the last, no class
+    asks_class = form_of(task).asks_class and (answer.predicted >= 0).any()
+    letters = np.array([*rows.groups, None], dtype=object)[answer.predicted]  # -1 is the last, no class
     answered = np.isfinite(answer.value.reshape(-1))
     columns = {
         "obsid": sample_rows["obsid"].take(each),

@@ -12,9 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from starglot.config.baselines import Network
-from starglot.config.models import Task
+from starglot.config.tasks import Task
 from starglot.errors import StarglotError
-from starglot.labels import CLASSES
 from starglot.models.baselines.bins import binned
 from starglot.models.baselines.features import coarse_values, prepared
 from starglot.models.baselines.files import load, save
@@ -110,7 +109,7 @@ def read_features(
 def save_network(
     network_state: dict[str, Tensor], scales: Scales, sigma: np.ndarray, settings: Network, task: Task, folder: Path
 ) -> None:
-    """Weights, scales and scatter (labels, classes + 1) in one file of safetensors."""
+    """Weights, scales and scatter (labels, groups + 1) in one file of safetensors."""
     kind: str = settings.kind  # type: ignore[attr-defined]
     tensors = {f"{_NETWORK}{name}": tensor.cpu().numpy() for name, tensor in network_state.items()}
     save({**tensors, **vars(scales), "sigma": sigma}, kind, task, folder, bin=settings.bin)
@@ -121,14 +120,16 @@ def read_network(settings: Network, task: Task, folder: Path, rows: Rows, shard_
     device = use_device(settings.gpus)
     tensors, _ = load(folder, settings.kind, task)  # type: ignore[attr-defined]
     scales = Scales(**{name: tensors[name] for name in Scales.__dataclass_fields__})
-    network = build_network(settings, len(scales.input_shift), coarse_values(settings), len(task.labels))
+    network = build_network(
+        settings, len(scales.input_shift), coarse_values(settings), len(task.labels), rows.outputs
+    )
     state = {
         name.removeprefix(_NETWORK): torch.from_numpy(value) for name, value in tensors.items() if _NETWORK in name
     }
     network.load_state_dict(state)
     network.to(device)
     value = np.full((len(rows), len(task.labels)), np.nan)
-    predicted = np.full(len(rows), len(CLASSES))
+    predicted = np.full(len(rows), len(rows.groups))
     for at, flux in blocks(rows, shard_path, "predict"):
         features = prepared(binned(flux, settings.bin), settings)
         value[at], predicted[at] = read_features(network, scales, features, device)
