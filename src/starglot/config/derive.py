@@ -164,7 +164,7 @@ def wanted_per_class(config: Config) -> dict[str, int | None]:
             unclassed += wanted
         elif sample.source == "lamost":
             counts += [None if n is None or not sample.balanced else -(-n // len(CLASSES)) for n in wanted]
-    per_class = dict.fromkeys(CLASSES, _largest(counts))
+    per_class: dict[str, int | None] = dict.fromkeys(CLASSES, _largest(counts))
     return {**per_class, "all": _largest(unclassed)} if unclassed else per_class
 
 

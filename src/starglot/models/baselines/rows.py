@@ -43,8 +43,10 @@ class Rows:
     def followed_by(self, other: Rows) -> Rows:
         """These rows, then those of ``other``."""
         mine, others = vars(self), vars(other)
-        columns = (np.concatenate([mine[name], others[name]]) for name in ("obsid", "shard", "truth", "code"))
-        return Rows(*columns, self.groups)
+        obsid, shard, truth, code = (
+            np.concatenate([mine[name], others[name]]) for name in ("obsid", "shard", "truth", "code")
+        )
+        return Rows(obsid, shard, truth, code, self.groups)
 
     @property
     def outputs(self) -> int:
