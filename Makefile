@@ -38,8 +38,8 @@ setup: ## make or update .venv from requirements/lock.txt (ACCEL=cpu|cuda choose
 	@ACCEL="$(ACCEL)" PYTHON="$(PYTHON)" requirements/setup.sh
 
 demo: setup ## the main job, end to end, on a mock release: tables and a report in results/demo
-	@python workflow/scripts/check.py config/config.yaml $(DEMO)
-	@python workflow/scripts/recover.py --quiet
+	@python -m starglot check config/config.yaml $(DEMO)
+	@python -m starglot recover --quiet
 	@snakemake --cores $(CORES) --configfile $(DEMO) $(SCHEDULE) --rerun-incomplete $(LINES) > /dev/null
 	@echo
 	@python workflow/scripts/show_headline.py $(DEMO_RESULTS)/tables/headline_atmosphere.csv
@@ -49,7 +49,7 @@ demo: setup ## the main job, end to end, on a mock release: tables and a report 
 	@echo "Next:    docs/tutorial.md explains each step; 'make check' says what the full reproduction needs."
 
 recover: setup ## after a killed run: end its jobs, keep what they finished, unlock (STOP=1 ends a living one first)
-	@python workflow/scripts/recover.py $(if $(STOP),--stop)
+	@python -m starglot recover $(if $(STOP),--stop)
 
 clean-demo: ## remove everything that the demo made
 	rm -rf $(DEMO_RESULTS)
@@ -61,10 +61,10 @@ test-quick: setup ## the tests that train nothing and need no cluster, in under 
 	@OMP_NUM_THREADS=1 python -m pytest --numprocesses $(WORKERS) -m "not slow" tests/unit tests/contract $(PYTEST_ARGS)
 
 check: setup ## every external input: present or missing, size, source, account (CONFIG=my.yaml)
-	@python workflow/scripts/check.py config/config.yaml $(CONFIG)
+	@python -m starglot check config/config.yaml $(CONFIG)
 
 fetch-base: setup ## download the gated base models that the run needs (HF_TOKEN; on a node with network)
-	@python workflow/scripts/fetch_base.py config/config.yaml $(CONFIG)
+	@python -m starglot fetch config/config.yaml $(CONFIG)
 
 lock: setup ## write requirements/lock.txt and envs/ from pyproject.toml (UPGRADE=1 takes newer versions)
 	@uv pip compile pyproject.toml --group dev --universal --fork-strategy fewest --python-version 3.11 \

@@ -75,16 +75,17 @@ def plain(root: Path, names: list[str], grid: tuple[float, float, float]) -> dic
 
 
 def starglot(root: Path, names: list[str], grid: tuple[float, float, float]) -> dict[int, np.ndarray]:
-    """The same through starglot.surveys.shards."""
+    """The same through starglot.spectra.shard."""
     import pyarrow as pa
 
     from starglot.config.models import Recipe, Wavelength
-    from starglot.surveys.shards import clean_shard
+    from starglot.spectra.shard import clean_shard
+    from starglot.surveys.lamost_spectra import read
     from starglot.tables import SELECTED, flux_matrix
 
-    selected = [{"obsid": index, "star_id": "", "path": name} for index, name in enumerate(names)]
+    selected = [{"obsid": index, "star_id": "", "file": name, "row": 0} for index, name in enumerate(names)]
     recipe = Recipe(wavelength=Wavelength(start=grid[0], stop=grid[1], step=grid[2]))
-    spectra, _ = clean_shard(pa.Table.from_pylist(selected, schema=SELECTED), root, recipe)
+    spectra, _ = clean_shard(pa.Table.from_pylist(selected, schema=SELECTED), root, recipe, read)
     return dict(zip(spectra["obsid"].to_pylist(), flux_matrix(spectra), strict=True))
 
 

@@ -49,18 +49,19 @@ def project(folder: Path, plates: int, direct: bool) -> None:
         },
     }
     (folder / "over.yaml").write_text(yaml.safe_dump(over))
-    inventory = folder / "results/catalog/inventory"
+    inventory = folder / "results/catalog/inventory/lamost"
     inventory.mkdir(parents=True)
     shards = [f"{55000 + number // 3}-HD{number:06d}B01" for number in range(plates)]
     for shard in shards:
         (inventory / f"{shard}.parquet").write_text(shard)
-    (folder / "results/catalog/shards.txt").write_text("".join(f"{shard}\n" for shard in shards))
+    listed = folder / "results/catalog/shards/lamost.txt"
+    listed.parent.mkdir()
+    listed.write_text("".join(f"{shard}\n" for shard in shards))
     if direct:
         rules = folder / "rules"
         for path in rules.glob("*.smk"):
             text = path.read_text()
-            index = 'index="<results>/spectra/index.tsv"'
-            path.write_text(text.replace(index, f"{index}, each=all_spectra"))
+            path.write_text(text.replace("index=view_index", "index=view_index, each=all_spectra"))
 
 
 def snakemake(folder: Path, *arguments: str) -> tuple[str, str]:
@@ -113,7 +114,9 @@ def settle(folder: Path) -> int:
     for path in [*(folder / "data").iterdir(), *(folder / "results").rglob("*")]:
         os.utime(path, (1.7e9, 1.7e9))
     jobs = 0
-    for _ in range(2):  # what lies below the inventory is known once that is there
+    # First without the catalogues' digests, which are taken once their tables are there; then with them; and what is
+    # below the inventory is known once that is settled.
+    for _ in range(3):
         done = subprocess.run([sys.executable, "-c", SETTLE], cwd=folder, capture_output=True, text=True, env=env)
         if "JOBS" not in done.stdout:
             sys.exit(done.stdout[-2000:] + done.stderr[-4000:])

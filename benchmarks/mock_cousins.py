@@ -100,7 +100,7 @@ def lamost(folder: Path) -> list[Real]:
         if name not in best:
             continue
         raw = read_spectrum(best[name][1])
-        good = (raw.ivar > 0) & (raw.ormask == 0) & (raw.flux != 0)
+        good = (raw.ivar > 0) & (raw.mask == 0) & (raw.flux != 0)
         flux = np.interp(grid(), raw.wavelength[good], raw.flux[good], left=np.nan, right=np.nan)
         flux[(grid() < 3850) | (grid() > 8950)] = np.nan
         out.append(Real(f"LAMOST {name}, S/N {best[name][0]:.0f}; mock {teff} K, {logg}", flux, teff, logg, -0.15))

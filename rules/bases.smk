@@ -107,7 +107,7 @@ def base_settings(wildcards):
         base=derive.dump(base),
         task=derive.asked(CONFIG.tasks[base.task]),
         encoding=derive.dump(CONFIG.encodings[base.encoding]),
-        wavelength=derive.dump(CONFIG.spectra.wavelength),
+        wavelength=task_grid(base.task),
         decimals=derive.decimals(CONFIG),
     )
 
@@ -123,6 +123,8 @@ rule build_base:
         "<results>/logs/build_base/{base}.log",
     benchmark:
         "<results>/benchmarks/build_base/{base}.tsv"
+    wildcard_constraints:
+        base=one_of(derive.tiny_bases(CONFIG)),
     priority: AWAITED
     conda:
         ENV

@@ -1,83 +1,35 @@
 """Catalogues: read, match, select, and the inventory of files on disk."""
 
 
-def contents(table, *paths):
-    """Digests of files from outside: each is read once, and again only when its size or time has changed.
+def survey_files(wildcards):
+    """The survey's catalogues, as the configuration names them."""
+    return list(CONFIG.surveys.named()[wildcards.survey].catalogs.values())
+
+
+def survey_contents(wildcards):
+    """Digests of the survey's catalogues, when they come from outside: each is read again when its size or time changed.
 
     Who only plans reads none for a table that is not there: it is made in any case.
     """
     planned = workflow.executor_plugin is None or workflow.dryrun
-    if CONFIG.mock or (planned and not os.path.exists(f"{CONFIG.results}/{table}")):
+    table = f"{CONFIG.results}/catalog/{wildcards.survey}.parquet"
+    if CONFIG.mock or (planned and not os.path.exists(table)):
         return []
-    return [FINGERPRINTS.of(path) for path in paths if path]
-
-
-def lamost_contents(wildcards):
-    """Digests of LAMOST's catalogues, when they come from outside."""
-    lamost = CONFIG.surveys.lamost
-    return contents("catalog/lamost.parquet", lamost.stellar, lamost.mstellar)
-
-
-rule read_lamost:
-    """LAMOST catalogues -> one table in the project's names, units and nulls, with the identity of each star."""
-    input:
-        stellar=ancient(CONFIG.surveys.lamost.stellar),
-        mstellar=ancient(
-            [CONFIG.surveys.lamost.mstellar] if CONFIG.surveys.lamost.mstellar else []
-        ),
-        digests=MOCK_DIGESTS,
-    output:
-        catalog="<results>/catalog/lamost.parquet",
-        digest="<results>/catalog/lamost.parquet.sha256",
-        counts="<results>/catalog/lamost.counts.json",
-    log:
-        "<results>/logs/read_lamost.log",
-    benchmark:
-        "<results>/benchmarks/read_lamost.tsv"
-    conda:
-        ENV
-    resources:
-        mem_mb=grow(16000),
-        runtime=grow(60),
-    params:
-        scripts=scripts_folder,
-        settings=leaves(
-            survey=derive.dump(
-                CONFIG.surveys.lamost,
-                exclude={
-                    "snr_min",
-                    "coverage",
-                    "class_counts",
-                    "spectra",
-                },
-            ),
-            snr_bands=sorted(CONFIG.surveys.lamost.snr_min),
-        ),
-        contents=lamost_contents,
-        code=code("read_lamost"),
-    shell:
-        "python {params.scripts:q}/read_lamost.py --settings {params.settings:q} --out {output.catalog:q} 2>&1 | tee {log:q}"
-
-
-def survey_file(wildcards):
-    """The survey's catalogue, as the configuration names it."""
-    return getattr(CONFIG.surveys, wildcards.survey).catalog
-
-
-def survey_contents(wildcards):
-    """Digest of the survey's catalogue, when it comes from outside."""
-    return contents(f"catalog/{wildcards.survey}.parquet", survey_file(wildcards))
+    return [FINGERPRINTS.of(path) for path in survey_files(wildcards) if path]
 
 
 def survey_settings(wildcards):
-    """The survey's own part of the configuration."""
-    return leaves(survey=derive.dump(getattr(CONFIG.surveys, wildcards.survey)))
+    """The survey's own part of the configuration, as far as its table depends on it."""
+    return leaves(survey=CONFIG.surveys.named()[wildcards.survey].of_catalog())
 
 
 rule read_survey:
-    """Another survey's catalogue -> one table in the project's names, units and nulls, its flags applied."""
+    """A survey's catalogues -> one table in the project's names, units and nulls, its flags applied.
+
+    Of a survey whose spectra are read, with the identity of each star.
+    """
     input:
-        catalog=ancient(survey_file),
+        catalogs=ancient(survey_files),
         digests=MOCK_DIGESTS,
     output:
         catalog="<results>/catalog/{survey}.parquet",
@@ -90,8 +42,8 @@ rule read_survey:
     conda:
         ENV
     resources:
-        mem_mb=grow(8000),
-        runtime=grow(30),
+        mem_mb=grow(16000),  # 11 million rows in columns are some 8 GB, a join holds them twice
+        runtime=grow(60),
     params:
         scripts=scripts_folder,
         settings=survey_settings,
@@ -102,22 +54,33 @@ rule read_survey:
         " --out {output.catalog:q} 2>&1 | tee {log:q}"
 
 
+def match_settings(wildcards):
+    """What decides a match: the radius, the release of the survey's Gaia ids, how the other one names a star."""
+    return leaves(
+        match=derive.dump(CONFIG.match),
+        gaia_release=CONFIG.surveys.with_spectra()[wildcards.survey].gaia_release,
+        star=CONFIG.surveys.named()[wildcards.other].star,
+    )
+
+
 rule match_survey:
-    """Stars of LAMOST in another survey: by Gaia id within one Gaia release, else by position, one to one."""
+    """Stars of a survey in another one: by Gaia id within one Gaia release, else by position, one to one."""
     input:
-        lamost=ancient("<results>/catalog/lamost.parquet"),
-        other=ancient("<results>/catalog/{survey}.parquet"),
+        catalog=ancient("<results>/catalog/{survey}.parquet"),
+        other=ancient("<results>/catalog/{other}.parquet"),
         digests=[
-            "<results>/catalog/lamost.parquet.sha256",
             "<results>/catalog/{survey}.parquet.sha256",
+            "<results>/catalog/{other}.parquet.sha256",
         ],
     output:
-        match="<results>/match/lamost_{survey}.parquet",
-        digest="<results>/match/lamost_{survey}.parquet.sha256",
+        match="<results>/match/{survey}_{other}.parquet",
+        digest="<results>/match/{survey}_{other}.parquet.sha256",
     log:
-        "<results>/logs/match_survey/{survey}.log",
+        "<results>/logs/match_survey/{survey}_{other}.log",
     benchmark:
-        "<results>/benchmarks/match_survey/{survey}.tsv"
+        "<results>/benchmarks/match_survey/{survey}_{other}.tsv"
+    wildcard_constraints:
+        survey=SPECTRUM_SURVEYS,
     conda:
         ENV
     resources:
@@ -125,41 +88,49 @@ rule match_survey:
         runtime=grow(60),
     params:
         scripts=scripts_folder,
-        settings=leaves(
-            match=derive.dump(CONFIG.match),
-            gaia_release=CONFIG.surveys.lamost.gaia_release,
-        ),
+        settings=match_settings,
         code=code("match_survey"),
     shell:
-        "python {params.scripts:q}/match_survey.py --settings {params.settings:q} --lamost {input.lamost:q}"
-        " --other {input.other:q} --survey {wildcards.survey:q} --out {output.match:q} 2>&1 | tee {log:q}"
+        "python {params.scripts:q}/match_survey.py --settings {params.settings:q} --catalog {input.catalog:q}"
+        " --other {input.other:q} --out {output.match:q} 2>&1 | tee {log:q}"
+
+
+def matches(wildcards):
+    """The survey's matches with all that bring labels or are judged against."""
+    return [
+        f"<results>/match/{wildcards.survey}_{other}.parquet"
+        for other in derive.label_surveys(CONFIG, wildcards.survey)
+    ]
+
+
+def selection_settings(wildcards):
+    """What decides which rows are worth a look: counts by class, cuts, columns that name a file."""
+    survey = CONFIG.surveys.with_spectra()[wildcards.survey]
+    return leaves(
+        wanted=derive.wanted_per_class(CONFIG, wildcards.survey),
+        snr_min=survey.snr_min,
+        places=survey.places,
+        select=derive.dump(CONFIG.select),
+        seed=CONFIG.seed,
+    )
 
 
 rule select_stars:
     """The catalogue rows that the configured samples need, with a margin, and every star matched to a survey."""
     input:
-        catalog=ancient("<results>/catalog/lamost.parquet"),
-        matches=ancient(
-            expand(
-                "<results>/match/lamost_{survey}.parquet",
-                survey=derive.label_surveys(CONFIG),
-            )
-        ),
-        digests=[
-            "<results>/catalog/lamost.parquet.sha256",
-            *expand(
-                "<results>/match/lamost_{survey}.parquet.sha256",
-                survey=derive.label_surveys(CONFIG),
-            ),
-        ],
+        catalog=ancient("<results>/catalog/{survey}.parquet"),
+        matches=ancient(matches),
+        digests=digests("<results>/catalog/{survey}.parquet", matches),
     output:
-        candidates="<results>/catalog/candidates.parquet",
-        digest="<results>/catalog/candidates.parquet.sha256",
-        counts="<results>/catalog/candidates.counts.json",
+        candidates="<results>/catalog/candidates/{survey}.parquet",
+        digest="<results>/catalog/candidates/{survey}.parquet.sha256",
+        counts="<results>/catalog/candidates/{survey}.counts.json",
     log:
-        "<results>/logs/select_stars.log",
+        "<results>/logs/select_stars/{survey}.log",
     benchmark:
-        "<results>/benchmarks/select_stars.tsv"
+        "<results>/benchmarks/select_stars/{survey}.tsv"
+    wildcard_constraints:
+        survey=SPECTRUM_SURVEYS,
     conda:
         ENV
     resources:
@@ -167,12 +138,7 @@ rule select_stars:
         runtime=grow(30),
     params:
         scripts=scripts_folder,
-        settings=leaves(
-            wanted=derive.wanted_per_class(CONFIG),
-            snr_min=CONFIG.surveys.lamost.snr_min,
-            select=derive.dump(CONFIG.select),
-            seed=CONFIG.seed,
-        ),
+        settings=selection_settings,
         code=code("select_stars"),
     shell:
         "python {params.scripts:q}/select_stars.py --settings {params.settings:q} --catalog {input.catalog:q}"
@@ -180,18 +146,26 @@ rule select_stars:
 
 
 def spectra_root(wildcards):
-    """Root of LAMOST's spectra."""
-    return CONFIG.surveys.lamost.spectra
+    """Root of the survey's spectra."""
+    return CONFIG.surveys.with_spectra()[wildcards.survey].spectra
+
+
+def spectra_roots(wildcards):
+    """Roots of the spectra of all surveys that tasks ask about."""
+    surveys = CONFIG.surveys.with_spectra()
+    return [surveys[survey].spectra for survey in VIEWED_SURVEYS]
 
 
 checkpoint inventory:
-    """Which of the selected files are on disk (path, size, mtime), by shard.  Rescan: snakemake -R inventory inventory"""
+    """Which of the selected spectra are on disk (file, row, size, mtime), by shard.  Rescan: snakemake -R inventory inventory"""
     input:
-        candidates=ancient("<results>/catalog/candidates.parquet"),
-        digests=["<results>/catalog/candidates.parquet.sha256", *MOCK_DIGESTS],
+        candidates=ancient(ALL_CANDIDATES),
+        digests=[*(f"{path}.sha256" for path in ALL_CANDIDATES), *MOCK_DIGESTS],
     output:
-        shards="<results>/catalog/shards.txt",
-        folder=directory("<results>/catalog/inventory"),
+        shards=expand("<results>/catalog/shards/{survey}.txt", survey=VIEWED_SURVEYS),
+        folders=directory(
+            expand("<results>/catalog/inventory/{survey}", survey=VIEWED_SURVEYS)
+        ),
     log:
         "<results>/logs/inventory.log",
     benchmark:
@@ -200,20 +174,22 @@ checkpoint inventory:
         ENV
     resources:
         mem_mb=grow(8000),
-        runtime=grow(240),
+        runtime=grow(240),  # twelve million files on a shared disk, some thousands a second
     params:
         scripts=scripts_folder,
-        root=spectra_root,
+        surveys=VIEWED_SURVEYS,
+        roots=spectra_roots,
         code=code("inventory"),
     shell:
-        "python {params.scripts:q}/inventory.py --settings '{{}}' --candidates {input.candidates:q} --root {params.root:q}"
-        " --shards {output.shards:q} --folder {output.folder:q} 2>&1 | tee {log:q}"
+        "python {params.scripts:q}/inventory.py --settings '{{}}' --surveys {params.surveys:q}"
+        " --candidates {input.candidates:q} --roots {params.roots:q} --shards {output.shards:q}"
+        " --folders {output.folders:q} 2>&1 | tee {log:q}"
 
 
 def inventoried(wildcards):
     """The shard's entry in the inventory, once that has been taken."""
     checkpoints.inventory.get()
-    return f"<results>/catalog/inventory/{wildcards.shard}.parquet"
+    return f"<results>/catalog/inventory/{wildcards.survey}/{wildcards.shard}.parquet"
 
 
 localrules:
@@ -221,13 +197,13 @@ localrules:
 
 
 rule select_shard:
-    """One shard's rows as an input of their own, so that another plate's rows do not touch it."""
+    """One shard's rows as an input of their own, so that those of others do not touch it."""
     input:
         inventoried,
     output:
-        "<results>/catalog/selected/{shard}.parquet",
+        "<results>/catalog/selected/{survey}/{shard}.parquet",
     log:
-        "<results>/logs/select_shard/{shard}.log",
+        "<results>/logs/select_shard/{survey}/{shard}.log",
     conda:
         ENV
     resources:

@@ -88,6 +88,22 @@ def digests(*large):
     return beside
 
 
+def view_index(wildcards):
+    """Index of the cleaned spectra that a task asks about."""
+    return f"<results>/spectra/{CONFIG.tasks[wildcards.task].view}/index.tsv"
+
+
+def candidates(wildcards):
+    """The selected catalogue rows behind the spectra that a task asks about."""
+    survey = View(CONFIG.tasks[wildcards.task].view).survey
+    return f"<results>/catalog/candidates/{survey}.parquet"
+
+
+def task_grid(task):
+    """The wavelengths that a task's spectra are cleaned to, as data."""
+    return derive.dump(CONFIG.recipe_of(CONFIG.tasks[task].view).wavelength)
+
+
 def qa_files(task, encoding, size, split):
     """The question-and-answer files of one split."""
     return [

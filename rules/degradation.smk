@@ -13,7 +13,7 @@ def alteration_settings(wildcards):
         change=derive.dump(derive.change_of(CONFIG, wildcards.set)),
         resolution=CONFIG.degradation.resolution,
         limit=CONFIG.degradation.limit,
-        recipe=derive.dump(CONFIG.spectra),
+        recipe=derive.dump(CONFIG.recipe_of(CONFIG.tasks[wildcards.task].view)),
         seed=CONFIG.seed,
     )
 
@@ -24,7 +24,7 @@ rule alter_spectra:
         sample=ancient(unaltered_sample),
         labels=ancient("<results>/labels/{task}.parquet"),
         digests=digests(unaltered_sample, "<results>/labels/{task}.parquet"),
-        index="<results>/spectra/index.tsv",
+        index=view_index,
     output:
         spectra="<results>/altered/{task}/{set}/{set}.parquet",
         index="<results>/altered/{task}/{set}/index.tsv",

@@ -1,12 +1,19 @@
 """External surveys: LAMOST spectra of stars that they have measured, as prediction sets of their own."""
 
 
+def external_match(wildcards):
+    """The match of the survey that a task's spectra are of with one that it is judged against."""
+    survey = View(CONFIG.tasks[wildcards.task].view).survey
+    return f"<results>/match/{survey}_{wildcards.survey}.parquet"
+
+
 rule collect_external_labels:
     """A survey's labels of the cleaned spectra, after its cuts and flags; labels that it lacks are null."""
     input:
-        index="<results>/spectra/index.tsv",
-        match=ancient("<results>/match/lamost_{survey}.parquet"),
-        digests=digests("<results>/match/lamost_{survey}.parquet"),
+        index=view_index,
+        candidates=ancient(candidates),
+        match=ancient(external_match),
+        digests=digests(candidates, external_match),
     output:
         labels="<results>/labels/{task}/{survey}.parquet",
         digest="<results>/labels/{task}/{survey}.parquet.sha256",
@@ -14,6 +21,8 @@ rule collect_external_labels:
         "<results>/logs/collect_external_labels/{task}/{survey}.log",
     benchmark:
         "<results>/benchmarks/collect_external_labels/{task}/{survey}.tsv"
+    wildcard_constraints:
+        survey=EXTERNAL,
     conda:
         ENV
     resources:
@@ -22,11 +31,10 @@ rule collect_external_labels:
     params:
         scripts=scripts_folder,
         settings=label_settings,
-        selected=f"{CONFIG.results}/catalog/selected",
         code=code("collect_labels"),
     shell:
         "python {params.scripts:q}/collect_labels.py --settings {params.settings:q} --index {input.index:q}"
-        " --selected {params.selected:q} --match {input.match:q} --external {wildcards.survey:q}"
+        " --candidates {input.candidates:q} --match {input.match:q} --external {wildcards.survey:q}"
         " --out {output.labels:q} 2>&1 | tee {log:q}"
 
 
@@ -51,6 +59,8 @@ rule draw_external:
         manifest="<results>/samples/{task}/{survey}.json",
     log:
         "<results>/logs/draw_external/{task}/{survey}.log",
+    wildcard_constraints:
+        survey=EXTERNAL,
     conda:
         ENV
     resources:
@@ -70,7 +80,7 @@ def external_qa_settings(wildcards):
     return leaves(
         task=derive.asked(CONFIG.tasks[wildcards.task]),
         encoding=derive.dump(CONFIG.encodings[wildcards.encoding]),
-        wavelength=derive.dump(CONFIG.spectra.wavelength),
+        wavelength=task_grid(wildcards.task),
         files={wildcards.set: CONFIG.qa.files["test"]},
         seed=CONFIG.seed,
     )
@@ -85,7 +95,7 @@ rule write_external_qa:
             "<results>/samples/{task}/{set}.parquet",
             "<results>/labels/{task}/{set}.parquet",
         ),
-        index="<results>/spectra/index.tsv",
+        index=view_index,
     output:
         "<results>/qa/{task}/{encoding}/{set}/{set}.sha256",
         [

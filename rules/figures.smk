@@ -79,7 +79,7 @@ rule draw_training:
     log:
         "<results>/logs/draw_training/{task}/{model}/{size}.log",
     wildcard_constraints:
-        model=models_among([*ALL_LLMS, *NETWORKS]),
+        model=models_among(ALL_CURVED),
     conda:
         ENV
     resources:
@@ -104,12 +104,12 @@ rule draw_diagnostics:
     """Where a model errs: trends, repeat visits, calibration, worst spectra, classes confused."""
     input:
         predictions=ancient("<results>/predictions/{task}/{model}/{size}/{set}.parquet"),
-        catalog=ancient("<results>/catalog/candidates.parquet"),
+        catalog=ancient(candidates),
         digests=digests(
             "<results>/predictions/{task}/{model}/{size}/{set}.parquet",
-            "<results>/catalog/candidates.parquet",
+            candidates,
         ),
-        index="<results>/spectra/index.tsv",
+        index=view_index,
     output:
         png=expand(
             "<results>/figures/{kind}_{{task}}_{{model}}_{{size}}_{{set}}.png",

@@ -6,7 +6,7 @@ def qa_settings(wildcards):
     return leaves(
         task=derive.asked(CONFIG.tasks[wildcards.task], training=True),
         encoding=derive.dump(CONFIG.encodings[wildcards.encoding]),
-        wavelength=derive.dump(CONFIG.spectra.wavelength),
+        wavelength=task_grid(wildcards.task),
         files=CONFIG.qa.files,
         seed=CONFIG.seed,
     )
@@ -21,7 +21,7 @@ rule write_qa:
             "<results>/samples/{task}/{size}.parquet.sha256",
             "<results>/labels/{task}.parquet.sha256",
         ],
-        index="<results>/spectra/index.tsv",
+        index=view_index,
     output:
         [
             f"<results>/qa/{{task}}/{{encoding}}/{{size}}/{split}.sha256"

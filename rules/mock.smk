@@ -3,10 +3,8 @@
 
 def made_by_mock():
     """Survey files that the mock release brings: their folder is <results>/mock."""
-    lamost = CONFIG.surveys.lamost
-    others = [CONFIG.surveys.apogee, CONFIG.surveys.galah, CONFIG.surveys.gaia_eso]
-    files = [lamost.stellar, lamost.mstellar, *(it.catalog for it in others if it)]
-    return [path for path in files if path]
+    surveys = CONFIG.surveys.named().values()
+    return [path for survey in surveys for path in survey.catalogs.values()]
 
 
 #: Digests of the mock release's catalogues and spectra; a list, empty where there is no mock.
@@ -66,7 +64,7 @@ if OWN_LINE_TASK:
             scripts=scripts_folder,
             settings=leaves(
                 task=derive.asked(CONFIG.tasks[OWN_LINE_TASK]),
-                recipe=derive.dump(CONFIG.spectra),
+                recipe=derive.dump(CONFIG.recipe_of(CONFIG.tasks[OWN_LINE_TASK].view)),
                 stars=CONFIG.mock.own_line,
                 seed=CONFIG.mock.seed,
             ),

@@ -4,21 +4,19 @@ import re
 
 from starglot.config import derive, derived
 from starglot.config.bases import is_hub_id
+from starglot.config.kinds import reading
 from starglot.config.names import SUFFIX
+from starglot.config.recipes import View
 from starglot.surveys.shard_names import SHARD_NAME
 
-LLMS = [name for name in CONFIG.run.models if name.startswith("llm")]
-ALL_LLMS = [name for name in CONFIG.models if name.startswith("llm")]
-ENSEMBLES = [name for name, it in CONFIG.models.items() if it.kind == "ensemble"]
-BASELINES = [
-    name
-    for name in CONFIG.models
-    if not name.startswith("llm") and name not in ENSEMBLES
-]
-NETWORKS = [
-    name for name in BASELINES if derive.family(CONFIG.models[name]) == "network"
-]
-CURVED = [name for name in CONFIG.run.models if name in LLMS or name in NETWORKS]
+LLMS = derive.run_language_models(CONFIG)
+ALL_LLMS, BASELINES, ENSEMBLES = (
+    reading(CONFIG.models, CONFIG.models, needs)
+    for needs in ("questions", "spectra", "predictions")
+)
+#: Models whose training leaves a loss curve: of the configuration, and of `run:`.
+ALL_CURVED = derive.curved(CONFIG, CONFIG.models)
+CURVED = derive.curved(CONFIG, CONFIG.run.models)
 ALTERED_SETS = derive.altered_sets(CONFIG)
 OUTSIDE_BASES = derive.outside_bases(CONFIG)
 HUB_BASES = [slug for slug, (name, _) in OUTSIDE_BASES.items() if is_hub_id(name)]
@@ -37,8 +35,16 @@ def models_among(names):
     return f"(?:{one_of(names)}){SUFFIX}"
 
 
-#: Surveys beside LAMOST, whose stars are found among its own.
-EXTERNAL = "apogee|galah|gaia_eso"
+#: Surveys whose spectra are read, and those that bring labels of the same stars.
+SPECTRUM_SURVEYS = one_of(CONFIG.surveys.with_spectra())
+EXTERNAL = one_of(set(CONFIG.surveys.named()) - set(CONFIG.surveys.with_spectra()))
+#: Surveys whose spectra tasks ask about, and the indexes of all cleaned spectra (docs/rebuilds.md).
+VIEWED_SURVEYS = list(dict.fromkeys(View(view).survey for view in CONFIG.views))
+VIEW_INDEXES = [f"<results>/spectra/{view}/index.tsv" for view in CONFIG.views]
+#: The selected catalogue rows of these surveys.
+ALL_CANDIDATES = [
+    f"<results>/catalog/candidates/{survey}.parquet" for survey in VIEWED_SURVEYS
+]
 
 SIZE = one_of({size for task in CONFIG.tasks.values() for size in task.sample.sizes})
 #: A size, or what is left of it without a fold: '1e5.f3'.
@@ -48,7 +54,9 @@ SAMPLE = rf"(?:{SIZE})(?:\.f[0-9]+)?"
 wildcard_constraints:
     hub=one_of(HUB_BASES),
     own=one_of(set(OUTSIDE_BASES) - set(HUB_BASES)),
-    survey=EXTERNAL,
+    survey=one_of(CONFIG.surveys.named()),
+    other=one_of(CONFIG.surveys.named()),
+    recipe=one_of(CONFIG.recipes),
     shard=SHARD_NAME,
     task=one_of(CONFIG.tasks),
     size=SIZE,

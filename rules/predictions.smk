@@ -70,7 +70,7 @@ def answer_settings(wildcards):
         ),
         task=derive.asked(CONFIG.tasks[wildcards.task]),
         encoding=derive.dump(CONFIG.encodings[model.encoding]),
-        wavelength=derive.dump(CONFIG.spectra.wavelength),
+        wavelength=task_grid(wildcards.task),
     )
 
 
@@ -99,8 +99,8 @@ rule predict_llm:
         ENV
     threads: answering_threads
     resources:
-        mem_mb=grow(16000),
-        runtime=grow(720),
+        mem_mb=grow(32000),
+        runtime=grow(720),  # finished blocks are kept
         gpu=answering_gpus,
     params:
         scripts=scripts_folder,
@@ -120,8 +120,9 @@ def predicted_index(wildcards):
     """Index of the folder that holds the spectra of a prediction set."""
     if wildcards.set in ALTERED_SETS:
         return f"<results>/altered/{wildcards.task}/{wildcards.set}/index.tsv"
-    folder = "own_line" if wildcards.set == "own_line" else "spectra"
-    return f"<results>/{folder}/index.tsv"
+    if wildcards.set == "own_line":
+        return "<results>/own_line/index.tsv"
+    return view_index(wildcards)
 
 
 rule predict_baseline:
@@ -146,7 +147,7 @@ rule predict_baseline:
         ENV
     threads: tree_threads
     resources:
-        mem_mb=grow(8000),
+        mem_mb=grow(16000),
         runtime=grow(120),
         gpu=baseline_gpus,
     params:

@@ -61,8 +61,10 @@ rule build_report:
             "<results>/predictions/{task}/{model}/{size}/{set}.calibration.json",
             set=CONFIG.run.sets,
         ),
-        shards="<results>/catalog/shards.txt",
-        index="<results>/spectra/index.tsv",
+        shards=expand("<results>/catalog/shards/{survey}.txt", survey=VIEWED_SURVEYS),
+        indexes=VIEW_INDEXES,
+        candidates=ancient(ALL_CANDIDATES),
+        catalog_digests=[f"{path}.sha256" for path in ALL_CANDIDATES],
     output:
         in_report("<results>/report.html", "page", "Page", shows="all of it"),
     log:

@@ -2,9 +2,12 @@
 
 
 def label_match(wildcards):
-    """The match that brings a task's labels, when they are not LAMOST's own."""
-    source = CONFIG.tasks[wildcards.task].sample.source
-    return [] if source == "lamost" else f"<results>/match/lamost_{source}.parquet"
+    """The match that brings a task's labels, when they are not the survey's own."""
+    sample = CONFIG.tasks[wildcards.task].sample
+    survey = View(sample.view).survey
+    if sample.source == survey:
+        return []
+    return f"<results>/match/{survey}_{sample.source}.parquet"
 
 
 def label_settings(wildcards):
@@ -15,9 +18,10 @@ def label_settings(wildcards):
 rule collect_labels:
     """The labels of every cleaned spectrum that has any, by task."""
     input:
-        index="<results>/spectra/index.tsv",
+        index=view_index,
+        candidates=ancient(candidates),
         match=ancient(label_match),
-        digests=digests(label_match),
+        digests=digests(candidates, label_match),
     output:
         labels="<results>/labels/{task}.parquet",
         digest="<results>/labels/{task}.parquet.sha256",
@@ -33,11 +37,10 @@ rule collect_labels:
     params:
         scripts=scripts_folder,
         settings=label_settings,
-        selected=f"{CONFIG.results}/catalog/selected",
         code=code("collect_labels"),
     shell:
         "python {params.scripts:q}/collect_labels.py --settings {params.settings:q} --index {input.index:q}"
-        " --selected {params.selected:q} --match {input.match:q} --out {output.labels:q} 2>&1 | tee {log:q}"
+        " --candidates {input.candidates:q} --match {input.match:q} --out {output.labels:q} 2>&1 | tee {log:q}"
 
 
 def sample_settings(wildcards):

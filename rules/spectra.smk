@@ -1,44 +1,51 @@
-"""Cleaned spectra, a shard (one LAMOST plate) at a time."""
+"""Cleaned spectra, a shard of a survey at a time, by a recipe."""
+
+
+def recipe_settings(wildcards):
+    """The recipe, all of it."""
+    return leaves(recipe=derive.dump(CONFIG.recipes[wildcards.recipe]))
 
 
 rule clean_shard:
-    """Mask, normalise and resample one plate's spectra; what cannot be cleaned is listed with its reason."""
+    """Mask, normalise and resample one shard's spectra; what cannot be cleaned is listed with its reason."""
     input:
-        "<results>/catalog/selected/{shard}.parquet",
+        "<results>/catalog/selected/{survey}/{shard}.parquet",
     output:
-        spectra="<results>/spectra/{shard}.parquet",
-        rejected="<results>/spectra/{shard}.rejected.parquet",
-        digests="<results>/spectra/{shard}.sha256",
+        spectra="<results>/spectra/{survey}/{recipe}/{shard}.parquet",
+        rejected="<results>/spectra/{survey}/{recipe}/{shard}.rejected.parquet",
+        digests="<results>/spectra/{survey}/{recipe}/{shard}.sha256",
     log:
-        "<results>/logs/clean_shard/{shard}.log",
+        "<results>/logs/clean_shard/{survey}/{recipe}/{shard}.log",
     benchmark:
-        "<results>/benchmarks/clean_shard/{shard}.tsv"
+        "<results>/benchmarks/clean_shard/{survey}/{recipe}/{shard}.tsv"
     conda:
         ENV
     threads: 1
     resources:
-        mem_mb=grow(1500),
+        mem_mb=grow(1500),  # 4,000 spectra are 40 MB as they are kept; the libraries weigh more
         runtime=grow(20),
     params:
         scripts=scripts_folder,
-        settings=leaves(recipe=derive.dump(CONFIG.spectra)),
+        settings=recipe_settings,
         root=spectra_root,
         code=code("clean_shard"),
     shell:
-        "python {params.scripts:q}/clean_shard.py --settings {params.settings:q} --selected {input:q}"
-        " --root {params.root:q} --workers {threads} --code {params.code:q} --spectra {output.spectra:q}"
+        "python {params.scripts:q}/clean_shard.py --settings {params.settings:q} --survey {wildcards.survey:q}"
+        " --selected {input:q} --root {params.root:q} --workers {threads} --code {params.code:q} --spectra {output.spectra:q}"
         " --rejected {output.rejected:q} --digests {output.digests:q} 2>&1 | tee {log:q}"
 
 
-def shards(wildcards=None):
-    """Names of the shards, known once the inventory has been taken."""
-    listed = Path(checkpoints.inventory.get().output.shards)
+def shards(survey):
+    """Names of a survey's shards, known once the inventory has been taken."""
+    checkpoints.inventory.get()
+    listed = Path(f"{CONFIG.results}/catalog/shards/{survey}.txt")
     return listed.read_text(encoding="utf-8").split()
 
 
 def all_spectra_digests(wildcards):
     """The digests of every shard's cleaned spectra."""
-    return expand("<results>/spectra/{shard}.sha256", shard=shards())
+    folder = f"<results>/spectra/{wildcards.survey}/{wildcards.recipe}"
+    return [f"{folder}/{shard}.sha256" for shard in shards(wildcards.survey)]
 
 
 localrules:
@@ -46,17 +53,17 @@ localrules:
 
 
 rule index_spectra:
-    """All shards in one small table of digests: what the rules that read spectra depend on, in place of each shard.
+    """All shards of a view in one small table of digests: what the rules that read spectra depend on, in place of each shard.
 
     What cleaning held beside the spectra, should a job be killed, is dropped: all shards are done.
     """
     input:
-        shards="<results>/catalog/shards.txt",
+        shards="<results>/catalog/shards/{survey}.txt",
         digests=all_spectra_digests,
     output:
-        "<results>/spectra/index.tsv",
+        "<results>/spectra/{survey}/{recipe}/index.tsv",
     log:
-        "<results>/logs/index_spectra.log",
+        "<results>/logs/index_spectra/{survey}/{recipe}.log",
     conda:
         ENV
     resources:
@@ -71,8 +78,12 @@ rule index_spectra:
 
 
 def all_spectra(wildcards):
-    """The cleaned spectra of every shard."""
-    return expand("<results>/spectra/{shard}.parquet", shard=shards())
+    """The cleaned spectra of every shard of every view."""
+    return [
+        f"<results>/spectra/{view}/{shard}.parquet"
+        for view in CONFIG.views
+        for shard in shards(View(view).survey)
+    ]
 
 
 localrules:
@@ -80,7 +91,7 @@ localrules:
 
 
 rule clean:
-    """Target: every cleaned shard."""
+    """Target: every cleaned shard of the views that tasks ask about."""
     input:
-        "<results>/spectra/index.tsv",
+        VIEW_INDEXES,
         all_spectra,

@@ -47,7 +47,7 @@ def task_predictions(wildcards):
 def controls(wildcards):
     """Where the catalogue's Teff, log g and [Fe/H] are, for tasks that are scored beyond them."""
     scored = derive.form_of(CONFIG, wildcards.task).beyond_atmosphere
-    return "<results>/catalog/candidates.parquet" if scored else []
+    return candidates(wildcards) if scored else []
 
 
 def table_settings(wildcards):
@@ -241,12 +241,12 @@ rule tabulate_diagnostics:
         calibrations=judged_calibrations,
         repeats=ancient(repeated_predictions),
         labels=ancient("<results>/labels/{task}.parquet"),
-        catalog=ancient("<results>/catalog/candidates.parquet"),
+        catalog=ancient(candidates),
         digests=digests(
             judged_predictions,
             repeated_predictions,
             "<results>/labels/{task}.parquet",
-            "<results>/catalog/candidates.parquet",
+            candidates,
         ),
     output:
         csv=[f"<results>/tables/{kind}_{{task}}.csv" for kind in DIAGNOSTICS],
@@ -328,11 +328,8 @@ rule audit_leakage:
     """Is any star or spectrum in two splits, and which plates do they share?"""
     input:
         samples=ancient(RUN_SAMPLES),
-        catalog=ancient("<results>/catalog/candidates.parquet"),
-        digests=[
-            f"{path}.sha256"
-            for path in [*RUN_SAMPLES, "<results>/catalog/candidates.parquet"]
-        ],
+        catalogs=ancient(ALL_CANDIDATES),
+        digests=[f"{path}.sha256" for path in [*RUN_SAMPLES, *ALL_CANDIDATES]],
     output:
         csv="<results>/tables/leakage.csv",
         rendered=multiext("<results>/tables/leakage", ".md", ".tex"),
@@ -345,7 +342,12 @@ rule audit_leakage:
         runtime=grow(20),
     params:
         scripts=scripts_folder,
+        settings=leaves(
+            surveys={
+                task: View(CONFIG.tasks[task].view).survey for task in CONFIG.run.tasks
+            }
+        ),
         code=code("audit_leakage"),
     shell:
-        "python {params.scripts:q}/audit_leakage.py --settings '{{}}' --samples {input.samples:q}"
-        " --catalog {input.catalog:q} --csv {output.csv:q} 2>&1 | tee {log:q}"
+        "python {params.scripts:q}/audit_leakage.py --settings {params.settings:q} --samples {input.samples:q}"
+        " --catalogs {input.catalogs:q} --csv {output.csv:q} 2>&1 | tee {log:q}"

@@ -1,6 +1,7 @@
 """Training: QLoRA adapters of both stages, baselines and ensembles."""
 
 from starglot.config.bases import base_slug
+from starglot.config.kinds import FAMILIES, KINDS
 
 
 def trained_sample_name(wildcards):
@@ -47,8 +48,8 @@ def llm_base_name(wildcards):
     return f"{CONFIG.results}/bases/{name}" if name in CONFIG.bases else name
 
 
-def llm_start(wildcards):
-    """Manifest of the model that training continues, if any."""
+def model_start(wildcards):
+    """Manifest of the trained model that training starts from, if any."""
     start = derive.starts_from(CONFIG, wildcards.task, wildcards.model)
     return "<results>/models/{}/{}/{}/manifest.json".format(*start) if start else []
 
@@ -58,24 +59,18 @@ def llm_settings(wildcards):
 
     Not the revision that its base is pinned to: the commit that was found is what counts.
     """
-    model = derived.model_of(CONFIG, wildcards.model)
-    settings = derive.dump(model, exclude={"decoding", "init", "revision"})
-    for key in ("epochs", "learning_rate"):
-        given = getattr(model.training, key)
-        settings["training"][key] = (
-            given[wildcards.size] if isinstance(given, dict) else given
-        )
+    model = derived.model_at(CONFIG, wildcards.model, wildcards.size)
     return leaves(
-        model=settings,
+        model=derive.dump(model, exclude={"decoding", "init", "revision"}),
         task=derive.asked(CONFIG.tasks[wildcards.task]),
         encoding=derive.dump(CONFIG.encodings[model.encoding]),
-        wavelength=derive.dump(CONFIG.spectra.wavelength),
+        wavelength=task_grid(wildcards.task),
     )
 
 
 def llm_training(wildcards):
     """How the model is trained: its GPUs and nodes are asked for by the rule."""
-    return derived.model_of(CONFIG, wildcards.model).training
+    return derived.model_at(CONFIG, wildcards.model, wildcards.size).training
 
 
 def llm_gpus(wildcards):
@@ -120,7 +115,7 @@ rule train_llm:
         val=ancient(llm_val_qa),
         digests=llm_qa_digests,
         base=llm_base,
-        start=llm_start,
+        start=model_start,
     output:
         "<results>/models/{task}/{model}/{size}/manifest.json",
     log:
@@ -134,7 +129,7 @@ rule train_llm:
         ENV
     threads: 16
     resources:
-        mem_mb=grow(16000),
+        mem_mb=grow(64000),  # the host holds the weights of each process once, at loading
         runtime=1440,  # does not grow: a training that needs longer comes back by itself, from its checkpoint
         gpu=llm_gpus,
         nodes=llm_nodes,
@@ -166,9 +161,10 @@ def trained_sample(wildcards):
 
 def baseline_settings(wildcards):
     """What decides a baseline: its own settings at this size, and which labels it learns."""
-    model = derive.at_size(derived.model_of(CONFIG, wildcards.model), wildcards.size)
+    model = derived.model_at(CONFIG, wildcards.model, wildcards.size)
     return leaves(
-        model=derive.dump(model), task=derive.grouped(CONFIG.tasks[wildcards.task])
+        model=derive.dump(model, exclude={"init"}),
+        task=derive.grouped(CONFIG.tasks[wildcards.task]),
     )
 
 
@@ -177,34 +173,34 @@ def baseline_gpus(wildcards):
     return getattr(derived.model_of(CONFIG, wildcards.model), "gpus", 0)
 
 
+def family_name(wildcards):
+    """The family of a model, after which its scripts are named."""
+    return KINDS[derived.model_of(CONFIG, wildcards.model).kind].family
+
+
 def baseline_script(step):
     """The script that trains or predicts with a baseline's family, so that each job's code is its own family's."""
 
     def script(wildcards):
-        return f"{step}_{derive.family(derived.model_of(CONFIG, wildcards.model))}"
+        return f"{step}_{family_name(wildcards)}"
 
     return script
 
 
 def baseline_code(step):
     """Hash of the code of :func:`baseline_script`."""
-    codes = {name: code(f"{step}_{name}") for name in derive.FAMILIES}
+    families = [name for name, it in FAMILIES.items() if it.needs == "spectra"]
+    codes = {name: code(f"{step}_{name}") for name in families}
 
     def hashed(wildcards):
-        return codes[derive.family(derived.model_of(CONFIG, wildcards.model))](
-            wildcards
-        )
+        return codes[family_name(wildcards)](wildcards)
 
     return hashed
 
 
 def tree_threads(wildcards):
     """Trees are grown on many cores; all else takes one, so that its sums do not depend on how many there are."""
-    return (
-        most_cores(16)(wildcards)
-        if derive.family(derived.model_of(CONFIG, wildcards.model)) == "trees"
-        else 1
-    )
+    return most_cores(16)(wildcards) if family_name(wildcards) == "trees" else 1
 
 
 rule train_baseline:
@@ -213,7 +209,8 @@ rule train_baseline:
         sample=ancient(trained_sample),
         labels=ancient("<results>/labels/{task}.parquet"),
         digests=digests(trained_sample, "<results>/labels/{task}.parquet"),
-        index="<results>/spectra/index.tsv",
+        start=model_start,
+        index=view_index,
     output:
         "<results>/models/{task}/{model}/{size}/manifest.json",
     log:
@@ -226,8 +223,8 @@ rule train_baseline:
         ENV
     threads: tree_threads
     resources:
-        mem_mb=grow(12000),
-        runtime=1440,
+        mem_mb=grow(32000),
+        runtime=grow(240),  # what was learnt is kept: another attempt goes on where this one ended
         gpu=baseline_gpus,
     params:
         scripts=scripts_folder,
@@ -237,8 +234,8 @@ rule train_baseline:
         code=baseline_code("train"),
     shell:
         "python {params.scripts:q}/{params.script:q}.py --settings {params.settings:q} --sample {input.sample:q}"
-        " --labels {input.labels:q} --index {input.index:q} --code {params.code:q} --state {params.state:q}"
-        " --manifest {output:q} 2>&1 | tee {log:q}"
+        " --labels {input.labels:q} --index {input.index:q} --continues {input.start:q} --code {params.code:q}"
+        " --state {params.state:q} --manifest {output:q} 2>&1 | tee {log:q}"
 
 
 def member_predictions(wildcards, name):

@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from starglot.config.bases import is_hub_id
-from starglot.config.derive import hub_or_folder_bases
-from starglot.config.llm import Llm
+from starglot.config.derive import hub_or_folder_bases, language_models
 from starglot.config.models import Config
 from starglot.errors import StarglotError
 from starglot.language.chat import frame
@@ -197,8 +196,7 @@ def _unfit(config: Config, folder: Path, users: Iterable[str]) -> str:
     Its chat template, and the length of a question as the values of a spectrum mostly are.
     """
     for name in users:
-        model = config.models[name]
-        assert isinstance(model, Llm)
+        model = language_models(config)[name]
         try:
             tokenizer, settings = load_tokenizer(folder), load_config(folder)
         except Exception:  # of several libraries; the job that loads it all says what is wrong with a file
@@ -206,7 +204,8 @@ def _unfit(config: Config, folder: Path, users: Iterable[str]) -> str:
         try:
             around = sum(map(len, frame(tokenizer)))
             for task in map(config.tasks.__getitem__, config.run.tasks):
-                tokens = PromptTokens(tokenizer, task, config.encodings[model.encoding], config.spectra.wavelength)
+                grid = config.recipe_of(task.view).wavelength
+                tokens = PromptTokens(tokenizer, task, config.encodings[model.encoding], grid)
                 check_length(around + tokens.typical(), 0, tokens, settings, folder)
         except StarglotError as error:
             return f"{name}: {error.what}"

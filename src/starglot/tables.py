@@ -25,32 +25,20 @@ SPLITS: tuple[str, ...] = ("train", "val", "test")
 #: Stored flux is round(FLUX_SCALE x normalised flux) as int16.
 FLUX_SCALE = 1000
 
-_LABEL_FIELDS = [("teff", pa.float64()), ("logg", pa.float64()), ("feh", pa.float64())]
+#: Where a spectrum is: the file below the survey's root, its row there (0 in a file of one spectrum), the file's size
+#: in bytes and its time (ns); size and time are null for a file that is not there.
+FILES = pa.schema([("file", pa.string()), ("row", pa.int64()), ("size", pa.int64()), ("mtime", pa.int64())])
 
-#: catalog/selected/{shard}.parquet: the LAMOST rows that clean reads.
+#: catalog/selected/{survey}/{shard}.parquet: what cleaning reads.  No labels: a revised label cleans nothing.
 SELECTED = pa.schema(
     [
         ("obsid", pa.int64()),
         ("star_id", pa.string()),
-        ("class", pa.string()),
-        ("subclass", pa.string()),
-        ("ra", pa.float64()),
-        ("dec", pa.float64()),
-        ("rv", pa.float64()),
-        ("snr_u", pa.float64()),
-        ("snr_g", pa.float64()),
-        ("snr_r", pa.float64()),
-        ("snr_i", pa.float64()),
-        ("snr_z", pa.float64()),
-        *[f for name, kind in _LABEL_FIELDS for f in ((name, kind), (f"{name}_err", kind))],
-        ("feh_source", pa.string()),
-        ("path", pa.string()),
-        ("size", pa.int64()),
-        ("mtime_ns", pa.int64()),
+        *FILES,
     ]
 )
 
-#: spectra/{shard}.rejected.parquet
+#: spectra/{survey}/{recipe}/{shard}.rejected.parquet
 REJECTED = pa.schema([("obsid", pa.int64()), ("reason", pa.string()), ("detail", pa.string())])
 
 #: samples/{task}/{size}.parquet
@@ -83,7 +71,7 @@ PREDICTION = pa.schema(
 
 
 def spectra_schema(n_grid: int) -> pa.Schema:
-    """Schema of spectra/{shard}.parquet for a grid of ``n_grid`` wavelengths."""
+    """Schema of spectra/{survey}/{recipe}/{shard}.parquet for a grid of ``n_grid`` wavelengths."""
     return pa.schema(
         [
             ("obsid", pa.int64()),

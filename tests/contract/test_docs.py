@@ -10,7 +10,8 @@ import pytest
 import yaml
 
 from starglot.config.load import load_config, merge
-from starglot.surveys.lamost import read_catalog, spectrum_file
+from starglot.surveys.lamost import read_catalog
+from starglot.surveys.lamost_spectra import spectrum_file
 from starglot.surveys.lamost_spectrum import read_spectrum
 
 
@@ -37,7 +38,7 @@ def test_own_survey_files_are_read(project: Path, tmp_path: Path, monkeypatch: p
     low, high = config.surveys.lamost.coverage
     for row in catalog.select(["obsdate", "planid", "lmjd", "spid", "fiberid"]).to_pylist():
         spectrum = read_spectrum(Path(config.surveys.lamost.spectra) / spectrum_file(**row))
-        assert np.isfinite(spectrum.flux).all() and (spectrum.ormask == 0).all()
+        assert np.isfinite(spectrum.flux).all() and (spectrum.mask == 0).all()
         assert spectrum.wavelength[0] <= low and spectrum.wavelength[-1] >= high
 
 

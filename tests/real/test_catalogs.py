@@ -14,7 +14,8 @@ import pytest
 from astropy.coordinates import SkyCoord
 from astropy.table import Table
 
-from starglot.config.models import Apogee, Galah, Lamost, Split
+from starglot.config.models import Split
+from starglot.config.surveys import Apogee, Galah, Lamost
 from starglot.errors import StarglotError
 from starglot.samples.draw import draw
 from starglot.samples.identity import star_ids
@@ -23,6 +24,7 @@ from starglot.samples.match import match
 from starglot.samples.select import select
 from starglot.surveys import apogee, galah, lamost
 from starglot.surveys.columns import Column, read_columns
+from starglot.surveys.lamost_spectra import find_files, spectrum_file
 from starglot.surveys.solar import SOLAR
 from tasks import task_of
 
@@ -44,7 +46,7 @@ def test_lamost_dr1_rows(real_files: Path) -> None:
         assert row["obsid"] == int(text["obsid"])
         assert row["class"] == text["subclass"][0], "all of these are A, F, G, K"
         assert (row["teff"], row["logg"], row["feh"]) == tuple(float(text[n]) for n in ("teff", "logg", "feh"))
-        name = lamost.spectrum_file(*(row[key] for key in ("obsdate", "planid", "lmjd", "spid", "fiberid")))
+        name = spectrum_file(*(row[key] for key in ("obsdate", "planid", "lmjd", "spid", "fiberid")))
         assert row["feh_source"] == "feh"
         # `filename` is no column of the release: whoever joined it by position gave 226 rows at the end of the file
         # the spectrum of the same star's other plate.  Where the plate is the row's own, the name must be too.
@@ -61,17 +63,17 @@ def test_lamost_dr1_rows_find_their_files(real_files: Path, tmp_path: Path) -> N
     files = {path.name: path for path in folder.glob("spec-*.fits")}
     there = set()
     for row in catalog.to_pylist():
-        name = lamost.spectrum_file(*(row[key] for key in ("obsdate", "planid", "lmjd", "spid", "fiberid")))
+        name = spectrum_file(*(row[key] for key in ("obsdate", "planid", "lmjd", "spid", "fiberid")))
         if name.split("/")[2] in files:
             (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
             (tmp_path / name).symlink_to(files[name.split("/")[2]])
             there.add(row["obsid"])
     assert len(there) > 30
     everyone = dict.fromkeys("AFGKM", None)
-    shards = inventory(select(catalog, everyone, set(), {"r": 2.0, "i": 2.0}, 1.0, seed=1), tmp_path)
+    shards = inventory(select(catalog, everyone, set(), {"r": 2.0, "i": 2.0}, 1.0, seed=1), tmp_path, find_files)
     found = [row for rows in shards.values() for row in rows.to_pylist()]
     assert {row["obsid"] for row in found if row["size"]} == there & {row["obsid"] for row in found}
-    assert all(row["size"] == (tmp_path / row["path"]).stat().st_size for row in found if row["size"])
+    assert all(row["size"] == (tmp_path / row["file"]).stat().st_size for row in found if row["size"])
 
 
 def test_lamost_dr3_part_has_no_sn(real_files: Path) -> None:
@@ -201,11 +203,11 @@ def test_from_catalogue_to_sample_on_real_stars(release: Path, hipparcos: Path) 
     )
     assert len(others) == 0, "the positions are invented"
     chosen = select(catalog, dict.fromkeys("AFGKM", None), set(), settings.snr_min, 1.2, seed=1)
-    shards = inventory(chosen, Path(settings.spectra))
+    shards = inventory(chosen, Path(settings.spectra), find_files)
     rows = [row for table in shards.values() for row in table.to_pylist()]
     assert sorted(shards) == ["58000-REAL00", "58001-REAL01"]
     assert sorted(row["obsid"] for row in rows) == chosen["obsid"].to_pylist()
-    assert all(row["size"] == (release / "spectra" / row["path"]).stat().st_size for row in rows)
+    assert all(row["size"] == (release / "spectra" / row["file"]).stat().st_size for row in rows)
 
     task = task_of("atmosphere", ["teff"], balanced=True, sizes={"n": 20}, shortage="take_all")
     sample, manifest = draw(chosen, task, "n", Split(), 1)

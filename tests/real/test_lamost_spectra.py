@@ -12,8 +12,9 @@ from astropy.io import fits
 from scipy.interpolate import CubicSpline
 
 from starglot.config.models import Recipe, Wavelength
+from starglot.spectra.shard import clean_shard
+from starglot.surveys.lamost_spectra import read
 from starglot.surveys.lamost_spectrum import read_spectrum
-from starglot.surveys.shards import clean_shard
 from starglot.tables import SELECTED, flux_matrix
 
 pytestmark = [pytest.mark.real, pytest.mark.filterwarnings("ignore")]
@@ -82,7 +83,7 @@ def test_arrays_are_those_of_astropy_bit_for_bit(files: list[Path]) -> None:
         np.testing.assert_array_equal(raw.flux, truth["FLUX"], err_msg=path.name)
         np.testing.assert_array_equal(raw.ivar, truth["IVAR"], err_msg=path.name)
         np.testing.assert_array_equal(raw.wavelength, truth["WAVELENGTH"], err_msg=path.name)
-        np.testing.assert_array_equal(raw.ormask, truth["ORMASK"], err_msg=path.name)
+        np.testing.assert_array_equal(raw.mask, truth["ORMASK"], err_msg=path.name)
 
 
 @pytest.mark.parametrize("name", RECIPES)
@@ -92,8 +93,11 @@ def test_every_file_is_cleaned_to_the_last_decimal_or_rejected_for_a_true_reason
     recipe = RECIPES[name]
     root = real_files / "lamost"
     paths = files if name == "paper" else files[::4]
-    rows = [{"obsid": i, "star_id": f"star {i}", "path": str(path.relative_to(root))} for i, path in enumerate(paths)]
-    spectra, rejected = clean_shard(pa.Table.from_pylist(rows, schema=SELECTED), root, recipe)
+    rows = [
+        {"obsid": i, "star_id": f"star {i}", "file": str(path.relative_to(root)), "row": 0}
+        for i, path in enumerate(paths)
+    ]
+    spectra, rejected = clean_shard(pa.Table.from_pylist(rows, schema=SELECTED), root, recipe, read)
     flux = dict(zip(spectra["obsid"].to_pylist(), flux_matrix(spectra), strict=True))
     reasons = dict(zip(rejected["obsid"].to_pylist(), rejected["reason"].to_pylist(), strict=True))
     assert sorted([*flux, *reasons]) == list(range(len(paths)))

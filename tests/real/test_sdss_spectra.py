@@ -28,7 +28,7 @@ def test_every_file_is_read_as_fitsio_reads_it(files: list[Path]) -> None:
         raw, table = read_sdss_spectrum(path), fitsio.read(path, ext="COADD")
         np.testing.assert_array_equal(raw.flux, table["flux"].astype(float))
         np.testing.assert_array_equal(raw.ivar, table["ivar"].astype(float))
-        np.testing.assert_array_equal(raw.ormask, table["and_mask"])
+        np.testing.assert_array_equal(raw.mask, table["and_mask"])
         np.testing.assert_allclose(np.log10(raw.wavelength), table["loglam"].astype(float), rtol=1e-12)
         assert np.diff(np.log10(raw.wavelength)) == pytest.approx(LOG_PIXEL, abs=1e-6)
 

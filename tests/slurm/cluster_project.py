@@ -65,7 +65,7 @@ class Project:
     def recover(self) -> str:
         """Run the one documented command; what it said."""
         done = subprocess.run(
-            [sys.executable, "workflow/scripts/recover.py"],
+            [sys.executable, "-m", "starglot", "recover"],
             cwd=self.folder,
             capture_output=True,
             text=True,

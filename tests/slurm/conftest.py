@@ -23,5 +23,5 @@ def cluster():
 def project(cluster, tmp_path_factory) -> Project:
     """A project, its catalogues made on this machine: the queue is for what follows."""
     made = Project(tmp_path_factory.mktemp("slurm") / "project", "tiny.yaml")
-    made.run("results/catalog/shards.txt", profile=())
+    made.run("results/catalog/shards/lamost.txt", profile=())
     return made

@@ -28,7 +28,7 @@ OPTIONS = (
 def project(cluster, tmp_path_factory) -> Project:
     """A project with code of its own, made on this machine up to the base that is trained on."""
     made = Project(tmp_path_factory.mktemp("slurm") / "project", "tiny.yaml", "short.yaml", own_code=True)
-    (made.folder / "short.yaml").write_text("models: {llm-mini: {training: {epochs: {mini: 16}, checkpoints: 20}}}\n")
+    (made.folder / "short.yaml").write_text("models: {llm-mini: {training: {epochs: 16, checkpoints: 20}}}\n")
     made.run("results/bases/tiny/manifest.json", profile=())
     return made
 

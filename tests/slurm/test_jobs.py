@@ -22,7 +22,7 @@ def inodes(paths):
 
 def digests(project):
     """What a shard has when it is done."""
-    return list(project.path("spectra").glob("*.sha256"))
+    return list(project.path("spectra/lamost/paper").glob("*.sha256"))
 
 
 def test_killed_in_the_middle_of_cleaning_it_recovers_and_nothing_finished_runs_again(project):
@@ -41,7 +41,7 @@ def test_killed_in_the_middle_of_cleaning_it_recovers_and_nothing_finished_runs_
     own = inodes(set(digests(project)) - set(done))  # what the job itself has finished: Snakemake takes it away
     assert project.send("slurm-jobstep", signal.SIGKILL) and project.send("clean_shard.py", signal.SIGKILL)
     assert process.wait(timeout=400) == 0, project.said()[-6000:]
-    assert len(digests(project)) == len(project.path("catalog/shards.txt").read_text().split()) == 6
+    assert len(digests(project)) == len(project.path("catalog/shards/lamost.txt").read_text().split()) == 6
     assert inodes(done) == done and inodes(own) == own
     logs = [project.path(f"logs/clean_shard/{path.stem}.log").read_text() for path in own]
     assert logs and all("handing back" in log and "spectra cleaned" not in log for log in logs)
@@ -49,7 +49,7 @@ def test_killed_in_the_middle_of_cleaning_it_recovers_and_nothing_finished_runs_
     assert [row["State"] for row in turns[1:]] == ["FAILED", "COMPLETED"]
     for ended, begun in itertools.pairwise(turns):  # never two writers at once
         assert ended["End"] <= begun["Start"]
-    assert not list(project.path("spectra").glob("*.partial"))
+    assert not list(project.path("spectra/lamost/paper").glob("*.partial"))
 
 
 def test_jobs_that_lack_memory_or_time_come_back_larger_and_longer(project):

@@ -1,13 +1,16 @@
 """The profile in a fresh clone: `snakemake --profile slurm` submits to Slurm, with the resources that stand in it."""
 
+import logging
 import re
 import shlex
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 import yaml
 from snakemake.cli import parse_args
+from snakemake_executor_plugin_slurm.partitions import get_best_partition, read_partition_file
 from torch.distributed.run import get_args_parser as torchrun_options
 
 PARTS = ("Snakefile", "rules", "workflow", "config", "envs", "profiles", "slurm")
@@ -73,9 +76,9 @@ def test_jobs_ask_for_what_the_profile_says(clone, project_root):
             asked.setdefault(rule, line)
         elif "train_llm.py" in line:
             asked.setdefault("command", line)
-    for part in ("slurm_account=astro", "slurm_partition=main", "mem_mb=16000", "runtime=60"):
-        assert part in asked["read_lamost"]
-    for part in ("slurm_partition=gpu", "gpu_model=h200", "gpu=8", "nodes=2", "tasks=2", "mpi=srun", "runtime=1440"):
+    for part in ("slurm_account=astro", "mem_mb=16000", "runtime=60"):
+        assert part in asked["read_survey"]
+    for part in ("gpu=8", "nodes=2", "tasks=2", "mpi=srun", "mem_mb=64000", "runtime=1440"):
         assert part in asked["train_llm"]
     assert "--signal=URG@600" in asked["train_llm"] and "--ntasks-per-node=1" in asked["train_llm"]
     assert re.search(r"launch_training\.sh 2 4 \S+/workflow/scripts/train_llm\.py ", asked["command"])
@@ -84,5 +87,24 @@ def test_jobs_ask_for_what_the_profile_says(clone, project_root):
     script = next(at for at, word in enumerate(command) if word.endswith("workflow/scripts/train_llm.py"))
     told = torchrun_options().parse_args(["--nnodes", "2", *command[script:]])
     assert [told.training_script, *told.training_script_args] == command[script:]
-    assert "slurm_partition=main" in asked["train_baseline"]
-    assert "gpu=1," in asked["predict_llm"]  # one process answers, however many trained
+    assert re.search(r"\bgpu=1\b", asked["predict_llm"])  # one process answers, however many trained
+
+
+@pytest.mark.parametrize(
+    ("asked", "partition"),
+    [
+        ({"mem_mb": 64000, "runtime": 1440, "gpu": 0}, "main"),
+        ({"mem_mb": 1000, "runtime": 5}, "main"),
+        ({"mem_mb": 16000, "runtime": 240, "gpu": 1}, "gpu"),
+        ({"mem_mb": 64000, "runtime": 1440, "gpu": 8, "nodes": 2, "mpi": "srun"}, "gpu"),
+    ],
+)
+def test_a_job_goes_to_the_gpus_because_it_asks_for_one(project_root, asked, partition):
+    partitions = read_partition_file(project_root / "profiles/slurm/partitions.yaml")
+    job = SimpleNamespace(resources=asked, threads=1, name="any")
+    assert get_best_partition(partitions, job, logging.getLogger()) == partition
+
+
+def test_the_profile_repeats_no_figure_of_a_rule(project_root):
+    profile = yaml.safe_load((project_root / "profiles/slurm/config.yaml").read_text())
+    assert "set-resources" not in profile and "set-threads" not in profile

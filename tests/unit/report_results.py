@@ -13,7 +13,7 @@ from starglot.evaluation.summary import headline_table, table_1
 from starglot.evaluation.tables_io import write_table
 from starglot.labels import CLASSES
 from starglot.plots.predicted import draw_predicted
-from starglot.tables import REJECTED, SAMPLE, flux_column, write_json, write_parquet
+from starglot.tables import REJECTED, SAMPLE, flux_column, write_json, write_parquet, write_text
 
 ROOT = Path(__file__).parents[2]
 TASKS = {"atmosphere": ("demo", ("teff", "logg", "feh")), "abundances": ("all", ("mg_fe", "ca_fe"))}
@@ -76,15 +76,18 @@ def write_results(folder):
     ids = np.concatenate([judged, 10_000 + np.arange(10)])
     noise = np.where(ids < 10_000, 10.0 + ids % 7, None)
     selected = pa.table({"obsid": ids, "snr_r": pa.array(noise, pa.float64())})
-    write_parquet(selected, folder / "catalog" / "selected" / "60000-X.parquet")
+    write_parquet(selected, folder / "catalog" / "selected" / "lamost" / "60000-X.parquet")
     spectra = pa.table({"obsid": ids[:-3], "flux": flux_column(spectrum(ids[:-3]))})
-    write_parquet(spectra, folder / "spectra" / "60000-X.parquet", {"wavelength": GRID})
+    write_parquet(spectra, folder / "spectra" / "lamost" / "paper" / "60000-X.parquet", {"wavelength": GRID})
     thrown = [
         {"obsid": int(i), "reason": reason, "detail": "<script>alert(1)</script>"}
         for i, reason in zip(ids[-3:], ["no_good_pixel", "file_missing", "no_good_pixel"], strict=True)
     ]
-    write_parquet(pa.Table.from_pylist(thrown, schema=REJECTED), folder / "spectra" / "60000-X.rejected.parquet")
-    (folder / "catalog" / "shards.txt").write_text("60000-X\n")
+    write_parquet(
+        pa.Table.from_pylist(thrown, schema=REJECTED), folder / "spectra/lamost/paper/60000-X.rejected.parquet"
+    )
+    write_parquet(selected, folder / "catalog" / "candidates" / "lamost.parquet")
+    write_text("60000-X\n", folder / "catalog" / "shards" / "lamost.txt")
     timing = folder / "benchmarks" / "train_llm" / "atmosphere" / "demo.tsv"
     timing.parent.mkdir(parents=True)
     timing.write_text("s\th:m:s\tmax_rss\tcpu_time\n120.0\t0:02:00\t1024\t-\n")

@@ -49,7 +49,7 @@ def cnn(epochs=3, **more):
     )
 
 
-def trained(settings, survey, out, state, task=TASK, sample=None):
+def trained(settings, survey, out, state, task=TASK, sample=None, start=None):
     sample = survey.sample if sample is None else sample
     return train_baseline(
         fit_network,
@@ -62,6 +62,7 @@ def trained(settings, survey, out, state, task=TASK, sample=None):
         state,
         {},
         "code",
+        start,
     )
 
 
@@ -336,3 +337,80 @@ def test_a_network_without_groups_learns_the_labels_and_tells_no_class(survey, t
     assert table["class_pred"].null_count == len(table) and table["sigma_raw"].null_count == 0
     teff = table.filter(pa.compute.equal(table["label"], "teff")).to_pandas()
     assert np.corrcoef(teff["truth"], teff["value"])[0, 1] > 0.5
+
+
+# ---------------------------------------------------------------- starting from a trained one
+
+
+SHARED = task_of("atmosphere", ["feh", "logg"])
+UNKNOWN = task_of("atmosphere", ["mg_fe"])
+
+
+def weights_of(folder, task):
+    return load(folder, "cnn", task)[0]
+
+
+def test_a_network_starts_with_the_weights_of_a_trained_one(survey, tmp_path, monkeypatch):
+    """A start of which nothing is learnt answers as the trained network does, whatever the order of the labels."""
+    trained(cnn(), survey, tmp_path / "first", tmp_path)
+    monkeypatch.setattr(torch.optim.AdamW, "step", lambda self, closure=None: None)
+    still = cnn(epochs=1)
+    manifest = trained(still, survey, tmp_path / "second", tmp_path, SHARED, start=tmp_path / "first")
+    old, new = weights_of(tmp_path / "first", TASK), weights_of(tmp_path / "second", SHARED)
+    assert set(manifest["continues"]) == {WEIGHTS}
+    for name in new:
+        if name.endswith((".weight", ".bias")) and "label_heads" not in name:
+            np.testing.assert_array_equal(new[name], old[name], err_msg=name)
+    np.testing.assert_array_equal(new["network.label_heads.0.weight"], old["network.label_heads.2.weight"])
+    np.testing.assert_array_equal(new["label_scale"], old["label_scale"][[2, 1]])
+    np.testing.assert_array_equal(new["input_shift"], old["input_shift"])
+
+
+def test_labels_that_the_trained_one_had_not_begin_anew(survey, tmp_path, monkeypatch):
+    monkeypatch.setattr(torch.optim.AdamW, "step", lambda self, closure=None: None)
+    trained(cnn(), survey, tmp_path / "first", tmp_path)
+    trained(cnn(), survey, tmp_path / "alone", tmp_path, UNKNOWN)
+    trained(cnn(), survey, tmp_path / "second", tmp_path, UNKNOWN, start=tmp_path / "first")
+    alone, new = weights_of(tmp_path / "alone", UNKNOWN), weights_of(tmp_path / "second", UNKNOWN)
+    head = "network.label_heads.0.weight"
+    np.testing.assert_array_equal(new[head], alone[head])
+
+
+def test_a_network_of_other_groups_begins_their_head_anew(survey, tmp_path, monkeypatch):
+    monkeypatch.setattr(torch.optim.AdamW, "step", lambda self, closure=None: None)
+    ungrouped = task_of("abundances", ["feh", "logg"], groups=None)
+    none = survey.sample.set_column(2, "class", pa.nulls(len(survey.sample), pa.string()))
+    trained(cnn(), survey, tmp_path / "first", tmp_path)
+    trained(cnn(), survey, tmp_path / "second", tmp_path, ungrouped, none, start=tmp_path / "first")
+    old, new = weights_of(tmp_path / "first", TASK), weights_of(tmp_path / "second", ungrouped)
+    assert new["network.class_head.weight"].shape[0] == 1
+    np.testing.assert_array_equal(new["network.label_heads.0.weight"], old["network.label_heads.2.weight"])
+
+
+def test_another_start_is_another_training(survey, tmp_path):
+    """What was finished without a start, or with another, is not handed back."""
+    trained(cnn(), survey, tmp_path / "first", tmp_path)
+    plain = trained(cnn(epochs=1), survey, tmp_path / "plain", tmp_path, SHARED)
+    begun = trained(cnn(epochs=1), survey, tmp_path / "begun", tmp_path, SHARED, start=tmp_path / "first")
+    assert plain["identity"] != begun["identity"]
+    assert plain["files"] != begun["files"]
+    assert "continues" not in plain
+
+
+@pytest.mark.parametrize("change", [{"channels": [8]}, {"bin": 4}, {"dense": [16, 16]}, {"dense": []}])
+def test_a_network_of_another_shape_is_refused(survey, tmp_path, change):
+    trained(cnn(epochs=1), survey, tmp_path / "first", tmp_path)
+    other = cnn(epochs=1).model_copy(update=change)
+    with pytest.raises(StarglotError) as caught:
+        trained(other, survey, tmp_path / "second", tmp_path, SHARED, start=tmp_path / "first")
+    assert caught.value.where == tmp_path / "first"
+    assert "another shape" in caught.value.what or "weights that this one has not" in caught.value.what
+    assert not (tmp_path / "second" / "manifest.json").exists()
+
+
+def test_dense_networks_without_a_common_label_have_nothing_to_start_from(survey, tmp_path):
+    dense = Mlp(kind="mlp", bin=4, hidden=[8], training=NetworkTraining(epochs=1, batch=64), gpus=0)
+    trained(dense, survey, tmp_path / "first", tmp_path)
+    with pytest.raises(StarglotError) as caught:
+        trained(dense, survey, tmp_path / "second", tmp_path, UNKNOWN, start=tmp_path / "first")
+    assert "mg_fe" in caught.value.allowed

@@ -7,7 +7,7 @@ from baseline_spectra import BIN, GRID, NAMED, TASK, N, Survey, linear_survey
 from sklearn.linear_model import Ridge as SklearnRidge
 from sklearn.preprocessing import StandardScaler
 
-from starglot.config.models import ClassMean, Ridge
+from starglot.config.baselines import ClassMean, Ridge
 from starglot.errors import StarglotError
 from starglot.labels import CLASSES
 from starglot.models.baselines import rows

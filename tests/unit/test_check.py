@@ -136,7 +136,7 @@ def test_a_folder_as_base_is_looked_into(project: Path, here: Path) -> None:
 def test_the_script_exits_with_the_state_of_things(project: Path, tmp_path: Path) -> None:
     def run(*config: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [sys.executable, str(project / "workflow/scripts/check.py"), *(str(project / c) for c in config)],
+            [sys.executable, "-m", "starglot", "check", *(str(project / c) for c in config)],
             cwd=tmp_path,
             capture_output=True,
             text=True,

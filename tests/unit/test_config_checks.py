@@ -37,11 +37,45 @@ def faults(config: Config, **changes: Any) -> list[str]:
 CASES: list[tuple[str, dict[str, Any], str]] = [
     (
         "paper",
-        {"spectra__wavelength__stop": 9200.0},
-        "spectra.wavelength: 3800-9200 A is not covered by the release (3700-9099 A",
+        {"recipes__paper__wavelength__stop": 9200.0},
+        "recipes.paper.wavelength: 3800-9200 A is not covered by the release (3700-9099 A",
     ),
-    ("paper", {"spectra__wavelength__stop": 3000.0}, "spectra.wavelength: stop (3000) must be above start (3800)"),
-    ("paper", {"spectra__wavelength__step": 3.0}, "spectra.wavelength: step 3 does not divide 3800-8700"),
+    (
+        "paper",
+        {"recipes__paper__wavelength__stop": 3000.0},
+        "recipes.paper.wavelength: stop (3000) must be above start (3800)",
+    ),
+    (
+        "paper",
+        {"tasks__atmosphere__sample__view": "lamots/paper"},
+        "tasks.atmosphere.sample.view: unknown name 'lamots'",
+    ),
+    (
+        "paper",
+        {"tasks__atmosphere__sample__view": "apogee/paper"},
+        "tasks.atmosphere.sample.view: unknown name 'apogee'",
+    ),
+    (
+        "paper",
+        {"tasks__atmosphere__sample__view": "lamost/papre"},
+        "tasks.atmosphere.sample.view: unknown name 'papre'",
+    ),
+    ("paper", {"tasks__atmosphere__sample__view": "lamost"}, "tasks.atmosphere.sample.view: unknown name ''"),
+    (
+        "paper",
+        {"recipes__paper__wavelength__log": True},
+        "recipes.paper.wavelength: a logarithmic grid needs its size",
+    ),
+    (
+        "paper",
+        {"recipes__paper__wavelength__size": 9},
+        "recipes.paper.wavelength: size 9 is not what start, stop and",
+    ),
+    (
+        "paper",
+        {"recipes__paper__wavelength__step": 3.0},
+        "recipes.paper.wavelength: step 3 does not divide 3800-8700",
+    ),
     ("paper", {"split__test": 0.3}, "split: train + val + test must be 1, they are 1.1"),
     (
         "paper",
@@ -80,11 +114,6 @@ CASES: list[tuple[str, dict[str, Any], str]] = [
     ("paper", {"scaling__seeds": [1, 1]}, "scaling.seeds: one is named twice"),
     ("paper", {"scaling__passes": [0.3333]}, "scaling.passes: 0.3333 has more than three decimals"),
     (
-        "demo",
-        {"scaling__models": ["llm-demo"], "scaling__sizes": ["1e5", "demo"]},
-        "models.llm-demo.training.epochs: no entry for size '1e5' of task 'atmosphere'",
-    ),
-    (
         "paper",
         {"tasks__atmosphere__question__labels": ["teff", "mg_fe"]},
         "tasks.atmosphere.question.labels: 'mg_fe' is not learnt from lamost",
@@ -111,7 +140,7 @@ CASES: list[tuple[str, dict[str, Any], str]] = [
     ),
     (
         "paper",
-        {"encodings__paper__bin": 500, "spectra__wavelength__stop": 4000.0},
+        {"encodings__paper__bin": 500, "recipes__paper__wavelength__stop": 4000.0},
         "encodings.paper.bin: 500 is more than the 201 values",
     ),
     (
@@ -127,13 +156,21 @@ CASES: list[tuple[str, dict[str, Any], str]] = [
     ),
     (
         "paper",
-        {"models__llm-ridge": {"kind": "ridge"}},
-        "models.llm-ridge: names of LLM models, and only theirs, begin with 'llm'",
+        {
+            "models__llm-packed__init": {"task": "abundances", "size": "all", "model": "llm-paper"},
+            "models__llm-paper__init": {"task": "atmosphere", "size": "1e5", "model": "llm-packed"},
+        },
+        "models.llm-packed.init: at task 'atmosphere' it starts, over other models, from itself",
     ),
     (
         "paper",
-        {"models__llm-packed__training__epochs": {"1e5": 1}},
-        "models.llm-packed.training.epochs: no entry for size '5e5' of task 'atmosphere'",
+        {"models__cnn__init": {"task": "atmosphere", "size": "1e5", "model": "gru"}},
+        "models.cnn.init.model: 'gru' is of kind gru; a model starts from one of its own kind, cnn",
+    ),
+    (
+        "paper",
+        {"models__llm-packed__by_size": {"5e5": {"gpus": 3, "nodes": 2}}},
+        "models.llm-packed.by_size.5e5: 3 GPU(s) cannot be shared out evenly over 2 nodes",
     ),
     (
         "paper",

@@ -71,7 +71,7 @@ def test_a_key_may_stand_in_two_maps_and_an_anchor_in_many_places(tmp_path: Path
         ),
         ("qa: {files: {train: 1e5}}", "qa.files.train", "write the number out"),
         ("match: {radius_arcsec: .nan}", "match.radius_arcsec", "finite"),
-        ("spectra: {max_gap: .inf}", "spectra.max_gap", "finite"),
+        ("recipes: {paper: {max_gap: .inf}}", "recipes.paper.max_gap", "finite"),
         ("run: {sizes: [1.0e+5]}", "run.sizes.0", "put it in quotes"),
         ("run: {models: [no]}", "run.models.0", "should be a string"),
     ],

@@ -48,7 +48,7 @@ def faults(raw: dict[str, Any], **changes: Any) -> list[str]:
 
 def test_shipped_configurations_load_and_are_what_the_paper_says(project: Path) -> None:
     full = read_config(project / "config/config.yaml")
-    assert full.spectra.wavelength.size == 4901
+    assert full.recipes["paper"].wavelength.size == 4901
     assert full.tasks["atmosphere"].sample.sizes == {"1e5": 100_000, "5e5": 500_000, "1.5e6": 1_500_000}
     assert len(full.tasks["abundances"].labels) == 21
     for name in ("llm-paper", "llm-packed"):
@@ -66,7 +66,7 @@ def test_shipped_configurations_load_and_are_what_the_paper_says(project: Path) 
     ("change", "said"),
     [
         ({"sed": 1}, "sed: unknown key; did you mean 'seed'?"),
-        ({"spectra__wavelenght": {}}, "spectra.wavelenght: unknown key; did you mean 'wavelength'?"),
+        ({"recipes__paper__wavelenght": {}}, "recipes.paper.wavelenght: unknown key; did you mean 'wavelength'?"),
         (
             {"models__llm-demo__training__learning-rate": 1},
             "models.llm-demo.training.learning-rate: unknown key; did you mean 'learning_rate'?",
@@ -83,11 +83,16 @@ def test_shipped_configurations_load_and_are_what_the_paper_says(project: Path) 
         ),
         ({"surveys__lamost__stellar": ...}, "surveys.lamost.stellar: this key is needed"),
         (
-            {"spectra__normalisation": "mx"},
-            "spectra.normalisation: should be 'max', 'median' or 'p99' (given: 'mx'); did you mean 'max'?",
+            {"recipes__paper__normalisation": "mx"},
+            "recipes.paper.normalisation: should be 'max', 'median' or 'p99' (given: 'mx'); did you mean 'max'?",
         ),
-        ({"spectra__mask_bits": "none"}, "spectra.mask_bits: should be a list or 'all' (given: 'none')"),
-        ({"spectra": 3}, "spectra: should be a map of keys and values (given: 3)"),
+        ({"recipes__paper__mask_bits": "none"}, "recipes.paper.mask_bits: should be a list or 'all' (given: 'none')"),
+        ({"recipes": 3}, "recipes: should be a map of keys and values (given: 3)"),
+        (
+            {"models__llm-demo__training__epochs": {"demo": 1}},
+            "models.llm-demo.training.epochs: should be one number; write what differs at a size as "
+            "models.<name>.by_size.<size>.<key> (given: {'demo': 1})",
+        ),
         (
             {"models__llm-demo__lora__rank": 0},
             "models.llm-demo.lora.rank: should be greater than or equal to 1 (given: 0)",
@@ -110,23 +115,23 @@ def test_faults_of_every_kind_are_reported_together(demo: dict[str, Any]) -> Non
     found = faults(
         demo,
         sed=1,
-        spectra__normalisation="mx",
+        recipes__paper__normalisation="mx",
         run__sets=["tst", "val"],
         surveys__lamost__coverage=[5000, 6000],
-        tasks__abundances__labels=["mgfe"],
+        tasks__abundances__question__labels=["mgfe"],
     )
     assert sorted(fault.split(":")[0] for fault in found) == [
+        "recipes.paper.normalisation",
+        "recipes.paper.wavelength",
         "run.sets.0",
         "sed",
-        "spectra.normalisation",
-        "spectra.wavelength",
-        "tasks.abundances.labels",
+        "tasks.abundances.question.labels",
     ]
 
 
 def test_a_wrong_value_does_not_bring_faults_that_are_none(demo: dict[str, Any]) -> None:
     assert len(faults(demo, **{"models__llm-demo__training__epochs": "many"})) == 1
-    assert len(faults(demo, tasks__atmosphere__sizes="all")) == 1
+    assert len(faults(demo, tasks__atmosphere__sample__sizes="all")) == 1
 
 
 def test_files_that_cannot_be_read_are_one_clear_message(project: Path, tmp_path: Path) -> None:

@@ -130,8 +130,8 @@ def test_sdss_files_are_read_as_they_were_written(tmp_path):
     np.testing.assert_allclose(raw.flux / raw.flux.max(), flux / flux.max(), rtol=1e-6)
     middle = np.argmin(np.abs(flux - np.median(flux)))
     assert raw.flux[middle] * np.sqrt(raw.ivar[middle]) == pytest.approx(50.0, rel=0.01)
-    assert set(raw.ormask) == {0, BRIGHTSKY}
-    assert (raw.ormask[(pixels > 5578) & (pixels < 5580)] == BRIGHTSKY).all()
+    assert set(raw.mask) == {0, BRIGHTSKY}
+    assert (raw.mask[(pixels > 5578) & (pixels < 5580)] == BRIGHTSKY).all()
 
 
 def test_the_columns_of_sdss_may_be_in_capitals_and_or_mask_does_not_count(tmp_path):
@@ -142,7 +142,7 @@ def test_the_columns_of_sdss_may_be_in_capitals_and_or_mask_does_not_count(tmp_p
     table.name = "COADD"
     fits.HDUList([fits.PrimaryHDU(), table]).writeto(tmp_path / "spec.fits")
     raw = read_sdss_spectrum(tmp_path / "spec.fits")
-    assert raw.ormask.tolist() == [0, 4] and raw.ivar.tolist() == [1.0, 0.0]
+    assert raw.mask.tolist() == [0, 4] and raw.ivar.tolist() == [1.0, 0.0]
     assert raw.wavelength == pytest.approx([10**3.6, 10**3.6001], rel=1e-6)
 
 

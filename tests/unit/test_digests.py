@@ -48,18 +48,18 @@ def shards(tmp_path):
         files = [tmp_path / f"{name}.parquet", tmp_path / f"{name}.rejected.parquet"]
         for path in files:
             path.write_text(path.name)
-        write_digests(files, tmp_path / f"{name}.sha256", {"rows": "00"})
+        write_digests(files, tmp_path / f"{name}.sha256")
     (tmp_path / "index.tsv").write_text(index_table(["58000-B2", "55000-A1"], tmp_path))
     return tmp_path
 
 
 def test_the_index_lists_every_shard_with_its_digests(shards):
     head, first, _ = (line.split("\t") for line in (shards / "index.tsv").read_text().splitlines())
-    assert head == ["shard", "spectra", "rejected", "rows"]
+    assert head == ["shard", "spectra", "rejected"]
     digests = [
         hashlib.sha256(name.encode()).hexdigest() for name in ("55000-A1.parquet", "55000-A1.rejected.parquet")
     ]
-    assert first == ["55000-A1", *digests, "00"]
+    assert first == ["55000-A1", *digests]
     assert indexed_shards(shards / "index.tsv") == ["55000-A1", "58000-B2"]
 
 

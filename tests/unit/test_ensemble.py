@@ -4,7 +4,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from starglot.config.models import Ensemble
+from starglot.config.baselines import Ensemble
 from starglot.errors import StarglotError
 from starglot.models.baselines.ensemble import best_weights, combine, fit_ensemble
 from starglot.tables import PREDICTION

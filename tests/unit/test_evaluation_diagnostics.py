@@ -291,7 +291,7 @@ def test_leaks_are_counted(tmp_path):
             "shard": ["P", "P", "P", "Q", "P", "Q"],
         }
     )
-    frame = leakage_table(samples, catalog).set_index("task")
+    frame = leakage_table(samples, {task: catalog for task, _ in samples}).set_index("task")
     one, two = frame.loc["one"], frame.loc["two"]
     assert (one["stars in two splits"], one["spectra in two splits"]) == (0, 0)
     assert (one["test spectra"], one["test spectra on training plates"]) == (2, 1)

@@ -162,5 +162,5 @@ def test_what_does_not_go_together_is_named(project: Path, task: dict[str, Any],
 
 
 def test_spectra_without_a_class_are_selected_where_a_task_goes_without(project: Path) -> None:
-    assert wanted_per_class(configured(project, sample={"groups": None}))["all"] is None
-    assert "all" not in wanted_per_class(configured(project))
+    assert wanted_per_class(configured(project, sample={"groups": None}), "lamost")["all"] is None
+    assert "all" not in wanted_per_class(configured(project), "lamost")

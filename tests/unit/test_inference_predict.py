@@ -7,7 +7,8 @@ import pyarrow as pa
 import pytest
 
 from starglot.config.llm import Decoding, Llm, Lora
-from starglot.config.models import Encoding, TinyBase, Wavelength
+from starglot.config.models import Encoding, Wavelength
+from starglot.config.tiny import TinyBase
 from starglot.errors import StarglotError
 from starglot.inference import predict as module
 from starglot.inference.decode import Decoded
@@ -44,7 +45,7 @@ def trained(tmp_path_factory):
     torch.set_num_threads(1)
     folder = tmp_path_factory.mktemp("trained")
     tokenizer = build_tokenizer()
-    small = TinyBase(task="t", size="s", encoding="e", hidden=32, layers=2, heads=4)
+    small = TinyBase(kind="tiny", task="t", size="s", encoding="e", hidden=32, layers=2, heads=4)
     model = build_tiny(small, tokenizer)
     before, between, after = frame(tokenizer)
     asked = question(TASK, WAVELENGTH, TASK.labels, "303307")
@@ -172,7 +173,7 @@ def test_an_untrained_model_is_counted_not_crashed(tmp_path, trained):
 
     folder, files = trained
     tokenizer = build_tokenizer()
-    small = TinyBase(task="t", size="s", encoding="e", hidden=32, layers=2, heads=4)
+    small = TinyBase(kind="tiny", task="t", size="s", encoding="e", hidden=32, layers=2, heads=4)
     build_tiny(small, tokenizer).save_pretrained(tmp_path / "raw")
     table = predict_llm(
         settings(),
@@ -329,7 +330,7 @@ def test_an_adapter_is_not_put_on_another_base(trained, tmp_path):
 
     mine = with_manifest(trained, tmp_path / "mine")
     table = predict(mine, tmp_path / "state" / "a")
-    small = TinyBase(task="t", size="s", encoding="e", hidden=32, layers=2, heads=4, seed=1)
+    small = TinyBase(kind="tiny", task="t", size="s", encoding="e", hidden=32, layers=2, heads=4, seed=1)
     build_tiny(small, build_tokenizer()).save_pretrained(mine[0] / "base")
     assert predict(mine, tmp_path / "state" / "a").equals(table)  # finished on the old base: it is not asked again
     with pytest.raises(StarglotError, match="another base"):

@@ -8,7 +8,8 @@ import pytest
 from transformers import BloomConfig, Gemma2Config, GPT2Config, LlamaConfig, MistralConfig, Qwen2Config
 
 from starglot.config.llm import Llm
-from starglot.config.models import Encoding, TinyBase, Wavelength
+from starglot.config.models import Encoding, Wavelength
+from starglot.config.tiny import TinyBase
 from starglot.errors import StarglotError
 from starglot.language.answers import render
 from starglot.language.length import check_length, positions, warn_of_length, window
@@ -134,7 +135,7 @@ def test_a_question_that_is_too_long_stops_training_before_it_starts(tmp_path):
     from starglot.training.finetune import finetune
 
     build_tiny(
-        TinyBase(task="t", size="s", encoding="e", hidden=32, layers=1, heads=2), build_tokenizer()
+        TinyBase(kind="tiny", task="t", size="s", encoding="e", hidden=32, layers=1, heads=2), build_tokenizer()
     ).save_pretrained(tmp_path / "base")
     bytewise().save_pretrained(tmp_path / "base")
     encoding = Encoding(form="paper", bin=100)

@@ -3,7 +3,7 @@
 import pytest
 
 from starglot.config.llm import Lora
-from starglot.config.models import TinyBase
+from starglot.config.tiny import TinyBase
 from starglot.errors import StarglotError
 from starglot.language.tiny_tokenizer import build_tokenizer
 from starglot.models import llm
@@ -14,7 +14,7 @@ from starglot.models.tiny import build_tiny
 def base(tmp_path_factory):
     folder = tmp_path_factory.mktemp("models") / "base"
     tokenizer = build_tokenizer()
-    settings = TinyBase(task="a", size="b", encoding="c", hidden=64, layers=2, heads=4)
+    settings = TinyBase(kind="tiny", task="a", size="b", encoding="c", hidden=64, layers=2, heads=4)
     build_tiny(settings, tokenizer).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder

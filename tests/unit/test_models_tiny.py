@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from starglot.config.models import TinyBase
+from starglot.config.tiny import TinyBase
 from starglot.language.tiny_tokenizer import build_tokenizer
 from starglot.models.tiny import build_tiny
 
-SETTINGS = TinyBase(task="atmosphere", size="demo", encoding="demo", seed=5)
+SETTINGS = TinyBase(kind="tiny", task="atmosphere", size="demo", encoding="demo", seed=5)
 
 
 @pytest.fixture(scope="module")

@@ -122,20 +122,20 @@ def headline_of(*rows):
 
 def test_a_lead_within_the_intervals_is_called_chance():
     clear = headline_of(("ridge", 100.0, 90.0, 110.0), ("cnn", 80.0, 70.0, 89.0), ("gru", 300.0, 250.0, 350.0))
-    assert standings(clear, "demo", "test") == ["Teff: cnn is best (robust scatter 80.0 K, R2 0.500)."]
+    assert standings(clear, "demo", "test", []) == ["Teff: cnn is best (robust scatter 80.0 K, R2 0.500)."]
     close = headline_of(("ridge", 100.0, 85.0, 110.0), ("cnn", 80.0, 70.0, 89.0), ("gru", 300.0, 250.0, 350.0))
-    assert standings(close, "demo", "test")[0].endswith("The lead over ridge may be chance: intervals overlap.")
-    assert standings(clear.head(1), "demo", "test") == []  # nobody to win against
-    assert standings(clear, "demo", "val") == []
+    assert standings(close, "demo", "test", [])[0].endswith("The lead over ridge may be chance: intervals overlap.")
+    assert standings(clear.head(1), "demo", "test", []) == []  # nobody to win against
+    assert standings(clear, "demo", "val", []) == []
 
 
 def test_many_labels_are_counted_and_listed_one_by_one():
-    one = headline_of(("llm-x", 0.3, 0.2, 0.4), ("cnn", 0.2, 0.1, 0.3), ("ridge", 0.1, 0.05, 0.2))
+    one = headline_of(("reader", 0.3, 0.2, 0.4), ("cnn", 0.2, 0.1, 0.3), ("ridge", 0.1, 0.05, 0.2))
     two = one.assign(label="mg_fe", robust=[0.1, 0.2, 0.3])
     many = pd.concat([one, one.assign(label="ca_fe"), two])
-    first, second = wins(many, "demo", "test")
-    assert first == "ridge is best in 2 of 3 labels; llm-x in 1."
-    assert second == "The language model llm-x is third of 3 models in the median label."
+    first, second = wins(many, "demo", "test", ["reader"])
+    assert first == "ridge is best in 2 of 3 labels; reader in 1."
+    assert second == "The language model reader is third of 3 models in the median label."
 
 
 def test_the_page_says_what_made_it_and_when(results, demo, tmp_path):
@@ -200,7 +200,7 @@ def test_rejections_samples_cost_and_settings_are_told(reader):
 
 def test_ids_that_got_lost_raise_an_alarm(results, demo, tmp_path):
     copy = shutil.copytree(results, tmp_path / "results")
-    path = copy / "spectra" / "60000-X.parquet"
+    path = copy / "spectra" / "lamost" / "paper" / "60000-X.parquet"
     write_parquet(pq.read_table(path).slice(0, 96), path, {"wavelength": GRID})
     build_report(inputs_of(report_plan(demo, copy), copy), copy / "report.html")
     assert re.search(r'class="alarm">Ids are NOT conserved in 1 shard', (copy / "report.html").read_text())
@@ -245,7 +245,7 @@ def test_the_worst_spectra_travel_with_the_page(results, page):
     steps = np.frombuffer(base64.b64decode(first["flux"]), np.uint8) / 255
     flux = first["low"] + steps * (first["high"] - first["low"])
     assert flux == pytest.approx(spectrum([worst["obsid"]])[0] / 1000, abs=0.002)
-    assert data["grid"] == [GRID["start"], GRID["step"]] and len(data["worst"]) == 40
+    assert data["grid"] == {"start": GRID["start"], "stop": GRID["stop"], "log": False} and len(data["worst"]) == 40
 
 
 def test_many_spectra_are_thinned_and_the_page_says_so(results, demo, monkeypatch, tmp_path):

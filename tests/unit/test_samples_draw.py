@@ -232,7 +232,7 @@ def test_an_empty_selection_and_an_absent_band_are_errors() -> None:
     table = candidates_of(labels(20), snr=1.0)
     with pytest.raises(StarglotError, match="no catalogue row is selected"):
         select(table, dict.fromkeys(CLASSES, 5), set(), {"r": 2.0}, 1.2, 7)
-    with pytest.raises(StarglotError, match=r"snr_min\.i"):
+    with pytest.raises(StarglotError, match="band i"):
         select(candidates_of(labels(20), snr=None), dict.fromkeys(CLASSES, 5), set(), {"i": 2.0}, 1.2, 7)
 
 

@@ -57,8 +57,8 @@ def test_labels_that_the_survey_lacks_are_null(tmp_path: Path):
     )
 
     def external(asked):
-        files = ([tmp_path / kind / "56000-A.parquet"] for kind in ("selected", "spectra"))
-        return collect_labels(asked, *files, match, "galah")
+        spectra = [tmp_path / "spectra" / "56000-A.parquet"]
+        return collect_labels(asked, tmp_path / "candidates.parquet", spectra, match, "galah")
 
     table = external(task("apogee", "mg_fe", "p_fe"))
     assert table["obsid"].to_pylist() == [3] and table["mg_fe"].to_pylist() == [0.3]

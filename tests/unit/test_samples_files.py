@@ -8,19 +8,24 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from starglot.config.tasks import Task
 from starglot.errors import StarglotError
-from starglot.samples import inventory as module
-from starglot.samples.inventory import inventory
+from starglot.samples import inventory as taken
 from starglot.samples.labels import collect_labels
 from starglot.spectra.rejection import SpectrumRejected
-from starglot.surveys.lamost import spectrum_file
+from starglot.surveys import lamost_spectra as module
+from starglot.surveys.lamost_spectra import find_files, spectrum_file
 from starglot.surveys.lamost_spectrum import read_spectrum
 from starglot.surveys.shard_names import shard_name
 from starglot.tables import SELECTED, flux_column, write_parquet
 from tasks import task_of
+
+
+def inventory(table: pa.Table, root: Path) -> dict[str, pa.Table]:
+    return taken.inventory(table, root, find_files)
 
 
 def candidates(planids: list[str], lmjds: list[int], dates: list[str]) -> pa.Table:
@@ -34,11 +39,7 @@ def candidates(planids: list[str], lmjds: list[int], dates: list[str]) -> pa.Tab
         "fiberid": pa.array(np.arange(rows) + 1, pa.int16()),
         "shard": pa.array([shard_name(m, p) for m, p in zip(lmjds, planids, strict=True)]),
     }
-    for field in SELECTED:
-        if field.name not in (*columns, "path", "size", "mtime_ns"):
-            text = pa.types.is_string(field.type)
-            columns[field.name] = pa.array([("x" if text else 1.0)] * rows, field.type)
-    return pa.table(columns)
+    return pa.table({**columns, "star_id": pa.array(["x"] * rows)})
 
 
 def put(root: Path, table: pa.Table, row: int, suffix: str, content: bytes = b"data") -> Path:
@@ -67,10 +68,10 @@ def test_every_candidate_is_in_its_shard_present_or_missing(tmp_path: Path) -> N
     assert sorted(o for rows in shards.values() for o in rows["obsid"].to_pylist()) == [100, 101, 102, 103, 104]
     third, second, first = shards["56000-P1"].to_pylist()
     assert [third["obsid"], second["obsid"], first["obsid"]] == [102, 103, 104]
-    assert first["path"] == "20120314/P1/spec-56000-P1_sp02-001.fits.gz" and first["size"] == 4
-    assert first["mtime_ns"] == zipped.stat().st_mtime_ns
-    assert second["path"] == str(plain.relative_to(tmp_path)) and second["size"] == 6, "plain before gzipped"
-    assert third["path"].endswith("-003.fits.gz") and third["size"] is None and third["mtime_ns"] is None
+    assert first["file"] == "20120314/P1/spec-56000-P1_sp02-001.fits.gz" and first["size"] == 4
+    assert first["mtime"] == zipped.stat().st_mtime_ns
+    assert second["file"] == str(plain.relative_to(tmp_path)) and second["size"] == 6, "plain before gzipped"
+    assert third["file"].endswith("-003.fits.gz") and third["size"] is None and third["mtime"] is None
     assert shards["56001-P3"].to_pylist()[0]["size"] is None, "a plate that is not there at all"
 
 
@@ -125,14 +126,14 @@ def test_a_plate_is_found_by_its_own_name_and_called_by_a_safe_one(tmp_path: Pat
     put(tmp_path, table, 0, ".gz")
     (name, rows), *others = inventory(table, tmp_path).items()
     assert re.fullmatch("56000-[A-Za-z0-9_+-]+", name) and not others
-    assert rows["size"].to_pylist() == [None, 4] and f"/{planid}/" in rows["path"][1].as_py()
+    assert rows["size"].to_pylist() == [None, 4] and f"/{planid}/" in rows["file"][1].as_py()
 
 
 def test_a_plate_that_is_too_long_for_a_folder_has_missing_files(tmp_path: Path) -> None:
     ((name, rows),) = inventory(candidates(["x" * 300], [56000], ["2012-03-14"]), tmp_path).items()
     assert len(name) < 200 and rows["size"].null_count == 1
     with pytest.raises(SpectrumRejected) as why:
-        read_spectrum(tmp_path / rows["path"][0].as_py())
+        read_spectrum(tmp_path / rows["file"][0].as_py())
     assert why.value.reason == "file_missing"
 
 
@@ -140,15 +141,14 @@ def test_a_plate_that_is_too_long_for_a_folder_has_missing_files(tmp_path: Path)
 
 
 def shard(folder: Path, name: str, obsids: list[int], cleaned: list[int], teff: list[float | None]) -> None:
-    rows = len(obsids)
-    columns = {
-        field.name: pa.array([("x" if pa.types.is_string(field.type) else 1)] * rows, field.type)
-        for field in SELECTED
+    """Add candidates, and the cleaned spectra of some of them."""
+    numbers = {
+        name: pa.nulls(len(obsids), pa.float64()) for name in ("teff_err", "logg", "logg_err", "snr_r", "snr_i")
     }
-    columns["obsid"] = pa.array(obsids, pa.int64())
-    columns["teff"] = pa.array(teff, pa.float64())
-    columns["logg"] = columns["feh"] = pa.nulls(rows, pa.float64())
-    write_parquet(pa.table(columns, schema=SELECTED), folder / "selected" / f"{name}.parquet")
+    text = {name: pa.array(["x"] * len(obsids)) for name in ("star_id", "class")}
+    rows = pa.table({"obsid": pa.array(obsids, pa.int64()), "teff": pa.array(teff, pa.float64()), **text, **numbers})
+    path = folder / "candidates.parquet"
+    write_parquet(pa.concat_tables([pq.read_table(path), rows]) if path.exists() else rows, path)
     flux = flux_column(np.zeros((len(cleaned), 3), np.int16))
     write_parquet(
         pa.table({"obsid": pa.array(cleaned, pa.int64()), "flux": flux}), folder / "spectra" / f"{name}.parquet"
@@ -163,7 +163,7 @@ def collected(folder: Path, asked: Task, match: Path | None = None) -> pa.Table:
     names = ("56001-B", "56000-A")
     return collect_labels(
         asked,
-        (folder / "selected" / f"{name}.parquet" for name in names),
+        folder / "candidates.parquet",
         (folder / "spectra" / f"{name}.parquet" for name in names),
         match,
     )
@@ -191,13 +191,16 @@ def test_cleaned_spectra_with_any_label(tmp_path: Path) -> None:
     ]
     with pytest.raises(StarglotError, match="match table lacks c_fe"):
         collected(tmp_path, task("apogee", "c_fe"), match)
-    with pytest.raises(StarglotError, match="match/lamost_apogee"):
+    with pytest.raises(StarglotError, match="apogee has no column mg_fe"):
         collected(tmp_path, task("apogee", "mg_fe"))
     with pytest.raises(StarglotError, match="lamost has no column mg_fe"):
         collected(tmp_path, task("lamost", "mg_fe"))
 
 
 def test_spectra_without_selected_rows_are_refused(tmp_path: Path) -> None:
-    shard(tmp_path, "56000-A", [1], cleaned=[1], teff=[5000.0])
-    with pytest.raises(StarglotError, match="no selected rows"):
-        collect_labels(task("lamost", "teff"), [], [tmp_path / "spectra" / "56000-A.parquet"], None)
+    shard(tmp_path, "56000-A", [1, 2], cleaned=[1, 2, 3], teff=[5000.0, 5001.0])
+    with pytest.raises(StarglotError) as caught:
+        collect_labels(
+            task("lamost", "teff"), tmp_path / "candidates.parquet", [tmp_path / "spectra" / "56000-A.parquet"], None
+        )
+    assert "1 cleaned spectra" in caught.value.what and "obsid 3 of shard 56000-A" in str(caught.value.where)

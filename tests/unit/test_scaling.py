@@ -125,7 +125,8 @@ def sweep(folder: Path, **known: Any) -> list[Trained]:
                 ]
                 path = folder / f"{name}-{size}.parquet"
                 pq.write_table(pa.Table.from_pylist(rows, schema=PREDICTION), path)
-                manifest = {"kind": given["kind"], "counts": {"examples": int(size * passes * 10)}}
+                drawn = None if given["kind"] == "ridge" else seed
+                manifest = {"kind": given["kind"], "seed": drawn, "counts": {"examples": int(size * passes * 10)}}
                 found.append(Trained(name, str(size), str(path), manifest, size))
     return found
 

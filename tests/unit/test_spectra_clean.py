@@ -17,6 +17,7 @@ from starglot.spectra.clean import clean
 from starglot.spectra.mask import good_pixels
 from starglot.spectra.normalise import normalise
 from starglot.spectra.quantise import quantise
+from starglot.spectra.raw import RawSpectrum
 from starglot.spectra.rejection import SpectrumRejected
 from starglot.spectra.resample import resample, wavelength_grid
 
@@ -30,14 +31,14 @@ def spectrum(seed: int = 0, **changes: np.ndarray) -> dict[str, np.ndarray]:
         "wavelength": PIXELS,
         "flux": 100 + 10 * rng.normal(size=len(PIXELS)),
         "ivar": np.ones(len(PIXELS)),
-        "ormask": np.zeros(len(PIXELS), np.int64),
+        "mask": np.zeros(len(PIXELS), np.int64),
     }
     return arrays | changes
 
 
 def rejection(recipe: Recipe | None = None, **changes: np.ndarray) -> SpectrumRejected:
     with pytest.raises(SpectrumRejected) as why:
-        clean(**spectrum(**changes), recipe=recipe or Recipe(wavelength=SMALL))
+        clean(RawSpectrum(**spectrum(**changes)), recipe or Recipe(wavelength=SMALL))
     assert why.value.detail
     return why.value
 
@@ -104,12 +105,12 @@ def test_wide_gaps_are_crossed_by_a_line_and_narrow_ones_by_the_spline() -> None
 def test_end_values_are_held_as_far_as_the_recipe_allows() -> None:
     recipe = Recipe(wavelength=SMALL, max_edge=5)
     edge = changed("ivar", PIXELS < 4004.5, 0)
-    row, masked = clean(**spectrum(**edge), recipe=recipe)
+    row, masked = clean(RawSpectrum(**spectrum(**edge)), recipe)
     assert masked == (PIXELS < 4004.5).sum()
     assert len(set(row[:5].tolist())) == 1
     # where the grid ends beyond the last pixel
     short = {name: array[PIXELS < 4297] for name, array in spectrum().items()}
-    row, _ = clean(**short, recipe=recipe)
+    row, _ = clean(RawSpectrum(**short), recipe)
     assert len(set(row[-4:].tolist())) == 1
     for beyond in ({"ivar": np.where(PIXELS < 4006, 0, 1.0)}, {"ivar": np.where(PIXELS > 4294, 0, 1.0)}):
         assert rejection(recipe, **beyond).reason == "range_not_covered"
@@ -117,7 +118,7 @@ def test_end_values_are_held_as_far_as_the_recipe_allows() -> None:
 
 def test_linear_is_numpys() -> None:
     arrays = spectrum()
-    row, _ = clean(**arrays, recipe=Recipe(wavelength=SMALL, interpolation="linear"))
+    row, _ = clean(RawSpectrum(**arrays), Recipe(wavelength=SMALL, interpolation="linear"))
     y = arrays["flux"] / arrays["flux"].max()
     np.testing.assert_array_equal(row, np.rint(1000 * np.interp(wavelength_grid(SMALL), PIXELS, y)))
 
@@ -140,8 +141,8 @@ def test_halves_go_to_the_even_neighbour_and_nothing_wraps() -> None:
 @given(scale=st.integers(-20, 20), seed=st.integers(0, 10**6))
 def test_the_flux_scale_does_not_matter(scale: int, seed: int) -> None:
     recipe, arrays = Recipe(wavelength=SMALL), spectrum(seed)
-    row, _ = clean(**arrays, recipe=recipe)
-    scaled, _ = clean(**arrays | {"flux": arrays["flux"] * 2.0**scale}, recipe=recipe)
+    row, _ = clean(RawSpectrum(**arrays), recipe)
+    scaled, _ = clean(RawSpectrum(**arrays | {"flux": arrays["flux"] * 2.0**scale}), recipe)
     np.testing.assert_array_equal(row, scaled)
 
 
@@ -149,7 +150,7 @@ def test_masked_pixels_do_not_matter_whatever_they_hold() -> None:
     recipe, mask = Recipe(wavelength=SMALL), np.zeros(len(PIXELS), np.int64)
     mask[100:104] = 64
     rows = [
-        clean(**spectrum(ormask=mask, **changed("flux", slice(100, 104), value)), recipe=recipe)
+        clean(RawSpectrum(**spectrum(mask=mask, **changed("flux", slice(100, 104), value))), recipe)
         for value in (0.0, 1e30, np.nan, -np.inf)
     ]
     for row, masked in rows:
@@ -169,8 +170,8 @@ def test_masked_pixels_do_not_matter_whatever_they_hold() -> None:
         ("wavelength_not_increasing", changed("wavelength", 51, PIXELS[50])),
         ("no_good_pixel", {"ivar": np.zeros(len(PIXELS))}),
         ("no_good_pixel", {name: array[:0] for name, array in spectrum().items()}),
-        ("too_few_good_pixels", changed("ormask", slice(40, 300), 1)),
-        ("range_not_covered", changed("ormask", slice(0, 60), 1)),
+        ("too_few_good_pixels", changed("mask", slice(40, 300), 1)),
+        ("range_not_covered", changed("mask", slice(0, 60), 1)),
         ("range_not_covered", {"wavelength": PIXELS + 2000}),
         ("not_positive", {"flux": -np.ones(len(PIXELS))}),
         ("not_positive", {"flux": np.zeros(len(PIXELS))}),

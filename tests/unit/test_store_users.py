@@ -15,8 +15,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from baseline_spectra import BIN, TASK, linear_survey
+from test_spectra_shard import RECIPE, selection, write
 from test_store import DAMAGES, each_damage
-from test_surveys_shards import RECIPE, selection, write
 
 from starglot.config.baselines import ClassMean, Ridge
 from starglot.config.llm import Llm
@@ -73,7 +73,7 @@ def table(folder: Path, survey, project) -> Ask:
     shards = sorted(set(survey.labels["shard"].to_pylist()))
     for shard in shards:
         (spectra / f"{shard}.parquet").symlink_to(survey.shard_path(shard))
-    rows = ["\t".join(COLUMNS), *("\t".join((shard, "digest", "-", "-")) for shard in shards)]
+    rows = ["\t".join(COLUMNS), *("\t".join((shard, "digest", "-")) for shard in shards)]
     (spectra / "index.tsv").write_text("".join(f"{row}\n" for row in rows))
     write_parquet(survey.sample, folder / "sample.parquet")
     write_parquet(survey.labels, folder / "labels.parquet")
@@ -160,6 +160,7 @@ def plate(folder: Path, survey, project) -> Ask:
     names = ("58000-P.parquet", "58000-P.rejected.parquet", "58000-P.sha256")
     asked = Namespace(
         settings={"recipe": RECIPE.model_dump(mode="json")},
+        survey="lamost",
         selected=folder / "selected.parquet",
         root=str(folder / "root"),
         workers=1,

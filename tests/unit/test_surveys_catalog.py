@@ -15,11 +15,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from starglot.config.models import Lamost
+from starglot.config.surveys import Lamost
 from starglot.errors import StarglotError
 from starglot.surveys import catalog_file, fits_table
 from starglot.surveys.columns import Column, read_columns
-from starglot.surveys.lamost import read_catalog, spectrum_file
+from starglot.surveys.lamost import read_catalog
+from starglot.surveys.lamost_spectra import spectrum_file
 from starglot.surveys.values import MISSING_NUMBERS, Where, numbers_of, whole_numbers_of
 
 
@@ -130,10 +131,11 @@ def test_bands_without_a_cut_are_not_needed(tmp_path: Path) -> None:
 def test_the_script_needs_the_bands_that_it_is_told(project: Path, tmp_path: Path) -> None:
     """What the rule runs: a catalogue without S/N in r and i is read when no cut is made there."""
     path = write(tmp_path / "stellar.fits", lamost_rows(snrr=None, snri=None))
-    script = [sys.executable, str(project / "workflow/scripts/read_lamost.py"), "--out", str(tmp_path / "o.parquet")]
-    survey = {"release": "mine", "stellar": path, "mstellar": None}
+    command = [sys.executable, str(project / "workflow/scripts/read_survey.py"), "--survey", "lamost"]
+    script = [*command, "--out", str(tmp_path / "o.parquet")]
     for bands, status in ((["g"], 0), ([], 0), (["g", "r"], 1)):
-        told = json.dumps({"survey": survey, "snr_bands": bands})
+        survey = Lamost(stellar=path, spectra="", snr_min=dict.fromkeys(bands, 5.0))
+        told = json.dumps({"survey": survey.of_catalog()})
         done = subprocess.run([*script, "--settings", told], capture_output=True, text=True)
         assert done.returncode == status, done.stderr
         assert ("snr_r" in done.stderr and "snr_i" not in done.stderr.split("allowed")[0]) == bool(status)

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from starglot.config.models import Apogee, GaiaEso, Galah
+from starglot.config.surveys import Apogee, GaiaEso, Galah
 from starglot.errors import StarglotError
 from starglot.labels import ABUNDANCE_NAMES, ABUNDANCES, LABELS
 from starglot.surveys import apogee, gaia_eso, galah, solar

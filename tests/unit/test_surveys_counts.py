@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from starglot.config.models import GaiaEso, Galah, Lamost
+from starglot.config.surveys import GaiaEso, Galah, Lamost
 from starglot.errors import StarglotError
 from starglot.samples.identity import star_ids
 from starglot.samples.match import match
@@ -343,8 +343,9 @@ def test_every_row_that_is_no_candidate_has_a_reason(tmp_path: Path) -> None:
     made = rows(6, subclass=["F2", "DA", "G2", "K2", "M2", "A2"], planid=["P", "P", "", "P", "P", "P"])
     made[3]["snrr"], made[4]["teff"], made[4]["logg"], made[4]["feh"] = "", "", "", ""
     table, _ = read(tmp_path, made)
-    counts = Counts()
-    chosen = select(table, dict.fromkeys("AFGKM", None), set(), {"r": 2.0}, 1.2, seed=1, counts=counts)
+    table, counts = table.append_column("star_id", star_ids(table)), Counts()
+    everyone = dict.fromkeys("AFGKM", None)
+    chosen = select(table, everyone, set(), {"r": 2.0}, 1.2, seed=1, counts=counts, places=Lamost.places)
     adds_up(counts, 6, len(chosen))
     assert chosen["obsid"].to_pylist() == [101001, 101006]
     assert {reason: tally.first for reason, tally in counts.left_out.items()} == {

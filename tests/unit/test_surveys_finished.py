@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from test_surveys_shards import RECIPE, selection, write
+from test_spectra_shard import RECIPE, selection, write
 
 from starglot.surveys.index import COLUMNS
 from starglot.tables import write_parquet
@@ -41,6 +41,7 @@ class Plate:
         recipe = RECIPE.model_copy(update={"max_gap": self.max_gap}).model_dump(mode="json")
         given = {
             "settings": json.dumps({"recipe": recipe}),
+            "survey": "lamost",
             "selected": self.folder / "selected.parquet",
             "root": self.folder / "root",
             "code": self.code,

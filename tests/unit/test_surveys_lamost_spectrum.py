@@ -81,8 +81,8 @@ def test_layouts_are_told_apart_by_structure(layout: str, packed: bool, tmp_path
     np.testing.assert_allclose(raw.flux, truth["FLUX"], rtol=exact)
     np.testing.assert_allclose(raw.wavelength, WAVELENGTH, rtol=0 if layout == "image of DR1" else exact)
     np.testing.assert_array_equal(raw.ivar, truth["IVAR"])
-    np.testing.assert_array_equal(raw.ormask, truth["ORMASK"].astype(int))
-    assert raw.ormask.dtype == np.int64 and raw.flux.dtype == np.float64
+    np.testing.assert_array_equal(raw.mask, truth["ORMASK"].astype(int))
+    assert raw.mask.dtype == np.int64 and raw.flux.dtype == np.float64
 
 
 def test_left_over_axes_blank_cards_and_lost_padding_do_not_mislead(tmp_path: Path) -> None:
@@ -106,7 +106,7 @@ def test_gzip_of_several_members_and_scaled_columns(tmp_path: Path) -> None:
     unsigned = vectors()["ORMASK"][None].astype(np.uint16)
     columns[NAMES.index("ORMASK")] = fits.Column(name="ORMASK", format=f"{N}I", bzero=32768, array=unsigned)
     raw = read(as_bytes([fits.PrimaryHDU(), fits.BinTableHDU.from_columns(columns, name="COADD")]), tmp_path)
-    np.testing.assert_array_equal(raw.ormask, vectors()["ORMASK"].astype(int))
+    np.testing.assert_array_equal(raw.mask, vectors()["ORMASK"].astype(int))
 
 
 def test_a_mask_that_is_no_number_has_every_bit(tmp_path: Path) -> None:
@@ -114,7 +114,7 @@ def test_a_mask_that_is_no_number_has_every_bit(tmp_path: Path) -> None:
     arrays["ORMASK"] = np.where(np.arange(N) == 3, np.nan, 0.0)
     columns = [fits.Column(name=name, format=f"{N}E", array=values[None]) for name, values in arrays.items()]
     raw = read(as_bytes([fits.PrimaryHDU(), fits.BinTableHDU.from_columns(columns, name="COADD")]), tmp_path)
-    assert raw.ormask[3] & (1 << 40) and not raw.ormask[4]
+    assert raw.mask[3] & (1 << 40) and not raw.mask[4]
 
 
 @pytest.mark.parametrize(
@@ -176,4 +176,4 @@ def test_whatever_the_bytes_a_file_is_read_or_rejected(
         raw = read(bytes(content[:end]), tmp_path_factory.getbasetemp(), "fuzz.fits")
     except SpectrumRejected:
         return
-    assert len(raw.flux) == len(raw.wavelength) == len(raw.ivar) == len(raw.ormask)
+    assert len(raw.flux) == len(raw.wavelength) == len(raw.ivar) == len(raw.mask)

@@ -11,7 +11,8 @@ import pytest
 from astropy.table import Table
 from scipy.interpolate import CubicSpline
 
-from starglot.config.models import Apogee, Recipe, Wavelength
+from starglot.config.models import Recipe, Wavelength
+from starglot.config.surveys import Apogee
 from starglot.labels import ABUNDANCES
 from starglot.spectra.clean import clean
 from starglot.spectra.degrade import LOG_PIXEL
@@ -32,7 +33,7 @@ def test_sdss_spectra_are_read_as_fitsio_reads_them(path: Path, pixels: int) -> 
     assert len(raw.flux) == pixels
     np.testing.assert_array_equal(raw.flux, table["flux"].astype(float))
     np.testing.assert_array_equal(raw.ivar, table["ivar"].astype(float))
-    np.testing.assert_array_equal(raw.ormask, table["and_mask"])
+    np.testing.assert_array_equal(raw.mask, table["and_mask"])
     np.testing.assert_allclose(np.log10(raw.wavelength), table["loglam"].astype(float), rtol=1e-12)
     assert np.diff(np.log10(raw.wavelength)) == pytest.approx(LOG_PIXEL, abs=1e-6)
 
@@ -40,7 +41,7 @@ def test_sdss_spectra_are_read_as_fitsio_reads_them(path: Path, pixels: int) -> 
 def test_an_f9_star_is_cleaned_as_by_the_book_and_has_its_lines() -> None:
     recipe = Recipe(wavelength=Wavelength(start=3850, stop=8700))
     raw = read_sdss_spectrum(F9)
-    row, masked = clean(raw.wavelength, raw.flux, raw.ivar, raw.ormask, recipe)
+    row, masked = clean(raw, recipe)
     table = fitsio.read(F9, ext="COADD")
     good = (table["and_mask"] == 0) & (table["ivar"] > 0)
     assert masked == np.count_nonzero(~good) == 70

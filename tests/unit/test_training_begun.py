@@ -200,8 +200,8 @@ def test_edited_before_another_run_it_stops_and_says_what_can_be_done(training, 
     assert "2 of 4 models" in done.stderr and "starglot.training.trees" in done.stderr
     place = training.place.relative_to(training.folder)
     for way in (
-        "accept.py --because '...' out/manifest.json",
-        "accept.py --as-begun out/manifest.json",
+        "starglot accept --because '...' out/manifest.json",
+        "starglot accept --as-begun out/manifest.json",
         f"rm -r {place}",
     ):
         assert way in done.stderr

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from starglot.config.models import Encoding, TinyBase, Wavelength
+from starglot.config.models import Encoding, Wavelength
+from starglot.config.tiny import TinyBase
 from starglot.labels import ABUNDANCE_NAMES, ATMOSPHERE_NAMES
 from starglot.language.answers import parse
 from starglot.language.tiny_tokenizer import build_tokenizer
@@ -32,7 +33,7 @@ def tokens():
 
 
 def draws(tokens, spectra, length=400, **settings):
-    base = TinyBase(task="atmosphere", size="demo", encoding="x", **settings)
+    base = TinyBase(kind="tiny", task="atmosphere", size="demo", encoding="x", **settings)
     return PseudoDraws([(TASK.labels, row) for row in spectra[0]], tokens, length, base, {})
 
 

@@ -38,8 +38,16 @@ def configs(folder: Path) -> list[str]:
 
 
 def lay_over(folder: Path, **values: object) -> None:
-    """Write over.yaml: values that differ from the settled project's."""
-    (folder / "over.yaml").write_text(yaml.safe_dump(values))
+    """Write over.yaml: values that differ from the settled project's, and those that it has already."""
+    path = folder / "over.yaml"
+    known = yaml.safe_load(path.read_text()) if path.exists() else {}
+    path.write_text(yaml.safe_dump(_merged(known, values)))
+
+
+def _merged(old: object, new: object) -> object:
+    if not (isinstance(old, dict) and isinstance(new, dict)):
+        return new
+    return {key: _merged(old.get(key), new[key]) if key in new else old[key] for key in {**old, **new}}
 
 
 def sources(folder: Path) -> list[Path]:
@@ -182,8 +190,7 @@ def reformat_shell(folder):
 def accept_edit(folder):
     """Edit the training loop, then accept every result."""
     edit_function(folder, "training/loop.py")
-    script = folder / "workflow/scripts/accept.py"
-    command = [sys.executable, str(script), "--because", "a name", "--configfile", *configs(folder)]
+    command = [sys.executable, "-m", "starglot", "accept", "--because", "a name", "--configfile", *configs(folder)]
     env = {**os.environ, "PYTHONPATH": f"{folder}/src"}
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, env=env)
     assert not done.returncode, done.stderr
@@ -241,7 +248,7 @@ def add_plate(folder):
 
 
 def _first_file(folder):
-    shard = sorted((folder / "results/catalog/selected").glob("*.parquet"))[0].stem
+    shard = sorted((folder / "results/catalog/selected/lamost").glob("*.parquet"))[0].stem
     return sorted((folder / "data/lamost/spectra").glob(f"*/{shard.split('-', 1)[1]}/*.fits.gz"))[0]
 
 
@@ -340,7 +347,7 @@ CHANGES: dict[str, Change] = {
     "set_release": setting(surveys={"lamost": {"release": "mock, seen again"}}),
     "set_radius": setting(match={"radius_arcsec": 2.5}),
     "set_margin": setting(select={"margin": 1.3}),
-    "set_max_gap": setting(spectra={"max_gap": 25.0}),
+    "set_max_gap": setting(recipes={"paper": {"max_gap": 25.0}}),
     "set_folds": setting(split={"folds": 4}),
     "set_shortage": setting(tasks={"atmosphere": {"sample": {"shortage": "error"}}}),
     "set_bin": setting(encodings={"mini": {"bin": 100}}),

@@ -27,13 +27,14 @@ def changing(*edits: tuple[str, str, str]) -> Change:
     return change
 
 
-_MODELS, _KINDS = "src/starglot/config/models.py", "src/starglot/config/baselines.py"
+_SURVEYS, _KINDS = "src/starglot/config/surveys.py", "src/starglot/config/baselines.py"
+_REGISTRY = "src/starglot/config/kinds.py"
 _LABELS, _REJECTIONS = "src/starglot/labels.py", "src/starglot/rejections.py"
 
 #: What is written down anew in files that nearly every script reads, and reaches none of their results.
 WORDS: dict[str, Change] = {
     "reword_description": changing(
-        (_MODELS, "Named in manifests and captions.", "The release, as captions name it.")
+        (_SURVEYS, "Named in manifests and captions.", "The release, as captions name it.")
     ),
     "add_key": changing(
         (
@@ -44,15 +45,11 @@ WORDS: dict[str, Change] = {
     ),
     "add_survey": changing(
         (
-            _MODELS,
+            _SURVEYS,
             "class Surveys(Strict):",
-            "class Rave(Strict):\n    catalog: str\n\n\nclass Surveys(Strict):\n    rave: Rave | None = None",
+            "class Rave(OneCatalog):\n    pass\n\n\nclass Surveys(Strict):\n    rave: Rave | None = None",
         ),
-        (
-            "workflow/scripts/read_survey.py",
-            '{\n        "apogee"',
-            '{\n        "rave": (None, None),\n        "apogee"',
-        ),
+        ("src/starglot/surveys/registry.py", '"apogee": apogee,', '"rave": galah,\n        "apogee": apogee,'),
     ),
     "add_label": changing(
         (_LABELS, '    {\n        "teff": TEFF,', '    {\n        "vsini": VSINI,\n        "teff": TEFF,'),
@@ -69,12 +66,11 @@ WORDS: dict[str, Change] = {
     "add_kind": changing(
         (
             _KINDS,
-            "class Ensemble(Strict):",
-            'class Forest(Strict):\n    kind: Literal["forest"]\n\n\nclass Ensemble(Strict):',
+            "class Ensemble(ModelSettings):",
+            'class Forest(ModelSettings):\n    kind: Literal["forest"]\n\n\nclass Ensemble(ModelSettings):',
         ),
-        (_MODELS, "import ClassMean, Cnn, Ensemble, ", "import ClassMean, Cnn, Ensemble, Forest, "),
-        (_MODELS, "Mlp | Ensemble,", "Mlp | Forest | Ensemble,"),
-        (_MODELS, '"ensemble": Ensemble,', '"ensemble": Ensemble,\n        "forest": Forest,'),
+        (_REGISTRY, "import ClassMean, Cnn, Ensemble, ", "import ClassMean, Cnn, Ensemble, Forest, "),
+        (_REGISTRY, '"ensemble": Kind(', '"forest": Kind(Forest, "plain"),\n        "ensemble": Kind('),
         ("src/starglot/training/plain.py", '{"class_mean"', '{"forest": fit_class_mean, "class_mean"'),
     ),
     "add_question": changing(

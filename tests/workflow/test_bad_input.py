@@ -29,7 +29,9 @@ def message(done):
 def test_a_typo_in_the_configuration(fresh):
     said = message(
         fresh.snakemake(
-            "-n", overlays=overlay(fresh, spectra={"normalization": "max"}, run={"models": ["rigde"]}), check=False
+            "-n",
+            overlays=overlay(fresh, recipes={"paper": {"normalization": "max"}}, run={"models": ["rigde"]}),
+            check=False,
         )
     )
     assert "did you mean 'normalisation'?" in said
@@ -37,7 +39,11 @@ def test_a_typo_in_the_configuration(fresh):
 
 
 def test_several_faults_are_told_at_once(fresh):
-    bad = {"spectra": {"wavelength": {"stop": 9500.0}}, "run": {"models": ["rigde"]}, "split": {"train": 0.5}}
+    bad = {
+        "recipes": {"paper": {"wavelength": {"stop": 9500.0}}},
+        "run": {"models": ["rigde"]},
+        "split": {"train": 0.5},
+    }
     said = message(fresh.snakemake("-n", overlays=overlay(fresh, **bad), check=False))
     for part in ("not covered by the release", "did you mean 'ridge'?", "must be 1"):
         assert part in said

@@ -63,7 +63,7 @@ def killed(tmp_path_factory) -> Path:
     finally:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-    done = command(folder, "workflow/scripts/recover.py")
+    done = command(folder, "-m", "starglot", "recover")
     assert done.returncode == 0, done.stderr
     edit_function(folder, "training/pseudo.py")
     return folder
@@ -76,10 +76,10 @@ def test_it_stops_and_goes_on_from_its_checkpoint_when_that_is_decided(killed, t
     log = folder / "results/logs/build_base/tiny.log"
     stopped = snakemake(folder)
     assert stopped.returncode and "this training began with other code" in log.read_text()
-    assert "starglot.training.pseudo" in log.read_text() and f"accept.py --as-begun {TARGET}" in log.read_text()
+    assert "starglot.training.pseudo" in log.read_text() and f"starglot accept --as-begun {TARGET}" in log.read_text()
     assert not (folder / TARGET).exists()
 
-    decided = command(folder, "workflow/scripts/accept.py", *decision, TARGET, *CONFIG)
+    decided = command(folder, "-m", "starglot", "accept", *decision, TARGET, *CONFIG)
     assert decided.returncode == 0 and f"accepted: {TARGET}" in decided.stdout, decided.stderr
     (record,) = read_accepted(folder / "results/accepted.json")
     assert record.target == TARGET

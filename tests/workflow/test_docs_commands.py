@@ -22,6 +22,7 @@ pytestmark = pytest.mark.workflow
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+OURS = re.compile(r"(?:[A-Z_]+=\S+ )?(?:snakemake|starglot|make|python|printf) ")
 GAP = re.compile(r"\.\.\.|<|TARGET|/shared/|\bN\b|REAL|FOLDER|\[")
 #: Ways of a run that need no cores, as they run no job.
 NO_JOBS = {"-n", "--report", "--touch", "--unlock", "--profile"}
@@ -39,7 +40,7 @@ def commands() -> dict[str, bool]:
         spans = re.findall(r"`([^`\n]+)`", rest)
         for line, block in [*((line, True) for line in lines), *((span, False) for span in spans)]:
             words = re.sub(r"\s+#.*", "", line).strip().removeprefix("$ ")
-            if re.match(r"(?:[A-Z_]+=\S+ )?(?:snakemake|make|python|printf) ", words) and not GAP.search(words):
+            if OURS.match(words) and not GAP.search(words):
                 found[words] = found.get(words, False) or block
     return found
 
@@ -106,12 +107,21 @@ def test_make_knows_it(words: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.parametrize("words", [words for words in COMMANDS if words.startswith("starglot ")])
+def test_the_command_has_the_options(words: str) -> None:
+    name, *arguments = shlex.split(words)[1:]
+    done = subprocess.run([sys.executable, "-m", "starglot", name, "--help"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    ours = {word for word in arguments if word.startswith("--")} - {"--configfile"}  # explain hands that to Snakemake
+    assert all(option in done.stdout for option in ours), ours
+
+
 @pytest.mark.parametrize("words", [words for words in COMMANDS if words.startswith("python ")])
 def test_a_script_has_the_options(words: str) -> None:
     script, *arguments = shlex.split(words)[1:]
     assert (ROOT / script).is_file()
     source = (ROOT / script).read_text()
-    ours = {word for word in arguments if word.startswith("--")} - {"--configfile"}  # explain hands that to Snakemake
+    ours = {word for word in arguments if word.startswith("--")}
     assert all(f'"{option}"' in source for option in ours), ours
 
 

@@ -47,7 +47,7 @@ def release(folder: Path, planids: list[str]) -> dict[str, object]:
     return {
         "mock": None,
         "surveys": {"lamost": lamost, "apogee": None, "galah": None, "gaia_eso": None},
-        "spectra": {"wavelength": {"start": 3800.0, "stop": 7400.0}},
+        "recipes": {"paper": {"wavelength": {"start": 3800.0, "stop": 7400.0}}},
         "tasks": {"atmosphere": {"sample": {"sizes": {"mini": 5000}, "shortage": "take_all"}}},
         "run": {"tasks": ["atmosphere"], "sizes": ["mini"], "models": ["class-mean"], "validation": []},
     }
@@ -104,12 +104,12 @@ def test_plates_of_any_name_in_a_folder_of_any_name(tmp_path):
     done = snakemake(folder, "--", "predict")
     assert not done.returncode, done.stderr[-3000:]
     results = folder / "my 'results' $HOME;é"
-    names = (results / "catalog/shards.txt").read_text().split()
+    names = (results / "catalog/shards/lamost.txt").read_text().split()
     assert len(names) == len(plates)
-    assert {path.name for path in (results / "spectra").glob("*.rejected.parquet")} == {
+    assert {path.name for path in (results / "spectra/lamost/paper").glob("*.rejected.parquet")} == {
         f"{name}.rejected.parquet" for name in names
     }
-    index = (results / "spectra/index.tsv").read_text().splitlines()
+    index = (results / "spectra/lamost/paper/index.tsv").read_text().splitlines()
     assert len(index) == 1 + len(plates)
     assert (results / "predictions/atmosphere/class-mean/mini/test.parquet").is_file()
     assert set(os.listdir(folder)) == {".snakemake", "data 'q'", "my 'results' $HOME;é", "over.yaml", "state {x}"}
@@ -155,7 +155,7 @@ def test_a_plan_of_a_finished_project_writes_nothing(mini):
     for plan in (*PLANS, ["--lint"]):
         mini.snakemake(*plan)
         assert tree(mini.folder) == before, plan
-    explained = [sys.executable, "workflow/scripts/explain.py", "--configfile", "mini.yaml"]
+    explained = [sys.executable, "-m", "starglot", "explain", "--configfile", "mini.yaml"]
     subprocess.run(explained, cwd=mini.folder, check=True, capture_output=True)
     assert tree(mini.folder) == before
 
@@ -210,6 +210,6 @@ def test_a_project_that_is_read_only_runs_elsewhere(tmp_path):
         environment = {**os.environ, "PYTHONPATH": str(program / "src")}
         done = subprocess.run([*command, "--", "clean"], cwd=work, env=environment, capture_output=True, text=True)
         assert not done.returncode, done.stderr[-3000:]
-        assert (work / "results/spectra/60000-P1.parquet").is_file()
+        assert (work / "results/spectra/lamost/paper/60000-P1.parquet").is_file()
     finally:
         subprocess.run(["umount", "-l", str(program)], check=False)

@@ -34,7 +34,7 @@ cli.main(["--summary", *sys.argv[1:]])
 BESIDE = {
     "*": {
         "state/": "finished and unfinished work, by a digest of all that it depends on",
-        "spectra/.finished/": "the same, of cleaned shards",
+        "spectra/lamost/paper/.finished/": "the same, of cleaned shards",
     },
     "make_mock": {"mock/": "what it has just written, for its digests"},
     "clean_shard": {"mock/lamost/spectra/": "the files that the inventory has listed, with their sizes and times"},
@@ -69,7 +69,9 @@ def allowed(job, root):
     for path in (*inputs, *outputs):
         if path.name == "manifest.json":  # a model's folder answers by itself
             found.append(f"{path.parent}/")
-        if path.name == "index.tsv":  # stands for all shards: it holds the digests of spectra, rejected and rows
+        if (
+            path.name == "index.tsv"
+        ):  # stands for all shards: it holds the digests of spectra and rejected, which make up selected
             found += [f"{path.parent}/", f"{root / 'catalog/selected'}/"]
     return [*found, *(f"{root}/{part}" for rule in ("*", job["rule"]) for part in BESIDE.get(rule, {}))]
 

@@ -30,7 +30,7 @@ def test_a_job_is_a_line_and_its_noise_is_in_its_log(fresh):
     assert [int(count[1]) for count in counts] == list(range(1, len(jobs) + 1))
     assert int(counts[-1][2]) == len(jobs)
     assert not re.search(r"[\r\x1b]", done.stderr) and max(map(len, done.stderr.splitlines())) <= 100
-    shards = {path.name.split(".")[0] for path in fresh.path("spectra").glob("*.parquet")}
+    shards = {path.name.split(".")[0] for path in fresh.path("spectra/lamost/paper").glob("*.parquet")}
     assert {line.split("clean shard ")[1] for line in jobs if "clean shard " in line} == shards
     assert "mock spectra" in fresh.path("logs/make_mock.log").read_text()
     again = subprocess.run(command("clean"), cwd=fresh.folder, capture_output=True, text=True)
@@ -50,7 +50,10 @@ def test_a_failed_job_is_quoted_and_its_log_named(fresh):
         command(target), cwd=fresh.folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
     )
     assert done.returncode == 1
-    assert "FAILED: read lamost\n" in done.stderr and "    log: results/logs/read_lamost.log\n" in done.stderr
+    assert (
+        "FAILED: read survey lamost\n" in done.stderr
+        and "    log: results/logs/read_survey/lamost.log\n" in done.stderr
+    )
     assert "error: " in done.stderr and catalog.name in done.stderr
     for noise in ("Traceback", "CalledProcessError", "set -euo pipefail", "jobid"):
         assert noise not in done.stderr
@@ -107,7 +110,7 @@ def test_recovery_stops_a_living_run_when_asked(fresh):
     settings = fresh.folder / "mini.yaml"
     settings.write_text(settings.read_text().replace("spectra: 240", "spectra: 11000"))
     process, jobs = start(fresh, "results/mock/truth.parquet")
-    recover = [sys.executable, "workflow/scripts/recover.py"]
+    recover = [sys.executable, "-m", "starglot", "recover"]
     refused = subprocess.run(recover, cwd=fresh.folder, capture_output=True, text=True)
     assert refused.returncode == 1 and "make recover STOP=1" in refused.stderr and process.poll() is None
     stopped = subprocess.Popen([*recover, "--stop"], cwd=fresh.folder, stderr=subprocess.PIPE, text=True)

@@ -19,13 +19,13 @@ def ids(path):
 
 
 def test_ids_are_conserved_by_every_shard(mini):
-    shards = mini.path("catalog/shards.txt").read_text().split()
+    shards = mini.path("catalog/shards/lamost.txt").read_text().split()
     assert len(shards) == 3
     rejected = 0
     for shard in shards:
-        selected = ids(mini.path(f"catalog/selected/{shard}.parquet"))
-        clean = ids(mini.path(f"spectra/{shard}.parquet"))
-        lost = pq.read_table(mini.path(f"spectra/{shard}.rejected.parquet"))
+        selected = ids(mini.path(f"catalog/selected/lamost/{shard}.parquet"))
+        clean = ids(mini.path(f"spectra/lamost/paper/{shard}.parquet"))
+        lost = pq.read_table(mini.path(f"spectra/lamost/paper/{shard}.rejected.parquet"))
         assert selected == clean | set(lost["obsid"].to_pylist())
         assert not clean & set(lost["obsid"].to_pylist())
         assert set(lost["reason"].to_pylist()) <= set(rejections.REJECTIONS)
@@ -35,14 +35,14 @@ def test_ids_are_conserved_by_every_shard(mini):
 
 def test_what_was_broken_on_purpose_was_rejected_for_that(mini):
     truth = pq.read_table(mini.path("mock/truth.parquet")).to_pandas().set_index("obsid")
-    for shard in mini.path("catalog/shards.txt").read_text().split():
-        for row in pq.read_table(mini.path(f"spectra/{shard}.rejected.parquet")).to_pylist():
+    for shard in mini.path("catalog/shards/lamost.txt").read_text().split():
+        for row in pq.read_table(mini.path(f"spectra/lamost/paper/{shard}.rejected.parquet")).to_pylist():
             assert truth.loc[row["obsid"], "broken"], row
 
 
 def test_spectra_follow_the_contract(mini):
-    for shard in mini.path("catalog/shards.txt").read_text().split():
-        path = mini.path(f"spectra/{shard}.parquet")
+    for shard in mini.path("catalog/shards/lamost.txt").read_text().split():
+        path = mini.path(f"spectra/lamost/paper/{shard}.parquet")
         table = pq.read_table(path)
         assert table.schema.remove_metadata() == tables.spectra_schema(4901)
         flux = tables.flux_matrix(table)
@@ -149,12 +149,12 @@ def test_a_second_run_does_nothing(mini):
 
 
 def test_any_contract_path_is_a_target(mini):
-    shard = mini.path("catalog/shards.txt").read_text().split()[0]
+    shard = mini.path("catalog/shards/lamost.txt").read_text().split()[0]
     targets = (
         "catalog/lamost.parquet",
         "match/lamost_apogee.parquet",
-        f"catalog/selected/{shard}.parquet",
-        f"spectra/{shard}.rejected.parquet",
+        f"catalog/selected/lamost/{shard}.parquet",
+        f"spectra/lamost/paper/{shard}.rejected.parquet",
         "samples/atmosphere/small.parquet",
         "qa/atmosphere/paper/small/train-0001.jsonl.gz",
         "predictions/atmosphere/ridge/mini/common.parquet",
@@ -191,11 +191,11 @@ def test_a_fold_is_tried_by_a_model_that_never_saw_it(mini):
 
 
 def test_one_plate_is_built_from_nothing_on_request(fresh):
-    fresh.snakemake("results/catalog/shards.txt")
-    shard = fresh.path("catalog/shards.txt").read_text().split()[0]
-    fresh.snakemake(f"results/spectra/{shard}.parquet")
-    assert len(pq.read_table(fresh.path(f"spectra/{shard}.parquet"))) > 10
-    assert len(list(fresh.path("spectra").glob("*.parquet"))) == 2
+    fresh.snakemake("results/catalog/shards/lamost.txt")
+    shard = fresh.path("catalog/shards/lamost.txt").read_text().split()[0]
+    fresh.snakemake(f"results/spectra/lamost/paper/{shard}.parquet")
+    assert len(pq.read_table(fresh.path(f"spectra/lamost/paper/{shard}.parquet"))) > 10
+    assert len(list(fresh.path("spectra/lamost/paper").glob("*.parquet"))) == 2
     assert isinstance(pq.read_schema(fresh.path("match/lamost_galah.parquet")), pa.Schema)
 
 

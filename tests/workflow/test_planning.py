@@ -38,8 +38,7 @@ def test_a_dry_run_imports_nothing_heavy_and_asks_no_network(fresh):
 
 
 def explain(project, *arguments):
-    script = project.folder / "workflow/scripts/explain.py"
-    command = [sys.executable, str(script), *arguments]
+    command = [sys.executable, "-m", "starglot", "explain", *arguments]
     return subprocess.run(command, cwd=project.folder, capture_output=True, text=True)
 
 

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from queue import SimpleQueue
+from typing import Any
 
 import pytest
 import yaml
@@ -26,15 +27,41 @@ ROOT = Path(__file__).parents[2]
 FILE = read_table(ROOT / "tests/workflow/rebuilds.yaml")
 ROWS = FILE["changes"]
 
-#: Rules that keep finished work, and rows in which they are listed.
+#: Rules that keep finished work.
 DEAR = set(expanded({"everything dear": "all"}, FILE["groups"]))
-RUN = [row for row in ROWS if DEAR & set(expanded(row["listed"], FILE["groups"]))]
-if not os.environ.get("STARGLOT_REBUILDS"):  # all of them run for a quarter of an hour and more
-    _SHORT = {"edit_survey_reader", "edit_spectrum_reader", "edit_normalise", "edit_draw", "edit_baselines"}
-    _SHORT |= {"edit_continuum", "edit_answers", "edit_digits", "set_snr_galah", "set_release", "set_radius"}
-    RUN = [row for row in RUN if row["change"] in _SHORT]
 
+Rows = list[dict[str, Any]]
 Jobs = set[tuple[str, str]]
+
+
+def dear_of(row: Mapping[str, Any], column: str) -> dict[str, Any]:
+    """What a column of a row says of the dear rules."""
+    return {rule: which for rule, which in expanded(row.get(column) or {}, FILE["groups"]).items() if rule in DEAR}
+
+
+def tried_together() -> list[Rows]:
+    """Rows that list dear jobs, in as few runs of snakemake as can tell them apart.
+
+    Changes that make nothing dear anew are all made to one project: had one of them reached a dear job, that job
+    would not hand its work back.  Of the others, those go together that have no dear rule in common.
+    """
+    rows = [row for row in ROWS if dear_of(row, "listed")]
+    free = [row for row in rows if dear_of(row, "listed") == dear_of(row, "handed back")]
+    groups = [free]
+    for row in (row for row in rows if row not in free):
+        apart = (
+            one for one in groups[1:] if not any(dear_of(row, "listed").keys() & dear_of(o, "listed") for o in one)
+        )
+        group = next(apart, None)
+        if group is None:
+            groups.append(group := [])
+        group.append(row)
+    return groups
+
+
+def named(rows: Rows) -> str:
+    """The changes of some rows."""
+    return "+".join(row["change"] for row in rows)
 
 
 class Planner:
@@ -103,17 +130,18 @@ def settled(mini, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def planned(settled, planner, tmp_path_factory, request):
-    """Change (of the tests that were asked for) -> the project after it, and the jobs that snakemake then lists."""
-    asked = [item.callspec.params.get("row") for item in request.session.items if hasattr(item, "callspec")]
+    """Changes (of the tests that were asked for) -> the project after them, and the jobs that are then listed."""
+    called = [item.callspec.params for item in request.session.items if hasattr(item, "callspec")]
+    asked = {named(params["rows"]): params["rows"] for params in called if "rows" in params}
 
-    def plan(row):
-        folder = tmp_path_factory.mktemp(row["change"]) / "project"
+    def plan(rows):
+        folder = tmp_path_factory.mktemp(rows[0]["change"]) / "project"
         shutil.copytree(settled[0], folder, symlinks=True, copy_function=_copy)
-        arguments = CHANGES[row["change"]](folder) or []
+        arguments = [word for row in rows for word in CHANGES[row["change"]](folder) or []]
         return folder, planner.jobs(folder, arguments), arguments
 
     with ThreadPoolExecutor(2) as pool:
-        return {row["change"]: pool.submit(plan, row) for row in ROWS if row in asked}
+        return {changes: pool.submit(plan, rows) for changes, rows in asked.items()}
 
 
 def _copy(source: str, target: str) -> None:
@@ -141,7 +169,7 @@ def expected(listed: Mapping[str, object], known: Jobs, first: str) -> Jobs:
             found |= {(rule, wildcards) for wildcards in mine}
         else:
             for pattern in which:
-                pattern = first if pattern == "first" else pattern
+                pattern = re.sub(r"\bfirst$", first, pattern)
                 found |= {(rule, name) for name in fnmatch.filter(mine, pattern)} or {(rule, pattern)}
     return found
 
@@ -155,27 +183,28 @@ def test_there_are_enough_changes_each_with_its_reason():
 def test_survey_files_that_moved_are_read_again_and_nothing_dear_runs(settled):
     _, said = settled
     ran = set(re.findall(r"^(?:local)?(?:rule|checkpoint) (\w+):", said, re.MULTILINE))
-    assert {"read_lamost", "inventory", "clean_shard", "build_report"} <= ran
+    assert {"read_survey", "inventory", "clean_shard", "build_report"} <= ran
     assert not ran & (DEAR | {"draw_sample", "write_qa"})
 
 
-@pytest.mark.parametrize("row", ROWS, ids=[row["change"] for row in ROWS])
-def test_a_change_lists_what_the_table_says(row, planned, universe, settled, planner):
-    folder, listed, _ = planned[row["change"]].result()
-    first = sorted((folder / "results/catalog/selected").glob("*.parquet"))[0].stem
-    assert sorted(listed) == sorted(expected(row["listed"], universe | listed, first))
+@pytest.mark.parametrize("rows", [[row] for row in ROWS], ids=named)
+def test_a_change_lists_what_the_table_says(rows, planned, universe):
+    folder, listed, _ = planned[named(rows)].result()
+    first = sorted((folder / "results/catalog/selected/lamost").glob("*.parquet"))[0].stem
+    assert sorted(listed) == sorted(expected(rows[0]["listed"], universe | listed, first))
 
 
-@pytest.mark.parametrize("row", RUN, ids=[row["change"] for row in RUN])
-def test_of_the_jobs_listed_these_hand_their_work_back(row, planned, universe):
-    """All that should be handed back, and of what is made anew the first job of each rule."""
-    folder, listed, arguments = planned[row["change"]].result()
+@pytest.mark.parametrize("rows", tried_together(), ids=named)
+def test_of_the_jobs_listed_these_hand_their_work_back(rows, planned, universe):
+    """All that should be handed back, and of what is made anew a job of each rule."""
+    folder, listed, arguments = planned[named(rows)].result()
     logs = folder / "results/logs"
     shutil.rmtree(logs)
     dear = sorted((rule, name) for rule, name in listed if rule in DEAR)
-    should = expected(row.get("handed back") or {}, universe | listed, "")
-    firsts = {rule: name for rule, name in reversed(dear) if (rule, name) not in should}
-    tried = {*should, *firsts.items()}
+    should = {job for row in rows for job in expected(row.get("handed back") or {}, universe | listed, "")}
+    # The last of each rule: its model starts from no other.
+    anew = {rule: name for rule, name in dear if (rule, name) not in should}
+    tried = {*should, *anew.items()}
     assert should <= set(dear) and tried
     snakemake(folder, *arguments, "--", *(f"results/{made(rule, name)}" for rule, name in sorted(tried)))
     assert all(_log(logs, rule, name) for rule, name in tried)

@@ -32,7 +32,7 @@ def start(project):
 
 def recover(project):
     return subprocess.run(
-        [sys.executable, "workflow/scripts/recover.py"], cwd=project.folder, capture_output=True, text=True
+        [sys.executable, "-m", "starglot", "recover"], cwd=project.folder, capture_output=True, text=True
     )
 
 

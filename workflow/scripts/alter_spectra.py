@@ -7,10 +7,10 @@ import pyarrow.parquet as pq
 
 from starglot.cli import parser, run
 from starglot.config.degradation import Change
-from starglot.config.models import Recipe
+from starglot.config.recipes import Recipe
 from starglot.samples.altered import alter_test_spectra
+from starglot.spectra.shard import spectra_metadata
 from starglot.surveys.index import require_shards, write_index_of
-from starglot.surveys.shards import spectra_metadata
 from starglot.tables import write_parquet, write_with_digest
 
 

@@ -1,7 +1,7 @@
-"""One plate's spectra, cleaned; or rejected, with the reason.
+"""One shard's spectra, cleaned; or rejected, with the reason.
 
-Plates share a submission.  When one is killed, Snakemake removes what all jobs in it had made, those that had
-finished, too.  A plate's files are therefore held beside the spectra until all plates are done, under second names of
+Shards share a submission.  When one is killed, Snakemake removes what all jobs in it had made, those that had
+finished, too.  A shard's files are therefore held beside the spectra until all shards are done, under second names of
 the same files (hard links, which take no room); asked for again, they get their proper names again.
 """
 
@@ -14,9 +14,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from starglot.cli import parser, run
-from starglot.config.models import Recipe
+from starglot.config.recipes import Recipe
+from starglot.spectra.shard import clean_shard, spectra_metadata
 from starglot.store import hand_out, held_beside, is_whole, keep, new_folder
-from starglot.surveys.shards import clean_shard, spectra_metadata
+from starglot.surveys.registry import SPECTRA
 from starglot.tables import read_digests, table_digest, write_digests, write_parquet
 
 
@@ -25,7 +26,7 @@ def main(args: argparse.Namespace) -> None:
     identity = {"settings": args.settings, "root": args.root, "rows": table_digest(selected), "code": args.code}
     place, digests = held_beside(args.spectra, identity), Path(args.digests)
     if is_whole(place):
-        logging.info("this plate was finished by a job that was broken off with others: handing back %s", place)
+        logging.info("this shard was finished by a job that was broken off with others: handing back %s", place)
     else:
         shutil.rmtree(place.parent, ignore_errors=True)  # of a killed job, or of other settings
         made = new_folder(place.parent)
@@ -37,21 +38,21 @@ def main(args: argparse.Namespace) -> None:
 def clean_to(place: Path, selected: pa.Table, args: argparse.Namespace) -> None:
     """Clean the selected rows' spectra, and write the outputs under their names in the folder ``place``."""
     recipe = Recipe.model_validate(args.settings["recipe"])
-    spectra, rejected = clean_shard(selected, Path(args.root), recipe, workers=args.workers)
+    spectra, rejected = clean_shard(selected, Path(args.root), recipe, SPECTRA[args.survey], args.workers)
     files = [place / Path(path).name for path in (args.spectra, args.rejected)]
     write_parquet(spectra, files[0], spectra_metadata(recipe))
     write_parquet(rejected, files[1])
-    rows = table_digest(selected.drop_columns(["path", "size", "mtime_ns"]))
-    write_digests(files, place / Path(args.digests).name, {"rows": rows})
+    write_digests(files, place / Path(args.digests).name)
 
 
 if __name__ == "__main__":
     command = parser(__doc__)
+    command.add_argument("--survey", required=True, choices=sorted(SPECTRA))
     command.add_argument("--selected", required=True)
     command.add_argument("--root", required=True, help="root of the spectra")
     command.add_argument("--workers", type=int, default=1)
     command.add_argument("--code", required=True, help="hash of the code that runs")
     command.add_argument("--spectra", required=True)
     command.add_argument("--rejected", required=True)
-    command.add_argument("--digests", required=True, help="small file: digests of both, and of the rows they are of")
+    command.add_argument("--digests", required=True, help="small file: digests of both")
     run(main, command)

@@ -15,7 +15,7 @@ def main(args: argparse.Namespace) -> None:
     shards = require_shards(args.index, spectra)
     labels = collect_labels(
         Task.model_validate(args.settings["task"]),
-        selected=[Path(args.selected) / f"{shard}.parquet" for shard in shards],
+        candidates=Path(args.candidates),
         spectra=[spectra / f"{shard}.parquet" for shard in shards],
         match_table=Path(args.match) if args.match else None,
         external=args.external,
@@ -26,7 +26,7 @@ def main(args: argparse.Namespace) -> None:
 if __name__ == "__main__":
     command = parser(__doc__)
     command.add_argument("--index", required=True, help="index of the cleaned spectra, in their folder")
-    command.add_argument("--selected", required=True, help="folder of the selected rows")
+    command.add_argument("--candidates", required=True, help="the survey's selected catalogue rows")
     command.add_argument("--match", nargs="?", help="match table that brings the labels; none: the catalogue's own")
     command.add_argument("--external", help="the survey of the match, where the task does not learn from it")
     command.add_argument("--out", required=True)

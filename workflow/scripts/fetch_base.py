@@ -1,7 +1,5 @@
-"""Download base models into the local Hugging Face cache, on a node with network access; jobs then run offline.
+"""Make sure that a base model is in the local Hugging Face cache, and write down what is there.
 
-Give configuration files (fetches what their `run:` needs) or one `--base` with the `--manifest` to write, which says
-what is there: the commit of a Hugging Face id, and the digests of the files that decide what the model does.
 The token comes from the environment variable HF_TOKEN, or from `hf auth login`.
 """
 
@@ -11,8 +9,6 @@ import argparse
 import os
 
 from starglot import cli
-from starglot.config.derive import hub_or_folder_bases
-from starglot.config.load import read_config
 from starglot.fetch import fetch_base
 from starglot.fingerprint import memory
 from starglot.models.bases import describe
@@ -20,25 +16,16 @@ from starglot.tables import write_json
 
 
 def main(args: argparse.Namespace) -> None:
-    """Fetch each base; write what was found where asked."""
-    bases = [(args.base, args.revision or None)] if args.base else []
-    if args.config:
-        bases += [base for base, users in hub_or_folder_bases(read_config(*args.config)).items() if users]
-    for base, revision in bases:
-        folder = fetch_base(base, os.environ.get("HF_TOKEN"), revision)
-        print(f"{base}: {folder}")
-        if args.manifest:
-            found = describe(base, memory(args.state), revision)
-            write_json({**found, "asked": revision}, args.manifest)
-    if not bases:
-        print("this run needs no base model from outside")
+    """Fetch the base; write the commit of a Hugging Face id, and digests of the files that decide what it does."""
+    revision = args.revision or None
+    print(f"{args.base}: {fetch_base(args.base, os.environ.get('HF_TOKEN'), revision)}")
+    write_json({**describe(args.base, memory(args.state), revision), "asked": revision}, args.manifest)
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("config", nargs="*", help="config/config.yaml and overlays")
-    parser.add_argument("--base", help="a Hugging Face id or a folder")
-    parser.add_argument("--revision", nargs="?", help="with --base: branch, tag or commit (empty: main)")
-    parser.add_argument("--manifest", help="with --base: JSON file that says what is there")
-    parser.add_argument("--state", default="state/bases", help="with --manifest: folder beside the memory of digests")
+    parser.add_argument("--base", required=True, help="a Hugging Face id or a folder")
+    parser.add_argument("--revision", nargs="?", help="branch, tag or commit (empty: main)")
+    parser.add_argument("--manifest", required=True, help="JSON file that says what is there")
+    parser.add_argument("--state", required=True, help="folder beside the memory of digests")
     cli.run(main, parser)

@@ -1,4 +1,4 @@
-"""One small table of all shards: the digests of their cleaned spectra and catalogue rows."""
+"""One small table of all shards: the digests of their cleaned spectra and rejections."""
 
 import argparse
 from pathlib import Path

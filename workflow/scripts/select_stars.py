@@ -23,6 +23,7 @@ def main(args: argparse.Namespace) -> None:
         margin=args.settings["select"]["margin"],
         seed=args.settings["seed"],
         counts=counts,
+        places=args.settings["places"],
     )
     write_with_digest(candidates, args.out)
     counts.write_beside(args.out)

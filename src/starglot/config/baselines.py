@@ -9,18 +9,19 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from starglot.config.strict import Augment, Strict
+from starglot.config.by_size import KEYS_GIVEN
+from starglot.config.strict import Augment, Init, ModelSettings, Strict
 
 Width = Annotated[int, Field(ge=1)]
 
 
-class ClassMean(Strict):
+class ClassMean(ModelSettings):
     """Predicts the mean label of the catalogue's class: what knowing the class alone is worth."""
 
     kind: Literal["class_mean"] = Field(description="It has no settings.")
 
 
-class Ridge(Strict):
+class Ridge(ModelSettings):
     """Ridge regression on the cleaned flux: the floor for a linear reading of the spectrum."""
 
     kind: Literal["ridge"] = Field(description="Linear in the binned flux, and in the class.")
@@ -32,7 +33,7 @@ class Ridge(Strict):
     )
 
 
-class Spectrum(Strict):
+class Spectrum(ModelSettings):
     """How a baseline is shown a spectrum."""
 
     bin: int = Field(1, ge=1, description="Mean of this many grid values.")
@@ -100,8 +101,11 @@ class Network(Spectrum):
         "minmax", description="Scale of the labels in the loss: 0 to 1 (paper 4.2), or zero mean and unit scatter."
     )
     training: NetworkTraining = NetworkTraining()
-    by_size: dict[str, NetworkTraining] = Field(
-        {}, description="Instead of `training` at these sizes, whole: keys left out have their defaults."
+    by_size: Annotated[dict[str, NetworkTraining], KEYS_GIVEN] = Field(
+        {}, description="What differs from `training` at these sizes; keys left out are as in `training`."
+    )
+    init: Init | None = Field(
+        None, description="The same network at another task; its weights are taken where both have the label."
     )
     gpus: int = Field(1, ge=0, le=1, description="1 trains and predicts on a GPU, 0 on the CPU.")
     seed: int = Field(0, description="First weights, order, dropout and augmentation.")
@@ -144,7 +148,7 @@ class Mlp(Network):
     dropout: float = Field(0.1, ge=0, lt=1, description="After each dense layer.")
 
 
-class Ensemble(Strict):
+class Ensemble(ModelSettings):
     """Other models' predictions combined, label by label, with weights from validation stars (paper's outlook)."""
 
     kind: Literal["ensemble"] = Field(description="Trains nothing of its own.")

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from starglot.config.baselines import Ensemble, Network, Ridge, Spectrum
 from starglot.config.bases import is_hub_id
+from starglot.config.by_size import at_size
 from starglot.config.degradation import Change
-from starglot.config.derive import is_sampled
+from starglot.config.derive import is_sampled, language_models, tiny_bases
+from starglot.config.derived import members_of
 from starglot.config.faults import nearest
 from starglot.config.llm import Llm
-from starglot.config.models import Config
+from starglot.config.models import Config, Model
 from starglot.config.names import Derived, read_name
 from starglot.config.paths import path_faults
+from starglot.config.recipes import View, Wavelength
+from starglot.config.strict import Init
 from starglot.config.tasks import Bins, Task
 from starglot.forms import FORMS
 from starglot.labels import ABUNDANCE_NAMES, ATMOSPHERE_NAMES, LABELS
@@ -27,6 +30,7 @@ def cross_check(config: Config) -> list[str]:
         *_tasks(config),
         *_encodings(config),
         *_models(config),
+        *_circles(config),
         *_bases(config),
         *_run(config),
         *_degradation(config),
@@ -40,18 +44,49 @@ def unknown(path: str, name: str, valid: Iterable[str]) -> str:
 
 
 def _wavelengths(config: Config) -> Iterator[str]:
-    grid, (low, high) = config.spectra.wavelength, config.surveys.lamost.coverage
+    for name, recipe in config.recipes.items():
+        yield from _grid(f"recipes.{name}.wavelength", recipe.wavelength)
+    surveys = config.surveys.with_spectra()
+    for text in dict.fromkeys(task.view for task in config.tasks.values()):
+        view = View(text)
+        if view.survey in surveys and view.recipe in config.recipes:
+            grid, (low, high) = config.recipes[view.recipe].wavelength, surveys[view.survey].coverage
+            if grid.start < grid.stop and (grid.start < low or grid.stop > high):
+                yield (
+                    f"recipes.{view.recipe}.wavelength: {grid.start:g}-{grid.stop:g} A is not covered by the release "
+                    f"({low:g}-{high:g} A, surveys.{view.survey}.coverage)"
+                )
+
+
+def _grid(at: str, grid: Wavelength) -> Iterator[str]:
     if grid.stop <= grid.start:
-        yield f"spectra.wavelength: stop ({grid.stop:g}) must be above start ({grid.start:g})"
-        return
-    steps = (grid.stop - grid.start) / grid.step
-    if abs(steps - round(steps)) > 1e-6:
-        yield f"spectra.wavelength: step {grid.step:g} does not divide {grid.start:g}-{grid.stop:g}"
-    if grid.start < low or grid.stop > high:
-        yield (
-            f"spectra.wavelength: {grid.start:g}-{grid.stop:g} A is not covered by the release "
-            f"({low:g}-{high:g} A, surveys.lamost.coverage)"
-        )
+        yield f"{at}: stop ({grid.stop:g}) must be above start ({grid.start:g})"
+    elif grid.log:
+        if grid.size < 2:
+            yield f"{at}: a logarithmic grid needs its size, 2 values or more"
+        if "step" in grid.model_fields_set:
+            yield f"{at}: a logarithmic grid has a size and no step; use a recipe of another name for it"
+    else:
+        steps = (grid.stop - grid.start) / grid.step
+        if abs(steps - round(steps)) > 1e-6:
+            yield f"{at}: step {grid.step:g} does not divide {grid.start:g}-{grid.stop:g}"
+        elif grid.size != round(steps) + 1:
+            yield f"{at}: size {grid.size} is not what start, stop and step make; leave it out, or set `log: true`"
+
+
+def _view(config: Config, at: str, text: str) -> Iterator[str]:
+    view, surveys = View(text), config.surveys.with_spectra()
+    if view.survey not in surveys:
+        yield unknown(at, view.survey, surveys)
+    if view.recipe not in config.recipes:
+        yield unknown(at, view.recipe, config.recipes)
+
+
+def _grids(config: Config) -> Iterator[tuple[str, int]]:
+    """The recipes that tasks see spectra through, and how many values each one has."""
+    for name in dict.fromkeys(View(task.view).recipe for task in config.tasks.values()):
+        if name in config.recipes:
+            yield f"recipes.{name}.wavelength", config.recipes[name].wavelength.size
 
 
 def _splits(config: Config) -> Iterator[str]:
@@ -92,6 +127,7 @@ def _question(at: str, task: Task) -> Iterator[str]:
 
 def _sample(config: Config, at: str, task: Task) -> Iterator[str]:
     sample, groups = task.sample, task.sample.group_names
+    yield from _view(config, f"{at}.view", sample.view)
     if isinstance(sample.groups, Bins) and sample.groups.bins.label not in task.labels:
         yield unknown(f"{at}.groups.bins.label", sample.groups.bins.label, task.labels)
     if sample.balanced and not groups:
@@ -122,11 +158,9 @@ def _sample(config: Config, at: str, task: Task) -> Iterator[str]:
 
 def _encodings(config: Config) -> Iterator[str]:
     for name, encoding in config.encodings.items():
-        if encoding.bin > config.spectra.wavelength.size:
-            yield (
-                f"encodings.{name}.bin: {encoding.bin} is more than the {config.spectra.wavelength.size} "
-                "values of spectra.wavelength"
-            )
+        for grid, size in _grids(config):
+            if encoding.bin > size:
+                yield f"encodings.{name}.bin: {encoding.bin} is more than the {size} values of {grid}"
 
 
 def _models(config: Config) -> Iterator[str]:
@@ -138,55 +172,87 @@ def _models(config: Config) -> Iterator[str]:
                 f"{at}: this is the name of a model derived from '{said.model}' (.s1: seed 1, .f3: without fold 3, "
                 ".x2: twice the passes); call it something else"
             )
-        if isinstance(model, Llm) != name.startswith("llm"):
-            yield f"{at}: names of LLM models, and only theirs, begin with 'llm'"
-        if isinstance(model, Ensemble):
-            yield from _members(config, f"{at}.members", model)
-        elif isinstance(model, Spectrum | Ridge) and model.bin > config.spectra.wavelength.size:
-            values = config.spectra.wavelength.size
-            yield f"{at}.bin: {model.bin} is more than the {values} values of spectra.wavelength"
-        if isinstance(model, Network):
-            sizes = sorted({size for task in config.tasks.values() for size in task.sample.sizes})
-            yield from (unknown(f"{at}.by_size", size, sizes) for size in model.by_size if size not in sizes)
-        if not isinstance(model, Llm):
-            continue
-        if model.encoding not in config.encodings:
-            yield unknown(f"{at}.encoding", model.encoding, config.encodings)
-        built = config.bases.get(model.base)
-        if built and built.encoding != model.encoding:
-            yield f"{at}: its base '{model.base}' was made for encoding '{built.encoding}', not '{model.encoding}'"
-        if built and model.lora.rank > built.hidden:
-            yield f"{at}.lora.rank: {model.lora.rank} is out of range 1-{built.hidden} (the base's width)"
-        if model.revision and (built or not is_hub_id(model.base)):
-            kind = "a base that is built here" if built else "a folder"
-            yield f"{at}.revision: '{model.base}' is {kind}; only a Hugging Face id has revisions"
-        gpus, nodes = model.training.gpus, model.training.nodes
-        if gpus % nodes:
-            yield f"{at}.training: {gpus} GPU(s) cannot be shared out evenly over {nodes} nodes"
-        if model.init:
-            yield from _task_and_size(config, f"{at}.init", model.init.task, model.init.size)
-            if model.init.model and model.init.model not in config.models:
-                yield unknown(f"{at}.init.model", model.init.model, config.models)
+        yield from _members(config, f"{at}.members", model)
+        width = getattr(model, "bin", 1)
+        for grid, values in _grids(config):
+            if width > values:
+                yield f"{at}.bin: {width} is more than the {values} values of {grid}"
+        sizes = sorted({size for task in config.tasks.values() for size in task.sample.sizes})
+        named = getattr(model, "by_size", {})
+        yield from (unknown(f"{at}.by_size", size, sizes) for size in named if size not in sizes)
+        yield from _start(config, f"{at}.init", model)
+    for name, llm in language_models(config).items():
+        yield from _language_model(config, f"models.{name}", llm)
 
 
-def _members(config: Config, at: str, ensemble: Ensemble) -> Iterator[str]:
-    for name in ensemble.members:
+def _language_model(config: Config, at: str, model: Llm) -> Iterator[str]:
+    if model.encoding not in config.encodings:
+        yield unknown(f"{at}.encoding", model.encoding, config.encodings)
+    built = tiny_bases(config).get(model.base)
+    if built and built.encoding != model.encoding:
+        yield f"{at}: its base '{model.base}' was made for encoding '{built.encoding}', not '{model.encoding}'"
+    if built and model.lora.rank > built.hidden:
+        yield f"{at}.lora.rank: {model.lora.rank} is out of range 1-{built.hidden} (the base's width)"
+    if model.revision and (built or not is_hub_id(model.base)):
+        kind = "a base that is built here" if built else "a folder"
+        yield f"{at}.revision: '{model.base}' is {kind}; only a Hugging Face id has revisions"
+    plans = {f"{at}.training": model.training}
+    plans |= {f"{at}.by_size.{size}": at_size(model, size).training for size in model.by_size}
+    for where, plan in plans.items():
+        if plan.gpus % plan.nodes:
+            yield f"{where}: {plan.gpus} GPU(s) cannot be shared out evenly over {plan.nodes} nodes"
+
+
+def _start(config: Config, at: str, model: Model) -> Iterator[str]:
+    """What is wrong with the model that this one is to start from, if any."""
+    init: Init | None = getattr(model, "init", None)
+    if init is None:
+        return
+    yield from _task_and_size(config, at, init.task, init.size)
+    if init.model is None:
+        return
+    if init.model not in config.models:
+        yield unknown(f"{at}.model", init.model, config.models)
+    elif (kind := config.models[init.model].kind) != model.kind:
+        yield f"{at}.model: '{init.model}' is of kind {kind}; a model starts from one of its own kind, {model.kind}"
+
+
+def _circles(config: Config) -> Iterator[str]:
+    """Models that start from one another without end."""
+    for name in config.models:
+        for first in config.tasks:
+            task, model, been = first, name, set[tuple[str, str]]()
+            while (task, model) not in been:
+                been.add((task, model))
+                init: Init | None = getattr(config.models.get(model), "init", None)
+                if init is None or init.task == task:
+                    break
+                task, model = init.task, init.model or model
+            else:
+                yield f"models.{name}.init: at task '{first}' it starts, over other models, from itself"
+                break
+
+
+def _members(config: Config, at: str, model: Model) -> Iterator[str]:
+    members = members_of(model)
+    for name in members:
         if name not in config.models:
             yield unknown(at, name, config.models)
-        elif isinstance(config.models[name], Ensemble):
+        elif members_of(config.models[name]):
             yield f"{at}: '{name}' is an ensemble itself; name its members instead"
-    if len(set(ensemble.members)) < len(ensemble.members):
+    if len(set(members)) < len(members):
         yield f"{at}: a model is named twice"
 
 
 def _bases(config: Config) -> Iterator[str]:
     for name, base in config.bases.items():
+        yield from _task_and_size(config, f"bases.{name}", base.task, base.size)
+    for name, tiny in tiny_bases(config).items():
         at = f"bases.{name}"
-        yield from _task_and_size(config, at, base.task, base.size)
-        if base.encoding not in config.encodings:
-            yield unknown(f"{at}.encoding", base.encoding, config.encodings)
-        if base.hidden % base.heads:
-            yield f"{at}: hidden ({base.hidden}) must be a multiple of heads ({base.heads})"
+        if tiny.encoding not in config.encodings:
+            yield unknown(f"{at}.encoding", tiny.encoding, config.encodings)
+        if tiny.hidden % tiny.heads:
+            yield f"{at}: hidden ({tiny.hidden}) must be a multiple of heads ({tiny.heads})"
 
 
 def _task_and_size(config: Config, at: str, task: str, size: str) -> Iterator[str]:
@@ -207,7 +273,6 @@ def _run(config: Config) -> Iterator[str]:
             yield f"run.sizes: none is a size of task '{task}' ({', '.join(definition.sizes)})"
         if definition.source != "lamost" and getattr(config.surveys, definition.source) is None:
             yield f"run.tasks: '{task}' learns from {definition.source}, but surveys.{definition.source} is null"
-        yield from _by_size(config, task, run.models, run.sizes)
     every = {size for task in config.tasks.values() for size in task.sample.sizes}
     for size in run.sizes:
         if size not in every:
@@ -216,8 +281,9 @@ def _run(config: Config) -> Iterator[str]:
         if model not in config.models:
             yield unknown("run.models", model, config.models)
     baseline = config.tables.baseline
-    if baseline and (baseline not in config.models or isinstance(config.models[baseline], Llm)):
-        yield unknown("tables.baseline", baseline, [name for name in config.models if not name.startswith("llm")])
+    others = [name for name in config.models if name not in language_models(config)]
+    if baseline and baseline not in others:
+        yield unknown("tables.baseline", baseline, others)
     for survey in run.validation:
         if getattr(config.surveys, survey) is None:
             yield f"run.validation: surveys.{survey} is null"
@@ -225,7 +291,6 @@ def _run(config: Config) -> Iterator[str]:
 
 def _scaling(config: Config) -> Iterator[str]:
     sweep = config.scaling
-    sizes = config.run.sizes if sweep.sizes is None else sweep.sizes
     for task in sweep.tasks:
         if task not in config.tasks:
             yield unknown("scaling.tasks", task, config.tasks)
@@ -235,7 +300,6 @@ def _scaling(config: Config) -> Iterator[str]:
                 yield unknown(f"scaling.sizes (task '{task}')", size, config.tasks[task].sample.sizes)
         if sweep.test_size and sweep.test_size not in config.tasks[task].sample.sizes:
             yield unknown(f"scaling.test_size (task '{task}')", sweep.test_size, config.tasks[task].sample.sizes)
-        yield from _by_size(config, task, sweep.models or [], sizes)
     for model in sweep.models or []:
         if model not in config.models:
             yield unknown("scaling.models", model, config.models)
@@ -249,19 +313,6 @@ def _scaling(config: Config) -> Iterator[str]:
         given = getattr(sweep, key) or []
         if len(set(given)) < len(given):
             yield f"scaling.{key}: one is named twice"
-
-
-def _by_size(config: Config, task: str, models: Iterable[str], sizes: Iterable[str]) -> Iterator[str]:
-    """Training settings that are given by size must be given for every size that is built."""
-    for name in models:
-        model = config.models.get(name)
-        if not isinstance(model, Llm):
-            continue
-        for key in ("epochs", "learning_rate"):
-            given = getattr(model.training, key)
-            for size in set(sizes) & set(config.tasks[task].sample.sizes):
-                if isinstance(given, dict) and size not in given:
-                    yield f"models.{name}.training.{key}: no entry for size '{size}' of task '{task}'"
 
 
 def _degradation(config: Config) -> Iterator[str]:

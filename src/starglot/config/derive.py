@@ -5,19 +5,23 @@ A rule's params hold these mappings, so a changed leaf reruns exactly the rules 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 from pydantic import BaseModel
 
-from starglot.config.baselines import Ensemble, LightGbm, Network
 from starglot.config.bases import base_slug
 from starglot.config.degradation import ALTERED, Change
-from starglot.config.derived import derived, has_passes, model_of, own_seeds, sample_name
+from starglot.config.derived import derived, has_passes, members_of, model_of, own_seeds, sample_name
+from starglot.config.kinds import family_of, is_language_model, reading
 from starglot.config.llm import Llm
-from starglot.config.models import Config, Model
+from starglot.config.models import Config
 from starglot.config.names import Derived
+from starglot.config.recipes import View
+from starglot.config.strict import Init
 from starglot.config.tasks import Task
+from starglot.config.tiny import TinyBase
 from starglot.errors import StarglotError
 from starglot.forms import FORMS, Form
 from starglot.labels import ABUNDANCE_NAMES, ATMOSPHERE_NAMES, CLASSES
@@ -32,7 +36,7 @@ SAMPLED_SETS: tuple[str, ...] = (*EXTERNAL_SETS, "own_line")
 SWEEP_SET = "sweep"
 
 #: Fields of a sample that decide which stars are drawn, not what is asked of them.
-_DRAWING = {"sizes", "shortage", "balanced"}
+_DRAWING = {"sizes", "shortage", "balanced", "view"}
 #: The labels of the paper's stages.
 _STAGES: dict[int, tuple[str, ...]] = {1: ATMOSPHERE_NAMES, 2: ABUNDANCE_NAMES}
 
@@ -143,14 +147,15 @@ def sweep_set(config: Config, task: str, size: str) -> str:
     return "common" if common in sizes_of(config, task)[:1] else SWEEP_SET
 
 
-def label_surveys(config: Config) -> list[str]:
-    """Surveys other than LAMOST whose matched stars are selected: label sources and external validation."""
-    sources = [config.tasks[task].sample.source for task in config.run.tasks]
-    return sorted({*sources, *config.run.validation} - {"lamost"})
+def label_surveys(config: Config, survey: str) -> list[str]:
+    """Surveys whose stars are matched to those of ``survey`` and selected: label sources and external validation."""
+    tasks = [config.tasks[task] for task in config.run.tasks]
+    sources = [task.sample.source for task in tasks if View(task.view).survey == survey]
+    return sorted({*sources, *config.run.validation} - {survey})
 
 
-def wanted_per_class(config: Config) -> dict[str, int | None]:
-    """Spectra that the largest samples need of each class (None: all there are).
+def wanted_per_class(config: Config, survey: str) -> dict[str, int | None]:
+    """Spectra of ``survey`` that the largest samples need of each class (None: all there are).
 
     Under 'all', where a task goes without classes: what it needs of all spectra, whatever their class.
     """
@@ -158,11 +163,13 @@ def wanted_per_class(config: Config) -> dict[str, int | None]:
     unclassed: list[int | None] = []
     for name in config.run.tasks:
         sample = config.tasks[name].sample
+        if View(sample.view).survey != survey:
+            continue
         sizes = dict.fromkeys([*sizes_of(config, name), *sweep_sizes(config, name)])
-        wanted = [sample.sizes[size] for size in sizes] if sample.source == "lamost" else [0]
+        wanted = [sample.sizes[size] for size in sizes] if sample.source == survey else [0]
         if not sample.by_class:
             unclassed += wanted
-        elif sample.source == "lamost":
+        elif sample.source == survey:
             counts += [None if n is None or not sample.balanced else -(-n // len(CLASSES)) for n in wanted]
     per_class: dict[str, int | None] = dict.fromkeys(CLASSES, _largest(counts))
     return {**per_class, "all": _largest(unclassed)} if unclassed else per_class
@@ -173,23 +180,22 @@ def _largest(counts: list[int | None]) -> int | None:
 
 
 def starts_from(config: Config, task: str, model: str) -> tuple[str, str, str] | None:
-    """(task, model, size) of the adapter that training of ``model`` at ``task`` continues, if any.
+    """(task, model, size) of the trained model that ``model`` starts from at ``task``, if any.
 
     A model of another seed starts from one of that seed, and one that leaves a fold out from one that left it out.
     """
-    settings = model_of(config, model)
-    if not isinstance(settings, Llm) or settings.init is None or settings.init.task == task:
+    init: Init | None = getattr(model_of(config, model), "init", None)
+    if init is None or init.task == task:
         return None
     said = derived(config, model)
-    start = replace(said, model=settings.init.model or said.model, passes=None)
-    return settings.init.task, start.name, settings.init.size
+    return init.task, replace(said, model=init.model or said.model, passes=None).name, init.size
 
 
 def hub_or_folder_bases(config: Config) -> dict[tuple[str, str | None], list[str]]:
     """Base models that the workflow does not make itself, with revision -> the models in `run:` that use them."""
     users: dict[tuple[str, str | None], list[str]] = {}
-    for name, model in config.models.items():
-        if isinstance(model, Llm) and model.base not in config.bases:
+    for name, model in language_models(config).items():
+        if model.base not in config.bases:
             users.setdefault((model.base, model.revision), []).extend([name] if name in config.run.models else [])
     return users
 
@@ -206,30 +212,11 @@ def trained_on(config: Config, task: str, model: str, size: str) -> list[tuple[s
     if start:
         samples += trained_on(config, start[0], start[1], start[2])
     settings = model_of(config, model)
-    if isinstance(settings, Ensemble):
-        return sorted({seen for member in settings.members for seen in trained_on(config, task, member, size)})
-    if isinstance(settings, Llm) and settings.base in config.bases:
-        base = config.bases[settings.base]
+    if members := members_of(settings):
+        return sorted({seen for member in members for seen in trained_on(config, task, member, size)})
+    if base := config.bases.get(getattr(settings, "base", "")):
         samples.append((base.task, base.size))
     return sorted(set(samples))
-
-
-#: Baselines that share their scripts, by what those import.
-FAMILIES = ("plain", "trees", "network")
-
-
-def family(model: Model) -> str:
-    """Which of FAMILIES a baseline is of."""
-    if isinstance(model, Network):
-        return "network"
-    return "trees" if isinstance(model, LightGbm) else "plain"
-
-
-def at_size(model: Model, size: str) -> Model:
-    """A model with its training of one size in place of the choice of several."""
-    if not isinstance(model, Network):
-        return model
-    return model.model_copy(update={"training": model.by_size.get(size, model.training), "by_size": {}})
 
 
 def set_source(config: Config, task: str, size: str, name: str) -> tuple[str, str]:
@@ -266,19 +253,38 @@ def judged_set(config: Config) -> str:
     return "test" if "test" in config.run.sets else config.run.sets[0]
 
 
+def language_models(config: Config) -> dict[str, Llm]:
+    """The language models of the configuration, by name."""
+    return {name: cast(Llm, model) for name, model in config.models.items() if is_language_model(model)}
+
+
+def tiny_bases(config: Config) -> dict[str, TinyBase]:
+    """The bases of the configuration that are tiny language models, by name."""
+    return {name: cast(TinyBase, base) for name, base in config.bases.items() if base.kind == "tiny"}
+
+
+def run_language_models(config: Config) -> list[str]:
+    """Names of those in `run:`."""
+    return [name for name in config.run.models if is_language_model(config.models[name])]
+
+
+def curved(config: Config, models: Iterable[str]) -> list[str]:
+    """Those of the ``models`` whose training leaves a loss curve."""
+    return [name for name in models if family_of(config.models[name]).curve]
+
+
 def baseline_of(config: Config) -> list[str]:
     """The model beside the LLM, if any: the one named, else the last ResNet-50, else the last that is no blend."""
     named = config.tables.baseline
     if named and named in config.run.models:
         return [named]
-    kinds = {name: config.models[name].kind for name in config.run.models}
-    residual = [name for name, kind in kinds.items() if kind == "resnet50"]
-    return (residual or [name for name, kind in kinds.items() if kind not in ("llm", "ensemble")])[-1:]
+    beside = reading(config.run.models, config.models, "spectra")
+    return ([name for name in beside if config.models[name].kind == "resnet50"] or beside)[-1:]
 
 
 def judged_outside(config: Config) -> list[str]:
     """Models that are judged by external surveys: the LLMs and the one beside them."""
-    return [*(name for name in config.run.models if name.startswith("llm")), *baseline_of(config)]
+    return [*run_language_models(config), *baseline_of(config)]
 
 
 def stage_of(config: Config, stage: int) -> str | None:
@@ -302,7 +308,7 @@ def paper_tables(config: Config) -> dict[str, dict[str, Any]]:
     one, two = stage_of(config, 1), stage_of(config, 2)
     sizes: list[str | None] = [*sizes_of(config, one)] if one else [None]
     largest = sizes_of(config, two)[-1] if two else None
-    llms = [name for name in config.run.models if name.startswith("llm")]
+    llms = run_language_models(config)
     here, outside = [judged_set(config)], [name for name in EXTERNAL_SETS if name in config.run.validation]
     beside = judged_outside(config)
     plans = {
@@ -329,7 +335,7 @@ def paper_tables(config: Config) -> dict[str, dict[str, Any]]:
 
 def leading_model(config: Config) -> str:
     """The model that figures show: the first LLM, else the first of `run:`."""
-    return next((name for name in config.run.models if name.startswith("llm")), config.run.models[0])
+    return next(iter(run_language_models(config)), config.run.models[0])
 
 
 def paper_figures(config: Config) -> dict[str, dict[str, Any]]:

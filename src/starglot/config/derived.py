@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from starglot.config.baselines import Ensemble, LightGbm, Network, NetworkTraining
+from starglot.config.by_size import at_size
 from starglot.config.faults import nearest
-from starglot.config.llm import Llm
+from starglot.config.kinds import FAMILIES, KINDS, family_of
 from starglot.config.models import Config, Model
 from starglot.config.names import Derived, read_name
 from starglot.errors import StarglotError
@@ -42,19 +42,24 @@ def model_of(config: Config, name: str) -> Model:
         return model
     if said.passes is not None:
         model = _with_passes(model, name, said.passes)
-    if isinstance(model, Ensemble):
-        members = [replace(said, model=member, seed=_seed_of(config, member, said)).name for member in model.members]
+    if members := members_of(model):
+        members = [replace(said, model=member, seed=_seed_of(config, member, said)).name for member in members]
         return model.model_copy(update={"members": members})
     if said.seed is not None and has_seed(model):
         model = model.model_copy(update={"seed": said.seed})
     return model
 
 
+def model_at(config: Config, name: str, size: str) -> Model:
+    """:func:`model_of`, with its training at one size."""
+    return at_size(model_of(config, name), size)
+
+
 def own_seeds(config: Config, name: str) -> set[int]:
     """The seeds of a configured model: its own, an ensemble's members'; empty where nothing is drawn in training."""
     model = config.models[name]
-    if isinstance(model, Ensemble):
-        return {seed for member in model.members for seed in own_seeds(config, member)}
+    if members := members_of(model):
+        return {seed for member in members for seed in own_seeds(config, member)}
     seed = getattr(model, "seed", None)
     return set() if seed is None else {seed}
 
@@ -70,29 +75,27 @@ def _seed_of(config: Config, member: str, said: Derived) -> int | None:
 
 def has_passes(model: Model) -> bool:
     """Whether a model reads its spectra over and over, so that examples seen are an axis of their own."""
-    return isinstance(model, Llm | Network | LightGbm)
+    return family_of(model).stretched is not None
+
+
+def members_of(model: Model) -> list[str]:
+    """The models whose predictions a model is made of; none for one that is trained by itself."""
+    members: list[str] = getattr(model, "members", [])
+    return members
 
 
 def _with_passes(model: Model, name: str, factor: float) -> Model:
-    """``model`` with ``factor`` times the epochs of every size (rounds of trees; at least one)."""
-    if isinstance(model, Llm):
-        epochs = model.training.epochs
-        more = {size: n * factor for size, n in epochs.items()} if isinstance(epochs, dict) else epochs * factor
-        return model.model_copy(update={"training": model.training.model_copy(update={"epochs": more})})
-    if isinstance(model, Network):
-
-        def longer(plan: NetworkTraining) -> NetworkTraining:
-            return plan.model_copy(update={"epochs": max(1, round(plan.epochs * factor))})
-
-        by_size = {size: longer(plan) for size, plan in model.by_size.items()}
-        return model.model_copy(update={"training": longer(model.training), "by_size": by_size})
-    if isinstance(model, LightGbm):
-        return model.model_copy(update={"rounds": max(1, round(model.rounds * factor))})
-    raise StarglotError(
-        f"'{name}' cannot be: a model of kind {model.kind} makes no passes over its spectra that could be multiplied",
-        allowed="endings in .x for llm, networks and lightgbm",
-        todo="ask for it without the ending in .x",
-    )
+    """``model`` with ``factor`` times the passes at every size."""
+    stretched = family_of(model).stretched
+    if stretched is None:
+        can = [kind for kind, it in KINDS.items() if FAMILIES[it.family].stretched]
+        raise StarglotError(
+            f"'{name}' cannot be: a model of kind {model.kind} makes no passes over its spectra that could be "
+            "multiplied",
+            allowed=f"endings in .x for models of kind {', '.join(can)}",
+            todo="ask for it without the ending in .x",
+        )
+    return stretched(model, factor)
 
 
 def sample_name(config: Config, model: str, size: str) -> str:

@@ -6,7 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from starglot.config.strict import Augment, PathOrId, Strict
+from starglot.config.by_size import KEYS_GIVEN, ONE_NUMBER
+from starglot.config.strict import Augment, Init, ModelSettings, PathOrId, Strict
 
 
 class Lora(Strict):
@@ -17,19 +18,11 @@ class Lora(Strict):
     dropout: float = Field(0.1, ge=0, lt=1, description="Dropout before the adapter.")
 
 
-Rate = Annotated[float, Field(gt=0)]
-
-
 class Training(Strict):
     """QLoRA training (paper 3.3)."""
 
-    epochs: float | dict[str, float] = Field(
-        {"1e5": 3.0, "5e5": 2.0, "1.5e6": 1.0, "all": 3.0},
-        description="Passes, or passes by size name (ours).",
-    )
-    learning_rate: Rate | dict[str, Rate] = Field(
-        1e-4, description="AdamW (paper 3.3: 0.0001), or rates by size name: a second stage may want a smaller one."
-    )
+    epochs: Annotated[float, ONE_NUMBER] = Field(3.0, gt=0, description="Passes over the training spectra (ours).")
+    learning_rate: Annotated[float, ONE_NUMBER] = Field(1e-4, gt=0, description="AdamW (paper 3.3: 0.0001).")
     weight_decay: float = Field(0.1, ge=0, description="AdamW (paper 3.3).")
     warmup: float = Field(0.03, ge=0, lt=1, description="Fraction of steps (ours).")
     batch: int = Field(1, ge=1, description="Spectra per device and step; lower it when memory runs out.")
@@ -65,18 +58,10 @@ class Decoding(Strict):
     batch: int = Field(8, ge=1, description="Spectra decoded together.")
 
 
-class Init(Strict):
-    """The model to start from: its adapter at a task and size (paper 3.3: stage 2 continues stage 1)."""
-
-    task: str = Field(description="A name under `tasks`.")
-    size: str = Field(description="One of its sizes.")
-    model: str | None = Field(None, description="Another model's name; null: the same.")
-
-
-class Llm(Strict):
+class Llm(ModelSettings):
     """A language model with adapters."""
 
-    kind: Literal["llm"] = Field(description="Its name begins with 'llm'.")
+    kind: Literal["llm"] = Field(description="QLoRA on a base model.")
     base: PathOrId = Field(description="A name under `bases`, a folder, or a Hugging Face id.")
     revision: str | None = Field(
         None, min_length=1, description="Commit, tag or branch of a Hugging Face id; null: main, as last fetched."
@@ -87,6 +72,9 @@ class Llm(Strict):
     )
     lora: Lora = Lora()
     training: Training = Training()
+    by_size: Annotated[dict[str, Training], KEYS_GIVEN] = Field(
+        {}, description="What differs from `training` at these sizes; keys left out are as in `training`."
+    )
     decoding: Decoding = Decoding()
     init: Init | None = Field(None, description="Applies to tasks other than its own.")
     seed: int = Field(0, description="Adapter's first weights, order, dropout and augmentation.")

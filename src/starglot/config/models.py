@@ -6,154 +6,27 @@ Field descriptions say what a value does and when to change it; "paper" refers t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, Union
 
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 
-from starglot.config.baselines import ClassMean, Cnn, Ensemble, Gru, LightGbm, Mlp, ResNet50, Ridge
 from starglot.config.degradation import Degradation
-from starglot.config.llm import Llm
+from starglot.config.kinds import BASES, KINDS
+from starglot.config.recipes import Recipe as Recipe
+from starglot.config.recipes import View
+from starglot.config.recipes import Wavelength as Wavelength
 from starglot.config.scaling import Repeats, Scaling
-from starglot.config.strict import Name, OptionalPath, PathText, Strict
+from starglot.config.strict import BaseSettings, ModelSettings, Name, OptionalPath, PathText, Strict
+from starglot.config.surveys import Surveys
 from starglot.config.tasks import Task
-from starglot.registry import Registry
 
-# ---------------------------------------------------------------- surveys
-
-
-_Band = Literal["u", "g", "r", "i", "z"]
-
-
-def _cuts(given: Any) -> Any:
-    """A map of cuts without those that are null: overlays merge, and so take none away otherwise."""
-    if isinstance(given, Mapping):
-        return {band: least for band, least in given.items() if least is not None}
-    return {} if given is None else given
-
-
-#: Least S/N by band.
-SnrCuts = Annotated[
-    dict[_Band, float], BeforeValidator(_cuts, json_schema_input_type=dict[_Band, float | None] | None)
-]
-
-
-class Lamost(Strict):
-    """LAMOST low-resolution spectra and catalogues (paper 2.1)."""
-
-    release: str = Field("dr11_v1.1", description="Named in manifests and captions.")
-    stellar: PathText = Field(description="Catalogue of A, F, G, K stars (LRS_stellar).")
-    mstellar: OptionalPath = Field(None, description="Catalogue of M stars (LRS_mstellar); null where there is none.")
-    spectra: PathText = Field(description="Root of the spectra, laid out as <obsdate>/<planid>/spec-*.fits.gz.")
-    gaia_release: Literal["dr2", "dr3"] = Field(
-        "dr3", description="Release that gaia_source_id is of; ids of another release are not compared."
-    )
-    coverage: tuple[float, float] = Field(
-        (3700.0, 9099.0),
-        description="Wavelengths (A, vacuum) that the release covers; the grid must lie inside.",
-    )
-    class_counts: dict[str, int] | None = Field(
-        None,
-        description="Labelled spectra by class in the release (paper 2.1); larger samples are refused.",
-    )
-    snr_min: SnrCuts = Field(
-        {"r": 2.0, "i": 2.0},
-        description="Least S/N by band (paper 2.1: 2 in r and i, where nothing is said). Other bands take the place "
-        "of these: `{g: 5}`; `{}` or null is no cut. Over an overlay that sets one, `{r: null}` takes it away.",
-    )
-
-
-class Apogee(Strict):
-    """APOGEE allStar catalogue, the labels of the second stage (paper 2.2)."""
-
-    release: Literal["dr12", "dr16", "dr17"] = Field("dr16", description="Decides which Gaia release its ids are of.")
-    catalog: PathText = Field(description="allStar FITS file.")
-    aspcapflag_bits: list[int] | Literal["all"] = Field(
-        "all", description="ASPCAPFLAG bits that reject a star; paper 2.2: any."
-    )
-    paramflag_bits: list[int] | Literal["all"] = Field(
-        [0, 1, 2, 3, 4],
-        description="PARAMFLAG bits that reject a star (ours: the bad bits; bits 24-27 are informational).",
-    )
-    elemflag_bits: list[int] | Literal["all"] = Field(
-        "all", description="X_FE_FLAG bits that make one abundance missing; paper 4: any."
-    )
-
-
-class Galah(Strict):
-    """GALAH DR4 allstar catalogue, external validation (paper 5.2)."""
-
-    release: Literal["dr4"] = Field("dr4", description="Its columns, flags and Gaia ids (DR3).")
-    catalog: PathText = Field(description="galah_dr4_allstar FITS file.")
-    snr_min: float = Field(30.0, description="Least snr_px_ccd3 (paper 5.2, with the column's real name).")
-
-
-class GaiaEso(Strict):
-    """Gaia-ESO DR5 catalogue, external validation (paper 5.2)."""
-
-    release: Literal["dr5"] = Field("dr5", description="Its columns; Gaia ids count where the file has them.")
-    catalog: PathText = Field(description="Gaia-ESO public catalogue, FITS.")
-    solar_scale: Literal["grevesse2007", "asplund2009"] = Field(
-        "grevesse2007", description="Solar abundances that turn A(X) into [X/Fe]."
-    )
-
-
-class Surveys(Strict):
-    """Sources of spectra and labels; set a survey to null to do without it."""
-
-    lamost: Lamost
-    apogee: Apogee | None = None
-    galah: Galah | None = None
-    gaia_eso: GaiaEso | None = None
+# ---------------------------------------------------------------- samples and tasks
 
 
 class Match(Strict):
-    """Cross-match of LAMOST with another survey."""
+    """Cross-match of a survey with another one."""
 
     radius_arcsec: float = Field(3.0, gt=0, le=60, description="Largest separation, after proper motion (ours).")
-
-
-# ---------------------------------------------------------------- spectra
-
-
-class Wavelength(Strict):
-    """The common grid, vacuum Angstrom (paper 2.1: 3800-8700 in steps of 1, 4901 values)."""
-
-    start: float = Field(3800.0, gt=0, description="First wavelength (A).")
-    stop: float = Field(8700.0, gt=0, description="Last wavelength (A), itself on the grid.")
-    step: float = Field(1.0, gt=0, description="Spacing (A); must divide the range.")
-
-    @property
-    def size(self) -> int:
-        """Number of grid points, both ends included."""
-        return round((self.stop - self.start) / self.step) + 1
-
-
-class Recipe(Strict):
-    """How a spectrum becomes a row of normalised flux: mask, normalise, resample (paper 2.1)."""
-
-    wavelength: Wavelength = Wavelength()
-    mask_bits: list[Annotated[int, Field(ge=0, le=62)]] | Literal["all"] = Field(
-        "all",
-        description="ORMASK bits that mask a pixel; paper 2.1 says 'ormask = 1', the files hold bit sums.",
-    )
-    normalisation: Literal["max", "median", "p99"] = Field(
-        "max",
-        description="Divide by this statistic of the good pixels (paper eq. 1: max; p99 resists cosmic rays).",
-    )
-    interpolation: Literal["cubic", "linear"] = Field(
-        "cubic", description="Resampling through good pixels (paper 2.1)."
-    )
-    max_gap: float = Field(30.0, gt=0, description="Across wider gaps (A) the interpolation is linear (ours).")
-    max_edge: float = Field(
-        5.0,
-        ge=0,
-        description="Good pixels must come this close (A) to both ends; there the end value is held (ours).",
-    )
-    min_good: float = Field(0.5, ge=0, le=1, description="Least fraction of good pixels on the grid's range (ours).")
-
-
-# ---------------------------------------------------------------- samples and text
 
 
 class Split(Strict):
@@ -204,52 +77,12 @@ class Qa(Strict):
 # ---------------------------------------------------------------- models
 
 
-class TinyBase(Strict):
-    """A tiny Llama for demonstrations, pre-trained without labels on training flux: no general language model."""
-
-    kind: Literal["tiny"] = Field("tiny", description="The one kind of base that is built here.")
-    task: str = Field(description="Its training spectra come from this task's sample ...")
-    size: str = Field(description="... of this size (training split only, labels unread).")
-    encoding: str = Field(description="A name under `encodings`; models on this base use the same.")
-    hidden: int = Field(128, ge=16, description="Width.")
-    layers: int = Field(4, ge=1, description="Transformer layers.")
-    heads: int = Field(8, ge=1, description="Attention heads; must divide the width.")
-    rope_theta: float = Field(1000.0, gt=0, description="Rotary base; small, as prompts are short.")
-    examples: int = Field(
-        4800, ge=16, description="Spectra seen, each asked several pseudo-questions; more is better."
-    )
-    asked: int = Field(4, ge=1, description="Pseudo-questions about one spectrum; they share the prompt's cost.")
-    questions: int = Field(8, ge=1, le=26, description="Different pseudo-questions besides the first.")
-    components: int = Field(16, ge=3, description="Principal components of the flux that are asked about.")
-    windows: int = Field(64, ge=0, description="Contrasts of a window with its neighbours that are asked about.")
-    named: float = Field(0.2, ge=0, le=1, description="Fraction of the further answers in the form of stage 2 ...")
-    names: int = Field(4, ge=1, le=21, description="... and how many labels such an answer names.")
-    noise: float = Field(0.0, ge=0, le=1, description="As `noise` in a model's `augment`.")
-    tilt: float = Field(0.0, ge=0, le=1, description="As `tilt` in a model's `augment`.")
-    batch: int = Field(16, ge=1, description="Examples per step.")
-    learning_rate: float = Field(2e-3, gt=0, description="AdamW, cosine.")
-    weight_decay: float = Field(0.01, ge=0, description="AdamW.")
-    warmup: float = Field(0.05, ge=0, lt=1, description="Fraction of steps.")
-    seed: int = Field(0, description="Weights, pseudo-questions and order.")
-
-
-Model = Annotated[
-    Llm | ClassMean | Ridge | LightGbm | ResNet50 | Cnn | Gru | Mlp | Ensemble, Field(discriminator="kind")
-]
-#: The same by name, for a job that is told the settings of one model.
-KINDS: Registry[type[Strict]] = Registry(
-    {
-        "llm": Llm,
-        "class_mean": ClassMean,
-        "ridge": Ridge,
-        "lightgbm": LightGbm,
-        "resnet50": ResNet50,
-        "cnn": Cnn,
-        "gru": Gru,
-        "mlp": Mlp,
-        "ensemble": Ensemble,
-    }
-)
+if TYPE_CHECKING:
+    Base = BaseSettings
+    Model = ModelSettings
+else:
+    Base = Annotated[Union[tuple(BASES.values())], Field(discriminator="kind")]  # noqa: UP007
+    Model = Annotated[Union[tuple(kind.settings for kind in KINDS.values())], Field(discriminator="kind")]  # noqa: UP007
 
 
 # ---------------------------------------------------------------- what is built
@@ -309,19 +142,29 @@ class Config(Strict):
     mock: Mock | None = Field(None, description="Make a mock release under <results>/mock; null for real data.")
     surveys: Surveys
     match: Match = Match()
-    spectra: Recipe = Recipe()
+    recipes: dict[Name, Recipe] = Field({"paper": Recipe()}, description="Recipes of cleaning, by a name of yours.")
     split: Split = Split()
     select: Select = Select()
     tasks: dict[Name, Task]
     encodings: dict[Name, Encoding]
     qa: Qa = Qa()
-    bases: dict[Name, TinyBase] = Field({})
+    bases: dict[Name, Base] = Field({})
     models: dict[Name, Model]
     run: Run
     tables: Tables = Tables()
     degradation: Degradation = Degradation()
     repeats: Repeats = Repeats()
     scaling: Scaling = Scaling()
+
+    def recipe_of(self, view: str) -> Recipe:
+        """The recipe of a view."""
+        return self.recipes[View(view).recipe]
+
+    @property
+    def views(self) -> list[str]:
+        """The views of the tasks in `run:` and in the scaling sweep, each once."""
+        tasks = [*self.run.tasks, *self.scaling.tasks]
+        return list(dict.fromkeys(self.tasks[name].view for name in tasks if name in self.tasks))
 
     @property
     def state_dir(self) -> str:

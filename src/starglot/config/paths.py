@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from starglot.config.llm import Llm
+from starglot.config.derive import language_models
 from starglot.config.models import Config
 
 #: In the name of a file that it makes or waits for, Snakemake reads {x} as a wildcard and <x> as a path of its own.
@@ -28,20 +28,21 @@ def _paths(config: Config) -> Iterator[tuple[str, str, bool]]:
         yield "state", config.state, False
     for at, path in _catalogues(config):
         yield at, path, True
-    yield "surveys.lamost.spectra", config.surveys.lamost.spectra, False
-    for name, model in config.models.items():
-        if isinstance(model, Llm):
-            yield f"models.{name}.base", model.base, True
+    for at, path in _roots(config):
+        yield at, path, False
+    for name, model in language_models(config).items():
+        yield f"models.{name}.base", model.base, True
 
 
 def _catalogues(config: Config) -> Iterator[tuple[str, str]]:
-    surveys = config.surveys
-    yield "surveys.lamost.stellar", surveys.lamost.stellar
-    if surveys.lamost.mstellar is not None:
-        yield "surveys.lamost.mstellar", surveys.lamost.mstellar
-    for name in ("apogee", "galah", "gaia_eso"):
-        if (survey := getattr(surveys, name)) is not None:
-            yield f"surveys.{name}.catalog", survey.catalog
+    for name, survey in config.surveys.named().items():
+        for key, path in survey.catalogs.items():
+            yield f"surveys.{name}.{key}", path
+
+
+def _roots(config: Config) -> Iterator[tuple[str, str]]:
+    for name, survey in config.surveys.with_spectra().items():
+        yield f"surveys.{name}.spectra", survey.spectra
 
 
 def _refused(path: str, own: bool) -> Iterator[str]:
@@ -63,6 +64,6 @@ def _outside_the_mock(config: Config) -> Iterator[str]:
     if config.mock is None:
         return
     folder = f"{config.results}/mock"
-    paths = [*_catalogues(config), ("surveys.lamost.spectra", config.surveys.lamost.spectra)]
+    paths = [*_catalogues(config), *_roots(config)]
     if outside := [at for at, path in paths if not path.startswith(f"{folder}/")]:
         yield f"mock: the mock release lies in '{folder}' (`results`); elsewhere: {', '.join(outside)}"

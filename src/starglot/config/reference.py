@@ -54,6 +54,8 @@ def sections(path: str = "", model: type[BaseModel] = Config) -> Iterator[tuple[
     """(path, model) of the configuration's root and of every map of keys below it, in order, depth first."""
     yield path, model
     for name, field in model.model_fields.items():
+        if name == "by_size":  # the keys of `training`
+            continue
         for below, inner in _inner_models(field.annotation, f"{path}.{name}" if path else name):
             yield from sections(below, inner)
 
@@ -99,6 +101,11 @@ def _default(field: FieldInfo) -> str:
     value = field.get_default(call_default_factory=True)
     if isinstance(value, BaseModel):
         return "as below"
+    if isinstance(value, dict):  # of models, too: each as far as it is not what its own keys say
+        value = {
+            key: it.model_dump(exclude_defaults=True) if isinstance(it, BaseModel) else it
+            for key, it in value.items()
+        }
     return f"`{json.dumps(value)}`"
 
 
@@ -163,7 +170,7 @@ def _names() -> str:
         "## Labels\n\nNames for `tasks.<name>.labels`; values outside the last column are no star's.\n\n"
         + "\n".join(labels)
         + "\n\n## Reasons of rejection\n\nWhy a selected spectrum has no cleaned flux "
-        + "(`spectra/{shard}.rejected.parquet`).\n\n"
+        + "(`spectra/{survey}/{recipe}/{shard}.rejected.parquet`).\n\n"
         + "\n".join(reasons)
         + "\n\n## Outcomes of an answer\n\nColumn `status` of the prediction tables: "
         + ", ".join(f"`{status}`" for status in STATUSES)

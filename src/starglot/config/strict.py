@@ -36,8 +36,30 @@ class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
+class ModelSettings(Strict):
+    """What the settings of all kinds of model have in common: `kind` says which it is (starglot.config.kinds)."""
+
+    kind: str
+
+
+class BaseSettings(Strict):
+    """What the settings of all bases that are pre-trained here have in common: `kind` says which it is."""
+
+    kind: str
+    task: str = Field(description="Its training spectra come from this task's sample ...")
+    size: str = Field(description="... of this size (training split only, labels unread).")
+
+
 class Augment(Strict):
     """Changes drawn anew at each pass over a training spectrum; 0 switches one off (ours)."""
 
     noise: float = Field(0.0, ge=0, le=1, description="Photon-like noise, relative to the flux maximum.")
     tilt: float = Field(0.0, ge=0, le=1, description="Smooth flux tilt, relative at the ends.")
+
+
+class Init(Strict):
+    """The trained model of the same kind to start from: at a task and size (paper 3.3: stage 2 continues stage 1)."""
+
+    task: str = Field(description="A name under `tasks`.")
+    size: str = Field(description="One of its sizes.")
+    model: str | None = Field(None, description="Another model's name; null: the same.")

@@ -50,7 +50,9 @@ class Sample(Strict):
     """Which spectra, and how many."""
 
     source: Literal["lamost", "apogee"] = Field(description="Survey whose labels are learnt.")
-    view: str = Field("lamost/paper", description="Whose spectra, and the recipe that they are read through.")
+    view: str = Field(
+        "lamost/paper", description="Spectra that are asked about: a survey and, after `/`, a name under `recipes`."
+    )
     groups: Literal["classes"] | Bins | None = Field(
         "classes",
         description="What tables report by, and `balanced` goes by: 'classes' (A, F, G, K, M; paper 2.1); "
@@ -85,6 +87,11 @@ class Task(Strict):
     def labels(self) -> list[str]:
         """Names of the labels that are asked for, in order."""
         return self.question.labels
+
+    @property
+    def view(self) -> str:
+        """The view that is asked about."""
+        return self.sample.view
 
 
 def form_task(form: str, labels: Sequence[str], decimals: Mapping[str, int] | None = None) -> Task:

@@ -38,21 +38,19 @@ class Ended:
 
 def stopped_by_itself(manifest: Mapping[str, Any], label: str | None = None) -> Ended:
     """What a model's manifest says of the end of its training (of ``label``, where labels are trained apart)."""
-    kind, model = manifest.get("kind"), manifest.get("model") or {}
-    if kind in ("ridge", "class_mean"):
+    model = manifest.get("model") or {}
+    if "seed" in manifest and manifest["seed"] is None:
         return Ended(_FITTED, True)
-    stops: int | None = None
-    done, most = 0, 0
-    if kind == "lightgbm":
-        stops, most = model.get("stop_after"), model.get("rounds", 0)
+    if "rounds" in model:
+        stops, most = model.get("stop_after"), model["rounds"]
         rounds = [
             facts.get("rounds", most) for name, facts in manifest.get("labels", {}).items() if label in (None, name)
         ]
         done = max(rounds, default=most) + (stops or 0)
         # The best round and those waited for in vain are within what was allowed.
         return Ended(_STOPPED if stops and done <= most else None, False)
-    plan = model.get("training") if isinstance(model, Mapping) else None
-    if isinstance(plan, Mapping) and plan.get("stop_after"):
+    plan = model.get("training") or {}
+    if plan.get("stop_after"):
         done, most = manifest.get("counts", {}).get("epochs", 0), plan.get("epochs", 0)
         return Ended(_STOPPED if done < most else None, False)
     return Ended(None, False)

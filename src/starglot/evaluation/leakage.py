@@ -27,14 +27,17 @@ NOTES: tuple[str, ...] = (
 )
 
 
-def leakage_table(samples: Mapping[tuple[str, str], Path], catalog: pa.Table) -> pd.DataFrame:
+def leakage_table(samples: Mapping[tuple[str, str], Path], catalogs: Mapping[str, pa.Table]) -> pd.DataFrame:
     """A row per (task, size): what its splits share.
 
-    samples: sample files by (task, size); catalog: obsid, ra, dec (deg) and shard of the candidates.
+    samples: sample files by (task, size); catalogs: task -> obsid, ra, dec (deg) and shard of its candidates.
     """
     held = {key: pq.read_table(path).to_pandas() for key, path in samples.items()}
     columns = ["obsid", "ra", "dec", "shard"]
-    known = catalog.select(columns).to_pandas().drop_duplicates("obsid").set_index("obsid")
+    known = {
+        task: catalog.select(columns).to_pandas().drop_duplicates("obsid").set_index("obsid")
+        for task, catalog in catalogs.items()
+    }
     records = []
     for (task, size), sample in held.items():
         elsewhere = pd.concat(
@@ -42,7 +45,7 @@ def leakage_table(samples: Mapping[tuple[str, str], Path], catalog: pa.Table) ->
             or [sample[["star_id", "split"]].iloc[:0]]
         ).drop_duplicates()
         both = sample[["star_id", "split"]].drop_duplicates().merge(elsewhere, on="star_id", suffixes=("", "_other"))
-        placed = sample.join(known, on="obsid")
+        placed = sample.join(known[task], on="obsid")
         train, test = placed[placed["split"] == "train"], placed[placed["split"] == "test"]
         records.append(
             {

@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from starglot.config.models import KINDS
+from starglot.config.kinds import KINDS
 from starglot.config.tasks import Task
 from starglot.hashing import digest_of, file_digest
 from starglot.models.baselines.predict import Answer, predict
@@ -65,7 +65,7 @@ def predict_files(
     """
     spectra = Path(index).parent
     require_shards(index, spectra)
-    chosen = KINDS[settings["model"]["kind"]].model_validate(settings["model"])
+    chosen = KINDS[settings["model"]["kind"]].settings.model_validate(settings["model"])
     task = Task.model_validate(settings["task"])
     whole, known, stars = pq.read_table(sample), pq.read_table(labels), training_stars(seen)
     asked = whole.filter(pc.equal(whole["split"], split))

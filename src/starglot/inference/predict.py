@@ -16,7 +16,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from tqdm import tqdm
 
@@ -37,6 +36,7 @@ from starglot.language.qa import read_qa
 from starglot.language.tokens import PromptTokens
 from starglot.models.bases import base_files, check_base, check_model, describe, find_base
 from starglot.models.llm import load_for_inference
+from starglot.models.predictions import Stars, Told, are_seen, label_values, prediction_table
 from starglot.store import is_whole, making, workplace
 from starglot.tables import PREDICTION, write_parquet
 
@@ -64,7 +64,7 @@ def predict_llm(
     adapter_dir: str | Path,
     qa_files: Sequence[str | Path],
     truth: pa.Table,
-    seen_stars: Collection[str] | pa.Array | pa.ChunkedArray,
+    seen_stars: Stars,
     state: str | Path,
     code: str = "",
 ) -> pa.Table:
@@ -273,40 +273,9 @@ def _stop_tokens(model: Any, tokenizer: Any, after: list[int], within: Collectio
     return {token for token in stop if token is not None}
 
 
-def _with_truth(
-    answered: pa.Table, truth: pa.Table, task: Task, seen_stars: Collection[str] | pa.Array | pa.ChunkedArray
-) -> pa.Table:
+def _with_truth(answered: pa.Table, truth: pa.Table, task: Task, seen_stars: Stars) -> pa.Table:
     """Add what the catalogue knows; rows by obsid, labels in the task's order."""
-    n, k = len(truth), len(task.labels)
-    if answered["obsid"].to_numpy().tolist() != np.repeat(truth["obsid"].to_numpy(), k).tolist():
+    if answered["obsid"].to_numpy().tolist() != np.repeat(truth["obsid"].to_numpy(), len(task.labels)).tolist():
         raise StarglotError("finished blocks do not hold the spectra asked for", todo="remove the state folder")
-    each = pa.array(np.repeat(np.arange(n), k))
-    known = (
-        seen_stars
-        if isinstance(seen_stars, pa.Array | pa.ChunkedArray)
-        else pa.array(sorted(seen_stars), pa.string())
-    )
-    seen = pc.is_in(
-        truth["star_id"], value_set=known.combine_chunks() if isinstance(known, pa.ChunkedArray) else known
-    )
-    values = [
-        truth[label].to_numpy(zero_copy_only=False).astype(float)
-        if label in truth.column_names
-        else np.full(n, np.nan)
-        for label in task.labels
-    ]
-    true = np.stack(values, axis=1).reshape(-1)
-    columns = {
-        "obsid": answered["obsid"],
-        "star_id": truth["star_id"].take(each),
-        "class": truth["class"].take(each),
-        "class_pred": answered["class_pred"],
-        "label": answered["label"],
-        "truth": pa.array(true, mask=np.isnan(true)),
-        "value": answered["value"],
-        "sigma": pa.nulls(n * k, pa.float64()),
-        "sigma_raw": answered["sigma_raw"],
-        "status": answered["status"],
-        "seen": seen.take(each),
-    }
-    return pa.table(columns).cast(PREDICTION).combine_chunks()
+    told = Told(answered["value"], answered["sigma_raw"], answered["status"], answered["class_pred"])
+    return prediction_table(truth, task.labels, label_values(truth, task.labels), told, are_seen(truth, seen_stars))

@@ -17,6 +17,7 @@ from starglot.mock.population import Population, draw_stars
 from starglot.mock.survey import stellar
 from starglot.mock.synthesis import Stellar, grid, rest_spectra, shifted
 from starglot.spectra.clean import clean
+from starglot.spectra.raw import RawSpectrum
 from starglot.tables import SAMPLE, flux_column, spectra_schema
 
 #: The name of the prediction set, of its sample and of its spectra.
@@ -42,7 +43,7 @@ def base_stars(count: int, seed: int) -> Population:
 def own_line_tables(task: Task, recipe: Recipe, count: int, seed: int) -> tuple[pa.Table, pa.Table, pa.Table]:
     """(spectra, labels, sample) of ``count`` base stars x the task's labels x two steps, free of noise.
 
-    spectra: as ``spectra/{shard}.parquet``; labels: obsid, star_id, class, shard, ``changed`` (the label), ``step``
+    spectra: of ``tables.spectra_schema``; labels: obsid, star_id, class, shard, ``changed`` (the label), ``step``
     (dex), and the true labels of the task; sample: ``tables.SAMPLE``, its split named :data:`SET`.
 
     Raises StarglotError when the task asks for anything but abundances.
@@ -62,7 +63,8 @@ def own_line_tables(task: Task, recipe: Recipe, count: int, seed: int) -> tuple[
     flux = shifted(rest_spectra(Stellar(base.teff, base.logg, base.feh, xfe)), np.zeros(len(rows)))
     wavelength = grid().astype(float)
     ones, none = np.ones(len(wavelength)), np.zeros(len(wavelength), np.int64)
-    stored = np.stack([clean(wavelength, spectrum.astype(float), ones, none, recipe)[0] for spectrum in flux])
+    observed = (RawSpectrum(wavelength, spectrum.astype(float), ones, none) for spectrum in flux)
+    stored = np.stack([clean(spectrum, recipe)[0] for spectrum in observed])
 
     keys = {
         "obsid": pa.array(_FIRST_OBSID + np.arange(len(rows))),

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from starglot.config.models import TinyBase
+from starglot.config.tiny import TinyBase
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import matplotlib.pyplot as plt
-import numpy as np
 import pyarrow as pa
 
 from starglot.evaluation.outliers import worst_spectra
 from starglot.evaluation.rows import values_of
 from starglot.labels import LABELS
 from starglot.plots.style import save, save_sentence, styled
-from starglot.tables import FLUX_SCALE, read_metadata, read_spectra
+from starglot.spectra.resample import stored_grid
+from starglot.tables import FLUX_SCALE, read_spectra
 
 _SPECTRA, _COLUMNS = 6, 2
 _NAMED = 2
@@ -32,8 +32,7 @@ def draw_worst(
         return save_sentence("no label has two spectra with an error", stem, title)
     obsids = worst["obsid"].drop_duplicates().to_numpy()
     flux = read_spectra(spectra, obsids) / FLUX_SCALE
-    grid = read_metadata(spectra[0])["wavelength"]
-    wavelength = grid["start"] + grid["step"] * np.arange(flux.shape[1])
+    wavelength = stored_grid(spectra[0])
     snr = values_of(catalog, "snr_r", obsids)
     lines = -(-len(obsids) // _COLUMNS)
     with styled():

@@ -37,7 +37,7 @@ def code_definitions(script: str | Path, picked: Picked | None = None, package: 
     Further parts are ``module:name[entry]``, ``module:(import)`` and ``module:(files)``.
     """
     module = Module(package, SCRIPT, Path(script))
-    own = [module.import_text, *(module.text[name] for name in sorted(module.definitions))]
+    own = [module.import_text, *(module.text(name) for name in sorted(module.definitions))]
     parts = {_part(one): _hash(module, one) for one in reached(module, picked or {}) if not _is_own(one)}
     return {SCRIPT: _short("".join(own)), **parts}
 
@@ -63,7 +63,7 @@ def reached(script: Module, picked: Picked) -> list[Reference]:
         if module.name in entered:
             return
         entered.add(module.name)
-        if module.at_import:
+        if module.import_text:
             found.add(Reference(IMPORT, module.name))
             todo.extend(module.named_at_import)
         for other in sorted({*module.parents, *module.imported}):
@@ -106,7 +106,7 @@ def _module(script: Module, name: str) -> Module:
 
 def _entries(module: Module, one: Reference, picked: Picked) -> list[str]:
     """Entries of a registry that are reached where it is named: the one that is, those picked, or all."""
-    entries = module.registries.get(one.name, {})
+    entries = module.registries.get(one.name, ())
     if one.entry in entries:
         return [str(one.entry)]
     return [name for name in entries if one.name not in picked or name in picked[one.name]]
@@ -123,7 +123,7 @@ def _hash(script: Module, one: Reference) -> str:
         return _carried(module.file.parent)
     if one.kind == IMPORT:
         return _short(module.import_text)
-    return _short(module.entry_text(one.name, str(one.entry)) if one.kind == ENTRY else module.text[one.name])
+    return _short(module.text(one.name, one.entry if one.kind == ENTRY else None))
 
 
 def _short(text: str) -> str:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 
 from starglot.provenance.strip import called_name, stripped
@@ -77,25 +76,33 @@ class Module:
 
     def __init__(self, package: Package, name: str, file: Path):
         self.package, self.name, self.file = package, name, file
-        tree = ast.parse(package.text(file), filename=str(file))
-        self._tree = stripped(tree, keep_messages=package.messages)
+        tree = stripped(ast.parse(package.text(file), filename=str(file)), keep_messages=package.messages)
         #: Local name -> what it may be imported from: (module, name in it, or None for the module itself).
         self.imports: dict[str, set[tuple[str, str | None]]] = {}
-        #: Name -> the statements that make it.
-        self.definitions: dict[str, list[ast.stmt]] = {}
-        #: Registry -> entry -> its value.
-        self.registries: dict[str, dict[str, ast.expr]] = {}
-        #: Statements that run when the module is imported, and name nothing.
-        self.at_import: list[ast.stmt] = []
         #: Modules that are imported when this one is.
         self.imported: set[str] = set()
-        self._named: dict[tuple[str, str | None], frozenset[Reference]] = {}
-        for node in ast.walk(self._tree):
+        # Name -> the statements that make it; registry -> entry -> its value; statements that run when the module is
+        # imported, and name nothing.
+        self._made: dict[str, list[ast.stmt]] = {}
+        self._entries: dict[str, dict[str, ast.expr]] = {}
+        self._at_import: list[ast.stmt] = []
+        for node in ast.walk(tree):
             if isinstance(node, ast.Import | ast.ImportFrom):
                 for local, target in self._targets(node):
                     self.imports.setdefault(local, set()).add(target)
-        for statement in self._tree.body:
+        for statement in tree.body:
             self._take(statement)
+        #: Names of the definitions, and of each registry's entries.
+        self.definitions = frozenset(self._made)
+        self.registries = {name: tuple(entries) for name, entries in self._entries.items()}
+        parts: dict[tuple[str, str | None], Sequence[ast.AST]] = {(name, None): it for name, it in self._made.items()}
+        parts |= {(name, entry): [it] for name, all_ in self._entries.items() for entry, it in all_.items()}
+        self._text = {key: _text(nodes) for key, nodes in parts.items()}
+        self._named = {key: self._named_by(nodes) for key, nodes in parts.items()}
+        #: The syntax trees of what runs at import and names nothing, as text, and what is named there.
+        self.import_text, self.named_at_import = _text(self._at_import), self._named_by(self._at_import)
+        # While a run lasts, nobody needs the trees any more, which are a tenth of the memory that planning takes.
+        del self._made, self._entries, self._at_import
 
     @property
     def is_package(self) -> bool:
@@ -108,32 +115,13 @@ class Module:
         parts = self.name.split(".")
         return [".".join(parts[:n]) for n in range(1, len(parts))]
 
-    @cached_property
-    def text(self) -> dict[str, str]:
-        """Definition -> its syntax tree, as text; a registry's is that of what stands around its entries."""
-        return {name: "".join(map(ast.dump, made)) for name, made in self.definitions.items()}
-
-    def entry_text(self, registry: str, entry: str) -> str:
-        """The syntax tree of an entry's value, as text."""
-        return ast.dump(self.registries[registry][entry])
-
-    @cached_property
-    def import_text(self) -> str:
-        """The syntax trees of what runs at import and names nothing, as text."""
-        return "".join(map(ast.dump, self.at_import))
+    def text(self, definition: str, entry: str | None = None) -> str:
+        """The syntax tree of a definition, as text: of a registry, what stands around its entries, or one of them."""
+        return self._text[definition, entry]
 
     def named_in(self, definition: str, entry: str | None = None) -> frozenset[Reference]:
         """What a definition names, or an entry of a registry."""
-        key = (definition, entry)
-        if key not in self._named:
-            made = self.definitions[definition] if entry is None else [self.registries[definition][entry]]
-            self._named[key] = self._named_by(made)
-        return self._named[key]
-
-    @cached_property
-    def named_at_import(self) -> frozenset[Reference]:
-        """What those statements name that run at import and name nothing themselves."""
-        return self._named_by(self.at_import)
+        return self._named[definition, entry]
 
     def _named_by(self, nodes: Iterable[ast.AST]) -> frozenset[Reference]:
         finder = _Names(self)
@@ -147,17 +135,17 @@ class Module:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             self._define(node.name, node)
             if any(self._is_of_package(each) for each in node.decorator_list):
-                self.at_import.append(node)  # it may be handed to others there
+                self._at_import.append(node)  # it may be handed to others there
         elif isinstance(node, ast.Assign | ast.AugAssign | ast.AnnAssign):
             targets = node.targets if isinstance(node, ast.Assign) else [node.target]
             names = list(_stored(targets))
             for name in names:
                 self._define(name, node)
             if not names:
-                self.at_import.append(node)
+                self._at_import.append(node)
             entries = _entries(node)
             if entries is not None and len(names) == 1:
-                self.registries[names[0]] = entries
+                self._entries[names[0]] = entries
         elif isinstance(node, ast.Import | ast.ImportFrom):
             self.imported |= self._modules_of(node)
         elif isinstance(node, ast.If):
@@ -169,18 +157,18 @@ class Module:
         elif not isinstance(node, ast.Pass):
             for name in _stored([node]):
                 self._define(name, node)
-            self.at_import.append(node)
+            self._at_import.append(node)
 
     def _take_all(self, statements: Sequence[ast.stmt], condition: ast.expr | None = None) -> None:
-        before = set(self.definitions)
+        before = set(self._made)
         for statement in statements:
             self._take(statement)
         if condition is not None:  # what decides which definition holds is part of it
-            for name in set(self.definitions) - before:
-                self.definitions[name].append(ast.copy_location(ast.Expr(condition), condition))
+            for name in set(self._made) - before:
+                self._made[name].append(ast.copy_location(ast.Expr(condition), condition))
 
     def _define(self, name: str, node: ast.stmt) -> None:
-        self.definitions.setdefault(name, []).append(node if _entries(node) is None else _emptied(node))
+        self._made.setdefault(name, []).append(node if _entries(node) is None else _emptied(node))
 
     def _is_of_package(self, decorator: ast.expr) -> bool:
         return bool(self._named_by([decorator]))
@@ -290,8 +278,8 @@ class _Names(ast.NodeVisitor):
 
     def visit_Constant(self, node: ast.Constant) -> None:
         """A forward reference of a class's field."""
-        if isinstance(node.value, str) and node.value.isidentifier() and node.value in self.module.definitions:
-            if isinstance(self.module.definitions[node.value][0], ast.ClassDef):
+        if isinstance(node.value, str) and node.value.isidentifier() and node.value in self.module._made:
+            if isinstance(self.module._made[node.value][0], ast.ClassDef):
                 self.found.add(Reference(DEFINITION, self.module.name, node.value))
 
     def _resolve(self, name: str, attributes: Sequence[str], key: str | None = None) -> None:
@@ -305,7 +293,7 @@ class _Names(ast.NodeVisitor):
                 self._add(target, inner, key if not attributes else None)
             else:
                 self._walk(target, attributes, key)
-        if name in module.definitions:
+        if name in module._made:
             self._add(module.name, name, key if not attributes else None)
 
     def _walk(self, module: str, attributes: Sequence[str], key: str | None) -> None:
@@ -323,6 +311,10 @@ class _Names(ast.NodeVisitor):
 
 
 # ---------------------------------------------------------------- trees
+
+
+def _text(nodes: Iterable[ast.AST]) -> str:
+    return "".join(map(ast.dump, nodes))
 
 
 def _package_of(module: Module) -> str:

@@ -151,10 +151,11 @@ def _task(inputs: ReportInputs, task: str) -> dict[str, Any]:
     headline, residuals = read_table(inputs.headlines[task]), read_table(inputs.residuals[task])
     _, _, size, name = inputs.leading[task]
     many = headline["label"].nunique() > FEW
-    by_label = standings(headline, size, name)
+    llms = inputs.language_models
+    by_label = standings(headline, size, name, llms)
     return {
         "name": task,
-        "sentences": [*(wins(headline, size, name) if many else by_label), *learnt(inputs, task, headline)],
+        "sentences": [*(wins(headline, size, name, llms) if many else by_label), *learnt(inputs, task, headline)],
         "by_label": by_label if many else [],
         "main": main_table(task, headline, size, name),
         "headline": html_table(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Collection
 
 import pandas as pd
 
@@ -74,7 +75,7 @@ def learnt(inputs: ReportInputs, task: str, headline: pd.DataFrame) -> list[str]
     """What each language model was trained on, and judged on, in sentences."""
     said = []
     for (of, model, size, name), path in inputs.predictions.items():
-        if of != task or not model.startswith("llm"):
+        if of != task or model not in inputs.language_models:
             continue
         rows = headline[(headline["model"] == model) & (headline["size"] == size) & (headline["set"] == name)]
         labels = named_labels([str(label) for label in rows["label"]], FEW)
@@ -92,15 +93,15 @@ def learnt(inputs: ReportInputs, task: str, headline: pd.DataFrame) -> list[str]
     return said
 
 
-def standings(headline: pd.DataFrame, size: str, name: str) -> list[str]:
+def standings(headline: pd.DataFrame, size: str, name: str, language_models: Collection[str]) -> list[str]:
     """Who wins, at one size and set: a sentence a label, on the model with the smallest robust scatter.
 
     A label with one model, or none that could be judged, has no winner and no sentence.
     """
-    return [_standing(ranked) for ranked in _rankings(headline, size, name)]
+    return [_standing(ranked, language_models) for ranked in _rankings(headline, size, name)]
 
 
-def wins(headline: pd.DataFrame, size: str, name: str) -> list[str]:
+def wins(headline: pd.DataFrame, size: str, name: str, language_models: Collection[str]) -> list[str]:
     """:func:`standings` of many labels in short: which model is best in how many, where the language models stand."""
     rankings = _rankings(headline, size, name)
     if not rankings:
@@ -110,7 +111,7 @@ def wins(headline: pd.DataFrame, size: str, name: str) -> list[str]:
     rest = [f"{model} in {count}" for model, count in won[1:]]
     said = [f"{first}; {', '.join(rest)}." if rest else f"{first}."]
     models = dict.fromkeys(str(model) for ranked in rankings for model in ranked["model"])
-    for model in (model for model in models if model.startswith("llm")):
+    for model in (model for model in models if model in language_models):
         places = [list(ranked["model"]).index(model) + 1 for ranked in rankings if model in set(ranked["model"])]
         middle = sorted(places)[(len(places) - 1) // 2]
         said.append(f"The language model {model} is {_nth(middle)} of {len(models)} models in the median label.")
@@ -124,7 +125,7 @@ def _rankings(headline: pd.DataFrame, size: str, name: str) -> list[pd.DataFrame
     return [rows for rows in ranked if len(rows) > 1]
 
 
-def _standing(ranked: pd.DataFrame) -> str:
+def _standing(ranked: pd.DataFrame, language_models: Collection[str]) -> str:
     """'Teff: ridge is best (robust scatter 81.2 K, R2 0.998); the language model llm-x is fourth of 9 (137.5 K).'"""
     known = LABELS.get(str(ranked["label"].iloc[0]))
     unit = known.unit if known else ""
@@ -132,10 +133,10 @@ def _standing(ranked: pd.DataFrame) -> str:
     models = [str(model) for model in ranked["model"]]
     best = ranked.iloc[0]
     r2 = f", R2 {fixed(float(best['r2']), 3)}" if pd.notna(best["r2"]) else ""
-    said = f"{_display(ranked)}: {_called(models[0])} is best (robust scatter {scatters[0]}{r2})"
+    said = f"{_display(ranked)}: {_called(models[0], language_models)} is best (robust scatter {scatters[0]}{r2})"
     for place, model in enumerate(models):
-        if place and model.startswith("llm"):
-            said += f"; {_called(model)} is {_nth(place + 1)} of {len(models)} ({scatters[place]})"
+        if place and model in language_models:
+            said += f"; {_called(model, language_models)} is {_nth(place + 1)} of {len(models)} ({scatters[place]})"
     level = [
         model for model, low in zip(models[1:], ranked["robust_lo"][1:], strict=True) if low <= best["robust_hi"]
     ]
@@ -147,8 +148,8 @@ def _standing(ranked: pd.DataFrame) -> str:
     return f"{said}."
 
 
-def _called(model: str) -> str:
-    return f"the language model {model}" if model.startswith("llm") else model
+def _called(model: str, language_models: Collection[str]) -> str:
+    return f"the language model {model}" if model in language_models else model
 
 
 def _display(ranked: pd.DataFrame) -> str:

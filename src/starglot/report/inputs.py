@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from starglot.config.recipes import View
 from starglot.rebuilds.accepted import RECORDS, Acceptance, read_accepted
 from starglot.recovery import noted_command
 from starglot.report.figure_files import FigureFile
@@ -16,21 +17,24 @@ from starglot.report.figure_files import FigureFile
 class ReportInputs:
     """Everything that the report shows, by path; what is empty is left out of the page.
 
-    settings: the configuration, as far as somebody wrote it down; release: of the
-    spectra; mock: whether they are synthetic;
+    settings: the configuration, as far as somebody wrote it down; release: of the spectra; mock: whether they are
+    synthetic; language_models: names of those that are;
     leading: task -> (task, model, size, set) whose predictions the page shows star by star;
     residuals, headlines: task -> CSV; predictions: (task, model, size, set) -> Parquet;
     calibrations: (task, model, size, set) -> JSON of how sigma was scaled;
     models: (task, model, size) -> folder with manifest.json and run.json; samples: (task, size) -> Parquet, with its
     manifest ``.json`` beside it;
     numbered: CSV of the paper's tables 2 to 8 by number; further: CSV of further tables, named by their stem;
-    selected, spectra, rejected: Parquet by shard, in the same order; benchmarks: Snakemake's folder of TSV files;
+    candidates: task -> selected catalogue rows behind its spectra; spectra_of: task -> these spectra, by shard;
+    selected, spectra, rejected: Parquet by shard of every view, in the same order;
+    benchmarks: Snakemake's folder of TSV files;
     accepted: code edits after which a result was accepted as current;
     run_logs: Snakemake's own logs, which name the jobs that went through Slurm;
     command: what was typed to make all this.
     """
 
     settings: Mapping[str, Any]
+    language_models: Sequence[str]
     release: str
     mock: bool
     residuals: Mapping[str, Path]
@@ -44,6 +48,8 @@ class ReportInputs:
     table_1: Path | None = None
     numbered: Mapping[int, Path] = field(default_factory=dict)
     further: Sequence[Path] = ()
+    candidates: Mapping[str, Path] = field(default_factory=dict)
+    spectra_of: Mapping[str, Sequence[Path]] = field(default_factory=dict)
     selected: Sequence[Path] = ()
     spectra: Sequence[Path] = ()
     rejected: Sequence[Path] = ()
@@ -57,12 +63,14 @@ def inputs_of(plan: Mapping[str, Any], results: Path) -> ReportInputs:
     """What a plan (:func:`starglot.report.plan.report_plan`) names, where the contracts keep it under ``results``."""
     runs = [(task, model, size) for task, model, size in plan["runs"]]
     tasks = list(plan["leading"])
-    listed = results / "catalog" / "shards.txt"
-    shards = listed.read_text(encoding="utf-8").split() if listed.is_file() else []
+    shards = {view: _shards(results, View(view)) for view in plan["views"].values()}
+    cleaned = [(View(view), shard) for view, names in shards.items() for shard in names]
+    spectra = results / "spectra"
     tables, benchmarks = results / "tables", results / "benchmarks"
     predicted = [(*run, name) for run in runs for name in plan["sets"]]
     return ReportInputs(
         settings=plan["settings"],
+        language_models=plan["language_models"],
         release=plan["release"],
         mock=plan["mock"],
         residuals={task: tables / f"residuals_{task}.csv" for task in tasks},
@@ -83,11 +91,25 @@ def inputs_of(plan: Mapping[str, Any], results: Path) -> ReportInputs:
         table_1=tables / "table_1.csv" if 1 in plan["numbered"] else None,
         numbered={number: tables / f"table_{number}.csv" for number in plan["numbered"] if number > 1},
         further=[tables / f"{name}.csv" for name in plan["further"]],
-        selected=[results / "catalog" / "selected" / f"{shard}.parquet" for shard in shards],
-        spectra=[results / "spectra" / f"{shard}.parquet" for shard in shards],
-        rejected=[results / "spectra" / f"{shard}.rejected.parquet" for shard in shards],
+        candidates={
+            task: results / "catalog" / "candidates" / f"{View(view).survey}.parquet"
+            for task, view in plan["views"].items()
+        },
+        spectra_of={
+            task: [spectra / view / f"{shard}.parquet" for shard in shards[view]]
+            for task, view in plan["views"].items()
+        },
+        selected=[results / "catalog" / "selected" / view.survey / f"{shard}.parquet" for view, shard in cleaned],
+        spectra=[spectra / view.survey / view.recipe / f"{shard}.parquet" for view, shard in cleaned],
+        rejected=[spectra / view.survey / view.recipe / f"{shard}.rejected.parquet" for view, shard in cleaned],
         benchmarks=benchmarks if benchmarks.is_dir() else None,
         accepted=read_accepted(results / RECORDS),
         run_logs=Path(".snakemake/log"),
         command=noted_command(Path()),
     )
+
+
+def _shards(results: Path, view: View) -> list[str]:
+    """Names of the shards of a view's survey; none where no inventory was taken."""
+    listed = results / "catalog" / "shards" / f"{view.survey}.txt"
+    return listed.read_text(encoding="utf-8").split() if listed.is_file() else []

@@ -58,15 +58,15 @@ def outliers(inputs: ReportInputs, task: str) -> Outliers | None:
         for (of, other, of_size, of_set), path in inputs.predictions.items()
         if (of, of_size, of_set) == (task, size, name) and other != model
     }
-    noise = _signal_to_noise(inputs.selected, chosen)
+    noise = _signal_to_noise(inputs.candidates[task], chosen)
     points, obsids = _points(predictions, labels, chosen)
     at = {obsid: i for i, obsid in enumerate(obsids.tolist())}
-    flux = read_spectra(inputs.spectra, chosen) / FLUX_SCALE
-    grid = read_metadata(inputs.spectra[0])["wavelength"]
+    flux = read_spectra(inputs.spectra_of[task], chosen) / FLUX_SCALE
+    grid = read_metadata(inputs.spectra_of[task][0])["wavelength"]
     data = {
         "model": model,
         "others": list(others),
-        "grid": [grid["start"], grid["step"]],
+        "grid": {"start": grid["start"], "stop": grid["stop"], "log": grid.get("log", False)},
         "labels": points,
         # As text: an int64 is more than a number of JavaScript holds.
         "obsids": [str(obsid) for obsid in obsids.tolist()],
@@ -157,12 +157,10 @@ def _packed(flux: np.ndarray) -> dict[str, Any]:
     return {"low": low, "high": high, "flux": base64.b64encode(steps.tobytes()).decode("ascii")}
 
 
-def _signal_to_noise(paths: Sequence[Path], obsid: np.ndarray) -> np.ndarray:
-    """S/N in r of the spectra ``obsid`` (n,), from the shards' selected rows; NaN where it is not known."""
-    found: dict[int, float] = {}
-    for path in paths:
-        table = pq.read_table(path, columns=["obsid", "snr_r"], filters=[("obsid", "in", obsid.tolist())])
-        found.update(zip(table["obsid"].to_pylist(), table["snr_r"].to_pylist(), strict=True))
+def _signal_to_noise(candidates: Path, obsid: np.ndarray) -> np.ndarray:
+    """S/N in r of the spectra ``obsid`` (n,), from the selected catalogue rows; NaN where it is not known."""
+    table = pq.read_table(candidates, columns=["obsid", "snr_r"], filters=[("obsid", "in", obsid.tolist())])
+    found = dict(zip(table["obsid"].to_pylist(), table["snr_r"].to_pylist(), strict=True))
     return np.array([np.nan if found.get(i) is None else found[i] for i in obsid.tolist()], dtype=float)
 
 

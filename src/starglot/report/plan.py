@@ -60,6 +60,7 @@ def report_plan(config: Config, results: Path, is_there: Callable[[Path], bool] 
     figures = figures_of(config, results / "figures", leading.values(), is_there)
     return {
         "settings": derive.dump(config, exclude_unset=True),
+        "language_models": derive.run_language_models(config),
         "release": config.surveys.lamost.release,
         "mock": config.mock is not None,
         "leading": {task: key[1:] for task, key in leading.items()},
@@ -67,6 +68,7 @@ def report_plan(config: Config, results: Path, is_there: Callable[[Path], bool] 
         "sets": config.run.sets,
         "figures": [(figure.stem.name, figure.caption, figure.section) for figure in figures],
         "numbered": [number for number in range(1, 9) if is_there(tables / f"table_{number}.csv")],
+        "views": {task: config.tasks[task].view for task in config.run.tasks},
         "further": [path.stem for path in _further(config, results) if is_there(path)],
     }
 

@@ -15,15 +15,15 @@ from scipy.interpolate import CubicSpline
 from tqdm import tqdm
 
 from starglot.config.degradation import Change
-from starglot.config.models import Recipe
+from starglot.config.recipes import Recipe
 from starglot.errors import StarglotError
 from starglot.mock.sdss_files import write_sdss_spectrum
 from starglot.samples.order import drawing_order
 from starglot.spectra.clean import clean
 from starglot.spectra.degrade import add_noise, broaden, doppler, outside, survey_pixels, tilt
+from starglot.spectra.raw import RawSpectrum
 from starglot.spectra.rejection import SpectrumRejected
 from starglot.spectra.resample import wavelength_grid
-from starglot.surveys.lamost_spectrum import RawSpectrum
 from starglot.surveys.sdss_spectrum import read_sdss_spectrum
 from starglot.tables import FLUX_SCALE, REJECTED, SAMPLE, flux_column, read_spectra, spectra_schema
 
@@ -84,7 +84,7 @@ def alter_test_spectra(
         observed = _observed(stored[here] / FLUX_SCALE, snr[here], obsid[here], recipe, change, native, seed)
         for row, spectrum in enumerate(observed, start):
             try:
-                rows[row], _ = clean(spectrum.wavelength, spectrum.flux, spectrum.ivar, spectrum.ormask, patient)
+                rows[row], _ = clean(spectrum, patient)
                 kept[row] = True
             except SpectrumRejected as why:
                 reasons.append((int(obsid[row]), why.reason, why.detail))
@@ -139,5 +139,5 @@ def _through_sdss(wavelength: np.ndarray, flux: np.ndarray, good: np.ndarray, sn
             level = ratio if np.isfinite(ratio) and ratio > 0 else _SNR
             path = write_sdss_spectrum(pixels, row, level, 266, 51602, fiber, Path(folder))
             raw = read_sdss_spectrum(path)
-            found.append(RawSpectrum(raw.wavelength, raw.flux, raw.ivar * held, raw.ormask))
+            found.append(RawSpectrum(raw.wavelength, raw.flux, raw.ivar * held, raw.mask))
     return found

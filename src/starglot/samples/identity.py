@@ -1,8 +1,9 @@
-"""Which rows are one star: gaia_source_id, else LAMOST's own id, else the position."""
+"""Which rows are one star: gaia_source_id, else the survey's own id, else the position."""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -21,12 +22,19 @@ SAME_STAR_ARCSEC = 3.0
 ONE_ID_ARCSEC = 300.0
 
 
-def star_ids(catalog: pa.Table, counts: Counts | None = None) -> pa.Array:
-    """A star id (string) for each row of a LAMOST catalogue, the same for every visit of a star.
+def star_ids(
+    catalog: pa.Table,
+    counts: Counts | None = None,
+    survey: str = "lamost",
+    own_ids: Sequence[str] = ("gp_id", "uid"),
+) -> pa.Array:
+    """A star id (string) for each row of a survey's catalogue, the same for every visit of a star.
 
-    - 'gaia:<gaia_source_id>' where the row has one, or another row of the same gp_id (uid) has: a visit that
-      missed its Gaia id must not become a star of its own, and land in another split;
-    - 'lamost:<gp_id, or uid>' where only LAMOST's id is there;
+    own_ids: columns with the survey's own names of a star, the best first.
+
+    - 'gaia:<gaia_source_id>' where the row has one, or another row of the same own id has: a visit that missed its
+      Gaia id must not become a star of its own, and land in another split;
+    - '<survey>:<own id>' where only the survey's is there;
     - else by position: the id of the nearest star with an id within 3 arcsec, or 'pos:<ra><dec>' of the first row
       (by obsid) of those within 3 arcsec; 'obs:<obsid>' for a row with no position either.
 
@@ -35,10 +43,10 @@ def star_ids(catalog: pa.Table, counts: Counts | None = None) -> pa.Array:
 
     Depends on the set of rows, not on their order; rows with later obsids leave the ids of earlier ones alone.
     """
-    gaia, own = _own_ids(catalog, counts or Counts())
+    gaia, own = _own_ids(catalog, counts or Counts(), own_ids)
     named = pc.coalesce(
         pc.binary_join_element_wise("gaia:", gaia, ""),
-        pc.binary_join_element_wise("lamost:", own, ""),
+        pc.binary_join_element_wise(f"{survey}:", own, ""),
     )
     nameless = pc.is_null(named).to_numpy(zero_copy_only=False)
     if not nameless.any():
@@ -46,19 +54,17 @@ def star_ids(catalog: pa.Table, counts: Counts | None = None) -> pa.Array:
     ids = named.to_numpy(zero_copy_only=False)
     rows = np.flatnonzero(nameless)
     ids[rows] = _position_ids(catalog, ids, rows)
-    log.info("%d of %d rows have no Gaia or LAMOST id: named by position", len(rows), len(ids))
+    log.info("%d of %d rows have no Gaia id or other: named by position", len(rows), len(ids))
     return pa.array(ids, pa.string())
 
 
-def _own_ids(catalog: pa.Table, counts: Counts) -> tuple[pa.Array, pa.Array]:
-    """(Gaia id, LAMOST id) by row, each null where not known; Gaia ids are shared within a LAMOST id."""
+def _own_ids(catalog: pa.Table, counts: Counts, own_ids: Sequence[str]) -> tuple[pa.Array, pa.Array]:
+    """(Gaia id, own id) by row, each null where not known; Gaia ids are shared within an own id."""
     ra, dec = floats(catalog["ra"]), floats(catalog["dec"])
-    gaia, group, unique = (
-        _at_one_place(catalog, name, ra, dec, counts) for name in ("gaia_source_id", "gp_id", "uid")
-    )
-    own = pc.coalesce(group, unique)
+    gaia, *named = (_at_one_place(catalog, name, ra, dec, counts) for name in ("gaia_source_id", *own_ids))
+    own = pc.coalesce(*named) if named else pa.nulls(len(catalog), pa.string())
     pairs = pa.table({"own": own, "gaia": gaia}).drop_null()
-    # A LAMOST id with several Gaia ids is a close pair; its rows without one take the first.
+    # An own id with several Gaia ids is a close pair; its rows without one take the first.
     shared = pairs.group_by("own").aggregate([("gaia", "min")])
     at = pc.index_in(own, value_set=shared["own"].combine_chunks())
     borrowed = shared["gaia_min"].combine_chunks().take(at)

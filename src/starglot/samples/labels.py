@@ -21,69 +21,79 @@ _KEYS = ("obsid", "star_id", "class", "snr_r", "snr_i")
 
 def collect_labels(
     task: Task,
-    selected: Iterable[Path],
+    candidates: Path,
     spectra: Iterable[Path],
     match_table: Path | None,
     external: str | None = None,
 ) -> pa.Table:
     """One row per cleaned spectrum with at least one valid label of ``task``, sorted by obsid.
 
-    selected, spectra: files of the shards, {shard}.parquet in both; match_table: of the task's survey (obsid and
-    its labels), None when LAMOST's own labels are asked; external: the survey whose match with LAMOST that is, when
-    the task is to be judged against another survey than it learns from: labels that it lacks are null.
+    candidates: the survey's selected catalogue rows; spectra: the cleaned shards, {shard}.parquet; match_table: of
+    the task's survey (obsid and its labels), None when the labels of the survey itself are asked; external: the
+    survey whose match that is, when the task is to be judged against another survey than it learns from: labels that
+    it lacks are null.
     Columns: obsid, star_id, class, shard, snr_r, snr_i, then each label and its error (null where missing).
 
-    Raises StarglotError when a shard has no selected rows, or the source lacks a label of the task (an external
-    survey: every label).
+    Raises StarglotError when a cleaned spectrum is none of the candidates, or the source lacks a label of the task
+    (an external survey: every label).
     """
     columns = [name for label in task.labels for name in (label, LABELS[label].error)]
     source = external or task.sample.source
-    matched = None if source == "lamost" else _matched(source, columns, match_table, bool(external))
-    by_shard = {path.stem: path for path in selected}
-    parts = []
-    for path in spectra:
-        if path.stem not in by_shard:
-            raise StarglotError(
-                f"shard {path.stem} has spectra and no selected rows", where=path, todo="run: snakemake inventory"
-            )
-        part = _shard(by_shard[path.stem], path, columns, matched, task)
-        parts.append(part.filter(_any_valid(part, task.labels)))
-    if not parts:
-        raise StarglotError("there is no shard to collect labels from", todo="run: snakemake inventory")
-    table = pa.concat_tables(parts).sort_by("obsid").combine_chunks()
-    log.info("%d cleaned spectra have a label of %s", len(table), source)
-    return table
-
-
-def _shard(selected: Path, spectra: Path, columns: list[str], matched: pa.Table | None, task: Task) -> pa.Table:
-    """Keys and labels of one shard's cleaned spectra."""
-    wanted = list(_KEYS) if matched is not None else [*_KEYS, *columns]
-    lacking = [name for name in wanted if name not in pq.read_schema(selected).names]
-    if lacking:
-        raise StarglotError(
-            f"{task.sample.source} has no column {', '.join(lacking)}",
-            where=selected,
-            allowed="teff, logg, feh for source lamost",
-            todo="correct the task's labels or its source",
-        )
-    rows = pq.read_table(selected, columns=wanted)
-    cleaned = pq.read_table(spectra, columns=["obsid"])["obsid"].combine_chunks()
-    rows = rows.filter(pc.is_in(rows["obsid"], value_set=cleaned))
+    matched = None if match_table is None else _matched(source, columns, match_table, bool(external))
+    cleaned = _cleaned(spectra)
+    own = [] if matched is not None else columns
+    rows = _rows_of(cleaned, _candidates(candidates, own, source), candidates)
     if matched is not None:
         at = pc.index_in(rows["obsid"], value_set=matched["obsid"].combine_chunks())
         for name in columns:
             rows = rows.append_column(name, matched[name].take(at))
-    shard = pa.array([spectra.stem] * len(rows), pa.string())
-    keys = {"obsid": rows["obsid"], "star_id": rows["star_id"], "class": rows["class"], "shard": shard}
-    return pa.table({**keys, **{name: rows[name] for name in ("snr_r", "snr_i", *columns)}})
+    table = rows.filter(_any_valid(rows, task.labels)).sort_by("obsid").combine_chunks()
+    log.info("%d cleaned spectra have a label of %s", len(table), source)
+    return table
 
 
-def _matched(source: str, columns: list[str], match_table: Path | None, some: bool) -> pa.Table:
-    """obsid and ``columns`` of a match table; with ``some``, columns that it lacks are null."""
-    if match_table is None:
+def _cleaned(spectra: Iterable[Path]) -> pa.Table:
+    """obsid and shard of every cleaned spectrum."""
+    parts = []
+    for path in spectra:
+        obsid = pq.read_table(path, columns=["obsid"])["obsid"]
+        parts.append(pa.table({"obsid": obsid, "shard": pa.array([path.stem] * len(obsid), pa.string())}))
+    if not parts:
+        raise StarglotError("there is no shard to collect labels from", todo="run: snakemake inventory")
+    return pa.concat_tables(parts)
+
+
+def _candidates(path: Path, columns: list[str], source: str) -> pa.Table:
+    """Keys and ``columns`` of the selected catalogue rows."""
+    lacking = [name for name in columns if name not in pq.read_schema(path).names]
+    if lacking:
         raise StarglotError(
-            f"labels of {source} need its match with LAMOST", todo=f"build match/lamost_{source}.parquet"
+            f"{source} has no column {', '.join(lacking)}",
+            where=path,
+            allowed="teff, logg, feh for source lamost",
+            todo="correct the task's labels or its source",
         )
+    return pq.read_table(path, columns=[*_KEYS, *columns])
+
+
+def _rows_of(cleaned: pa.Table, candidates: pa.Table, where: Path) -> pa.Table:
+    """The candidates' rows of the cleaned spectra, each with its shard."""
+    at = pc.index_in(cleaned["obsid"], value_set=candidates["obsid"].combine_chunks())
+    if at.null_count:
+        unknown = cleaned.filter(pc.is_null(at))
+        raise StarglotError(
+            f"{len(unknown)} cleaned spectra are none of the selected rows",
+            where=f"{where}; first: obsid {unknown['obsid'][0]} of shard {unknown['shard'][0]}",
+            todo="run: snakemake inventory clean",
+        )
+    rows = candidates.take(at)
+    keys = {name: rows[name] for name in ("obsid", "star_id", "class")}
+    values = {name: pc.cast(rows[name], pa.float64()) for name in rows.column_names if name not in keys}
+    return pa.table({**keys, "shard": cleaned["shard"], **values})
+
+
+def _matched(source: str, columns: list[str], match_table: Path, some: bool) -> pa.Table:
+    """obsid and ``columns`` of a match table; with ``some``, columns that it lacks are null."""
     lacking = [name for name in columns if name not in pq.read_schema(match_table).names]
     if some and len(lacking) < len(columns):
         table = pq.read_table(match_table, columns=["obsid", *(name for name in columns if name not in lacking)])

@@ -1,4 +1,4 @@
-"""Stars of LAMOST in another survey, one to one."""
+"""Stars of a survey in another one, one to one."""
 
 from __future__ import annotations
 
@@ -19,33 +19,33 @@ log = logging.getLogger(__name__)
 #: Columns of the other survey that serve the match and are not carried on.
 _MATCHING = ("gaia_source_id", "gaia_release", "ra", "dec", "pmra", "pmdec", "epoch")
 
-#: Epoch (yr) of a LAMOST row without an observing date: the middle of the survey, and Gaia DR3's.
+#: Epoch (yr) of a row without an observing date: the middle of the survey, and Gaia DR3's.
 DEFAULT_EPOCH = 2016.0
 
 
 def match(
-    lamost: pa.Table, other: pa.Table, other_id: str, lamost_gaia_release: str | None, radius_arcsec: float
+    catalog: pa.Table, other: pa.Table, other_id: str, gaia_release: str | None, radius_arcsec: float
 ) -> pa.Table:
-    """Rows of LAMOST whose star is in another survey, with that survey's labels, errors and flags.
+    """Rows of a survey whose star is in another survey, with that survey's labels, errors and flags.
 
-    lamost: obsid, star_id, ra, dec, obsdate; other: ``other_id``, gaia_source_id, gaia_release, ra, dec (deg at
+    catalog: obsid, star_id, ra, dec, obsdate; other: ``other_id``, gaia_source_id, gaia_release, ra, dec (deg at
     ``epoch``, yr), pmra, pmdec (mas/yr), and its labels.
 
     First by Gaia id, where both are of one Gaia release.  Then by position, for stars that are left and do not
     both have an id of that release (two ids are two stars): within ``radius_arcsec``, closest pairs first, each
-    star used once.  For it the other survey's star is moved to the date of the LAMOST star's first visit; LAMOST
+    star used once.  For it the other survey's star is moved to the date of the star's first visit; LAMOST
     gives no epoch with its positions, but a fibre that collected light stood where the star was that night.
 
     Returns obsid, star_id, ``other_id``, separation (arcsec, null without positions), method ('gaia' or
     'position') and the columns of ``other`` that are not for matching; a row for every visit of a matched star,
     sorted by obsid.  Independent of the order of rows.
     """
-    stars = _Stars(lamost)
+    stars = _Stars(catalog)
     targets = other.filter(pc.is_valid(other[other_id])).sort_by(other_id).combine_chunks()
     names = targets[other_id].to_pylist()
     if len(set(names)) < len(names):
         raise StarglotError(f"{other_id} is not unique in the other survey", todo="keep one row per star there")
-    star_of, same_release = _by_gaia(stars, targets, lamost_gaia_release)
+    star_of, same_release = _by_gaia(stars, targets, gaia_release)
     n_gaia = int((star_of >= 0).sum())
     target, star = _by_position(stars, targets, star_of, same_release, radius_arcsec)
     star_of[target] = star
@@ -53,20 +53,20 @@ def match(
         "%d of %d stars of the other survey matched: %d by Gaia id, %d by position",
         *(int((star_of >= 0).sum()), len(targets), n_gaia, len(target)),
     )
-    return _rows(lamost, stars, targets, other_id, star_of, by_position=target)
+    return _rows(catalog, stars, targets, other_id, star_of, by_position=target)
 
 
 class _Stars:
-    """One entry per LAMOST star: its id, and the position and date of its first visit (lowest obsid)."""
+    """One entry per star: its id, and the position and date of its first visit (lowest obsid)."""
 
-    def __init__(self, lamost: pa.Table):
-        encoded = lamost["star_id"].combine_chunks().dictionary_encode()
+    def __init__(self, catalog: pa.Table):
+        encoded = catalog["star_id"].combine_chunks().dictionary_encode()
         codes = encoded.indices.to_numpy(zero_copy_only=False).astype(np.int64)
-        order = np.argsort(lamost["obsid"].to_numpy(), kind="stable")
+        order = np.argsort(catalog["obsid"].to_numpy(), kind="stable")
         unique, first = np.unique(codes[order], return_index=True)
         rows = order[first]  # unique is 0 .. n-1, so that entry k is the star with code k
         self.codes, self.ids = codes, encoded.dictionary.take(pa.array(unique))
-        at = lamost.select(["ra", "dec", "obsdate"]).take(pa.array(rows))
+        at = catalog.select(["ra", "dec", "obsdate"]).take(pa.array(rows))
         self.ra, self.dec = floats(at["ra"]), floats(at["dec"])
         self.epoch = _decimal_years(at["obsdate"])
 
@@ -81,7 +81,7 @@ def _decimal_years(dates: pa.ChunkedArray) -> np.ndarray:
 
 
 def _by_gaia(stars: _Stars, targets: pa.Table, release: str | None) -> tuple[np.ndarray, np.ndarray]:
-    """(LAMOST star of each target or -1, whether the target's Gaia id is of LAMOST's release)."""
+    """(star of each target or -1, whether the target's Gaia id is of the survey's release)."""
     same = pc.fill_null(pc.equal(targets["gaia_release"], pa.scalar(release, pa.string())), False)
     same_release = pc.and_(same, pc.is_valid(targets["gaia_source_id"])).to_numpy(zero_copy_only=False).copy()
     keys = pc.binary_join_element_wise("gaia:", targets["gaia_source_id"], "")
@@ -150,20 +150,20 @@ def _doubt_ids(contradicted: int, matched: int) -> None:
     if contradicted > max(matched, 2):
         log.warning(
             "%d pairs of stars at one position have two Gaia ids, and are not matched; %d have the same id: are both "
-            "catalogues' ids of the release that they are taken for (surveys.lamost.gaia_release)?",
+            "catalogues' ids of the release that they are taken for (gaia_release of the survey)?",
             *(contradicted, matched),
         )
 
 
 def _rows(
-    lamost: pa.Table, stars: _Stars, targets: pa.Table, other_id: str, star_of: np.ndarray, by_position: np.ndarray
+    catalog: pa.Table, stars: _Stars, targets: pa.Table, other_id: str, star_of: np.ndarray, by_position: np.ndarray
 ) -> pa.Table:
     """A row for every visit of a matched star."""
     matched = np.flatnonzero(star_of >= 0)
     target_of = np.full(len(stars), -1, np.int64)
     target_of[star_of[matched]] = matched
     row_target = target_of[stars.codes]
-    obsid = lamost["obsid"].to_numpy()
+    obsid = catalog["obsid"].to_numpy()
     rows = np.flatnonzero(row_target >= 0)
     rows = rows[np.argsort(obsid[rows], kind="stable")]
     chosen = row_target[rows]
@@ -171,7 +171,7 @@ def _rows(
     method[by_position] = "position"
     columns: dict[str, pa.Array | pa.ChunkedArray] = {
         "obsid": pa.array(obsid[rows]),
-        "star_id": lamost["star_id"].take(pa.array(rows)),
+        "star_id": catalog["star_id"].take(pa.array(rows)),
         other_id: targets[other_id].take(pa.array(chosen)),
         "separation": pa.array(_separations(stars, targets, star_of)[chosen], from_pandas=True),
         "method": pa.array(method[chosen], pa.string()),

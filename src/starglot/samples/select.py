@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -12,7 +12,6 @@ import pyarrow.compute as pc
 
 from starglot.errors import StarglotError
 from starglot.labels import ATMOSPHERE_NAMES
-from starglot.samples.identity import star_ids
 from starglot.samples.order import star_ranks
 from starglot.surveys.counts import Counts
 
@@ -30,13 +29,14 @@ def select(
     margin: float,
     seed: int,
     counts: Counts | None = None,
+    places: Sequence[str] = ("shard",),
 ) -> pa.Table:
     """Candidate rows: of each class the first stars in drawing order, and every star of ``matched_stars``.
 
-    catalog: LAMOST rows (star_id is added where it is missing); largest_per_class: spectra that the largest
-    sample needs of each class, or under 'all' of all, with a class or without (None: all there
-    are), times ``margin`` for files that are absent or rejected;
-    snr_min: least S/N by band (paper 2.1), a missing S/N fails.
+    catalog: a survey's rows with star_id and shard; largest_per_class: spectra that the largest sample needs of each
+    class, or under 'all' of all, with a class or without (None: all there are), times ``margin`` for files that are
+    absent or rejected; snr_min: least S/N by band (paper 2.1), a missing S/N fails; places: columns that name a
+    row's file.
 
     A star counts in a class with its spectra that have a class letter, the S/N and any of Teff, logg, [Fe/H].
     Every visit of a kept star that has letter and S/N is a candidate.  Sorted by obsid; the order of rows does
@@ -48,9 +48,8 @@ def select(
     """
     counts = counts or Counts()
     counts.rows += len(catalog)
-    if "star_id" not in catalog.column_names:
-        catalog = catalog.append_column("star_id", star_ids(catalog))
-    usable = catalog.filter(_usable(catalog, snr_min, counts, classed="all" not in largest_per_class))
+    classed = "all" not in largest_per_class
+    usable = catalog.filter(_usable(catalog, snr_min, counts, places, classed))
     stars = usable["star_id"].combine_chunks()
     kept = pc.is_in(stars, value_set=pa.array(sorted(matched_stars), pa.string())).to_numpy(zero_copy_only=False)
     ranks = star_ranks(stars, seed)
@@ -73,7 +72,7 @@ def select(
         raise StarglotError(
             "no catalogue row is selected",
             where=f"{len(catalog)} rows, {len(usable)} of them with a class letter and enough S/N",
-            todo="check the catalogues, surveys.lamost.snr_min, and the tasks and sizes under run",
+            todo="check the catalogues, the survey's snr_min, and the tasks and sizes under run",
         )
     obsids = usable["obsid"].to_numpy()
     counts.leave_out("not_needed", int((~kept).sum()), f"obsid {obsids[~kept][0]}" if not kept.all() else "")
@@ -88,10 +87,12 @@ def _step_above(rank: int) -> int:
     return max(rank, min(2**64 - 1, int(2.0**64 / STEP**k)))
 
 
-def _usable(catalog: pa.Table, snr_min: Mapping[str, float], counts: Counts, classed: bool) -> pa.Array:
+def _usable(
+    catalog: pa.Table, snr_min: Mapping[str, float], counts: Counts, places: Sequence[str], classed: bool
+) -> pa.Array:
     """Rows with a class letter (if ``classed``), what their file name is made of, and the S/N."""
-    named = pc.is_valid(catalog["shard"])
-    for name in ("obsdate", "spid", "fiberid"):
+    named = pa.scalar(True)
+    for name in places:
         named = pc.and_(named, pc.is_valid(catalog[name]))
     enough = pa.chunked_array([pa.array(np.ones(len(catalog), bool))])
     for band, least in snr_min.items():
@@ -99,7 +100,7 @@ def _usable(catalog: pa.Table, snr_min: Mapping[str, float], counts: Counts, cla
         if len(catalog) and column.null_count == len(catalog):
             raise StarglotError(
                 f"no row has an S/N in band {band}, which the config cuts on",
-                where=f"surveys.lamost.snr_min.{band} = {least:g}",
+                where=f"snr_min.{band} = {least:g} of the survey",
                 todo=f"take {band} out of snr_min, or use a catalogue that has snr{band}",
             )
         for letter in pc.unique(catalog["class"].drop_null()).to_pylist():

@@ -7,12 +7,15 @@ held over the last few Angstrom, nothing beyond.
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import lapack
 
-from starglot.config.models import Recipe, Wavelength
+from starglot.config.recipes import Recipe, Wavelength
 from starglot.spectra.rejection import SpectrumRejected
+from starglot.tables import read_metadata
 
 #: A cubic without knots at its second and second-last point needs this many points.
 LEAST_POINTS = 4
@@ -22,7 +25,14 @@ Array = NDArray[np.float64]
 
 def wavelength_grid(wavelength: Wavelength) -> Array:
     """The common grid, (wavelength.size,) vacuum Angstrom."""
+    if wavelength.log:
+        return np.geomspace(wavelength.start, wavelength.stop, wavelength.size)
     return wavelength.start + wavelength.step * np.arange(wavelength.size, dtype=np.float64)
+
+
+def stored_grid(path: str | Path) -> Array:
+    """The wavelengths of cleaned spectra in the file ``path``, as its metadata states them."""
+    return wavelength_grid(Wavelength.model_validate(read_metadata(path)["wavelength"]))
 
 
 def require_coverage(wavelength: Array, good: NDArray[np.bool_], grid: Array, recipe: Recipe) -> None:

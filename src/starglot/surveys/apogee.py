@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from starglot.config.models import Apogee
+from starglot.config.surveys import Apogee, Survey
 from starglot.errors import StarglotError
 from starglot.labels import ABUNDANCES, ATMOSPHERE, LABELS, Label
 from starglot.surveys.bits import ASPCAPFLAG, EXTRATARG_DUPLICATE, bits_set, count_bits
@@ -26,6 +26,8 @@ from starglot.surveys.counts import Counts
 from starglot.surveys.label_values import combined_error, label_pair, within
 
 log = logging.getLogger(__name__)
+
+SETTINGS: type[Survey] = Apogee
 
 #: The Gaia release of each release's ids (DR12 is older than Gaia).
 GAIA_RELEASE: dict[str, str | None] = {"dr12": None, "dr16": "dr2", "dr17": "dr3"}

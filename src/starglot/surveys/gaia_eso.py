@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from starglot.config.models import GaiaEso
+from starglot.config.surveys import GaiaEso, Survey
 from starglot.errors import StarglotError
 from starglot.labels import ATMOSPHERE, LABELS, Label
 from starglot.surveys.catalog import missing_columns
@@ -23,6 +23,8 @@ from starglot.surveys.solar import solar_abundance
 from starglot.surveys.values import is_placeholder
 
 log = logging.getLogger(__name__)
+
+SETTINGS: type[Survey] = GaiaEso
 
 #: Positions are J2000 (CNAME is made of them).
 POSITION_EPOCH = 2000.0

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from starglot.config.models import Galah
+from starglot.config.surveys import Galah, Survey
 from starglot.labels import ATMOSPHERE, LABELS, Label
 from starglot.surveys.catalog import missing_columns
 from starglot.surveys.catalog_file import open_catalog
@@ -18,6 +18,8 @@ from starglot.surveys.counts import Counts
 from starglot.surveys.label_values import label_pair
 
 log = logging.getLogger(__name__)
+
+SETTINGS: type[Survey] = Galah
 
 #: Positions are Gaia DR3's.
 POSITION_EPOCH = 2016.0

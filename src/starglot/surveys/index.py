@@ -13,8 +13,8 @@ from starglot.errors import StarglotError
 from starglot.hashing import digest_of, file_digest
 from starglot.tables import read_digests, table_digest, write_text
 
-#: Columns of spectra/index.tsv: digests of {shard}.parquet, {shard}.rejected.parquet, and of the catalogue rows.
-COLUMNS = ("shard", "spectra", "rejected", "rows")
+#: Columns of spectra/{survey}/{recipe}/index.tsv: digests of {shard}.parquet and {shard}.rejected.parquet.
+COLUMNS = ("shard", "spectra", "rejected")
 
 
 def index_table(shards: Sequence[str], folder: Path) -> str:
@@ -27,7 +27,7 @@ def index_table(shards: Sequence[str], folder: Path) -> str:
         path = folder / f"{shard}.sha256"
         try:
             found = read_digests(path)
-            digests = (found[name] for name in (f"{shard}.parquet", f"{shard}.rejected.parquet", "rows"))
+            digests = (found[name] for name in (f"{shard}.parquet", f"{shard}.rejected.parquet"))
             lines.append("\t".join((shard, *digests)))
         except (FileNotFoundError, KeyError, ValueError) as error:
             raise StarglotError(
@@ -37,8 +37,8 @@ def index_table(shards: Sequence[str], folder: Path) -> str:
 
 
 def write_index_of(spectra: str | Path, index: str | Path) -> None:
-    """The index of a folder with one made-up shard: nothing is rejected, no catalogue rows stand behind it."""
-    line = (Path(spectra).stem, file_digest(spectra), "-", "-")
+    """The index of a folder with one made-up shard, of which nothing is rejected."""
+    line = (Path(spectra).stem, file_digest(spectra), "-")
     write_text("\t".join(COLUMNS) + "\n" + "\t".join(line) + "\n", index)
 
 

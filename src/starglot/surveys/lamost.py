@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from starglot.config.models import Lamost
+from starglot.config.surveys import Lamost, Survey
 from starglot.errors import StarglotError
 from starglot.labels import ATMOSPHERE, LABELS
 from starglot.surveys.catalog_file import open_catalog
@@ -28,6 +28,8 @@ log = logging.getLogger(__name__)
 
 #: Bands of the S/N per pixel.
 SNR_BANDS: tuple[str, ...] = ("u", "g", "r", "i", "z")
+
+SETTINGS: type[Survey] = Lamost
 
 _COMMON = (
     Column("obsid", ("obsid",), "int"),
@@ -80,14 +82,6 @@ def read_catalog(settings: Lamost, counts: Counts | None = None) -> pa.Table:
     classes = {row["values"]: row["counts"] for row in pc.value_counts(table["class"]).to_pylist()}
     log.info("LAMOST %s: %d rows, by class %s", settings.release, len(table), classes)
     return table
-
-
-def spectrum_file(obsdate: str, planid: str, lmjd: int, spid: int, fiberid: int) -> str:
-    """Path of a spectrum relative to the root of the spectra, without '.gz'.
-
-    ('2013-11-23', 'HD001', 56619, 3, 7) -> '20131123/HD001/spec-56619-HD001_sp03-007.fits'
-    """
-    return f"{obsdate.replace('-', '')}/{planid}/spec-{lmjd:05d}-{planid}_sp{spid:02d}-{fiberid:03d}.fits"
 
 
 def _read_part(path: Path, metallicity: tuple[str, ...], settings: Lamost, counts: Counts) -> pa.Table:

@@ -14,13 +14,13 @@ from __future__ import annotations
 
 import errno
 import re
-from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from starglot.spectra.raw import RawSpectrum
 from starglot.spectra.rejection import SpectrumRejected
 from starglot.surveys.fits_bytes import NotReadable, Unit, image, inflate, one_row, units
 
@@ -28,16 +28,6 @@ COLUMNS = ("FLUX", "IVAR", "WAVELENGTH", "ORMASK")
 
 #: The mask of a pixel whose stored mask is no integer: every bit is set.
 ALL_BITS = -1
-
-
-@dataclass(frozen=True)
-class RawSpectrum:
-    """A spectrum as its file has it: (n,) arrays; wavelength in vacuum Angstrom, flux relative, ormask a bit sum."""
-
-    wavelength: NDArray[np.float64]
-    flux: NDArray[np.float64]
-    ivar: NDArray[np.float64]
-    ormask: NDArray[np.int64]
 
 
 def read_spectrum(path: str | PathLike[str]) -> RawSpectrum:

@@ -15,8 +15,8 @@ import numpy as np
 from astropy.io import fits
 from astropy.utils.exceptions import AstropyWarning
 
+from starglot.spectra.raw import RawSpectrum
 from starglot.spectra.rejection import SpectrumRejected
-from starglot.surveys.lamost_spectrum import RawSpectrum
 
 COLUMNS = ("flux", "loglam", "ivar", "and_mask", "or_mask")
 
@@ -56,5 +56,5 @@ def read_sdss_spectrum(path: str | PathLike[str]) -> RawSpectrum:
         wavelength=10.0 ** values["loglam"],
         flux=values["flux"],
         ivar=values["ivar"],
-        ormask=mask,
+        mask=mask,
     )

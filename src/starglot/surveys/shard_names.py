@@ -1,8 +1,8 @@
 """Names of shards: a file's name, a wildcard of the workflow and a word for the shell, whatever a plate is called.
 
-A shard is ``{lmjd}-{planid}``, with every byte of the planid but ASCII letters, digits, '_' and '-' written as '+'
-and two hexadecimal digits: the plate 'A B' of day 60000 is shard ``60000-A+20B``.  Different plates have different
-names.
+A shard of LAMOST is ``{lmjd}-{planid}``, with every byte of the planid but ASCII letters, digits, '_' and '-' written
+as '+' and two hexadecimal digits: the plate 'A B' of day 60000 is shard ``60000-A+20B``.  Different plates have
+different names.
 The planid itself is read from the catalogue wherever a spectrum's file is looked for.
 """
 
@@ -14,8 +14,10 @@ import re
 import pyarrow as pa
 import pyarrow.compute as pc
 
-#: Pattern of all names of shards; has no groups, so that it can stand in a wildcard.
-SHARD_NAME = r"[0-9]{5}-[A-Za-z0-9_+-]+"
+#: Pattern of the names of shards, of any survey; has no groups, so that it can stand in a wildcard.
+SHARD_NAME = r"[A-Za-z0-9][A-Za-z0-9_+-]*"
+#: Pattern of those of LAMOST.
+PLATE = r"[0-9]{5}-[A-Za-z0-9_+-]+"
 
 _ESCAPED = re.compile(rb"[^A-Za-z0-9_-]")
 #: The longest name of a plate that is written out: file systems take 255 bytes, and endings follow.

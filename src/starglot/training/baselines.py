@@ -14,14 +14,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from starglot.config.models import KINDS
+from starglot.config.kinds import KINDS
 from starglot.config.tasks import Task
 from starglot.errors import StarglotError
+from starglot.models.baselines.files import WEIGHTS
 from starglot.models.baselines.rows import Rows, ShardPath, rows_of
 from starglot.store import CHECKPOINTS, new_folder
 from starglot.surveys.index import require_shards, sample_identity
 from starglot.tables import read_json, write_json
-from starglot.training.delivery import MANIFEST, deliver, hand_back_or_begin, versions, write_run
+from starglot.training.delivery import MANIFEST, deliver, digests, hand_back_or_begin, versions, write_run
 from starglot.training.flux import Bins, map_flux
 from starglot.training.full_disk import full_disk_explained
 
@@ -33,7 +34,7 @@ class Work:
     """One training: spectra of both splits by obsid, where flux comes from, and where files go.
 
     made: gets the weights; checkpoints: of this work alone; flux: shared with other models of the sample;
-    inputs: digests of what is read.
+    inputs: digests of what is read; start: folder of the trained model to start from, for kinds that have `init`.
     """
 
     settings: Any
@@ -45,6 +46,7 @@ class Work:
     checkpoints: Path
     flux: Path
     inputs: Mapping[str, str]
+    start: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,7 @@ def train_arguments(command: ArgumentParser) -> ArgumentParser:
     command.add_argument("--sample", required=True)
     command.add_argument("--labels", required=True)
     command.add_argument("--index", required=True, help="index of the cleaned spectra, in their folder")
+    command.add_argument("--continues", nargs="?", help="manifest of the model to start from")
     command.add_argument("--code", required=True, help="hash of the code, part of the work's identity")
     command.add_argument("--state", required=True, help="folder of checkpoints and finished work")
     command.add_argument("--manifest", required=True)
@@ -76,20 +79,22 @@ def train_files(
     code: str,
     state: str | Path,
     manifest: str | Path,
+    continues: str | Path | None = None,
     script: Path | None = None,
 ) -> dict[str, Any]:
     """:func:`train_baseline` on the workflow's files.
 
     settings: model and task, as the rule is told them; sample, labels: Parquet; index: of the cleaned spectra, in
     their folder; code: hash of the code, part of the work's identity; manifest: the file to write, weights beside it;
-    script: of a kind whose training is resumed, the script that calls it (:mod:`.begun`).
+    continues: manifest of the model to start from; script: of a kind whose training is resumed, the script that calls
+    it (:mod:`.begun`).
     """
     spectra = Path(index).parent
     require_shards(index, spectra)
     rows, known = pq.read_table(sample), pq.read_table(labels)
     return train_baseline(
         fit,
-        KINDS[settings["model"]["kind"]].model_validate(settings["model"]),
+        KINDS[settings["model"]["kind"]].settings.model_validate(settings["model"]),
         Task.model_validate(settings["task"]),
         rows,
         known,
@@ -98,6 +103,7 @@ def train_files(
         Path(state),
         sample_identity(rows, known, index),
         code,
+        Path(continues).parent if continues else None,
         script,
     )
 
@@ -113,13 +119,15 @@ def train_baseline(
     state: Path,
     inputs: Mapping[str, str],
     code: str,
+    start: Path | None = None,
     script: Path | None = None,
 ) -> dict[str, Any]:
     """Train on the sample's training split; returns the manifest that it writes last into ``out``.
 
     fit: of the model's kind; sample: ``tables.SAMPLE``; labels: obsid, shard and the task's label columns for at
     least the sample's spectra; shard_path: a shard's cleaned spectra; state: folder of checkpoints and finished work;
-    inputs: digests of sample, labels and spectra; code: hash of the code; script: as in :func:`train_files`.
+    inputs: digests of sample, labels and spectra; code: hash of the code; start: folder of the model to start from;
+    script: as in :func:`train_files`.
     The same again is handed back.
     The validation split chooses and measures.  Raises StarglotError when the training split is empty, and when the
     disk is full.
@@ -127,7 +135,9 @@ def train_baseline(
     # ---- set up
     started = time.time()
     about = {"model": settings.model_dump(), "task": task.model_dump()}
-    place, finished = hand_back_or_begin(Path(state), {**about, "inputs": inputs, "code": code}, Path(out), script)
+    identity = {**about, "inputs": inputs, "code": code}
+    continues = {} if start is None else {"continues": digests([start / WEIGHTS])}
+    place, finished = hand_back_or_begin(Path(state), {**identity, **continues}, Path(out), script)
     if finished is not None:
         return finished
 
@@ -143,7 +153,9 @@ def train_baseline(
     with full_disk_explained(place):
         made = new_folder(place)
         fitted = fit(
-            Work(settings, task, train, val, shard_path, made, place / CHECKPOINTS, Path(state) / "flux", inputs)
+            Work(
+                settings, task, train, val, shard_path, made, place / CHECKPOINTS, Path(state) / "flux", inputs, start
+            )
         )
         log.info(
             "%s: %s", settings.kind, {name: value for name, value in fitted.metrics.items() if value is not None}
@@ -152,6 +164,7 @@ def train_baseline(
             "kind": settings.kind,
             **about,
             "inputs": inputs,
+            **continues,
             "identity": place.name,
             "counts": {"train": len(train), "val": len(val), **fitted.counts},
             "labels": {

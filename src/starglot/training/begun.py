@@ -6,7 +6,7 @@ that, and the code itself, half a megabyte.  Asked for with other code before it
 
 * it goes on in a process that runs the code it began with, when the same run of snakemake asks: a job that comes back
   from Slurm's queue, or is tried again;
-* it goes on with the code asked for, when a person has accepted that as equivalent (workflow/scripts/accept.py);
+* it goes on with the code asked for, when a person has accepted that as equivalent (`starglot accept`);
 * it stops otherwise, and says what was edited and what can be done.
 
 What happened stands in the manifest.
@@ -304,9 +304,9 @@ def _edited_meanwhile(begun: Begun, step: int, edited: Sequence[str]) -> Starglo
     ways = [
         "choose, with your --configfile at the end of the command:",
         "the edit changes no result: accept it, and the training goes on from there:",
-        f"  python workflow/scripts/accept.py --because '...' {manifest}",
+        f"  starglot accept --because '...' {manifest}",
         "finish it with the code that it began with:",
-        f"  python workflow/scripts/accept.py --as-begun {manifest}",
+        f"  starglot accept --as-begun {manifest}",
         f"begin anew: rm -r {place}",
     ]
     return StarglotError(

@@ -94,7 +94,7 @@ def finetune(
     held_out = cache_rows(qa_val, inputs, Path(state) / "questions", chief)
     if not len(rows):
         raise StarglotError("there is no training question", where=qa_train[0].parent, todo="take a larger sample")
-    plan = make_plan(training, size, len(rows), settings.seed)
+    plan = make_plan(training, len(rows), settings.seed)
     if chief:
         note_length(place, plan.steps, "steps")
     arguments = plan.arguments(place / CHECKPOINTS)  # before the model: ZeRO-3 changes how that is loaded
@@ -176,20 +176,16 @@ def effective_batch(training: Training) -> int:
     return training.batch * training.accumulate * training.processes
 
 
-def make_plan(training: Training, size: str, rows: int, seed: int) -> Plan:
-    """Steps, rates and devices of a training on ``rows`` questions.
-
-    Raises StarglotError when epochs or learning rate are given by size, and not for this one.
-    """
+def make_plan(training: Training, rows: int, seed: int) -> Plan:
+    """Steps, rates and devices of a training on ``rows`` questions."""
     from starglot.training.deepspeed import zero_3
     from starglot.training.loop import Plan
 
-    epochs, learning_rate = (_of_size(training, key, size) for key in ("epochs", "learning_rate"))
     return Plan(
-        steps=max(1, math.ceil(epochs * rows / effective_batch(training))),
+        steps=max(1, math.ceil(training.epochs * rows / effective_batch(training))),
         batch=training.batch,
         accumulate=training.accumulate,
-        learning_rate=learning_rate,
+        learning_rate=training.learning_rate,
         weight_decay=training.weight_decay,
         warmup=training.warmup,
         checkpoints=training.checkpoints,
@@ -198,20 +194,6 @@ def make_plan(training: Training, size: str, rows: int, seed: int) -> Plan:
         on_gpu=training.gpus > 0,
         deepspeed=zero_3(training) if training.deepspeed else None,
     )
-
-
-def _of_size(training: Training, key: str, size: str) -> float:
-    """A setting that is one number, or a number by size."""
-    given = getattr(training, key)
-    if not isinstance(given, dict):
-        return float(given)
-    if size not in given:
-        raise StarglotError(
-            f"the {key.replace('_', ' ')} for a sample of the size '{size}' is not given",
-            where=f"models: training: {key}",
-            allowed=f"a number, or numbers for: {', '.join(given)}",
-        )
-    return float(given[size])
 
 
 def check_devices(training: Training) -> None:

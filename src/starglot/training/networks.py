@@ -38,6 +38,7 @@ from starglot.tables import read_json, write_json, write_text
 from starglot.training.baselines import Fitted, Work, split_bins
 from starglot.training.begun import note_length
 from starglot.training.flux import Bins
+from starglot.training.start import start_from
 
 log = logging.getLogger(__name__)
 
@@ -137,15 +138,18 @@ def fit_network(work: Work) -> Fitted:
     n = len(work.train)
     bins, val_bins = split_bins(work, np.arange(n))
     scales = _scales(work, bins)
-    train, val = Spectra(work.train, bins, settings, scales), Spectra(work.val, val_bins, settings, scales)
     torch.manual_seed(settings.seed)
     inputs, coarse = len(scales.input_shift), coarse_values(settings)
-    network = build_network(settings, inputs, coarse, len(work.task.labels), work.train.outputs).to(device)
+    network = build_network(settings, inputs, coarse, len(work.task.labels), work.train.outputs)
+    if work.start is not None:
+        scales = start_from(work.start, settings.kind, network, work.task.labels, scales)
+    network.to(device)
+    train, val = Spectra(work.train, bins, settings, scales), Spectra(work.val, val_bins, settings, scales)
 
     # ---- train
     note_length(work.checkpoints.parent, settings.training.epochs, "epochs")
     trainer = _Trainer(network, train, val if len(val) else train, device, work.checkpoints)
-    progress, best = trainer.run(f"{settings.kind}, {work.task.question.form}")  # type: ignore[attr-defined]
+    progress, best = trainer.run(f"{settings.kind}, {work.task.question.form}")
     network.load_state_dict(best)
 
     # ---- measure

@@ -19,7 +19,7 @@ from starglot.config.baselines import Ensemble
 from starglot.config.tasks import Task
 from starglot.errors import StarglotError
 from starglot.models.baselines.scatter import rms, scatter
-from starglot.tables import PREDICTION
+from starglot.models.predictions import Told, prediction_table
 
 #: Fewest validation rows, answered by all members, from which weights are fitted; below, members count the same.
 _LEAST = 20
@@ -65,16 +65,16 @@ def combine(settings: Ensemble, task: Task, fitted: Mapping[str, Any], tables: S
         at = np.flatnonzero(names == name)
         value[at], sigma[at] = _combined(_answers(tables, name), fitted["labels"][name], settings)
     answered = np.isfinite(value)
-    columns = {
-        **{name: first[name] for name in ("obsid", "star_id", "class", "label", "truth")},
-        "class_pred": _elected(tables, [fitted["class"][member] for member in settings.members]),
-        "value": pa.array(value, pa.float64(), mask=~answered),
-        "sigma": pa.nulls(len(first), pa.float64()),
-        "sigma_raw": pa.array(sigma, pa.float64(), mask=~np.isfinite(sigma)),
-        "status": pc.if_else(pa.array(answered), "ok", first["status"]),
-        "seen": pa.array(np.any([table["seen"].to_numpy(zero_copy_only=False) for table in tables], axis=0)),
-    }
-    return pa.table({name: columns[name] for name in PREDICTION.names}).cast(PREDICTION).combine_chunks()
+    told = Told(
+        value,
+        sigma,
+        status=pc.if_else(pa.array(answered), "ok", first["status"]),
+        letter=_elected(tables, [fitted["class"][member] for member in settings.members]),
+    )
+    k = len(task.labels)
+    seen = np.any([table["seen"].to_numpy(zero_copy_only=False) for table in tables], axis=0)
+    truth = first["truth"].to_numpy(zero_copy_only=False).astype(float).reshape(-1, k)
+    return prediction_table(first[::k], sorted(task.labels), truth, told, pa.array(seen[::k], pa.bool_()))
 
 
 def best_weights(errors: np.ndarray) -> np.ndarray:

@@ -33,6 +33,19 @@ def load(folder: Path, kind: str, task: Task) -> tuple[dict[str, np.ndarray], di
 
     Raises StarglotError when they cannot be read, or are of another kind or for other labels.
     """
+    weights, about = load_any(folder)
+    if (about["kind"], about["labels"]) != (kind, list(task.labels)):
+        raise StarglotError(
+            f"these weights are of a {about['kind']} model for {', '.join(about['labels'])}",
+            where=Path(folder) / WEIGHTS,
+            allowed=f"{kind} for {', '.join(task.labels)}",
+            todo="train it again: snakemake train",
+        )
+    return weights, about
+
+
+def load_any(folder: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """:func:`load` of whatever kind and labels; raises StarglotError when the file cannot be read."""
     from safetensors import SafetensorError, safe_open
 
     path = Path(folder) / WEIGHTS
@@ -44,11 +57,4 @@ def load(folder: Path, kind: str, task: Task) -> tuple[dict[str, np.ndarray], di
         raise StarglotError(
             f"the baseline's weights cannot be read: {error}", where=path, todo="train it first: snakemake train"
         ) from error
-    if (about["kind"], about["labels"]) != (kind, list(task.labels)):
-        raise StarglotError(
-            f"these weights are of a {about['kind']} model for {', '.join(about['labels'])}",
-            where=path,
-            allowed=f"{kind} for {', '.join(task.labels)}",
-            todo="train it again: snakemake train",
-        )
     return weights, about

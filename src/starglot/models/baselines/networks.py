@@ -19,6 +19,8 @@ from starglot.registry import Registry
 
 #: Bottlenecks in the four stages of ResNet-50 (He et al. 2016, table 1), and what each widens its channels by.
 STAGES, EXPANSION = (3, 4, 6, 3), 4
+#: How the names of weights begin that are of one label, its number behind; and those of the class.
+OF_LABELS, OF_CLASS = ("label_heads.", "of_label."), ("class_head.", "of_class.")
 
 
 class Heads(nn.Module):
@@ -120,14 +122,14 @@ def build_network(settings: Network, inputs: int, coarse: int, labels: int, grou
     of the head that tells the group.
     Raises StarglotError when so few flux values do not pass through its layers.
     """
-    network = ARCHITECTURES[settings.kind](settings, inputs, coarse, labels, groups)  # type: ignore[attr-defined]
+    network = ARCHITECTURES[settings.kind](settings, inputs, coarse, labels, groups)
     try:
         with torch.no_grad():
             network.eval()(torch.zeros(1, inputs))
     except RuntimeError as error:
         raise StarglotError(
             f"{inputs - coarse} flux values do not pass through this network: {str(error).splitlines()[0]}",
-            where=f"models of kind {settings.kind}",  # type: ignore[attr-defined]
+            where=f"models of kind {settings.kind}",
             todo="lower `bin`, or take fewer or smaller layers",
         ) from error
     return network.train()

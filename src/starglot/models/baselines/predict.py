@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -12,9 +11,7 @@ import pyarrow as pa
 from starglot.config.tasks import Task
 from starglot.language.prompts import form_of
 from starglot.models.baselines.rows import Rows, rows_of
-from starglot.tables import PREDICTION
-
-Stars: TypeAlias = Collection[str] | pa.Array | pa.ChunkedArray
+from starglot.models.predictions import Stars, Told, are_seen, prediction_table
 
 
 @dataclass(frozen=True)
@@ -37,28 +34,13 @@ def predict(
     sample_rows = sample_rows.sort_by("obsid")
     rows = rows_of(task, sample_rows, labels)
     answer = read(rows)
-    n, k = answer.value.shape
-    each = pa.array(np.repeat(np.arange(n), k))
-    known = set(seen.to_pylist() if isinstance(seen, pa.Array | pa.ChunkedArray) else seen)
+    k = answer.value.shape[1]
     asks_class = form_of(task).asks_class and (answer.predicted >= 0).any()
     letters = np.array([*rows.groups, None], dtype=object)[answer.predicted]  # -1 is the last, no class
-    answered = np.isfinite(answer.value.reshape(-1))
-    columns = {
-        "obsid": sample_rows["obsid"].take(each),
-        "star_id": sample_rows["star_id"].take(each),
-        "class": sample_rows["class"].take(each),
-        "class_pred": pa.array(np.repeat(letters, k), pa.string()) if asks_class else pa.nulls(n * k, pa.string()),
-        "label": pa.array(list(task.labels) * n, pa.string()),
-        "truth": _floats(rows.truth),
-        "value": _floats(answer.value),
-        "sigma": pa.nulls(n * k, pa.float64()),
-        "sigma_raw": _floats(answer.sigma),
-        "status": pa.array(np.where(answered, "ok", "not_answered").tolist(), pa.string()),
-        "seen": pa.array([star in known for star in sample_rows["star_id"].to_pylist()], pa.bool_()).take(each),
-    }
-    return pa.table(columns).cast(PREDICTION).combine_chunks()
-
-
-def _floats(array: np.ndarray) -> pa.Array:
-    flat = array.reshape(-1)
-    return pa.array(flat, pa.float64(), mask=~np.isfinite(flat))
+    told = Told(
+        value=answer.value,
+        sigma=answer.sigma,
+        status=np.where(np.isfinite(answer.value.reshape(-1)), "ok", "not_answered").tolist(),
+        letter=pa.array(np.repeat(letters, k) if asks_class else [None] * answer.value.size, pa.string()),
+    )
+    return prediction_table(sample_rows, task.labels, rows.truth, told, are_seen(sample_rows, seen))

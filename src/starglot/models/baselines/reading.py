@@ -23,7 +23,8 @@ from starglot.models.baselines.rows import Rows, ShardPath, blocks
 
 #: Spectra that pass through a network together when it only predicts.
 _BATCH = 256
-_NETWORK = "network."
+#: How the names of the network's own tensors begin in its file.
+NETWORK = "network."
 
 
 @dataclass(frozen=True)
@@ -110,21 +111,21 @@ def save_network(
     network_state: dict[str, Tensor], scales: Scales, sigma: np.ndarray, settings: Network, task: Task, folder: Path
 ) -> None:
     """Weights, scales and scatter (labels, groups + 1) in one file of safetensors."""
-    kind: str = settings.kind  # type: ignore[attr-defined]
-    tensors = {f"{_NETWORK}{name}": tensor.cpu().numpy() for name, tensor in network_state.items()}
+    kind: str = settings.kind
+    tensors = {f"{NETWORK}{name}": tensor.cpu().numpy() for name, tensor in network_state.items()}
     save({**tensors, **vars(scales), "sigma": sigma}, kind, task, folder, bin=settings.bin)
 
 
 def read_network(settings: Network, task: Task, folder: Path, rows: Rows, shard_path: ShardPath) -> Answer:
     """Values, scatter of the predicted class, and the class, shard by shard."""
     device = use_device(settings.gpus)
-    tensors, _ = load(folder, settings.kind, task)  # type: ignore[attr-defined]
+    tensors, _ = load(folder, settings.kind, task)
     scales = Scales(**{name: tensors[name] for name in Scales.__dataclass_fields__})
     network = build_network(
         settings, len(scales.input_shift), coarse_values(settings), len(task.labels), rows.outputs
     )
     state = {
-        name.removeprefix(_NETWORK): torch.from_numpy(value) for name, value in tensors.items() if _NETWORK in name
+        name.removeprefix(NETWORK): torch.from_numpy(value) for name, value in tensors.items() if NETWORK in name
     }
     network.load_state_dict(state)
     network.to(device)

@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from starglot.config.tasks import Task
 from starglot.errors import StarglotError
+from starglot.models.predictions import label_values
 from starglot.tables import read_spectra
 
 #: Numbers in a block of flux (64 MB as float64): bounds memory whatever the sample.
@@ -77,16 +78,11 @@ def rows_of(task: Task, sample: pa.Table, labels: pa.Table) -> Rows:
                 "a spectrum of the sample has no labels", where=f"obsid {first}", todo="snakemake samples"
             )
     chosen = labels.take(pa.array(at))
-    truth = [
-        chosen[name].to_numpy(zero_copy_only=False).astype(float)
-        if name in labels.column_names
-        else np.full(len(obsid), np.nan)
-        for name in task.labels
-    ]
     letters = sample["class"].to_numpy(zero_copy_only=False)
     groups = task.sample.group_names
     code = np.array([groups.index(letter) if letter in groups else -1 for letter in letters], int)
-    return Rows(obsid, chosen["shard"].to_numpy(zero_copy_only=False), np.stack(truth, axis=1), code, groups)
+    shard = chosen["shard"].to_numpy(zero_copy_only=False)
+    return Rows(obsid, shard, label_values(chosen, task.labels), code, groups)
 
 
 def blocks(rows: Rows, shard_path: ShardPath, what: str) -> Iterator[tuple[np.ndarray, np.ndarray]]:

@@ -75,9 +75,13 @@
 
     data.labels.forEach((label, i) => labels.add(new Option(label.text, i)));
     view.add(new Option("whole spectrum", ""));
-    const end = data.grid[0] + data.grid[1] * (atob(data.worst[0].flux).length - 1);
+    // Wavelengths are counted in the steps of the grid, in Å or in their logarithm.
+    const { start, stop: end, log } = data.grid;
+    const last = atob(data.worst[0].flux).length - 1;
+    const counted = (place) => last * (log ? Math.log(place / start) / Math.log(end / start) : (place - start) / (end - start));
+    const placeOf = (i) => (log ? start * (end / start) ** (i / last) : start + (end - start) * i / last);
     LINES.forEach(([name, , low, high], i) => {
-      if (low >= data.grid[0] && Math.min(high, end) > low + 20) view.add(new Option(name, i));
+      if (low >= start && Math.min(high, end) > low + 20) view.add(new Option(name, i));
     });
 
     const drawPoints = () => {
@@ -121,12 +125,11 @@
       const star = worst.get(chosen);
       if (!star) return;
       const bytes = Uint8Array.from(atob(star.flux), (letter) => letter.charCodeAt(0));
-      const [start, step] = data.grid;
       const line = view.value === "" ? null : LINES[view.value];
       const [low, high] = line ? [line[2], Math.min(line[3], end)] : [start, end];
-      const first = Math.max(0, Math.floor((low - start) / step));
-      const last = Math.min(bytes.length - 1, Math.ceil((high - start) / step));
-      const flux = Array.from(bytes.subarray(first, last + 1), (byte) => star.low + byte / 255 * (star.high - star.low));
+      const from = Math.max(0, Math.floor(counted(low)));
+      const to = Math.min(last, Math.ceil(counted(high)));
+      const flux = Array.from(bytes.subarray(from, to + 1), (byte) => star.low + byte / 255 * (star.high - star.low));
       const { svg, x, y } = frame(box.querySelector(".spectrum"), 280, [low, high], range(flux, 0.06),
         "wavelength (Å, vacuum)", "normalised flux");
       let taken = 0;
@@ -143,7 +146,7 @@
           else taken = room.x + room.width + 4;
         }
       }
-      const path = flux.map((value, i) => `${x(start + step * (first + i)).toFixed(1)},${y(value).toFixed(1)}`).join(" ");
+      const path = flux.map((value, i) => `${x(placeOf(from + i)).toFixed(1)},${y(value).toFixed(1)}`).join(" ");
       svg.append(element("polyline", { points: path, class: "flux" }));
     };
 

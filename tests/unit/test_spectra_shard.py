@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 from starglot.config.models import Recipe, Wavelength
 from starglot.errors import StarglotError
 from starglot.rejections import REJECTIONS
-from starglot.surveys import shards
-from starglot.surveys.shards import clean_shard, spectra_metadata
+from starglot.spectra import shard as shards
+from starglot.spectra.shard import clean_shard, spectra_metadata
+from starglot.surveys.lamost_spectra import read
 from starglot.tables import REJECTED, SELECTED, flux_matrix, read_metadata, spectra_schema, write_parquet
 
 RECIPE = Recipe(wavelength=Wavelength(start=3800, stop=3900, step=1))
@@ -60,7 +61,8 @@ def selection(kinds: list[str]) -> pa.Table:
         {
             "obsid": 10**15 + 7 * i,
             "star_id": f"gaia:{i // 2}",
-            "path": None if kind == "no path" else f"20170904/P/{kind}-{i % 3}.fits.gz",
+            "row": 0,
+            "file": None if kind == "no path" else f"20170904/P/{kind}-{i % 3}.fits.gz",
         }
         for i, kind in enumerate(kinds)
     ]
@@ -71,7 +73,7 @@ def selection(kinds: list[str]) -> pa.Table:
 @given(kinds=st.lists(st.sampled_from(KINDS), max_size=8))
 def test_ids_are_conserved_in_order(kinds: list[str], root: Path) -> None:
     selected = selection(kinds)
-    spectra, rejected = clean_shard(selected, root, RECIPE)
+    spectra, rejected = clean_shard(selected, root, RECIPE, read)
     assert spectra.schema == spectra_schema(101) and rejected.schema == REJECTED
     good = [obsid for obsid, kind in zip(selected["obsid"].to_pylist(), kinds, strict=True) if kind == "good"]
     bad = [obsid for obsid, kind in zip(selected["obsid"].to_pylist(), kinds, strict=True) if kind != "good"]
@@ -84,7 +86,7 @@ def test_ids_are_conserved_in_order(kinds: list[str], root: Path) -> None:
 
 
 def test_details_name_the_file_and_star_ids_stay_with_their_spectra(root: Path) -> None:
-    spectra, rejected = clean_shard(selection(["good", "cut", "good", "good"]), root, RECIPE)
+    spectra, rejected = clean_shard(selection(["good", "cut", "good", "good"]), root, RECIPE, read)
     assert rejected["detail"][0].as_py().startswith("20170904/P/cut-1.fits.gz: ")
     assert spectra["star_id"].to_pylist() == ["gaia:0", "gaia:1", "gaia:1"]
     assert 900 < flux_matrix(spectra).max() <= 1000 and not spectra["n_masked"].to_numpy().any()
@@ -95,7 +97,7 @@ def test_the_number_of_workers_changes_nothing(root: Path, tmp_path: Path, monke
     kinds = ["good", "cut", "good", "missing", "nan", "good", "masked"] * 3
     for workers in (1, 2, 50):
         for name, table in zip(
-            ("spectra", "rejected"), clean_shard(selection(kinds), root, RECIPE, workers), strict=True
+            ("spectra", "rejected"), clean_shard(selection(kinds), root, RECIPE, read, workers), strict=True
         ):
             write_parquet(table, tmp_path / f"{name}-{workers}.parquet", spectra_metadata(RECIPE))
     for name in ("spectra", "rejected"):
@@ -104,7 +106,7 @@ def test_the_number_of_workers_changes_nothing(root: Path, tmp_path: Path, monke
 
 
 def test_metadata_say_grid_unit_and_recipe(root: Path, tmp_path: Path) -> None:
-    spectra, _ = clean_shard(selection(["good"]), root, RECIPE)
+    spectra, _ = clean_shard(selection(["good"]), root, RECIPE, read)
     write_parquet(spectra, tmp_path / "shard.parquet", spectra_metadata(RECIPE))
     metadata = read_metadata(tmp_path / "shard.parquet")
     assert metadata["wavelength"] == {"start": 3800, "stop": 3900, "step": 1, "size": 101}
@@ -113,17 +115,18 @@ def test_metadata_say_grid_unit_and_recipe(root: Path, tmp_path: Path) -> None:
 
 
 def test_an_absent_root_stops_the_shard_instead_of_rejecting_every_star(tmp_path: Path) -> None:
-    with pytest.raises(StarglotError, match=r"surveys\.lamost\.spectra"):
-        clean_shard(selection(["good"]), tmp_path / "not mounted", RECIPE)
+    with pytest.raises(StarglotError, match="is not there") as caught:
+        clean_shard(selection(["good"]), tmp_path / "not mounted", RECIPE, read)
+    assert caught.value.where == tmp_path / "not mounted"
 
 
 def test_a_plate_folder_that_may_not_be_read_stops_the_shard(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "access", lambda *_: False)  # permissions do not bind root
     with pytest.raises(StarglotError, match="may not be read"):
-        clean_shard(selection(["good"]), root, RECIPE)
+        clean_shard(selection(["good"]), root, RECIPE, read)
 
 
 def test_a_repeated_obsid_is_an_error(root: Path) -> None:
     selected = pa.concat_tables([selection(["good"]), selection(["good"])])
     with pytest.raises(StarglotError, match="more than once"):
-        clean_shard(selected, root, RECIPE)
+        clean_shard(selected, root, RECIPE, read)

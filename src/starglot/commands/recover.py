@@ -1,33 +1,28 @@
 """After a run was killed: end what it left running, keep what it finished, unlock; then run it again."""
 
+from __future__ import annotations
+
 import argparse
 import logging
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
-from starglot.errors import StarglotError
 from starglot.recovery import recover
 
 
-def main() -> None:
-    command = argparse.ArgumentParser(description=__doc__)
+def run(arguments: Sequence[str]) -> None:
+    """Recover the folder that one stands in; StarglotError when the run may be alive."""
+    command = argparse.ArgumentParser("starglot recover", description=__doc__)
     command.add_argument(
         "--elsewhere", action="store_true", help="the run's machine is gone: go on without asking it"
     )
     command.add_argument("--stop", action="store_true", help="end a run that is alive here, with its jobs, first")
     command.add_argument("--quiet", action="store_true", help="say nothing when there is nothing to recover")
-    args = command.parse_args()
+    args = command.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="recover: %(message)s", stream=sys.stderr)
-    try:
-        again = recover(Path.cwd(), args.elsewhere, args.stop)
-    except StarglotError as error:
-        logging.error("error: %s", error)
-        sys.exit(1)
+    again = recover(Path.cwd(), args.elsewhere, args.stop)
     if again:
         logging.info("done; next: %s", again)
     elif not args.quiet:
         logging.info("nothing to recover: no lock, no job, no process of a run in this folder")
-
-
-if __name__ == "__main__":
-    main()

@@ -4,7 +4,7 @@ Accepted are the target and all that it is made from, as far as only code was ed
 The decision is recorded in <results>/accepted.json and in the target's manifest, and the report shows it.  A training
 that has begun and is not finished is accepted, too: it then goes on from its checkpoint.
 
-python workflow/scripts/accept.py --because "loop unrolled, same values" TARGET --configfile config/demo.yaml
+starglot accept --because "loop unrolled, same values" TARGET --configfile config/demo.yaml
 
 With --as-begun, trainings that have begun are finished with the code that they began with.
 """
@@ -13,20 +13,35 @@ from __future__ import annotations
 
 import argparse
 import datetime
-import sys
+from collections.abc import Sequence
 from pathlib import Path
 
-from explain import SCRIPTS, Plan
-
-from starglot.errors import StarglotError
 from starglot.rebuilds.accepted import RECORDS, Acceptance, add_accepted, note_in_manifest
 from starglot.rebuilds.explain import Job, causes, edited_definitions
+from starglot.rebuilds.plan import Plan
 from starglot.training.begun import Begun, accept, begun_for, definitions_of, finish_as_begun
 
 AS_BEGUN = "finished with the code that the training began with"
 
 
-def main(because: str | None, arguments: list[str]) -> None:
+def run(arguments: Sequence[str]) -> None:
+    """Take the decision and its reason; all other arguments are snakemake's."""
+    parser = argparse.ArgumentParser(
+        "starglot accept",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="All other arguments go to snakemake: targets, --configfile, --profile.",
+    )
+    decision = parser.add_mutually_exclusive_group(required=True)
+    decision.add_argument("--because", help="why the edit changes no result; goes on record")
+    decision.add_argument(
+        "--as-begun", action="store_true", help="finish trainings that have begun with the code that they began with"
+    )
+    known, others = parser.parse_known_args(arguments)
+    accept_all(known.because, others)
+
+
+def accept_all(because: str | None, arguments: Sequence[str]) -> None:
     """Record the decision for every job of the plan whose code alone has changed; say what still runs.
 
     because: the reason; None: trainings alone, to be finished with the code that they began with.
@@ -36,7 +51,7 @@ def main(because: str | None, arguments: list[str]) -> None:
         plan = Plan(arguments)
         records = [_record(job, plan.state / "code", because) for job in plan.jobs if because and job.only_code()]
         for job, begun in _begun(plan):
-            records.append(_decided(job, begun, because))
+            records.append(_decided(job, begun, because, plan.scripts))
         if not records:
             break
         for record in records:
@@ -59,9 +74,9 @@ def _begun(plan: Plan) -> list[tuple[Job, Begun]]:
     return [(job, begun[-1]) for job, begun in found if begun and begun[-1].code != job.asked_code()]
 
 
-def _decided(job: Job, begun: Begun, because: str | None) -> Acceptance:
+def _decided(job: Job, begun: Begun, because: str | None, scripts: Path) -> Acceptance:
     """Note the decision where the training has begun, and what the workflow has to know of it."""
-    given, here = job.asked_code(), definitions_of(SCRIPTS / f"{job.script}.py")
+    given, here = job.asked_code(), definitions_of(scripts / f"{job.script}.py")
     if because is None:
         finish_as_begun(begun)
     else:
@@ -90,21 +105,3 @@ def _record(job: Job, code: Path, because: str) -> Acceptance:
         because=because,
         date=datetime.date.today().isoformat(),
     )
-
-
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog="All other arguments go to snakemake: targets, --configfile, --profile.",
-    )
-    decision = parser.add_mutually_exclusive_group(required=True)
-    decision.add_argument("--because", help="why the edit changes no result; goes on record")
-    decision.add_argument(
-        "--as-begun", action="store_true", help="finish trainings that have begun with the code that they began with"
-    )
-    known, others = parser.parse_known_args()
-    try:
-        main(known.because, others)
-    except StarglotError as error:
-        sys.exit(f"error: {error}")

@@ -1,7 +1,4 @@
-"""Say why jobs would run: which setting, definition or input changed, or which job before makes their inputs anew.
-
-Takes the arguments of snakemake: python workflow/scripts/explain.py TARGET --configfile config/demo.yaml
-"""
+"""The jobs that snakemake would run, with what its records and the disk say of them."""
 
 from __future__ import annotations
 
@@ -9,7 +6,6 @@ import contextlib
 import io
 import os
 import re
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -18,20 +14,21 @@ from starglot.config.picked import picked
 from starglot.errors import StarglotError
 from starglot.hashing import file_digest
 from starglot.provenance.code import code_definitions
-from starglot.rebuilds.explain import Job, report
-
-SCRIPTS = Path(__file__).parent
+from starglot.rebuilds.explain import Job
 
 
 class Plan:
-    """The jobs that snakemake would run for some arguments, in order, and where the workflow keeps things."""
+    """The jobs that snakemake would run for some arguments, in order, and where the workflow keeps things.
+
+    Raises StarglotError when snakemake cannot plan them, with its own words.
+    """
 
     def __init__(self, arguments: Sequence[str]):
         from snakemake import cli
         from snakemake.workflow import Workflow
 
         self.jobs: list[Job] = []
-        self.results = self.state = Path()
+        self.results = self.state = self.scripts = Path()
         built = False
 
         def instead(workflow: Any, detailed: bool = False) -> None:
@@ -58,10 +55,16 @@ class Plan:
     def _take(self, workflow: Any) -> None:
         config = workflow.globals["CONFIG"]
         self.results, self.state = Path(config.results), Path(config.state_dir)
+        self.scripts = scripts_of(workflow)
         order = {job: level for level, jobs in enumerate(workflow.dag.toposorted()) for job in jobs}
         planned = [job for job in workflow.dag.needrun_jobs() if job.output]
         for job in sorted(planned, key=lambda job: (order[job], job.rule.name, str(job.output[0]))):
             self.jobs.append(_described(workflow, job))
+
+
+def scripts_of(workflow: Any) -> Path:
+    """The folder of the workflow's scripts."""
+    return Path(workflow.basedir) / "workflow" / "scripts"
 
 
 def _described(workflow: Any, job: Any) -> Job:
@@ -104,7 +107,7 @@ def _described(workflow: Any, job: Any) -> Job:
 def _definitions(workflow: Any, job: Any, script: str) -> dict[str, str]:
     """Hash of each definition that the job's code is made of."""
     config = workflow.globals["CONFIG"]
-    return code_definitions(SCRIPTS / f"{script}.py", picked(config, dict(job.wildcards.items())))
+    return code_definitions(scripts_of(workflow) / f"{script}.py", picked(config, dict(job.wildcards.items())))
 
 
 def _differs(path: str, recorded: str) -> bool:
@@ -113,18 +116,3 @@ def _differs(path: str, recorded: str) -> bool:
         return False
     algorithm, _, value = recorded.rpartition(":")
     return algorithm in ("", "sha256") and file_digest(path) != value
-
-
-def main(arguments: Sequence[str]) -> None:
-    """Print the reasons, or that there is nothing to do."""
-    plan = Plan(arguments)
-    print(report(plan.jobs, plan.state / "code") if plan.jobs else "Nothing to be done: everything is as asked for.")
-
-
-if __name__ == "__main__":
-    if sys.argv[1:] in ([], ["-h"], ["--help"]):
-        sys.exit(__doc__)
-    try:
-        main(sys.argv[1:])
-    except StarglotError as error:
-        sys.exit(f"error: {error}")

@@ -1,0 +1,49 @@
+"""The `starglot` command."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+from starglot.errors import StarglotError
+
+#: Command -> what it is for; a module of that name in starglot.commands does it.
+COMMANDS = {
+    "check": "say of every external input whether it is there, how large, and where it comes from",
+    "fetch": "download the base models that a run needs, on a node with network",
+    "explain": "say why jobs would run: which setting, definition or input changed",
+    "accept": "keep results after an edit of the code that leaves them as they are, on record",
+    "recover": "after a run was killed: end what it left, keep what it finished, unlock",
+}
+
+USAGE = "\n".join(
+    [
+        "usage: starglot COMMAND ...",
+        "",
+        *(f"  {name:<9} {what}" for name, what in COMMANDS.items()),
+        "",
+        "starglot COMMAND --help says more.  Exit status: 0 done; 1 it cannot be done, or something is missing;",
+        "2 not understood; 128 + the signal where it was told to end.",
+    ]
+)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command that is named first; end the process with its status."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if given[:1] in ([], ["-h"], ["--help"]):
+        print(USAGE)
+        sys.exit(0 if given else 2)
+    name, *others = given
+    if name not in COMMANDS:
+        print(f"starglot: no command {name!r}\n\n{USAGE}", file=sys.stderr)
+        sys.exit(2)
+    try:
+        import_module(f"starglot.commands.{name}").run(others)
+    except StarglotError as error:
+        sys.exit(f"error: {error}")
+
+
+if __name__ == "__main__":
+    main()

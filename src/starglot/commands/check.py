@@ -1,0 +1,25 @@
+"""Say of every external input whether it is there, with size, source and the account that it needs.
+
+Arguments are YAML files, each laid over the one before.  The exit status is 1 when something that `run:` needs is
+missing.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+
+from starglot import check
+from starglot.config.load import read_config
+
+
+def run(arguments: Sequence[str]) -> None:
+    """Print the table; StarglotError if something needed is missing."""
+    parser = argparse.ArgumentParser(
+        "starglot check", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("config", nargs="+", help="config/config.yaml and overlays")
+    inputs = check.external_inputs(read_config(*parser.parse_args(arguments).config))
+    print(check.render(inputs), flush=True)
+    check.require(inputs)
+    print("everything that the run needs is here, or made by the run")

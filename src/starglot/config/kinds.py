@@ -1,0 +1,106 @@
+"""Kinds of model: the settings of each, and the family whose code trains it.
+
+This is all that the workflow knows of a kind.  Whatever asks what a model reads, whether its training has a curve, or
+how it is given more passes, asks the model's family here, and never which kind it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from starglot.config.baselines import ClassMean, Cnn, Ensemble, Gru, LightGbm, Mlp, ResNet50, Ridge
+from starglot.config.llm import Llm
+from starglot.config.strict import BaseSettings, ModelSettings
+from starglot.config.tiny import TinyBase
+from starglot.registry import Registry
+
+#: What a model is trained on and answers from: questions and answers, cleaned spectra, or other models' predictions.
+Needs = Literal["questions", "spectra", "predictions"]
+
+
+@dataclass(frozen=True)
+class Family:
+    """Kinds of model that the same code trains.
+
+    needs: what they read; curve: whether a training leaves a loss curve; stretched: settings with so many times the
+    passes over the spectra, None where spectra are not read over and over.
+    """
+
+    needs: Needs
+    curve: bool = False
+    stretched: Callable[[Any, float], ModelSettings] | None = None
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of model: the class of its settings, and its family, a name in ``FAMILIES``."""
+
+    settings: type[ModelSettings]
+    family: str
+
+
+def _epochs(model: Any, factor: float) -> ModelSettings:
+    """``factor`` times the epochs, at every size: a whole number of at least one, where epochs are whole."""
+
+    def longer(plan: Any) -> Any:
+        whole = isinstance(plan.epochs, int)
+        return plan.model_copy(
+            update={"epochs": max(1, round(plan.epochs * factor)) if whole else plan.epochs * factor}
+        )
+
+    own = {size: longer(plan) if "epochs" in plan.model_fields_set else plan for size, plan in model.by_size.items()}
+    changed: ModelSettings = model.model_copy(update={"training": longer(model.training), "by_size": own})
+    return changed
+
+
+def _rounds(model: Any, factor: float) -> ModelSettings:
+    """``factor`` times the most trees, at least one."""
+    changed: ModelSettings = model.model_copy(update={"rounds": max(1, round(model.rounds * factor))})
+    return changed
+
+
+#: Families.  Those that need spectra have scripts of their own, train_<family>.py and predict_<family>.py.
+FAMILIES: Registry[Family] = Registry(
+    {
+        "language": Family("questions", curve=True, stretched=_epochs),
+        "network": Family("spectra", curve=True, stretched=_epochs),
+        "trees": Family("spectra", stretched=_rounds),
+        "plain": Family("spectra"),
+        "ensemble": Family("predictions"),
+    }
+)
+
+#: Every kind of model, by the name that `kind` gives in the configuration.
+KINDS: Registry[Kind] = Registry(
+    {
+        "llm": Kind(Llm, "language"),
+        "class_mean": Kind(ClassMean, "plain"),
+        "ridge": Kind(Ridge, "plain"),
+        "lightgbm": Kind(LightGbm, "trees"),
+        "resnet50": Kind(ResNet50, "network"),
+        "cnn": Kind(Cnn, "network"),
+        "gru": Kind(Gru, "network"),
+        "mlp": Kind(Mlp, "network"),
+        "ensemble": Kind(Ensemble, "ensemble"),
+    }
+)
+
+#: Every kind of base that is pre-trained here, likewise.
+BASES: Registry[type[BaseSettings]] = Registry({"tiny": TinyBase})
+
+
+def family_of(model: ModelSettings) -> Family:
+    """The family of a model."""
+    return FAMILIES[KINDS[model.kind].family]
+
+
+def is_language_model(model: ModelSettings) -> bool:
+    """Whether a model is a language model, which the paper's tables show beside one that is none."""
+    return KINDS[model.kind].family == "language"
+
+
+def reading(models: Iterable[str], settings: dict[str, ModelSettings], needs: Needs) -> list[str]:
+    """Those of the ``models`` that need this."""
+    return [name for name in models if family_of(settings[name]).needs == needs]

@@ -1,0 +1,175 @@
+"""Surveys: where their files are, their releases, flags and cuts.
+
+A survey is a class here and a field of :class:`Surveys`; its reader is in `starglot.surveys` (docs/extending.md).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import BeforeValidator, Field
+
+from starglot.config.strict import OptionalPath, PathText, Strict
+
+_Band = Literal["u", "g", "r", "i", "z"]
+
+
+def _cuts(given: Any) -> Any:
+    """A map of cuts without those that are null: overlays merge, and so take none away otherwise."""
+    if isinstance(given, Mapping):
+        return {band: least for band, least in given.items() if least is not None}
+    return {} if given is None else given
+
+
+#: Least S/N by band.
+SnrCuts = Annotated[
+    dict[_Band, float], BeforeValidator(_cuts, json_schema_input_type=dict[_Band, float | None] | None)
+]
+
+
+class Survey(Strict):
+    """A survey whose catalogue is read: a source of labels."""
+
+    #: The column of its table that names a star.
+    star: ClassVar[str]
+
+    @property
+    def catalogs(self) -> dict[str, str]:
+        """Its catalogue files, by key of the configuration."""
+        raise NotImplementedError
+
+    def of_catalog(self) -> dict[str, Any]:
+        """The settings that decide its table, as JSON-able data from which the class can be made again."""
+        return self.model_dump(mode="json")
+
+
+class OneCatalog(Survey):
+    """A survey whose table is made of one file."""
+
+    catalog: PathText
+
+    @property
+    def catalogs(self) -> dict[str, str]:
+        """The one file."""
+        return {"catalog": self.catalog}
+
+
+class SpectrumSurvey(Survey):
+    """A survey whose spectra are read, too."""
+
+    star: ClassVar[str] = "star_id"
+    #: Columns of its table without which a row's file cannot be named.
+    places: ClassVar[tuple[str, ...]]
+    #: Columns with its own names of a star, the best first; a star without a Gaia id is called by them.
+    own_ids: ClassVar[tuple[str, ...]]
+
+    release: str = Field(description="Named in manifests and captions.")
+    spectra: PathText = Field(description="Root of the spectra.")
+    gaia_release: Literal["dr2", "dr3"] = Field(
+        "dr3", description="Release that gaia_source_id is of; ids of another release are not compared."
+    )
+    coverage: tuple[float, float] = Field(
+        description="Wavelengths (A, vacuum) that the release covers; the grid must lie inside."
+    )
+    class_counts: dict[str, int] | None = Field(
+        None,
+        description="Labelled spectra by class in the release (paper 2.1); larger samples are refused.",
+    )
+    snr_min: SnrCuts = Field({}, description="Least S/N by band; `{}` or null is no cut.")
+
+    def of_catalog(self) -> dict[str, Any]:
+        """As above; which bands are cut on decides what a catalogue must have, how hard which rows are taken."""
+        kept = self.model_dump(mode="json", exclude={"class_counts"})
+        return kept | {"spectra": "", "coverage": (0.0, 0.0), "snr_min": dict.fromkeys(self.snr_min, 0.0)}
+
+
+class Lamost(SpectrumSurvey):
+    """LAMOST low-resolution spectra and catalogues (paper 2.1)."""
+
+    places: ClassVar[tuple[str, ...]] = ("shard", "obsdate", "spid", "fiberid")
+    own_ids: ClassVar[tuple[str, ...]] = ("gp_id", "uid")
+
+    release: str = Field("dr11_v1.1", description="Named in manifests and captions.")
+    stellar: PathText = Field(description="Catalogue of A, F, G, K stars (LRS_stellar).")
+    mstellar: OptionalPath = Field(None, description="Catalogue of M stars (LRS_mstellar); null where there is none.")
+    spectra: PathText = Field(description="Root of the spectra, laid out as <obsdate>/<planid>/spec-*.fits.gz.")
+    gaia_release: Literal["dr2", "dr3"] = Field(
+        "dr3", description="Release that gaia_source_id is of; ids of another release are not compared."
+    )
+    coverage: tuple[float, float] = Field(
+        (3700.0, 9099.0),
+        description="Wavelengths (A, vacuum) that the release covers; the grid must lie inside.",
+    )
+    class_counts: dict[str, int] | None = Field(
+        None,
+        description="Labelled spectra by class in the release (paper 2.1); larger samples are refused.",
+    )
+    snr_min: SnrCuts = Field(
+        {"r": 2.0, "i": 2.0},
+        description="Least S/N by band (paper 2.1: 2 in r and i, where nothing is said). Other bands take the place "
+        "of these: `{g: 5}`; `{}` or null is no cut. Over an overlay that sets one, `{r: null}` takes it away.",
+    )
+
+    @property
+    def catalogs(self) -> dict[str, str]:
+        """The catalogues of A to K and of M stars."""
+        return {"stellar": self.stellar, **({} if self.mstellar is None else {"mstellar": self.mstellar})}
+
+
+class Apogee(OneCatalog):
+    """APOGEE allStar catalogue, the labels of the second stage (paper 2.2)."""
+
+    star: ClassVar[str] = "apogee_id"
+
+    release: Literal["dr12", "dr16", "dr17"] = Field("dr16", description="Decides which Gaia release its ids are of.")
+    catalog: PathText = Field(description="allStar FITS file.")
+    aspcapflag_bits: list[int] | Literal["all"] = Field(
+        "all", description="ASPCAPFLAG bits that reject a star; paper 2.2: any."
+    )
+    paramflag_bits: list[int] | Literal["all"] = Field(
+        [0, 1, 2, 3, 4],
+        description="PARAMFLAG bits that reject a star (ours: the bad bits; bits 24-27 are informational).",
+    )
+    elemflag_bits: list[int] | Literal["all"] = Field(
+        "all", description="X_FE_FLAG bits that make one abundance missing; paper 4: any."
+    )
+
+
+class Galah(OneCatalog):
+    """GALAH DR4 allstar catalogue, external validation (paper 5.2)."""
+
+    star: ClassVar[str] = "source_id"
+
+    release: Literal["dr4"] = Field("dr4", description="Its columns, flags and Gaia ids (DR3).")
+    catalog: PathText = Field(description="galah_dr4_allstar FITS file.")
+    snr_min: float = Field(30.0, description="Least snr_px_ccd3 (paper 5.2, with the column's real name).")
+
+
+class GaiaEso(OneCatalog):
+    """Gaia-ESO DR5 catalogue, external validation (paper 5.2)."""
+
+    star: ClassVar[str] = "source_id"
+
+    release: Literal["dr5"] = Field("dr5", description="Its columns; Gaia ids count where the file has them.")
+    catalog: PathText = Field(description="Gaia-ESO public catalogue, FITS.")
+    solar_scale: Literal["grevesse2007", "asplund2009"] = Field(
+        "grevesse2007", description="Solar abundances that turn A(X) into [X/Fe]."
+    )
+
+
+class Surveys(Strict):
+    """Sources of spectra and labels; set a survey to null to do without it."""
+
+    lamost: Lamost
+    apogee: Apogee | None = None
+    galah: Galah | None = None
+    gaia_eso: GaiaEso | None = None
+
+    def named(self) -> dict[str, Survey]:
+        """The surveys that are configured, by name."""
+        return {name: survey for name in type(self).model_fields if (survey := getattr(self, name)) is not None}
+
+    def with_spectra(self) -> dict[str, SpectrumSurvey]:
+        """Those of them whose spectra are read."""
+        return {name: survey for name, survey in self.named().items() if isinstance(survey, SpectrumSurvey)}

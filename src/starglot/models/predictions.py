@@ -1,0 +1,76 @@
+"""The table of predictions, whoever answered: a row for each spectrum and label, with what the catalogue knows."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from starglot.tables import PREDICTION
+
+Stars: TypeAlias = Collection[str] | pa.Array
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a model says, a row for each spectrum and label.
+
+    value, sigma: floats, NaN or null where there is none; status: of ``statuses.STATUSES``; letter: the spectrum's
+    class, null where none is told.
+    """
+
+    value: Any
+    sigma: Any
+    status: Any
+    letter: Any
+
+
+def prediction_table(
+    stars: pa.Table, labels: Sequence[str], truth: np.ndarray, told: Told, seen: pa.Array
+) -> pa.Table:
+    """Raw predictions (``tables.PREDICTION``; sigma is null until they are calibrated).
+
+    stars: obsid, star_id and class of n spectra; labels: k names; truth: (n, k), NaN where unknown; told: n x k rows,
+    labels of a spectrum together; seen: (n,) whether the model was trained on the spectrum's star.
+    """
+    n, k = truth.shape
+    each = pa.array(np.repeat(np.arange(n), k))
+    columns = {
+        **{name: stars[name].take(each) for name in ("obsid", "star_id", "class")},
+        "class_pred": told.letter,
+        "label": pa.array(list(labels) * n, pa.string()),
+        "truth": _floats(truth),
+        "value": _floats(told.value),
+        "sigma": pa.nulls(n * k, pa.float64()),
+        "sigma_raw": _floats(told.sigma),
+        "status": told.status,
+        "seen": seen.take(each),
+    }
+    return pa.table(columns).cast(PREDICTION).combine_chunks()
+
+
+def are_seen(stars: pa.Table, trained_on: Stars) -> pa.Array:
+    """(n,) whether the spectra's stars (star_id) are among those of a training."""
+    known = trained_on if isinstance(trained_on, pa.Array) else pa.array(sorted(trained_on), pa.string())
+    return pc.is_in(stars["star_id"].combine_chunks(), value_set=known)
+
+
+def label_values(table: pa.Table, labels: Sequence[str]) -> np.ndarray:
+    """(n, k) label columns as floats; NaN where null, and throughout where there is no such column."""
+    values = [
+        table[name].to_numpy(zero_copy_only=False).astype(float)
+        if name in table.column_names
+        else np.full(len(table), np.nan)
+        for name in labels
+    ]
+    return np.stack(values, axis=1)
+
+
+def _floats(values: Any) -> pa.Array:
+    """Floats as a column, null where they are not finite."""
+    flat = np.asarray(values, dtype=float).reshape(-1)
+    return pa.array(flat, pa.float64(), mask=~np.isfinite(flat))
