@@ -39,7 +39,7 @@ def project(folder: Path, plates: int, direct: bool) -> None:
             "lamost": {"stellar": "data/stellar.fits", "mstellar": "data/mstellar.fits", "spectra": "data"},
             **{name: {"catalog": f"data/{name}.fits"} for name in names[2:]},
         },
-        "tasks": {"atmosphere": {"sizes": {size: int(float(size)) for size in SIZES}}},
+        "tasks": {"atmosphere": {"sample": {"sizes": {size: int(float(size)) for size in SIZES}}}},
         "models": {"llm-packed": {"base": "base", "training": {"epochs": 1.0}}},
         "run": {
             "tasks": ["atmosphere", "abundances"],

@@ -21,7 +21,7 @@ import numpy as np
 from astropy.io import fits
 from PIL import Image
 
-from starglot.glossary import ABUNDANCE_NAMES
+from starglot.labels import ABUNDANCE_NAMES
 from starglot.mock.lines import air_to_vacuum
 from starglot.mock.synthesis import MARGIN, Stellar, grid, rest_spectra
 from starglot.surveys.lamost_spectrum import read_spectrum

@@ -17,7 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from starglot.config.models import Encoding, Task, Wavelength
+from starglot.config.models import Encoding, Wavelength
+from starglot.config.tasks import form_task
 from starglot.language.prompts import question
 from starglot.language.tiny_tokenizer import build_tokenizer
 from starglot.language.tokens import PromptTokens
@@ -28,7 +29,7 @@ SPLIT = (
     r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 )
 GRID = Wavelength()
-TASK = Task(source="lamost", labels=["teff", "logg", "feh"], prompt="atmosphere", balanced=True, sizes={"x": None})
+TASK = form_task("atmosphere", ["teff", "logg", "feh"])
 ENCODINGS = {
     "paper  '0.303, 0.307'": Encoding(form="paper"),
     "packed '303307'": Encoding(form="packed"),

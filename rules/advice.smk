@@ -26,7 +26,7 @@ logger.addFilter(
             *CONFIG.encodings,
             *CONFIG.bases,
             *CONFIG.models,
-            *(size for task in CONFIG.tasks.values() for size in task.sizes),
+            *(size for task in CONFIG.tasks.values() for size in task.sample.sizes),
             *(
                 part
                 for rule in workflow.rules

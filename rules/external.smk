@@ -38,6 +38,16 @@ rule collect_external_labels:
         " --out {output.labels:q} 2>&1 | tee {log:q}"
 
 
+def external_sample_settings(wildcards):
+    """What decides the spectra of an external survey: how many, and whether they are told apart by class."""
+    return leaves(
+        limit=CONFIG.run.validation_limit,
+        split=derive.dump(CONFIG.split),
+        seed=CONFIG.seed,
+        by_class=CONFIG.tasks[wildcards.task].sample.by_class,
+    )
+
+
 rule draw_external:
     """The spectra that are predicted for a survey, stars outside training first."""
     input:
@@ -58,11 +68,7 @@ rule draw_external:
         runtime=grow(20),
     params:
         scripts=scripts_folder,
-        settings=leaves(
-            limit=CONFIG.run.validation_limit,
-            split=derive.dump(CONFIG.split),
-            seed=CONFIG.seed,
-        ),
+        settings=external_sample_settings,
         code=code("draw_external"),
     shell:
         "python {params.scripts:q}/draw_external.py --settings {params.settings:q} --labels {input.labels:q}"

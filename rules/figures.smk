@@ -93,9 +93,11 @@ rule draw_training:
         " 2>&1 | tee {log:q}"
 
 
-def tasks_of(prompt):
-    """Tasks with the paper's first or second question."""
-    return [name for name, task in CONFIG.tasks.items() if task.prompt == prompt]
+def tasks_with(*figures):
+    """Tasks whose form has these diagnostic figures beside those of every task."""
+    return [
+        name for name in CONFIG.tasks if derive.form_of(CONFIG, name).figures == figures
+    ]
 
 
 rule draw_diagnostics:
@@ -122,7 +124,7 @@ rule draw_diagnostics:
     benchmark:
         "<results>/benchmarks/draw_diagnostics/{task}/{model}/{size}/{set}.tsv"
     wildcard_constraints:
-        task=one_of(tasks_of("atmosphere")),
+        task=one_of(tasks_with("confusion")),
     conda:
         ENV
     resources:
@@ -154,7 +156,25 @@ use rule draw_diagnostics as draw_abundance_diagnostics with:
     benchmark:
         "<results>/benchmarks/draw_abundance_diagnostics/{task}/{model}/{size}/{set}.tsv"
     wildcard_constraints:
-        task=one_of(tasks_of("abundances")),
+        task=one_of(tasks_with("planes")),
+
+
+use rule draw_diagnostics as draw_common_diagnostics with:
+    output:
+        png=expand(
+            "<results>/figures/{kind}_{{task}}_{{model}}_{{size}}_{{set}}.png",
+            kind=DIAGNOSTIC_FIGURES,
+        ),
+        svg=expand(
+            "<results>/figures/{kind}_{{task}}_{{model}}_{{size}}_{{set}}.svg",
+            kind=DIAGNOSTIC_FIGURES,
+        ),
+    log:
+        "<results>/logs/draw_common_diagnostics/{task}/{model}/{size}/{set}.log",
+    benchmark:
+        "<results>/benchmarks/draw_common_diagnostics/{task}/{model}/{size}/{set}.tsv"
+    wildcard_constraints:
+        task=one_of(tasks_with()),
 
 
 def paper_figure_predictions():

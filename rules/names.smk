@@ -46,7 +46,7 @@ ALL_CANDIDATES = [
     f"<results>/catalog/candidates/{survey}.parquet" for survey in VIEWED_SURVEYS
 ]
 
-SIZE = one_of({size for task in CONFIG.tasks.values() for size in task.sizes})
+SIZE = one_of({size for task in CONFIG.tasks.values() for size in task.sample.sizes})
 #: A size, or what is left of it without a fold: '1e5.f3'.
 SAMPLE = rf"(?:{SIZE})(?:\.f[0-9]+)?"
 

@@ -14,13 +14,11 @@ def candidates(wildcards):
 
 def label_match(wildcards):
     """The match that brings a task's labels, when they are not the survey's own."""
-    task = CONFIG.tasks[wildcards.task]
-    survey = View(task.view).survey
-    return (
-        []
-        if task.source == survey
-        else f"<results>/match/{survey}_{task.source}.parquet"
-    )
+    sample = CONFIG.tasks[wildcards.task].sample
+    survey = View(sample.view).survey
+    if sample.source == survey:
+        return []
+    return f"<results>/match/{survey}_{sample.source}.parquet"
 
 
 def label_settings(wildcards):
@@ -59,9 +57,11 @@ rule collect_labels:
 def sample_settings(wildcards):
     """What decides a sample: its task's labels, its size, the split and the seed."""
     task = CONFIG.tasks[wildcards.task]
-    size = {wildcards.size: task.sizes[wildcards.size]}
+    question = derive.dump(task.question, exclude={"ask_all", "decimals"})
+    sample = derive.dump(task.sample)
+    sample["sizes"] = {wildcards.size: sample["sizes"][wildcards.size]}
     return leaves(
-        task={**derive.dump(task, exclude={"ask_all", "decimals"}), "sizes": size},
+        task={"question": question, "sample": sample},
         split=derive.dump(CONFIG.split),
         seed=CONFIG.seed,
     )

@@ -2,7 +2,7 @@
 
 #: The labels that table 1 of the paper counts.
 COUNTED_LABELS = "<results>/labels/{}.parquet".format(
-    "abundances" if "abundances" in CONFIG.run.tasks else CONFIG.run.tasks[-1]
+    derive.stage_of(CONFIG, 2) or CONFIG.run.tasks[-1]
 )
 
 
@@ -44,16 +44,17 @@ def task_predictions(wildcards):
     )
 
 
-def controls_of_abundances(wildcards):
-    """Where the catalogue's Teff, log g and [Fe/H] are, for tasks of abundances."""
-    asked = CONFIG.tasks[wildcards.task].prompt
-    return candidates(wildcards) if asked == "abundances" else []
+def controls(wildcards):
+    """Where the catalogue's Teff, log g and [Fe/H] are, for tasks that are scored beyond them."""
+    scored = derive.form_of(CONFIG, wildcards.task).beyond_atmosphere
+    return candidates(wildcards) if scored else []
 
 
 def table_settings(wildcards):
-    """What the tables say of the data: the labels in order, the release, whether it is a mock."""
+    """What the tables say of the data: labels and groups in order, the release, whether it is a mock."""
     return leaves(
         task=derive.asked(CONFIG.tasks[wildcards.task]),
+        groups=CONFIG.tasks[wildcards.task].sample.group_names,
         name=wildcards.task,
         release=CONFIG.surveys.lamost.release,
         mock=CONFIG.mock is not None,
@@ -64,8 +65,8 @@ rule tabulate_residuals:
     """Residual statistics by model, size, set, class and label, and the headline beside the baselines."""
     input:
         predictions=ancient(task_predictions),
-        catalog=ancient(controls_of_abundances),
-        digests=digests(task_predictions, controls_of_abundances),
+        catalog=ancient(controls),
+        digests=digests(task_predictions, controls),
     output:
         residuals=in_report(
             "<results>/tables/residuals_{task}.csv",

@@ -35,12 +35,11 @@ PAPER_FIGURES = derive.paper_figures(CONFIG)
 
 def diagnostic_figures():
     """Diagnostic figures of the leading model, at the largest size of each task."""
-    extra = {"atmosphere": "confusion", "abundances": "planes"}
     return [
         f"<results>/figures/{kind}_{task}_{derive.leading_model(CONFIG)}_{derive.sizes_of(CONFIG, task)[-1]}"
         f"_{derive.judged_set(CONFIG)}.png"
         for task in CONFIG.run.tasks
-        for kind in [*DIAGNOSTIC_FIGURES, extra[CONFIG.tasks[task].prompt]]
+        for kind in [*DIAGNOSTIC_FIGURES, *derive.form_of(CONFIG, task).figures]
     ]
 
 

@@ -164,7 +164,7 @@ def baseline_settings(wildcards):
     model = derived.model_at(CONFIG, wildcards.model, wildcards.size)
     return leaves(
         model=derive.dump(model, exclude={"init"}),
-        task=derive.asked(CONFIG.tasks[wildcards.task]),
+        task=derive.grouped(CONFIG.tasks[wildcards.task]),
     )
 
 

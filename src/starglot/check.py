@@ -124,7 +124,7 @@ def _surveys(config: Config) -> Iterator[Input]:
 
 def _users(config: Config, survey: str) -> str:
     """What of `run:` uses a survey: tasks that learn from it, and validation."""
-    users = [f"task {name}" for name in config.run.tasks if config.tasks[name].source == survey]
+    users = [f"task {name}" for name in config.run.tasks if config.tasks[name].sample.source == survey]
     if survey in config.run.validation:
         users.append("validation")
     return ", ".join(users)

@@ -19,6 +19,9 @@ import pyarrow.parquet as pq
 from starglot.errors import StarglotError
 from starglot.hashing import file_digest
 
+#: What a star's spectra are for; a star is in one of them.
+SPLITS: tuple[str, ...] = ("train", "val", "test")
+
 #: Stored flux is round(FLUX_SCALE x normalised flux) as int16.
 FLUX_SCALE = 1000
 

@@ -13,7 +13,7 @@ import pytest
 
 #: Rooms (folders or modules of starglot), the ground floor first.  Scripts and the Snakefile stand on top.
 FLOORS: tuple[tuple[str, ...], ...] = (
-    ("errors", "folders", "registry", "glossary", "hashing", "tables", "store"),
+    ("errors", "folders", "registry", "labels", "forms", "rejections", "statuses", "hashing", "tables", "store"),
     ("config", "provenance", "fingerprint", "rebuilds"),
     ("spectra",),
     ("language", "models", "samples", "surveys", "mock"),
@@ -84,7 +84,8 @@ def test_the_package_never_imports_scripts_or_tests(project: Path) -> None:
 @pytest.mark.parametrize(
     "modules",
     [
-        "config.load config.derive config.reference glossary tables hashing errors provenance fingerprint store cli",
+        "config.load config.derive config.reference labels forms rejections statuses tables hashing errors "
+        "provenance fingerprint store cli",
         "check fetch",
     ],
 )

@@ -14,7 +14,7 @@ import pytest
 from astropy.coordinates import SkyCoord
 from astropy.table import Table
 
-from starglot.config.models import Split, Task
+from starglot.config.models import Split
 from starglot.config.surveys import Apogee, Galah, Lamost
 from starglot.errors import StarglotError
 from starglot.samples.draw import draw
@@ -26,6 +26,7 @@ from starglot.surveys import apogee, galah, lamost
 from starglot.surveys.columns import Column, read_columns
 from starglot.surveys.lamost_spectra import find_files, spectrum_file
 from starglot.surveys.solar import SOLAR
+from tasks import task_of
 
 pytestmark = pytest.mark.real
 
@@ -209,13 +210,8 @@ def test_from_catalogue_to_sample_on_real_stars(release: Path, hipparcos: Path) 
     assert sorted(row["obsid"] for row in rows) == chosen["obsid"].to_pylist()
     assert all(row["size"] == (release / "spectra" / row["file"]).stat().st_size for row in rows)
 
-    task = Task.model_validate(
-        {
-            **{"source": "lamost", "labels": ["teff"], "prompt": "atmosphere", "balanced": True},
-            **{"sizes": {"n": 20}, "shortage": "take_all"},
-        }
-    )
+    task = task_of("atmosphere", ["teff"], balanced=True, sizes={"n": 20}, shortage="take_all")
     sample, manifest = draw(chosen, task, "n", Split(), 1)
-    assert manifest["classes"]["M"]["spectra"] == 4
+    assert manifest["groups"]["M"]["spectra"] == 4
     splits = dict(zip(sample["star_id"].to_pylist(), sample["split"].to_pylist(), strict=True))
     assert all(splits[row["star_id"]] == row["split"] for row in sample.to_pylist())

@@ -5,13 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from starglot.config.models import Encoding, Task, Wavelength
-from starglot.glossary import ABUNDANCE_NAMES, ATMOSPHERE_NAMES, LABELS
+from starglot.config.models import Encoding, Wavelength
+from starglot.config.tasks import Task
+from starglot.labels import ABUNDANCE_NAMES, ATMOSPHERE_NAMES, LABELS
 from starglot.language.answers import render
 from starglot.language.codec import Codec
 from starglot.language.prompts import question
 from starglot.language.tiny_tokenizer import build_tokenizer
 from starglot.language.tokens import PromptTokens
+from tasks import task_of
 
 pytestmark = pytest.mark.real
 
@@ -22,12 +24,12 @@ SPLIT = (
 GRID = Wavelength()
 
 
-def task(prompt: str, labels: tuple[str, ...]) -> Task:
-    return Task(source="lamost", labels=list(labels), prompt=prompt, balanced=False, sizes={"x": None})
+def task(form: str, labels: tuple[str, ...]) -> Task:
+    return task_of(form, list(labels), source="lamost", balanced=False, sizes={"x": None})
 
 
 TASKS = [task("atmosphere", ATMOSPHERE_NAMES), task("abundances", ABUNDANCE_NAMES)]
-each_task = pytest.mark.parametrize("task", TASKS, ids=lambda t: t.prompt)
+each_task = pytest.mark.parametrize("task", TASKS, ids=lambda t: t.question.form)
 
 
 @pytest.fixture(scope="module")

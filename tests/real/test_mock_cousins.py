@@ -11,7 +11,7 @@ import pytest
 from astropy.io import fits
 
 from starglot.config.models import Mock
-from starglot.glossary import ABUNDANCE_NAMES
+from starglot.labels import ABUNDANCE_NAMES
 from starglot.mock import write_release
 from starglot.mock.lines import air_to_vacuum
 from starglot.mock.synthesis import MARGIN, Stellar, grid, rest_spectra

@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from starglot.config.models import Task
-from starglot.glossary import CLASSES
+from starglot.labels import CLASSES
 from starglot.tables import SAMPLE, flux_column, spectra_schema, write_parquet
+from tasks import task_of
 
-TASK = Task(source="lamost", labels=["teff", "logg", "feh"], prompt="atmosphere", balanced=True, sizes={"s": 4})
-NAMED = Task(source="apogee", labels=["mg_fe", "feh"], prompt="abundances", balanced=False, sizes={"all": None})
+TASK = task_of("atmosphere", ["teff", "logg", "feh"], source="lamost", balanced=True, sizes={"s": 4})
+NAMED = task_of("abundances", ["mg_fe", "feh"], source="apogee", balanced=False, sizes={"all": None})
 GRID, BIN, N = 64, 4, 500
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pyarrow as pa
 
-from starglot.glossary import ABUNDANCE_NAMES, CLASSES
+from starglot.labels import ABUNDANCE_NAMES, CLASSES
 from starglot.tables import PREDICTION
 
 #: Teff, log g at the middle of each class.

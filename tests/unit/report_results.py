@@ -11,7 +11,7 @@ from starglot.config.load import load_config
 from starglot.evaluation.residuals import residual_table
 from starglot.evaluation.summary import headline_table, table_1
 from starglot.evaluation.tables_io import write_table
-from starglot.glossary import CLASSES
+from starglot.labels import CLASSES
 from starglot.plots.predicted import draw_predicted
 from starglot.tables import REJECTED, SAMPLE, flux_column, write_json, write_parquet, write_text
 
@@ -60,7 +60,7 @@ def write_results(folder):
             if llm:
                 write_json({"seconds": 90.0, "peak_memory_mb": 2048, "gpus": []}, models / "run.json")
                 draw_predicted(table, folder / "figures" / f"predicted_{task}_{model}_{size}_test", task, labels)
-        residuals = residual_table(paths, labels, task=task, replicates=20)
+        residuals = residual_table(paths, labels, task=task, groups=CLASSES, replicates=20)
         write_table(residuals, folder / "tables" / f"residuals_{task}", task)
         write_table(headline_table(residuals), folder / "tables" / f"headline_{task}", task)
         sample = [

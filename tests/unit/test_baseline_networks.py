@@ -23,6 +23,7 @@ from starglot.models.baselines.rows import rows_of
 from starglot.training import networks
 from starglot.training.baselines import train_baseline
 from starglot.training.networks import Losses, fit_network
+from tasks import task_of
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +81,7 @@ def count(network):
 
 
 def test_resnet50_has_fifty_weighted_layers_and_their_parameters():
-    network = build_network(ResNet50(kind="resnet50"), 4901, 0, 3)
+    network = build_network(ResNet50(kind="resnet50"), 4901, 0, 3, 5)
     blocks = [m for m in network.modules() if isinstance(m, Bottleneck)]
     assert len(blocks) == 3 + 4 + 6 + 3
     in_paths = sum(isinstance(m, nn.Conv1d) for block in blocks for m in block.path.modules())
@@ -101,22 +102,22 @@ def test_resnet50_has_fifty_weighted_layers_and_their_parameters():
 
 
 def test_resnet50_halves_its_length_five_times():
-    network = build_network(ResNet50(kind="resnet50", width=0.125), 320, 0, 1)
+    network = build_network(ResNet50(kind="resnet50", width=0.125), 320, 0, 1, 5)
     assert network.trunk[:-1](torch.zeros(1, 1, 320)).shape == (1, 256, 10)
 
 
 def test_gru_has_three_layers():
-    network = build_network(Gru(kind="gru", step=50, hidden=16), 4901, 0, 2)
+    network = build_network(Gru(kind="gru", step=50, hidden=16), 4901, 0, 2, 5)
     gru = network.trunk.gru
     assert gru.num_layers == 3
     first, further = 3 * (16 * 50 + 16 * 16 + 2 * 16), 3 * (16 * 16 + 16 * 16 + 2 * 16)
     assert count(gru) == first + 2 * further
-    both = build_network(Gru(kind="gru", step=50, hidden=16, bidirectional=True), 4901, 10, 2)
+    both = build_network(Gru(kind="gru", step=50, hidden=16, bidirectional=True), 4901, 10, 2, 5)
     assert both.class_head.in_features == 2 * 16 + 10
 
 
 def test_mlp_is_the_one_of_the_transfer_paper():
-    network = build_network(Mlp(kind="mlp"), 1462, 0, 2)
+    network = build_network(Mlp(kind="mlp"), 1462, 0, 2, 5)
     linear = [(m.in_features, m.out_features) for m in network.of_label[0] if isinstance(m, nn.Linear)]
     assert linear == [(1462, 1024), (1024, 512), (512, 64), (64, 1)]
     normalised = 2 * (1024 + 512 + 64)
@@ -126,7 +127,7 @@ def test_mlp_is_the_one_of_the_transfer_paper():
 
 def test_too_few_values_for_the_layers_is_said():
     with pytest.raises(StarglotError, match="do not pass through"):
-        build_network(Cnn(kind="cnn", channels=[4, 4, 4], pool=4), 20, 0, 3)
+        build_network(Cnn(kind="cnn", channels=[4, 4, 4], pool=4), 20, 0, 3, 5)
 
 
 # ---------------------------------------------------------------- loss and scales
@@ -147,7 +148,7 @@ def test_the_loss_is_cross_entropy_and_fifty_times_the_squared_error_of_what_is_
 
 
 def test_a_missing_label_moves_no_weight():
-    network = build_network(cnn(), 32, 0, 2)
+    network = build_network(cnn(), 32, 0, 2, 5)
     logits, values = network(torch.randn(6, 32))
     target = torch.full((6, 2), torch.nan)
     target[:, 0] = 1.0
@@ -326,11 +327,23 @@ def test_a_gpu_that_is_not_there_is_said(survey, tmp_path):
         trained(cnn(1).model_copy(update={"gpus": 1}), survey, tmp_path / "out", tmp_path / "state")
 
 
+def test_a_network_without_groups_learns_the_labels_and_tells_no_class(survey, tmp_path):
+    task = task_of("abundances", ["teff", "logg"], groups=None)
+    none = survey.sample.set_column(2, "class", pa.nulls(len(survey.sample), pa.string()))
+    settings = cnn(epochs=8)
+    manifest = trained(settings, survey, tmp_path / "out", tmp_path / "state", task, none)
+    assert manifest["metrics"]["val_class_accuracy"] is None
+    table = told(settings, survey, tmp_path / "out", none.filter(pa.compute.equal(none["split"], "test")), task)
+    assert table["class_pred"].null_count == len(table) and table["sigma_raw"].null_count == 0
+    teff = table.filter(pa.compute.equal(table["label"], "teff")).to_pandas()
+    assert np.corrcoef(teff["truth"], teff["value"])[0, 1] > 0.5
+
+
 # ---------------------------------------------------------------- starting from a trained one
 
 
-SHARED = TASK.model_copy(update={"labels": ["feh", "logg"]})
-UNKNOWN = TASK.model_copy(update={"labels": ["mg_fe"]})
+SHARED = task_of("atmosphere", ["feh", "logg"])
+UNKNOWN = task_of("atmosphere", ["mg_fe"])
 
 
 def weights_of(folder, task):
@@ -361,6 +374,17 @@ def test_labels_that_the_trained_one_had_not_begin_anew(survey, tmp_path, monkey
     alone, new = weights_of(tmp_path / "alone", UNKNOWN), weights_of(tmp_path / "second", UNKNOWN)
     head = "network.label_heads.0.weight"
     np.testing.assert_array_equal(new[head], alone[head])
+
+
+def test_a_network_of_other_groups_begins_their_head_anew(survey, tmp_path, monkeypatch):
+    monkeypatch.setattr(torch.optim.AdamW, "step", lambda self, closure=None: None)
+    ungrouped = task_of("abundances", ["feh", "logg"], groups=None)
+    none = survey.sample.set_column(2, "class", pa.nulls(len(survey.sample), pa.string()))
+    trained(cnn(), survey, tmp_path / "first", tmp_path)
+    trained(cnn(), survey, tmp_path / "second", tmp_path, ungrouped, none, start=tmp_path / "first")
+    old, new = weights_of(tmp_path / "first", TASK), weights_of(tmp_path / "second", ungrouped)
+    assert new["network.class_head.weight"].shape[0] == 1
+    np.testing.assert_array_equal(new["network.label_heads.0.weight"], old["network.label_heads.2.weight"])
 
 
 def test_another_start_is_another_training(survey, tmp_path):

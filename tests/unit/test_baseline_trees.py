@@ -7,7 +7,7 @@ from baseline_spectra import NAMED, TASK, Survey, linear_survey
 
 from starglot.config.baselines import LightGbm
 from starglot.errors import StarglotError
-from starglot.glossary import CLASSES
+from starglot.labels import CLASSES
 from starglot.models.baselines.bins import binned
 from starglot.models.baselines.features import prepared
 from starglot.models.baselines.predict import predict
@@ -19,6 +19,7 @@ from starglot.training import trees
 from starglot.training.baselines import train_baseline
 from starglot.training.flux import Bins, map_flux
 from starglot.training.trees import fit_trees
+from tasks import task_of
 
 pytestmark = pytest.mark.slow
 
@@ -131,3 +132,12 @@ def test_flux_is_prepared_as_is_or_by_its_continuum(survey):
     assert features.shape == (3, 16 + 10)
     assert features[:, :16] == pytest.approx(flux / smooth_continuum(flux), rel=1e-5)
     assert features[0, 16] == pytest.approx(np.log(flux[0, :2].mean()), rel=1e-5)
+
+
+def test_trees_without_groups_tell_no_class(survey, tmp_path):
+    task = task_of("abundances", ["teff"], groups=None)
+    none = survey.sample.set_column(2, "class", pa.nulls(len(survey.sample), pa.string()))
+    trained(survey, tmp_path / "out", tmp_path / "state", task=task, sample=none)
+    table = told(survey, tmp_path / "out", none.filter(pa.compute.equal(none["split"], "test")), task=task)
+    assert table["class_pred"].null_count == len(table) and table["value"].null_count == 0
+    assert not (tmp_path / "out" / "trees-class.txt").exists()

@@ -9,7 +9,7 @@ from sklearn.preprocessing import StandardScaler
 
 from starglot.config.baselines import ClassMean, Ridge
 from starglot.errors import StarglotError
-from starglot.glossary import CLASSES
+from starglot.labels import CLASSES
 from starglot.models.baselines import rows
 from starglot.models.baselines.bins import binned
 from starglot.models.baselines.class_mean import read_class_mean
@@ -20,6 +20,7 @@ from starglot.models.baselines.ridge import read_ridge
 from starglot.tables import PREDICTION
 from starglot.training.baselines import train_baseline
 from starglot.training.plain import fit_plain
+from tasks import task_of
 
 
 @pytest.fixture(scope="module")
@@ -175,3 +176,16 @@ def test_what_is_wrong_is_said(survey, tmp_path):
     trained(ClassMean(kind="class_mean"), TASK, survey, out, tmp_path)
     with pytest.raises(StarglotError, match="of a class_mean model"):
         told(settings, TASK, survey, out, survey.sample)
+
+
+@pytest.mark.parametrize(
+    "settings", [Ridge(kind="ridge", bin=BIN), ClassMean(kind="class_mean")], ids=lambda s: s.kind
+)
+def test_a_task_without_groups_is_learnt_and_told_without_a_class(survey, tmp_path, settings):
+    task = task_of("abundances", ["teff", "logg", "feh"], groups=None)
+    none = survey.sample.set_column(2, "class", pa.nulls(len(survey.sample), pa.string()))
+    trained(settings, task, survey, tmp_path / "out", tmp_path, sample=none)
+    rows = none.filter(pa.compute.equal(none["split"], "test"))
+    plain = told(settings, task, survey, tmp_path / "out", rows)
+    assert plain["class_pred"].null_count == len(plain) and plain["value"].null_count == 0
+    assert plain["sigma_raw"].null_count == 0

@@ -45,10 +45,22 @@ CASES: list[tuple[str, dict[str, Any], str]] = [
         {"recipes__paper__wavelength__stop": 3000.0},
         "recipes.paper.wavelength: stop (3000) must be above start (3800)",
     ),
-    ("paper", {"tasks__atmosphere__view": "lamots/paper"}, "tasks.atmosphere.view: unknown name 'lamots'"),
-    ("paper", {"tasks__atmosphere__view": "apogee/paper"}, "tasks.atmosphere.view: unknown name 'apogee'"),
-    ("paper", {"tasks__atmosphere__view": "lamost/papre"}, "tasks.atmosphere.view: unknown name 'papre'"),
-    ("paper", {"tasks__atmosphere__view": "lamost"}, "tasks.atmosphere.view: unknown name ''"),
+    (
+        "paper",
+        {"tasks__atmosphere__sample__view": "lamots/paper"},
+        "tasks.atmosphere.sample.view: unknown name 'lamots'",
+    ),
+    (
+        "paper",
+        {"tasks__atmosphere__sample__view": "apogee/paper"},
+        "tasks.atmosphere.sample.view: unknown name 'apogee'",
+    ),
+    (
+        "paper",
+        {"tasks__atmosphere__sample__view": "lamost/papre"},
+        "tasks.atmosphere.sample.view: unknown name 'papre'",
+    ),
+    ("paper", {"tasks__atmosphere__sample__view": "lamost"}, "tasks.atmosphere.sample.view: unknown name ''"),
     (
         "paper",
         {"recipes__paper__wavelength__log": True},
@@ -67,22 +79,30 @@ CASES: list[tuple[str, dict[str, Any], str]] = [
     ("paper", {"split__test": 0.3}, "split: train + val + test must be 1, they are 1.1"),
     (
         "paper",
-        {"tasks__atmosphere__sizes__1e5": 4_000_000},
-        "tasks.atmosphere.sizes.1e5: asks for 800000 of class A, the release holds 432474",
+        {"tasks__atmosphere__sample__sizes__1e5": 4_000_000},
+        "tasks.atmosphere.sample.sizes.1e5: asks for 800000 of class A, the release holds 432474",
     ),
     (
         "paper",
-        {"tasks__atmosphere__sizes__1e5": 4},
-        "tasks.atmosphere.sizes.1e5: 4 cannot be balanced over 5 classes",
+        {"tasks__atmosphere__sample__sizes__1e5": 4},
+        "tasks.atmosphere.sample.sizes.1e5: 4 cannot be balanced over 5 groups",
     ),
-    ("paper", {"tasks__atmosphere__sizes__1e5": -4}, "tasks.atmosphere.sizes.1e5: -4 is not a number of spectra"),
     (
         "paper",
-        {"tasks__atmosphere__labels": ["teff", "log_g"]},
-        "tasks.atmosphere.labels: unknown name 'log_g'; did you mean 'logg'?",
+        {"tasks__atmosphere__sample__sizes__1e5": -4},
+        "tasks.atmosphere.sample.sizes.1e5: -4 is not a number of spectra",
+    ),
+    (
+        "paper",
+        {"tasks__atmosphere__question__labels": ["teff", "log_g"]},
+        "tasks.atmosphere.question.labels: unknown name 'log_g'; did you mean 'logg'?",
     ),
     ("paper", {"models__ridge.s1": {"kind": "ridge"}}, "models.ridge.s1: this is the name of a model derived from"),
-    ("paper", {"tasks__atmosphere__sizes__1e5.f3": 10}, "tasks.atmosphere.sizes.1e5.f3: endings in .s, .f or .x"),
+    (
+        "paper",
+        {"tasks__atmosphere__sample__sizes__1e5.f3": 10},
+        "tasks.atmosphere.sample.sizes.1e5.f3: endings in .s, .f or .x",
+    ),
     (
         "paper",
         {"scaling__tasks": ["atmosfere"]},
@@ -93,14 +113,30 @@ CASES: list[tuple[str, dict[str, Any], str]] = [
     ("paper", {"scaling__models": ["ridgee"]}, "scaling.models: unknown name 'ridgee'; did you mean 'ridge'?"),
     ("paper", {"scaling__seeds": [1, 1]}, "scaling.seeds: one is named twice"),
     ("paper", {"scaling__passes": [0.3333]}, "scaling.passes: 0.3333 has more than three decimals"),
-    ("paper", {"tasks__atmosphere__labels": ["teff", "mg_fe"]}, "tasks.atmosphere.labels: lamost has no 'mg_fe'"),
-    ("paper", {"tasks__atmosphere__labels": ["teff", "teff"]}, "tasks.atmosphere.labels: a label is named twice"),
-    ("paper", {"tasks__abundances__labels": ["teff"]}, "tasks.abundances.labels: labels from APOGEE are abundances"),
-    ("paper", {"tasks__atmosphere__decimals": {"logg": 9}}, "tasks.atmosphere.decimals.logg: 9 is out of range 0-6"),
     (
         "paper",
-        {"tasks__atmosphere__decimals": {"loggg": 2}},
-        "tasks.atmosphere.decimals: unknown name 'loggg'; did you mean 'logg'?",
+        {"tasks__atmosphere__question__labels": ["teff", "mg_fe"]},
+        "tasks.atmosphere.question.labels: 'mg_fe' is not learnt from lamost",
+    ),
+    (
+        "paper",
+        {"tasks__atmosphere__question__labels": ["teff", "teff"]},
+        "tasks.atmosphere.question.labels: a label is named twice",
+    ),
+    (
+        "paper",
+        {"tasks__abundances__question__labels": ["teff"]},
+        "tasks.abundances.question.labels: 'teff' is not learnt from apogee",
+    ),
+    (
+        "paper",
+        {"tasks__atmosphere__question__decimals": {"logg": 9}},
+        "tasks.atmosphere.question.decimals.logg: 9 is out of range 0-6",
+    ),
+    (
+        "paper",
+        {"tasks__atmosphere__question__decimals": {"loggg": 2}},
+        "tasks.atmosphere.question.decimals: unknown name 'loggg'; did you mean 'logg'?",
     ),
     (
         "paper",
@@ -179,7 +215,11 @@ CASES: list[tuple[str, dict[str, Any], str]] = [
         {"degradation__changes": [{"name": "a", "missing": [[3900, 3850]]}]},
         "degradation.changes.a.missing: 3900-3850 A is no window",
     ),
-    ("paper", {"tasks__abundances__sizes": {"test-r600": None}}, "tasks.abundances.sizes.test-r600: 'test-r600' is"),
+    (
+        "paper",
+        {"tasks__abundances__sample__sizes": {"test-r600": None}},
+        "tasks.abundances.sample.sizes.test-r600: 'test-r600' is",
+    ),
     (
         "demo",
         {"models__llm-demo__lora__rank": 512},
@@ -212,4 +252,7 @@ def test_the_shipped_configurations_break_none(paper: Config, demo: Config) -> N
 
 
 def test_a_shortage_that_is_wanted_is_no_fault(paper: Config) -> None:
-    assert faults(paper, tasks__atmosphere__sizes__1e5=4_000_000, tasks__atmosphere__shortage="take_all") == []
+    assert (
+        faults(paper, tasks__atmosphere__sample__sizes__1e5=4_000_000, tasks__atmosphere__sample__shortage="take_all")
+        == []
+    )

@@ -64,7 +64,11 @@ def test_a_key_may_stand_in_two_maps_and_an_anchor_in_many_places(tmp_path: Path
         ("surveys: {lamost: {release: 2020-01-01}}", "surveys.lamost.release", "a date"),
         ("seed: on", "seed", "should be a number"),
         ("qa: {files: {train: yes}}", "qa.files.train", "should be a number"),
-        ("tasks: {atmosphere: {sizes: {all: no}}}", "tasks.atmosphere.sizes.all", "should be a number"),
+        (
+            "tasks: {atmosphere: {sample: {sizes: {all: no}}}}",
+            "tasks.atmosphere.sample.sizes.all",
+            "should be a number",
+        ),
         ("qa: {files: {train: 1e5}}", "qa.files.train", "write the number out"),
         ("match: {radius_arcsec: .nan}", "match.radius_arcsec", "finite"),
         ("recipes: {paper: {max_gap: .inf}}", "recipes.paper.max_gap", "finite"),
@@ -83,10 +87,10 @@ def test_what_yaml_reads_as_meant_is_taken(project: Path, tmp_path: Path) -> Non
         project,
         tmp_path,
         "seed: 1_000\nmatch: {radius_arcsec: 25e-1}\n"
-        "tasks: {atmosphere: {balanced: yes}}\nrun: {sizes: [1e5, all]}\n",
+        "tasks: {atmosphere: {sample: {balanced: yes}}}\nrun: {sizes: [1e5, all]}\n",
     )
     assert (config.seed, config.match.radius_arcsec, config.run.sizes) == (1000, 2.5, ["1e5", "all"])
-    assert config.tasks["atmosphere"].balanced is True
+    assert config.tasks["atmosphere"].sample.balanced is True
 
 
 @pytest.mark.parametrize("blank", ["''", "~", "' '", "null", ""])
@@ -135,10 +139,17 @@ def test_names_that_cannot_stand_in_a_file_name_are_refused_all_at_once(
     raw = read_config(project / "config/config.yaml").model_dump(mode="json")
     over: dict[str, Any] = {key: {name: next(iter(raw[key].values()))} for key in ("tasks", "encodings", "models")}
     over["bases"] = {name: {"task": "atmosphere", "size": "1e5", "encoding": "paper"}}
-    over["tasks"]["atmosphere"] = {"sizes": {name: 10}}
+    over["tasks"]["atmosphere"] = {"sample": {"sizes": {name: 10}}}
     over["degradation"] = {"changes": [{"name": name, "snr": 5}]}
     said = refusal(project, tmp_path, json.dumps(over)).splitlines()
-    for key in ("tasks.", "encodings.", "models.", "bases.", "tasks.atmosphere.sizes.", "degradation.changes.0.name"):
+    for key in (
+        "tasks.",
+        "encodings.",
+        "models.",
+        "bases.",
+        "tasks.atmosphere.sample.sizes.",
+        "degradation.changes.0.name",
+    ):
         assert any(line.startswith(f"  - {key}") for line in said), key
 
 

@@ -49,7 +49,7 @@ def faults(raw: dict[str, Any], **changes: Any) -> list[str]:
 def test_shipped_configurations_load_and_are_what_the_paper_says(project: Path) -> None:
     full = read_config(project / "config/config.yaml")
     assert full.recipes["paper"].wavelength.size == 4901
-    assert full.tasks["atmosphere"].sizes == {"1e5": 100_000, "5e5": 500_000, "1.5e6": 1_500_000}
+    assert full.tasks["atmosphere"].sample.sizes == {"1e5": 100_000, "5e5": 500_000, "1.5e6": 1_500_000}
     assert len(full.tasks["abundances"].labels) == 21
     for name in ("llm-paper", "llm-packed"):
         model = full.models[name]
@@ -71,7 +71,10 @@ def test_shipped_configurations_load_and_are_what_the_paper_says(project: Path) 
             {"models__llm-demo__training__learning-rate": 1},
             "models.llm-demo.training.learning-rate: unknown key; did you mean 'learning_rate'?",
         ),
-        ({"tasks__atmosphere__shortages": 1}, "tasks.atmosphere.shortages: unknown key; did you mean 'shortage'?"),
+        (
+            {"tasks__atmosphere__sample__shortages": 1},
+            "tasks.atmosphere.sample.shortages: unknown key; did you mean 'shortage'?",
+        ),
         ({"surveys__galah__snrmin": 1}, "surveys.galah.snrmin: unknown key; did you mean 'snr_min'?"),
         ({"models__ridge__kind": "rigde"}, "models.ridge: unknown kind 'rigde'; did you mean 'ridge'?"),
         (
@@ -95,8 +98,8 @@ def test_shipped_configurations_load_and_are_what_the_paper_says(project: Path) 
             "models.llm-demo.lora.rank: should be greater than or equal to 1 (given: 0)",
         ),
         (
-            {"tasks__atmosphere__sizes": {100: 5}},
-            "tasks.atmosphere.sizes.100: should be a string (given: 100); put it in quotes",
+            {"tasks__atmosphere__sample__sizes": {100: 5}},
+            "tasks.atmosphere.sample.sizes.100: should be a string (given: 100); put it in quotes",
         ),
         (
             {"encodings__a/b": {"form": "paper"}},
@@ -115,20 +118,20 @@ def test_faults_of_every_kind_are_reported_together(demo: dict[str, Any]) -> Non
         recipes__paper__normalisation="mx",
         run__sets=["tst", "val"],
         surveys__lamost__coverage=[5000, 6000],
-        tasks__abundances__labels=["mgfe"],
+        tasks__abundances__question__labels=["mgfe"],
     )
     assert sorted(fault.split(":")[0] for fault in found) == [
         "recipes.paper.normalisation",
         "recipes.paper.wavelength",
         "run.sets.0",
         "sed",
-        "tasks.abundances.labels",
+        "tasks.abundances.question.labels",
     ]
 
 
 def test_a_wrong_value_does_not_bring_faults_that_are_none(demo: dict[str, Any]) -> None:
     assert len(faults(demo, **{"models__llm-demo__training__epochs": "many"})) == 1
-    assert len(faults(demo, tasks__atmosphere__sizes="all")) == 1
+    assert len(faults(demo, tasks__atmosphere__sample__sizes="all")) == 1
 
 
 def test_files_that_cannot_be_read_are_one_clear_message(project: Path, tmp_path: Path) -> None:

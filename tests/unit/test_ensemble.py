@@ -5,12 +5,12 @@ import pyarrow as pa
 import pytest
 
 from starglot.config.baselines import Ensemble
-from starglot.config.models import Task
 from starglot.errors import StarglotError
 from starglot.models.baselines.ensemble import best_weights, combine, fit_ensemble
 from starglot.tables import PREDICTION
+from tasks import task_of
 
-TASK = Task(source="lamost", labels=["teff", "logg"], prompt="atmosphere", balanced=True, sizes={"s": 4})
+TASK = task_of("atmosphere", ["teff", "logg"], source="lamost", balanced=True, sizes={"s": 4})
 FITTED = Ensemble(kind="ensemble", members=["a", "b"])
 BY_VARIANCE = Ensemble(kind="ensemble", members=["a", "b"], weights="inverse_variance")
 

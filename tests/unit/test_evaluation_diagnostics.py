@@ -20,6 +20,7 @@ from starglot.evaluation.statistics import robust_scatter
 from starglot.evaluation.tables_io import write_table
 from starglot.evaluation.tails import tails_table
 from starglot.evaluation.uncertainty import calibration_table, coverage_notes, crps, pit, uniform_distance
+from starglot.labels import CLASSES
 from starglot.report.further import further_tables
 from starglot.tables import PREDICTION, SAMPLE, write_json, write_parquet
 
@@ -71,7 +72,13 @@ def test_the_calibration_table_finds_wrong_sigmas(tmp_path, claimed):
     table = table.set_column(table.column_names.index("sigma"), "sigma", pa.compute.multiply(table["sigma"], claimed))
     beside = scaled(tmp_path, predictions(("teff",), stars=70, visits=2))
     frame = calibration_table(
-        written(tmp_path, table), ["teff"], facts(table, snr_r=30.0), task="t", calibrations=beside, replicates=100
+        written(tmp_path, table),
+        ["teff"],
+        facts(table, snr_r=30.0),
+        task="t",
+        groups=CLASSES,
+        calibrations=beside,
+        replicates=100,
     ).set_index("part")
     assert set(frame["n_val_stars"]) == {70}
     whole = frame.loc["All"]
@@ -106,7 +113,9 @@ def test_the_note_stands_below_the_table_and_in_the_report(tmp_path):
     table = predictions(("teff",), stars=250, visits=1)
     beside = scaled(tmp_path, predictions(("teff",), stars=120, visits=1))
     sky = facts(table, snr_r=30.0)
-    frame = calibration_table(written(tmp_path, table), ["teff"], sky, task="t", calibrations=beside, replicates=10)
+    frame = calibration_table(
+        written(tmp_path, table), ["teff"], sky, task="t", groups=CLASSES, calibrations=beside, replicates=10
+    )
     (note,) = coverage_notes(frame)
     assert re.search(r"llm-x [01] of 1\. .* it would be [01]\.$", note)
     write_table(frame, tmp_path / "calibration_t", "Quality", coverage_notes(frame))
@@ -119,7 +128,7 @@ def test_spoilt_labels_are_marked_and_others_stay(tmp_path):
     table = with_rows(predictions(("teff", "logg")), value={0: np.inf})
     tables, beside, sky = written(tmp_path, table), scaled(tmp_path, table), facts(table, snr_r=30.0)
     labels = ["teff", "logg", "feh"]
-    frame = calibration_table(tables, labels, sky, task="t", calibrations=beside, replicates=10)
+    frame = calibration_table(tables, labels, sky, task="t", groups=CLASSES, calibrations=beside, replicates=10)
     marked = frame[frame["label"] == "teff"]
     assert len(marked) == 1 and "NaN" in marked["note"].iloc[0] and np.isnan(marked["crps"].iloc[0])
     assert np.isfinite(frame.loc[frame["label"] == "logg", "crps"]).all() and "feh" not in set(frame["label"])
@@ -208,7 +217,9 @@ def test_the_budget_adds_up(tmp_path):
     for seed, model in enumerate(("llm-x.s1", "llm-x.s2", "ridge")):
         paths |= written(tmp_path, predictions(("teff",), stars=600, error=1.0, seed=seed), (model, "all", "test"))
     table = predictions(("teff",), stars=600)
-    frame = budget_table(paths, ["teff"], facts(table, teff_err=50.0), task="t").set_index(["model", "class"])
+    frame = budget_table(paths, ["teff"], facts(table, teff_err=50.0), task="t", groups=CLASSES).set_index(
+        ["model", "class"]
+    )
     row = frame.loc["ridge", "All"]
     assert row["rmse"] ** 2 == pytest.approx(row["mean"] ** 2 + row["std"] ** 2)
     assert row["label_noise"] == pytest.approx(50.0) and row["photon_noise"] == pytest.approx(120, rel=0.12)
@@ -217,7 +228,7 @@ def test_the_budget_adds_up(tmp_path):
     explained = np.nansum([row[name] ** 2 for name in ("label_noise", "photon_noise", "unexplained")])
     assert max(explained, row["std"] ** 2) == pytest.approx(explained)
     empty = predictions(("teff",), stars=1)
-    one = budget_table(written(tmp_path, empty), ["teff"], facts(empty, teff_err=50.0), task="t")
+    one = budget_table(written(tmp_path, empty), ["teff"], facts(empty, teff_err=50.0), task="t", groups=CLASSES)
     assert "one spectrum" in one["note"].iloc[0] and set(one["note"].iloc[2:]) == {"no spectra"}
 
 
@@ -230,7 +241,7 @@ def test_repeats_measure_the_model_scatter_and_have_no_rows(tmp_path):
     for number in range(5):
         other = predictions(("teff",), stars=600, error=1.0, seed=number + 1)
         folds |= written(tmp_path, other.filter(pa.array(fold == number)), (f"ridge.f{number}", "all", "test"))
-    frame = budget_table(itself, ["teff"], facts(table, teff_err=50.0), task="t", repeats=folds)
+    frame = budget_table(itself, ["teff"], facts(table, teff_err=50.0), task="t", groups=CLASSES, repeats=folds)
     assert set(frame["model"]) == {"ridge"}
     assert frame.set_index("class").loc["All", "model_scatter"] == pytest.approx(120, rel=0.1)
 

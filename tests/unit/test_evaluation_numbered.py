@@ -10,7 +10,7 @@ from starglot.evaluation.paper import group, impossible_cells, paper_table
 from starglot.evaluation.presentation import plain
 from starglot.evaluation.residuals import residual_table
 from starglot.evaluation.tables_io import read_table, write_table
-from starglot.glossary import ABUNDANCE_NAMES, ATMOSPHERE_NAMES, CLASSES
+from starglot.labels import ABUNDANCE_NAMES, ATMOSPHERE_NAMES, CLASSES
 from starglot.tables import write_parquet
 
 MODELS = {"llm-x": 1.0, "resnet50": 1.5}
@@ -25,7 +25,7 @@ def residuals(tmp_path, task, labels, sets=("test",), **kwargs):
             tables[key] = predictions(labels, error=error, seed=len(tables), **kwargs)
             paths[key] = tmp_path / f"{task}-{model}-{name}.parquet"
             write_parquet(tables[key], paths[key])
-    return residual_table(paths, labels, task=task, replicates=20), tables
+    return residual_table(paths, labels, task=task, groups=CLASSES, replicates=20), tables
 
 
 def numbered(number, frame, task, sets=("test",), models=tuple(MODELS)):
@@ -137,7 +137,7 @@ def test_stars_of_the_training_are_left_out_and_counted(tmp_path):
     table = with_rows(table, seen=dict.fromkeys(seen, True), value=dict.fromkeys(seen, 1e5))
     write_parquet(table, tmp_path / "p.parquet")
     frame = residual_table(
-        {("llm-x", "1e5", "galah"): tmp_path / "p.parquet"}, ["teff"], task="atmosphere", replicates=5
+        {("llm-x", "1e5", "galah"): tmp_path / "p.parquet"}, ["teff"], task="atmosphere", groups=CLASSES, replicates=5
     )
     result = numbered(7, frame, "atmosphere", ("galah",), ("llm-x",))
     whole = result[(result["source"] == OURS) & (result["class"] == "All")].iloc[0]
@@ -160,7 +160,7 @@ def test_an_absent_class_is_marked_in_print(tmp_path):
     table = table.filter([letter != "M" for letter in table["class"].to_pylist()])
     write_parquet(table, tmp_path / "p.parquet")
     frame = residual_table(
-        {("llm-x", "1e5", "test"): tmp_path / "p.parquet"}, ["teff"], task="atmosphere", replicates=5
+        {("llm-x", "1e5", "test"): tmp_path / "p.parquet"}, ["teff"], task="atmosphere", groups=CLASSES, replicates=5
     )
     result = numbered(2, frame, "atmosphere", models=("llm-x",))
     shown = printed(2, result)

@@ -10,7 +10,7 @@ from starglot.errors import StarglotError
 from starglot.evaluation.cells import STATISTICS
 from starglot.evaluation.residuals import ALL, COUNTS, KEYS, residual_table
 from starglot.evaluation.summary import answer_counts, class_confusion, headline_table, table_1
-from starglot.glossary import ATMOSPHERE_NAMES, CLASSES
+from starglot.labels import ATMOSPHERE_NAMES, CLASSES
 from starglot.tables import write_parquet
 
 LABELS = ATMOSPHERE_NAMES
@@ -19,7 +19,12 @@ LABELS = ATMOSPHERE_NAMES
 def table_of(tmp_path, table, labels=LABELS, replicates=40, **kwargs):
     write_parquet(table, tmp_path / "p.parquet")
     return residual_table(
-        {("llm-x", "1e5", "test"): tmp_path / "p.parquet"}, labels, task="t", replicates=replicates, **kwargs
+        {("llm-x", "1e5", "test"): tmp_path / "p.parquet"},
+        labels,
+        task="t",
+        groups=CLASSES,
+        replicates=replicates,
+        **kwargs,
     )
 
 
@@ -120,9 +125,9 @@ def test_models_are_judged_on_the_same_unseen_stars(tmp_path):
         table = with_rows(predictions(("teff",), stars=50, visits=1), seen=dict.fromkeys(seen, True))
         paths[model, "1e5", "galah"] = tmp_path / f"{model}.parquet"
         write_parquet(table, paths[model, "1e5", "galah"])
-    own = residual_table(paths, ["teff"], task="t", replicates=5)
+    own = residual_table(paths, ["teff"], task="t", groups=CLASSES, replicates=5)
     assert list(own[own["class"] == ALL]["n"]) == [30, 30]
-    same = residual_table(paths, ["teff"], task="t", replicates=5, unseen_by_all=True)
+    same = residual_table(paths, ["teff"], task="t", groups=CLASSES, replicates=5, unseen_by_all=True)
     assert list(same[same["class"] == ALL]["n"]) == [20, 20] and list(same[same["class"] == ALL]["n_seen"]) == [
         30,
         30,
@@ -164,7 +169,7 @@ def test_the_headline_keeps_the_order_of_labels(tmp_path):
     for model, error in (("llm-x", 1.0), ("ridge", 0.5), ("class-mean", 3.0)):
         paths[model, "all", "test"] = tmp_path / f"{model}.parquet"
         write_parquet(predictions(LABELS, error=error), paths[model, "all", "test"])
-    headline = headline_table(residual_table(paths, LABELS, task="t", replicates=30))
+    headline = headline_table(residual_table(paths, LABELS, task="t", groups=CLASSES, replicates=30))
     assert list(headline["label"]) == [label for label in LABELS for _ in range(3)]
     assert list(headline["model"][:3]) == ["llm-x", "ridge", "class-mean"]
 

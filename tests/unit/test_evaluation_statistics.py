@@ -1,5 +1,7 @@
 """Estimators against scipy, astropy and numpy; the bootstrap against brute force."""
 
+from itertools import product
+
 import numpy as np
 import pytest
 import scipy.stats
@@ -23,14 +25,16 @@ from starglot.evaluation.statistics import (
 finite = st.floats(-1e4, 1e4, allow_nan=False, width=32)
 
 
-def cell(truth, value, *, star=None, letter=None, sigma=None):
+def cell(truth, value, *, star=None, letter=None, sigma=None, residual=None):
     n = len(truth)
+    truth, value = np.asarray(truth, float), np.asarray(value, float)
     return CellRows(
-        np.asarray(truth, float),
-        np.asarray(value, float),
+        truth,
+        value,
         np.full(n, np.nan) if sigma is None else np.asarray(sigma, float),
         np.arange(n) if star is None else np.asarray(star),
         np.array(["G"] * n if letter is None else letter, dtype=object),
+        value - truth if residual is None else residual,
     )
 
 
@@ -159,3 +163,20 @@ def test_rmse_is_mean_and_scatter_in_quadrature(data, n):
 def test_an_interval_of_mostly_undefined_replicates_is_none():
     assert np.isnan(interval(np.array([1.0, np.nan, 2.0, np.nan]), 0.95)).all()
     assert interval(np.arange(101.0), 0.9) == pytest.approx((5.0, 95.0))
+
+
+def test_a_residual_of_its_own_leaves_r2_skill_and_coverage_those_of_the_difference():
+    rng = np.random.default_rng(8)
+    star, letter = np.arange(60), np.array(list("FGK"), dtype=object)[np.arange(60) % 3]
+    truth = rng.uniform(0.02, 1.2, 60)
+    value, sigma = truth + rng.normal(0.01, 0.03, 60), np.full(60, 0.03)
+    told = {"star": star, "letter": letter, "sigma": sigma}
+    plain = cell_statistics(cell(truth, value, **told), 0.9, 80, seed=2)
+    relative = (value - truth) / (1 + truth)
+    stats = cell_statistics(cell(truth, value, **told, residual=relative), 0.9, 80, seed=2)
+    assert stats["std"] == pytest.approx(relative.std()) and stats["mae"] == pytest.approx(np.abs(relative).mean())
+    as_difference = cell_statistics(cell(np.zeros(60), relative, star=star), 0.9, 80, seed=2)
+    for name, end in product(("mean", "std", "rmse", "mae", "robust"), ("", "_lo", "_hi")):
+        assert stats[name + end] == pytest.approx(as_difference[name + end], rel=1e-9, abs=1e-12)
+    for name, end in product(("r2", "skill", "coverage_68", "coverage_95"), ("", "_lo", "_hi")):
+        assert stats[name + end] == plain[name + end]

@@ -9,14 +9,14 @@ from prediction_tables import predictions
 from starglot.evaluation.presentation import Estimate, escape_latex, fixed, latex, plain
 from starglot.evaluation.residuals import residual_table
 from starglot.evaluation.tables_io import read_table, write_table
-from starglot.glossary import ATMOSPHERE_NAMES
+from starglot.labels import ATMOSPHERE_NAMES, CLASSES
 from starglot.tables import write_parquet
 
 
 def written(tmp_path, **kwargs):
     write_parquet(predictions(ATMOSPHERE_NAMES, **kwargs), tmp_path / "p.parquet")
     frame = residual_table(
-        {("llm_x", "1e5", "test"): tmp_path / "p.parquet"}, ATMOSPHERE_NAMES, task="t", replicates=30
+        {("llm_x", "1e5", "test"): tmp_path / "p.parquet"}, ATMOSPHERE_NAMES, task="t", groups=CLASSES, replicates=30
     )
     write_table(frame, tmp_path / "residuals_t", "Residuals", "A note & more.")
     return frame

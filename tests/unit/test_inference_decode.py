@@ -5,17 +5,17 @@ import re
 import numpy as np
 import pytest
 
-from starglot.config.models import Task
 from starglot.errors import StarglotError
 from starglot.inference.alphabet import Pieces, read_alphabet
 from starglot.inference.decode import Decoder, NumberField
 from starglot.inference.digits import SYMBOLS, expand
 from starglot.language.answers import render
 from starglot.language.tiny_tokenizer import build_tokenizer
+from tasks import task_of
 
 torch = pytest.importorskip("torch")
 
-TASK = Task(source="lamost", labels=["teff", "feh"], prompt="atmosphere", balanced=True, sizes={"s": 4})
+TASK = task_of("atmosphere", ["teff", "feh"], source="lamost", balanced=True, sizes={"s": 4})
 ANSWER = render(TASK, "K", {"teff": 4828.0, "feh": -0.36}, TASK.labels, "rounded")
 PRUNE = 0.01
 LIMITS = (-6.0, 60000.0)

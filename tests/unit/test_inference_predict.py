@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 
 from starglot.config.llm import Decoding, Llm, Lora
-from starglot.config.models import Encoding, Task, Wavelength
+from starglot.config.models import Encoding, Wavelength
 from starglot.config.tiny import TinyBase
 from starglot.errors import StarglotError
 from starglot.inference import predict as module
@@ -20,12 +20,13 @@ from starglot.language.chat import frame
 from starglot.language.prompts import question
 from starglot.language.tiny_tokenizer import build_tokenizer
 from starglot.tables import PREDICTION
+from tasks import task_of
 
 torch = pytest.importorskip("torch")
 
 WAVELENGTH = Wavelength(start=3800, stop=3809)
 ENCODING = Encoding(form="packed", bin=5)
-TASK = Task(source="lamost", labels=["teff", "feh"], prompt="atmosphere", balanced=True, sizes={"s": 4})
+TASK = task_of("atmosphere", ["teff", "feh"], source="lamost", balanced=True, sizes={"s": 4})
 OBSIDS = [40, 11, 35, 22, 58]
 
 
@@ -190,9 +191,7 @@ def test_an_untrained_model_is_counted_not_crashed(tmp_path, trained):
     assert table["value"].null_count == len(table)
 
 
-NAMED = Task(
-    source="apogee", labels=["c_fe", "mg_fe", "ti_fe"], prompt="abundances", balanced=False, sizes={"all": None}
-)
+NAMED = task_of("abundances", ["c_fe", "mg_fe", "ti_fe"], source="apogee", balanced=False, sizes={"all": None})
 
 
 @pytest.mark.parametrize(

@@ -9,17 +9,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from starglot.config.models import Task, Wavelength
+from starglot.config.models import Wavelength
+from starglot.config.tasks import Task
 from starglot.errors import StarglotError
-from starglot.glossary import ABUNDANCE_NAMES, ATMOSPHERE_NAMES, CLASSES, LABELS, STATUSES
+from starglot.labels import ABUNDANCE_NAMES, ATMOSPHERE_NAMES, CLASSES, LABELS
 from starglot.language.answers import number_text, parse, render
 from starglot.language.prompts import parse_question, question
+from starglot.statuses import STATUSES
+from tasks import task_of
 
 
-def task(prompt: str, labels: tuple[str, ...], **more: object) -> Task:
-    return Task.model_validate(
-        {"source": "lamost", "labels": list(labels), "prompt": prompt, "balanced": False, "sizes": {"x": 1}, **more}
-    )
+def task(form: str, labels: tuple[str, ...], **more: object) -> Task:
+    return task_of(form, labels, **more)
 
 
 ATMOSPHERE = task("atmosphere", ATMOSPHERE_NAMES)

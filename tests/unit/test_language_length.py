@@ -8,7 +8,7 @@ import pytest
 from transformers import BloomConfig, Gemma2Config, GPT2Config, LlamaConfig, MistralConfig, Qwen2Config
 
 from starglot.config.llm import Llm
-from starglot.config.models import Encoding, Task, Wavelength
+from starglot.config.models import Encoding, Wavelength
 from starglot.config.tiny import TinyBase
 from starglot.errors import StarglotError
 from starglot.language.answers import render
@@ -17,9 +17,10 @@ from starglot.language.prompts import question
 from starglot.language.tiny_tokenizer import build_tokenizer
 from starglot.language.tokens import PromptTokens
 from starglot.models.tiny import build_tiny
+from tasks import task_of
 
 GRID = Wavelength(start=4000, stop=4299)
-TASK = Task(source="lamost", labels=["teff"], prompt="atmosphere", balanced=True, sizes={"s": 4})
+TASK = task_of("atmosphere", ["teff"], source="lamost", balanced=True, sizes={"s": 4})
 
 
 def bytewise():

@@ -10,15 +10,16 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from starglot.config.models import Encoding, Task, Wavelength
+from starglot.config.models import Encoding, Wavelength
+from starglot.config.tasks import Task
 from starglot.errors import StarglotError
-from starglot.glossary import SPLITS
 from starglot.hashing import stable_hash
 from starglot.language.answers import parse
 from starglot.language.codec import Codec
 from starglot.language.prompts import parse_question
 from starglot.language.qa import file_names, read_qa, write_qa
-from starglot.tables import SAMPLE, flux_column, spectra_schema, write_parquet
+from starglot.tables import SAMPLE, SPLITS, flux_column, spectra_schema, write_parquet
+from tasks import task_of
 
 GRID = Wavelength(start=4000, stop=4049)
 ENCODING = Encoding(form="packed", bin=2)
@@ -26,8 +27,8 @@ FILES = {"train": 3, "val": 1, "test": 2}
 ROWS, SEED = 120, 7
 
 
-def task(prompt: str, labels: list[str], ask_all: float = 0.5) -> Task:
-    return Task(source="apogee", labels=labels, prompt=prompt, balanced=False, sizes={"x": None}, ask_all=ask_all)
+def task(form: str, labels: list[str], ask_all: float = 0.5) -> Task:
+    return task_of(form, labels, source="apogee", balanced=False, sizes={"x": None}, ask_all=ask_all)
 
 
 ATMOSPHERE = task("atmosphere", ["teff", "logg", "feh"])
@@ -80,7 +81,7 @@ def contents(out: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in out.iterdir()}
 
 
-@pytest.mark.parametrize("task", [ATMOSPHERE, ABUNDANCES], ids=lambda t: t.prompt)
+@pytest.mark.parametrize("task", [ATMOSPHERE, ABUNDANCES], ids=lambda t: t.question.form)
 def test_every_row_is_in_its_file_once_with_its_flux_and_labels(release, tmp_path, task):
     manifest = release.write(tmp_path, task)
     assert sorted(contents(tmp_path)) == sorted(name for names in file_names(FILES).values() for name in names)
@@ -109,7 +110,7 @@ def test_every_row_is_in_its_file_once_with_its_flux_and_labels(release, tmp_pat
             assert answer.values[name] == (
                 None if truth is None else pytest.approx(truth, abs=0.5 if name == "teff" else 0.005)
             )
-        if task.prompt == "atmosphere":
+        if task.question.form == "atmosphere":
             assert asked == task.labels and answer.class_letter == sample[row["obsid"]]["class"]
 
 

@@ -10,22 +10,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from starglot.config.models import Encoding, Task, Wavelength
+from starglot.config.models import Encoding, Wavelength
+from starglot.config.tasks import Task
 from starglot.errors import StarglotError
-from starglot.glossary import ABUNDANCE_NAMES, ATMOSPHERE_NAMES, LABELS
+from starglot.labels import ABUNDANCE_NAMES, ATMOSPHERE_NAMES, LABELS
 from starglot.language.answers import render
 from starglot.language.chat import frame
 from starglot.language.prompts import question
 from starglot.language.tiny_tokenizer import build_tokenizer
 from starglot.language.tokens import PromptTokens
+from tasks import task_of
 
 GRID = Wavelength(start=4000, stop=4059)
 
 
-def task(prompt: str, labels: tuple[str, ...]) -> Task:
-    return Task.model_validate(
-        {"source": "lamost", "labels": list(labels), "prompt": prompt, "balanced": False, "sizes": {"x": 1}}
-    )
+def task(form: str, labels: tuple[str, ...]) -> Task:
+    return task_of(form, labels)
 
 
 TASKS = [task("atmosphere", ATMOSPHERE_NAMES), task("abundances", ABUNDANCE_NAMES)]
@@ -56,7 +56,7 @@ _made: dict[tuple[str, str], PromptTokens] = {}
 
 def made(tokenizer, task: Task, encoding: Encoding) -> PromptTokens:
     """One of each kind: what it keeps from earlier questions must not change later ones."""
-    key = (task.prompt, repr(encoding))
+    key = (task.question.form, repr(encoding))
     if key not in _made:
         _made[key] = PromptTokens(tokenizer, task, encoding, GRID)
     return _made[key]
@@ -67,7 +67,7 @@ def plain(tokenizer, text: str) -> list[int]:
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS, ids=lambda e: f"{e.form}-{e.preparation}")
-@pytest.mark.parametrize("task", TASKS, ids=lambda t: t.prompt)
+@pytest.mark.parametrize("task", TASKS, ids=lambda t: t.question.form)
 @settings(max_examples=25, deadline=None)
 @given(
     flux=hnp.arrays(np.int16, (1, GRID.size), elements=st.integers(-1200, 1200) | st.integers(-32000, 32000)),
@@ -114,7 +114,7 @@ def test_a_slow_tokenizer_is_refused():
 # ---------------------------------------------------------------- answers
 
 
-@pytest.mark.parametrize("task", TASKS, ids=lambda t: t.prompt)
+@pytest.mark.parametrize("task", TASKS, ids=lambda t: t.question.form)
 def test_missing_values_do_not_count(tokenizer, task):
     fast = PromptTokens(tokenizer, task, ENCODINGS[0], GRID)
     labels = task.labels[:3]
@@ -124,7 +124,7 @@ def test_missing_values_do_not_count(tokenizer, task):
     ids, counts = fast.answer(render(task, "K", missing, labels, "rounded"))
     assert [tokenizer.decode([i]) for i, counted in zip(ids, counts, strict=True) if not counted] == [" null"]
     _, counts = fast.answer(render(task, None, missing, labels, "rounded"))
-    assert counts.count(False) == (2 if task.prompt == "atmosphere" else 1)
+    assert counts.count(False) == (2 if task.question.form == "atmosphere" else 1)
 
 
 # ---------------------------------------------------------------- the tiny tokenizer
@@ -151,13 +151,13 @@ def build_tokenizer_once():
     return _built[0]
 
 
-@pytest.mark.parametrize("task", TASKS, ids=lambda t: t.prompt)
+@pytest.mark.parametrize("task", TASKS, ids=lambda t: t.question.form)
 def test_phrases_and_names_are_one_token_and_digits_stand_alone(tokenizer, task):
     asked = question(task, Wavelength(), task.labels, "303307")
     tokens = [tokenizer.decode([i]) for i in plain(tokenizer, asked)]
     assert {"Given the normalized flux data sorted by wavelength, from", " angstrom to", "303", "307"} <= set(tokens)
     assert "".join(tokens) == asked and len(tokens) < 36 + len(task.labels)
-    if task.prompt == "abundances":
+    if task.question.form == "abundances":
         assert {f" {LABELS[name].asked}" for name in task.labels} <= set(tokens)
     text = render(task, "K", dict.fromkeys(task.labels, -2.5), task.labels, "rounded")
     answer = [tokenizer.decode([i]) for i in plain(tokenizer, text)]

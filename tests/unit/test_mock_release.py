@@ -14,7 +14,7 @@ from astropy.io import fits
 
 from starglot.config.models import Mock
 from starglot.errors import StarglotError
-from starglot.glossary import ABUNDANCE_NAMES, ABUNDANCES, CLASSES
+from starglot.labels import ABUNDANCE_NAMES, ABUNDANCES, CLASSES
 from starglot.mock import write_release
 from starglot.mock.population import draw_stars, subclass
 from starglot.mock.spectrum_files import BROKEN

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from starglot.glossary import ABUNDANCE_NAMES
+from starglot.labels import ABUNDANCE_NAMES
 from starglot.mock.atmosphere import curve_of_growth, fractions, layer, saha
 from starglot.mock.lines import ELEMENTS, LABEL_OF_SPECIES, air_to_vacuum, line_list
 from starglot.mock.survey import extinction

@@ -14,6 +14,7 @@ from starglot.errors import StarglotError
 from starglot.models import bases
 from starglot.models.bases import base_files, check_base, check_model, describe, find_base, same_files
 from starglot.tables import write_json
+from tasks import task_of
 
 FILES = {
     "config.json": "{}",
@@ -191,7 +192,7 @@ def training_identity(project, monkeypatch, base, found=None):
     monkeypatch.setattr(script, "finetune", lambda *_, **options: seen.update(options))
     settings = {
         "model": {"kind": "llm", "base": base, "encoding": "e"},
-        "task": {"source": "lamost", "labels": ["teff"], "prompt": "atmosphere", "balanced": True, "sizes": {"s": 1}},
+        "task": task_of("atmosphere", ["teff"]).model_dump(),
         "encoding": {"form": "packed"},
         "wavelength": {},
     }

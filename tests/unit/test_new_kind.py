@@ -91,7 +91,8 @@ def extended(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_new_kind_is_configured_trained_and_asked(project: Path, extended: Path, tmp_path: Path) -> None:
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(extended), str(project / "tests/unit")])}
+    folders = (extended, project / "tests/unit", project / "tests")
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, folders))}
     command = [sys.executable, "-c", USE, str(project), str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, env=environment)
     assert done.returncode == 0, done.stderr

@@ -6,19 +6,19 @@ import pyarrow as pa
 import pytest
 from prediction_tables import predictions
 
-from starglot.config.models import Recipe, Task
+from starglot.config.models import Recipe
 from starglot.errors import StarglotError
 from starglot.evaluation.own_line import response_table
 from starglot.mock.own_line import STEP, base_stars, own_line_tables
 from starglot.plots.own_line import draw_own_line
 from starglot.tables import PREDICTION, SAMPLE, flux_matrix, spectra_schema, write_parquet
+from tasks import task_of
 
 RECIPE = Recipe()
 
 
 def task(*labels):
-    form = {"source": "apogee", "prompt": "abundances", "balanced": False, "sizes": {"all": None}}
-    return Task.model_validate({**form, "labels": labels})
+    return task_of("abundances", labels, source="apogee")
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ from matplotlib.image import imread
 from prediction_tables import predictions, with_rows
 
 from starglot.errors import StarglotError
-from starglot.glossary import ABUNDANCE_NAMES, ATMOSPHERE_NAMES, CLASSES
+from starglot.labels import ABUNDANCE_NAMES, ATMOSPHERE_NAMES, CLASSES
 from starglot.plots.kiel import draw_kiel
 from starglot.plots.points import points
 from starglot.plots.predicted import draw_predicted

@@ -7,7 +7,7 @@ from test_plots import drawn
 
 from starglot.evaluation.outliers import worst_spectra
 from starglot.evaluation.rows import judged
-from starglot.glossary import ABUNDANCE_NAMES, ATMOSPHERE_NAMES
+from starglot.labels import ABUNDANCE_NAMES, ATMOSPHERE_NAMES
 from starglot.plots.binned import quantile_bins
 from starglot.plots.calibration import draw_calibration
 from starglot.plots.confusion import draw_confusion

@@ -15,8 +15,8 @@ from report_results import GRID, demo_config, spectrum
 
 from starglot.errors import StarglotError
 from starglot.evaluation.tables_io import write_table
-from starglot.glossary import REJECTIONS
 from starglot.rebuilds.accepted import Acceptance
+from starglot.rejections import REJECTIONS
 from starglot.report.build import build_report
 from starglot.report.headline import standings, wins
 from starglot.report.inputs import inputs_of

@@ -15,26 +15,23 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from starglot.config.models import Split, Task
+from starglot.config.models import Split
+from starglot.config.tasks import Task
 from starglot.errors import StarglotError
-from starglot.glossary import CLASSES
+from starglot.labels import CLASSES
 from starglot.samples.draw import draw
 from starglot.samples.select import select
 from starglot.samples.split import split_of, training_stars
 from starglot.samples.table_1 import valid_label_counts
 from starglot.surveys.counts import Counts
 from starglot.tables import SAMPLE, write_parquet
+from tasks import task_of
 
 SPLIT = Split()
 
 
 def task(balanced: bool = True, shortage: str = "error", **sizes: int | None) -> Task:
-    return Task.model_validate(
-        {
-            **{"source": "lamost", "labels": ["teff", "logg", "feh"], "prompt": "atmosphere"},
-            **{"balanced": balanced, "shortage": shortage, "sizes": sizes},
-        }
-    )
+    return task_of("atmosphere", ["teff", "logg", "feh"], balanced=balanced, shortage=shortage, sizes=sizes)
 
 
 def labels(rows: int, seed: int = 0, start: int = 0) -> pa.Table:
@@ -59,7 +56,7 @@ def shuffled(table: pa.Table, seed: int = 1) -> pa.Table:
 def test_sizes_are_nested_balanced_and_split_by_star(seed: int, small: int, more: int, balanced: bool) -> None:
     table = labels(600, seed)
     asked = task(balanced, "take_all", small=small, large=small + more, everything=None)
-    samples = {size: draw(table, asked, size, SPLIT, 7) for size in asked.sizes}
+    samples = {size: draw(table, asked, size, SPLIT, 7) for size in asked.sample.sizes}
     rows = {size: sample.to_pylist() for size, (sample, _) in samples.items()}
     ids = {size: {row["obsid"] for row in rows[size]} for size in rows}
     assert ids["small"] <= ids["large"] <= ids["everything"] == set(range(600))
@@ -69,11 +66,11 @@ def test_sizes_are_nested_balanced_and_split_by_star(seed: int, small: int, more
         for row in rows[size]:
             assert splits.setdefault(row["star_id"], row["split"]) == row["split"]
         counts = Counter(row["class"] for row in rows[size])
-        assert {letter: entry["spectra"] for letter, entry in manifest["classes"].items()} == {
+        assert {letter: entry["spectra"] for letter, entry in manifest["groups"].items()} == {
             letter: counts[letter] for letter in CLASSES
         }
         assert manifest["spectra"] == len(rows[size]) and manifest["stars"] == len(splits)
-        wanted = asked.sizes[size]
+        wanted = asked.sample.sizes[size]
         if wanted is not None and not manifest["shortages"]:
             assert len(rows[size]) == wanted
             if balanced:

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from starglot.config.models import Task
+from starglot.config.tasks import Task
 from starglot.errors import StarglotError
 from starglot.samples import inventory as taken
 from starglot.samples.labels import collect_labels
@@ -21,6 +21,7 @@ from starglot.surveys.lamost_spectra import find_files, spectrum_file
 from starglot.surveys.lamost_spectrum import read_spectrum
 from starglot.surveys.shard_names import shard_name
 from starglot.tables import SELECTED, flux_column, write_parquet
+from tasks import task_of
 
 
 def inventory(table: pa.Table, root: Path) -> dict[str, pa.Table]:
@@ -155,9 +156,7 @@ def shard(folder: Path, name: str, obsids: list[int], cleaned: list[int], teff: 
 
 
 def task(source: str, *labels: str) -> Task:
-    return Task.model_validate(
-        {"source": source, "labels": labels, "prompt": "atmosphere", "balanced": False, "sizes": {"all": None}}
-    )
+    return task_of("atmosphere", labels, source=source)
 
 
 def collected(folder: Path, asked: Task, match: Path | None = None) -> pa.Table:

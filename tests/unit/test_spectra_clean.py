@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from scipy.interpolate import CubicSpline
 
 from starglot.config.models import Recipe, Wavelength
-from starglot.glossary import REJECTIONS, Rejection
+from starglot.rejections import REJECTIONS, Rejection
 from starglot.spectra.clean import clean
 from starglot.spectra.mask import good_pixels
 from starglot.spectra.normalise import normalise

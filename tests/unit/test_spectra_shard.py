@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from starglot.config.models import Recipe, Wavelength
 from starglot.errors import StarglotError
-from starglot.glossary import REJECTIONS
+from starglot.rejections import REJECTIONS
 from starglot.spectra import shard as shards
 from starglot.spectra.shard import clean_shard, spectra_metadata
 from starglot.surveys.lamost_spectra import read

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from starglot.config.surveys import Apogee, GaiaEso, Galah
 from starglot.errors import StarglotError
-from starglot.glossary import ABUNDANCE_NAMES, ABUNDANCES, LABELS
+from starglot.labels import ABUNDANCE_NAMES, ABUNDANCES, LABELS
 from starglot.surveys import apogee, gaia_eso, galah, solar
 from starglot.surveys.bits import ASPCAPFLAG, PARAMFLAG, bits_set, count_bits
 
@@ -31,7 +31,7 @@ def table(columns: dict[str, Any]) -> np.ndarray:
 
 
 def allstar(**changes: Any) -> dict[str, Any]:
-    """Four good stars of DR16; every [X/Fe] is 0.1 times its place in the glossary."""
+    """Four good stars of DR16; every [X/Fe] is 0.1 times its place in ABUNDANCES."""
     columns: dict[str, Any] = {
         "APOGEE_ID": np.array([f"2M0000000{k}+0000000" for k in range(ROWS)], "S18"),
         "GAIA_SOURCE_ID": np.array([11, 12, 0, -9999], np.int64) * np.array([10**17, 10**17, 1, 1]),

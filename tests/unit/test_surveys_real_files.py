@@ -13,7 +13,7 @@ from scipy.interpolate import CubicSpline
 
 from starglot.config.models import Recipe, Wavelength
 from starglot.config.surveys import Apogee
-from starglot.glossary import ABUNDANCES
+from starglot.labels import ABUNDANCES
 from starglot.spectra.clean import clean
 from starglot.spectra.degrade import LOG_PIXEL
 from starglot.surveys import apogee

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from starglot.glossary import CLASSES
+from starglot.labels import CLASSES
 from starglot.surveys.spectral_types import class_letter, read_type
 
 #: Types of SIMBAD, the Michigan catalogue, Gray et al., LAMOST, SDSS and X-shooter's library, by their letter.

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from starglot.config.models import Encoding, Task, Wavelength
+from starglot.config.models import Encoding, Wavelength
 from starglot.config.strict import Augment
 from starglot.errors import StarglotError
 from starglot.language.codec import Codec
@@ -19,18 +19,11 @@ from starglot.language.tokens import PromptTokens
 from starglot.spectra.redraw import redraw_flux
 from starglot.training.data import IGNORED, Collate, Draws, cache_rows
 from starglot.training.delivery import digests
+from tasks import task_of
 
 WAVELENGTH = Wavelength(start=4000, stop=4199, step=1)
 ENCODING = Encoding(form="packed", bin=10, preparation="continuum")
-TASK = Task.model_validate(
-    {
-        "source": "lamost",
-        "labels": ["teff", "logg", "feh"],
-        "prompt": "atmosphere",
-        "balanced": True,
-        "sizes": {"demo": 12},
-    }
-)
+TASK = task_of("atmosphere", ["teff", "logg", "feh"], balanced=True, sizes={"demo": 12})
 
 
 def write_questions(path, count, first=0):

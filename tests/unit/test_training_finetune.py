@@ -8,13 +8,14 @@ import subprocess
 import sys
 import textwrap
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
 from starglot.config.llm import Llm
-from starglot.config.models import Encoding, Task, Wavelength
+from starglot.config.models import Encoding, Wavelength
 from starglot.config.tiny import TinyBase
 from starglot.errors import StarglotError
 from starglot.language.answers import render
@@ -23,20 +24,16 @@ from starglot.language.prompts import question
 from starglot.tables import read_json
 from starglot.training.finetune import finetune
 from starglot.training.pretrain import build_base
+from tasks import task_of
 
 pytestmark = pytest.mark.slow
 
+#: Where modules of tests are, for processes of their own.
+TESTS = [str(folder) for folder in Path(__file__).parents[:2]]
+
 WAVELENGTH = Wavelength(start=4000, stop=4199, step=1)
 ENCODING = Encoding(form="packed", bin=10, preparation="continuum")
-TASK = Task.model_validate(
-    {
-        "source": "lamost",
-        "labels": ["teff", "logg", "feh"],
-        "prompt": "atmosphere",
-        "balanced": True,
-        "sizes": {"demo": 40},
-    }
-)
+TASK = task_of("atmosphere", ["teff", "logg", "feh"], balanced=True, sizes={"demo": 40})
 BASE = TinyBase(
     kind="tiny",
     task="atmosphere",
@@ -210,7 +207,7 @@ def same(one, other):
 
 SCRIPT = """
 import sys
-sys.path.insert(0, {tests!r})
+sys.path[:0] = {tests!r}
 from pathlib import Path
 import test_training_finetune as case
 place = Path({place!r})
@@ -223,7 +220,7 @@ def test_killed_and_started_again_it_gives_the_same_bits(place, questions, base,
     from starglot.store import checkpoints, workplace
 
     folder = workplace(place / "state", {"name": "killed"}) / "checkpoints"
-    script = textwrap.dedent(SCRIPT.format(tests=os.path.dirname(__file__), place=str(place)))
+    script = textwrap.dedent(SCRIPT.format(tests=TESTS, place=str(place)))
     process = subprocess.Popen([sys.executable, "-c", script], stderr=subprocess.PIPE)
     try:
         until = time.monotonic() + 120
@@ -293,7 +290,7 @@ def test_a_stretch_of_the_curve_that_a_time_limit_cut_is_joined():
 
 SHARDED = """
 import sys
-sys.path.insert(0, {tests!r})
+sys.path[:0] = {tests!r}
 from pathlib import Path
 import test_training_finetune as case
 place = Path({place!r})
@@ -310,7 +307,7 @@ def without_dropout(**training):
 def test_two_processes_under_zero_3_learn_as_one_does(place, questions, base):
     """NF4, gradient accumulation and stage 3 between two processes: the losses of one process to three digits."""
     script = place / "sharded.py"
-    script.write_text(textwrap.dedent(SHARDED.format(tests=os.path.dirname(__file__), place=str(place))))
+    script.write_text(textwrap.dedent(SHARDED.format(tests=TESTS, place=str(place))))
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     done = subprocess.run([*launcher, str(script)], capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr[-4000:]

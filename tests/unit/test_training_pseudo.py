@@ -3,26 +3,19 @@
 import numpy as np
 import pytest
 
-from starglot.config.models import Encoding, Task, Wavelength
+from starglot.config.models import Encoding, Wavelength
 from starglot.config.tiny import TinyBase
-from starglot.glossary import ABUNDANCE_NAMES, ATMOSPHERE_NAMES
+from starglot.labels import ABUNDANCE_NAMES, ATMOSPHERE_NAMES
 from starglot.language.answers import parse
 from starglot.language.tiny_tokenizer import build_tokenizer
 from starglot.language.tokens import PromptTokens
 from starglot.training.pseudo import PseudoDraws, quantities
+from tasks import task_of
 
 WAVELENGTH = Wavelength(start=4000, stop=4799, step=1)
 ENCODING = Encoding(form="packed", bin=10, preparation="as_is")
-TASK = Task.model_validate(
-    {
-        "source": "lamost",
-        "labels": list(ATMOSPHERE_NAMES),
-        "prompt": "atmosphere",
-        "balanced": True,
-        "sizes": {"demo": 1},
-    }
-)
-NAMED = TASK.model_copy(update={"prompt": "abundances", "labels": list(ABUNDANCE_NAMES)})
+TASK = task_of("atmosphere", list(ATMOSPHERE_NAMES), balanced=True, sizes={"demo": 1})
+NAMED = task_of("abundances", ABUNDANCE_NAMES)
 
 
 @pytest.fixture(scope="module")

@@ -30,7 +30,7 @@ def changing(*edits: tuple[str, str, str]) -> Change:
 _MODELS, _KINDS = "src/starglot/config/models.py", "src/starglot/config/baselines.py"
 _SURVEYS = "src/starglot/config/surveys.py"
 _REGISTRY = "src/starglot/config/kinds.py"
-_LABELS = "src/starglot/glossary.py"
+_LABELS, _REJECTIONS = "src/starglot/labels.py", "src/starglot/rejections.py"
 
 #: What is written down anew in files that nearly every script reads, and reaches none of their results.
 WORDS: dict[str, Change] = {
@@ -58,11 +58,11 @@ WORDS: dict[str, Change] = {
     ),
     "add_rejection": changing(
         (
-            _LABELS,
+            _REJECTIONS,
             "REJECTIONS: Registry[str] = Registry(\n    {",
             'REJECTIONS: Registry[str] = Registry(\n    {\n        "saturated": "too bright",',
         ),
-        (_LABELS, "Rejection = Literal[", 'Rejection = Literal[\n    "saturated",'),
+        (_REJECTIONS, "Rejection = Literal[", 'Rejection = Literal[\n    "saturated",'),
     ),
     "add_kind": changing(
         (
@@ -75,12 +75,11 @@ WORDS: dict[str, Change] = {
         ("src/starglot/training/plain.py", '{"class_mean"', '{"forest": fit_class_mean, "class_mean"'),
     ),
     "add_question": changing(
-        (_MODELS, 'Literal["atmosphere", "abundances"]', 'Literal["atmosphere", "abundances", "age"]'),
         (
-            "src/starglot/language/prompts.py",
-            '{\n        "atmosphere": Question(',
-            '{\n        "age": Question("How old: {labels}.", "", " ", "", False, True, False),\n'
-            '        "atmosphere": Question(',
+            "src/starglot/forms.py",
+            '{\n        "atmosphere": Form(',
+            '{\n        "age": Form("How old: {labels}.", "", " ", "", False, True, False),\n'
+            '        "atmosphere": Form(',
         ),
     ),
     "edit_log": changing(

@@ -48,7 +48,7 @@ def release(folder: Path, planids: list[str]) -> dict[str, object]:
         "mock": None,
         "surveys": {"lamost": lamost, "apogee": None, "galah": None, "gaia_eso": None},
         "recipes": {"paper": {"wavelength": {"start": 3800.0, "stop": 7400.0}}},
-        "tasks": {"atmosphere": {"sizes": {"mini": 5000}, "shortage": "take_all"}},
+        "tasks": {"atmosphere": {"sample": {"sizes": {"mini": 5000}, "shortage": "take_all"}}},
         "run": {"tasks": ["atmosphere"], "sizes": ["mini"], "models": ["class-mean"], "validation": []},
     }
 

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from starglot import glossary, tables
+from starglot import rejections, statuses, tables
 
 pytestmark = pytest.mark.workflow
 
@@ -28,7 +28,7 @@ def test_ids_are_conserved_by_every_shard(mini):
         lost = pq.read_table(mini.path(f"spectra/lamost/paper/{shard}.rejected.parquet"))
         assert selected == clean | set(lost["obsid"].to_pylist())
         assert not clean & set(lost["obsid"].to_pylist())
-        assert set(lost["reason"].to_pylist()) <= set(glossary.REJECTIONS)
+        assert set(lost["reason"].to_pylist()) <= set(rejections.REJECTIONS)
         rejected += len(lost)
     assert rejected >= 5
 
@@ -57,7 +57,7 @@ def test_no_star_is_in_two_splits_of_any_task(mini):
         assert sample.schema.remove_metadata() == tables.SAMPLE
         for star, split in zip(sample["star_id"].to_pylist(), sample["split"].to_pylist(), strict=True):
             assert where.setdefault(star, split) == split
-    assert set(where.values()) == set(glossary.SPLITS)
+    assert set(where.values()) == set(tables.SPLITS)
 
 
 def test_every_row_of_a_sample_is_asked_once(mini):
@@ -82,7 +82,7 @@ def test_predictions_follow_the_contract(mini, model, task, size, labels):
     assert set(table["obsid"].to_pylist()) == set(test.obsid)
     assert not any(table["seen"].to_pylist())
     frame = table.to_pandas()
-    assert set(frame.status) <= set(glossary.STATUSES)
+    assert set(frame.status) <= set(statuses.STATUSES)
     answered = frame[frame.status == "ok"]
     assert np.isfinite(answered.value).all() and (answered.sigma > 0).all()
     if model == "llm-mini" and task == "atmosphere":

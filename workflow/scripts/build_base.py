@@ -4,7 +4,8 @@ import argparse
 from pathlib import Path
 
 from starglot.cli import parser, run, use_threads
-from starglot.config.models import Encoding, Task, Wavelength
+from starglot.config.models import Encoding, Wavelength
+from starglot.config.tasks import Task
 from starglot.config.tiny import TinyBase
 from starglot.hashing import file_digest
 from starglot.training.pretrain import build_base

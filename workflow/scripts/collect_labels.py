@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from starglot.cli import parser, run
-from starglot.config.models import Task
+from starglot.config.tasks import Task
 from starglot.samples.labels import collect_labels
 from starglot.surveys.index import require_shards
 from starglot.tables import write_with_digest

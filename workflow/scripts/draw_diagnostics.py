@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 
 from starglot.cli import parser, run
 from starglot.evaluation.residuals import read_predictions
-from starglot.glossary import ATMOSPHERE_NAMES
+from starglot.labels import ATMOSPHERE_NAMES
 from starglot.plots.calibration import draw_calibration
 from starglot.plots.confusion import draw_confusion
 from starglot.plots.planes import draw_planes
@@ -21,7 +21,7 @@ def main(args: argparse.Namespace) -> None:
     settings = args.settings
     of = f"{settings['name']}, {settings['release']}{' (a mock)' if settings['mock'] else ''}"
     title = f"{args.model}, trained on {args.size}, set {args.set}: {of}"
-    labels = settings["task"]["labels"]
+    labels = settings["task"]["question"]["labels"]
     predictions = read_predictions(args.predictions)
     catalog = pq.read_table(args.catalog, columns=["obsid", "snr_r", *ATMOSPHERE_NAMES])
     folder = Path(args.index).parent

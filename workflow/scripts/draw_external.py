@@ -18,6 +18,7 @@ def main(args: argparse.Namespace) -> None:
         settings["limit"],
         Split.model_validate(settings["split"]),
         settings["seed"],
+        settings["by_class"],
     )
     write_json(manifest, args.manifest)
     write_with_digest(sample, args.out)

@@ -15,7 +15,7 @@ def main(args: argparse.Namespace) -> None:
         read_predictions(args.predictions),
         Path(args.png).with_suffix(""),
         title=f"{args.model}, trained on {args.size}, set {args.set}, {of}",
-        labels=settings["task"]["labels"],
+        labels=settings["task"]["question"]["labels"],
     )
 
 

@@ -6,7 +6,7 @@ import pyarrow.parquet as pq
 
 from starglot.cli import parser, run
 from starglot.config.baselines import Ensemble
-from starglot.config.models import Task
+from starglot.config.tasks import Task
 from starglot.hashing import file_digest
 from starglot.models.baselines.ensemble import fit_ensemble
 from starglot.tables import write_json

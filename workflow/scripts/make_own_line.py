@@ -3,8 +3,8 @@
 import argparse
 
 from starglot.cli import parser, run
-from starglot.config.models import Task
 from starglot.config.recipes import Recipe
+from starglot.config.tasks import Task
 from starglot.mock.own_line import own_line_tables
 from starglot.spectra.shard import spectra_metadata
 from starglot.surveys.index import write_index_of

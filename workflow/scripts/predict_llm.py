@@ -8,7 +8,8 @@ import pyarrow.parquet as pq
 
 from starglot.cli import parser, run, use_threads
 from starglot.config.llm import Llm
-from starglot.config.models import Encoding, Task, Wavelength
+from starglot.config.models import Encoding, Wavelength
+from starglot.config.tasks import Task
 from starglot.inference.predict import predict_llm
 from starglot.samples.split import training_stars
 from starglot.tables import write_with_digest

@@ -23,7 +23,7 @@ def main(args: argparse.Namespace) -> None:
     table = degradation_table(
         altered,
         {_model_and_size(path): path for path in map(Path, args.unaltered)},
-        settings["task"]["labels"],
+        settings["task"]["question"]["labels"],
         {names[path.parts[-2]]: pq.read_metadata(path).num_rows for path in map(Path, args.rejected)},
         task=settings["name"],
     )

@@ -8,12 +8,12 @@ import pyarrow.parquet as pq
 from starglot.cli import parser, run
 from starglot.evaluation import budget, tails, uncertainty
 from starglot.evaluation.tables_io import write_table
-from starglot.glossary import ATMOSPHERE_NAMES
+from starglot.labels import ATMOSPHERE_NAMES
 
 
 def main(args: argparse.Namespace) -> None:
     settings, out = args.settings, Path(args.out)
-    task, labels = settings["name"], settings["task"]["labels"]
+    task, groups, labels = settings["name"], settings["groups"], settings["task"]["question"]["labels"]
     of = f"task {task}, {settings['release']}{' (a mock, not real stars)' if settings['mock'] else ''}"
     tables, calibrations, repeats = (
         {(path.parts[-3], path.parts[-2], path.name.split(".")[0]): path for path in map(Path, paths)}
@@ -22,10 +22,12 @@ def main(args: argparse.Namespace) -> None:
     facts = pq.read_table(args.labels)
     catalog = pq.read_table(args.catalog, columns=["obsid", "snr_r", *ATMOSPHERE_NAMES])
 
-    quality = uncertainty.calibration_table(tables, labels, catalog, task=task, calibrations=calibrations)
+    quality = uncertainty.calibration_table(
+        tables, labels, catalog, task=task, groups=groups, calibrations=calibrations
+    )
     covered = uncertainty.coverage_notes(quality)
     write_table(quality, out / f"calibration_{task}", f"Quality of the uncertainties: {of}.", covered)
-    parts = budget.budget_table(tables, labels, facts, task=task, repeats=repeats)
+    parts = budget.budget_table(tables, labels, facts, task=task, groups=groups, repeats=repeats)
     write_table(parts, out / f"budget_{task}", f"Error budget: {of}.", budget.NOTES)
     rare = tails.tails_table(tables, labels, catalog, task=task)
     write_table(rare, out / f"tails_{task}", f"Residuals in the tails: {of}.")

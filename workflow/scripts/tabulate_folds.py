@@ -13,7 +13,7 @@ def main(args: argparse.Namespace) -> None:
     task = settings["name"]
     paths = map(Path, args.predictions)
     tables = {(path.parts[-3], path.parts[-2], path.name.split(".")[0]): path for path in paths}
-    frame = crossval_table(tables, settings["task"]["labels"], task=task)
+    frame = crossval_table(tables, settings["task"]["question"]["labels"], task=task)
     of = f"task {task}, {settings['release']}{' (a mock, not real stars)' if settings['mock'] else ''}"
     write_table(frame, Path(args.csv).with_suffix(""), f"Cross-validation over star-disjoint folds: {of}.", NOTES)
 

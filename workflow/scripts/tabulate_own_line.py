@@ -13,7 +13,7 @@ from starglot.plots.own_line import draw_own_line
 
 def main(args: argparse.Namespace) -> None:
     tables = {(path.parts[-3], path.parts[-2]): path for path in map(Path, args.predictions)}
-    labels = args.settings["task"]["labels"]
+    labels = args.settings["task"]["question"]["labels"]
     responses = response_table(tables, pq.read_table(args.changes), labels)
     title = "Own-line test on mock spectra: response of each abundance to its own element alone"
     write_table(responses, Path(args.csv).with_suffix(""), f"{title}.", NOTES)

@@ -10,7 +10,7 @@ from starglot.evaluation.partial import partial_table
 from starglot.evaluation.residuals import residual_table
 from starglot.evaluation.summary import headline_table
 from starglot.evaluation.tables_io import write_table
-from starglot.glossary import ATMOSPHERE_NAMES
+from starglot.labels import ATMOSPHERE_NAMES
 
 
 def main(args: argparse.Namespace) -> None:
@@ -18,7 +18,11 @@ def main(args: argparse.Namespace) -> None:
     of = f"task {settings['name']}, {settings['release']}{' (a mock, not real stars)' if settings['mock'] else ''}"
     tables = {(path.parts[-3], path.parts[-2], path.stem): path for path in map(Path, args.predictions)}
     residuals = residual_table(
-        tables, settings["task"]["labels"], task=settings["name"], unseen_by_all=not args.headline
+        tables,
+        settings["task"]["question"]["labels"],
+        task=settings["name"],
+        groups=settings["groups"],
+        unseen_by_all=not args.headline,
     )
     stem = Path(args.residuals).with_suffix("")
     if args.headline:
@@ -26,7 +30,7 @@ def main(args: argparse.Namespace) -> None:
         headline = headline_table(residuals)
         if args.catalog:
             catalog = pq.read_table(args.catalog, columns=["obsid", *ATMOSPHERE_NAMES])
-            partial = partial_table(tables, settings["task"]["labels"], catalog)
+            partial = partial_table(tables, settings["task"]["question"]["labels"], catalog)
             headline = headline.merge(partial, how="left", on=["model", "size", "set", "label"])
         write_table(headline, Path(args.headline).with_suffix(""), f"Scores by model and label: {of}.")
     else:

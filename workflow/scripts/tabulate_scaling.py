@@ -24,7 +24,11 @@ def main(args: argparse.Namespace) -> None:
         name, size = Path(manifest).parts[-3:-1]
         models.append(Trained(name, size, predictions, read_json(manifest), counts[size]))
     points, laws = scaling_tables(
-        models, settings["task"]["labels"], task=task, statistic=sweep["statistic"], extrapolate=sweep["extrapolate"]
+        models,
+        settings["task"]["question"]["labels"],
+        task=task,
+        statistic=sweep["statistic"],
+        extrapolate=sweep["extrapolate"],
     )
     of = f"task {task}, {settings['release']}{' (a mock, not real stars)' if settings['mock'] else ''}"
     test_set = f"the test split of size {settings['test_size']}"

@@ -5,7 +5,8 @@ from pathlib import Path
 
 from starglot.cli import parser, run, use_threads
 from starglot.config.llm import Llm
-from starglot.config.models import Encoding, Task, Wavelength
+from starglot.config.models import Encoding, Wavelength
+from starglot.config.tasks import Task
 from starglot.fingerprint import memory
 from starglot.hashing import file_digest, manifest_digest
 from starglot.models.bases import describe

@@ -11,12 +11,14 @@ from starglot.config.derive import is_sampled, language_models, tiny_bases
 from starglot.config.derived import members_of
 from starglot.config.faults import nearest
 from starglot.config.llm import Llm
-from starglot.config.models import ALL_LABELS, Config, Model
+from starglot.config.models import Config, Model
 from starglot.config.names import Derived, read_name
 from starglot.config.paths import path_faults
 from starglot.config.recipes import View, Wavelength
 from starglot.config.strict import Init
-from starglot.glossary import ABUNDANCE_NAMES, ATMOSPHERE_NAMES, CLASSES
+from starglot.config.tasks import Bins, Task
+from starglot.forms import FORMS
+from starglot.labels import ABUNDANCE_NAMES, ATMOSPHERE_NAMES, LABELS
 
 
 def cross_check(config: Config) -> list[str]:
@@ -95,45 +97,63 @@ def _splits(config: Config) -> Iterator[str]:
 
 def _tasks(config: Config) -> Iterator[str]:
     for name, task in config.tasks.items():
-        at = f"tasks.{name}"
-        yield from _view(config, f"{at}.view", task.view)
-        allowed = ATMOSPHERE_NAMES if task.source == "lamost" else ALL_LABELS
-        for label in task.labels:
-            if label not in ALL_LABELS:
-                yield unknown(f"{at}.labels", label, ALL_LABELS)
-            elif label not in allowed:
-                yield f"{at}.labels: {task.source} has no '{label}'; it has {', '.join(allowed)}"
-        if len(set(task.labels)) < len(task.labels):
-            yield f"{at}.labels: a label is named twice"
-        if task.source == "apogee" and any(label in ATMOSPHERE_NAMES for label in task.labels):
-            yield f"{at}.labels: labels from APOGEE are abundances: {', '.join(ABUNDANCE_NAMES)}"
-        for label, digits in task.decimals.items():
-            if label not in ALL_LABELS:
-                yield unknown(f"{at}.decimals", label, ALL_LABELS)
-            if not 0 <= digits <= 6:
-                yield f"{at}.decimals.{label}: {digits} is out of range 0-6"
-        for size, count in task.sizes.items():
-            if read_name(size).is_derived:
-                yield f"{at}.sizes.{size}: endings in .s, .f or .x and a number are those of derived models"
-            if is_sampled(size):
-                yield f"{at}.sizes.{size}: '{size}' is the name of a prediction set; call the size something else"
-            if count is not None and count < 1:
-                yield f"{at}.sizes.{size}: {count} is not a number of spectra"
-            elif count is not None and task.balanced and count < len(CLASSES):
-                yield f"{at}.sizes.{size}: {count} cannot be balanced over {len(CLASSES)} classes"
-        held = config.surveys.lamost.class_counts
-        if task.balanced and task.shortage == "error" and held:
-            for size in set(task.sizes) & {*config.run.sizes, *(config.scaling.sizes or [])}:
-                for letter in CLASSES:
-                    wanted = (task.sizes[size] or 0) // len(CLASSES)
-                    if wanted > held.get(letter, 0):
-                        yield (
-                            f"{at}.sizes.{size}: asks for {wanted} of class {letter}, the release holds "
-                            f"{held.get(letter, 0)} (surveys.lamost.class_counts)"
-                        )
-        counted = [c for c in task.sizes.values() if c is not None]
-        if config.mock and counted and not task.balanced and min(counted) > config.mock.spectra:
-            yield f"{at}.sizes: all are larger than the mock release ({config.mock.spectra} spectra)"
+        yield from _question(f"tasks.{name}", task)
+        yield from _sample(config, f"tasks.{name}.sample", task)
+
+
+def _question(at: str, task: Task) -> Iterator[str]:
+    question, source = task.question, task.sample.source
+    form = FORMS.get(question.form)
+    if form is None:
+        yield unknown(f"{at}.question.form", question.form, FORMS)
+    elif form.asks_class and not task.sample.by_class:
+        yield f"{at}.question.form: '{question.form}' asks for the class; it needs sample: groups: classes"
+    brings, others = ATMOSPHERE_NAMES, ABUNDANCE_NAMES
+    if source == "apogee":
+        brings, others = others, brings
+    for label in question.labels:
+        if label not in LABELS:
+            yield unknown(f"{at}.question.labels", label, LABELS)
+        elif label in others:
+            yield f"{at}.question.labels: '{label}' is not learnt from {source}, which brings {', '.join(brings)}"
+    if len(set(question.labels)) < len(question.labels):
+        yield f"{at}.question.labels: a label is named twice"
+    for label, digits in question.decimals.items():
+        if label not in LABELS:
+            yield unknown(f"{at}.question.decimals", label, LABELS)
+        if not 0 <= digits <= 6:
+            yield f"{at}.question.decimals.{label}: {digits} is out of range 0-6"
+
+
+def _sample(config: Config, at: str, task: Task) -> Iterator[str]:
+    sample, groups = task.sample, task.sample.group_names
+    yield from _view(config, f"{at}.view", sample.view)
+    if isinstance(sample.groups, Bins) and sample.groups.bins.label not in task.labels:
+        yield unknown(f"{at}.groups.bins.label", sample.groups.bins.label, task.labels)
+    if sample.balanced and not groups:
+        yield f"{at}.balanced: there is nothing to balance over, as groups is null; set balanced: false"
+    for size, count in sample.sizes.items():
+        if read_name(size).is_derived:
+            yield f"{at}.sizes.{size}: endings in .s, .f or .x and a number are those of derived models"
+        if is_sampled(size):
+            yield f"{at}.sizes.{size}: '{size}' is the name of a prediction set; call the size something else"
+        if count is not None and count < 1:
+            yield f"{at}.sizes.{size}: {count} is not a number of spectra"
+        elif count is not None and sample.balanced and count < len(groups):
+            yield f"{at}.sizes.{size}: {count} cannot be balanced over {len(groups)} groups"
+    held = config.surveys.lamost.class_counts
+    if sample.balanced and sample.by_class and sample.shortage == "error" and held:
+        for size in set(sample.sizes) & {*config.run.sizes, *(config.scaling.sizes or [])}:
+            for letter in groups:
+                wanted = (sample.sizes[size] or 0) // len(groups)
+                if wanted > held.get(letter, 0):
+                    yield (
+                        f"{at}.sizes.{size}: asks for {wanted} of class {letter}, the release holds "
+                        f"{held.get(letter, 0)} (surveys.lamost.class_counts)"
+                    )
+    counted = [c for c in sample.sizes.values() if c is not None]
+    if config.mock and counted and not sample.balanced and min(counted) > config.mock.spectra:
+        yield f"{at}.sizes: all are larger than the mock release ({config.mock.spectra} spectra)"
 
 
 def _encodings(config: Config) -> Iterator[str]:
@@ -157,7 +177,7 @@ def _models(config: Config) -> Iterator[str]:
         for grid, values in _grids(config):
             if width > values:
                 yield f"{at}.bin: {width} is more than the {values} values of {grid}"
-        sizes = sorted({size for task in config.tasks.values() for size in task.sizes})
+        sizes = sorted({size for task in config.tasks.values() for size in task.sample.sizes})
         named = getattr(model, "by_size", {})
         yield from (unknown(f"{at}.by_size", size, sizes) for size in named if size not in sizes)
         yield from _start(config, f"{at}.init", model)
@@ -238,8 +258,8 @@ def _bases(config: Config) -> Iterator[str]:
 def _task_and_size(config: Config, at: str, task: str, size: str) -> Iterator[str]:
     if task not in config.tasks:
         yield unknown(f"{at}.task", task, config.tasks)
-    elif size not in config.tasks[task].sizes:
-        yield unknown(f"{at}.size", size, config.tasks[task].sizes)
+    elif size not in config.tasks[task].sample.sizes:
+        yield unknown(f"{at}.size", size, config.tasks[task].sample.sizes)
 
 
 def _run(config: Config) -> Iterator[str]:
@@ -248,12 +268,12 @@ def _run(config: Config) -> Iterator[str]:
         if task not in config.tasks:
             yield unknown("run.tasks", task, config.tasks)
             continue
-        definition = config.tasks[task]
+        definition = config.tasks[task].sample
         if not set(run.sizes) & set(definition.sizes):
             yield f"run.sizes: none is a size of task '{task}' ({', '.join(definition.sizes)})"
         if definition.source != "lamost" and getattr(config.surveys, definition.source) is None:
             yield f"run.tasks: '{task}' learns from {definition.source}, but surveys.{definition.source} is null"
-    every = {size for task in config.tasks.values() for size in task.sizes}
+    every = {size for task in config.tasks.values() for size in task.sample.sizes}
     for size in run.sizes:
         if size not in every:
             yield unknown("run.sizes", size, sorted(every))
@@ -276,10 +296,10 @@ def _scaling(config: Config) -> Iterator[str]:
             yield unknown("scaling.tasks", task, config.tasks)
             continue
         for size in sweep.sizes or []:
-            if size not in config.tasks[task].sizes:
-                yield unknown(f"scaling.sizes (task '{task}')", size, config.tasks[task].sizes)
-        if sweep.test_size and sweep.test_size not in config.tasks[task].sizes:
-            yield unknown(f"scaling.test_size (task '{task}')", sweep.test_size, config.tasks[task].sizes)
+            if size not in config.tasks[task].sample.sizes:
+                yield unknown(f"scaling.sizes (task '{task}')", size, config.tasks[task].sample.sizes)
+        if sweep.test_size and sweep.test_size not in config.tasks[task].sample.sizes:
+            yield unknown(f"scaling.test_size (task '{task}')", sweep.test_size, config.tasks[task].sample.sizes)
     for model in sweep.models or []:
         if model not in config.models:
             yield unknown("scaling.models", model, config.models)

@@ -16,13 +16,15 @@ from starglot.config.degradation import ALTERED, Change
 from starglot.config.derived import derived, has_passes, members_of, model_of, own_seeds, sample_name
 from starglot.config.kinds import family_of, is_language_model, reading
 from starglot.config.llm import Llm
-from starglot.config.models import Config, Task
+from starglot.config.models import Config
 from starglot.config.names import Derived
 from starglot.config.recipes import View
 from starglot.config.strict import Init
+from starglot.config.tasks import Task
 from starglot.config.tiny import TinyBase
 from starglot.errors import StarglotError
-from starglot.glossary import CLASSES
+from starglot.forms import FORMS, Form
+from starglot.labels import ABUNDANCE_NAMES, ATMOSPHERE_NAMES, CLASSES
 
 #: Prediction sets that are judged by another survey's labels.
 EXTERNAL_SETS: tuple[str, ...] = ("galah", "gaia_eso")
@@ -33,8 +35,10 @@ SAMPLED_SETS: tuple[str, ...] = (*EXTERNAL_SETS, "own_line")
 #: The prediction set that all sizes of the scaling sweep have in common.
 SWEEP_SET = "sweep"
 
-#: Fields of a task that decide which stars are drawn, not what is asked of them.
-_SAMPLING = {"sizes", "shortage", "balanced"}
+#: Fields of a sample that decide which stars are drawn, not what is asked of them.
+_DRAWING = {"sizes", "shortage", "balanced"}
+#: The labels of the paper's stages.
+_STAGES: dict[int, tuple[str, ...]] = {1: ATMOSPHERE_NAMES, 2: ABUNDANCE_NAMES}
 
 
 def dump(model: BaseModel, **kwargs: Any) -> dict[str, Any]:
@@ -44,15 +48,27 @@ def dump(model: BaseModel, **kwargs: Any) -> dict[str, Any]:
 
 def asked(task: Task, *, training: bool = False) -> dict[str, Any]:
     """The task as far as questions, answers and truth depend on it (no sizes: adding one changes no other)."""
-    drop = set(_SAMPLING) if training else {*_SAMPLING, "ask_all"}
-    return {**dump(task, exclude=drop), "sizes": {}, "balanced": False}
+    question = dump(task.question, exclude=set() if training else {"ask_all"})
+    sample = dump(task.sample, exclude={*_DRAWING, "groups"})
+    return {"question": question, "sample": {**sample, "groups": None, "sizes": {}, "balanced": False}}
+
+
+def grouped(task: Task) -> dict[str, Any]:
+    """The same with the groups, for those who tell spectra of one from those of another."""
+    about = asked(task)
+    return {**about, "sample": {**about["sample"], "groups": dump(task.sample)["groups"]}}
+
+
+def form_of(config: Config, task: str) -> Form:
+    """The form in which a task asks."""
+    return FORMS[config.tasks[task].question.form]
 
 
 def decimals(config: Config) -> dict[str, int]:
     """Digits after the point by label, of all tasks together (the first task that names a label decides)."""
     found: dict[str, int] = {}
     for task in config.tasks.values():
-        found = {**task.decimals, **found}
+        found = {**task.question.decimals, **found}
     return found
 
 
@@ -62,7 +78,7 @@ def sizes_of(config: Config, task: str) -> list[str]:
 
 
 def _by_count(config: Config, task: str, names: list[str]) -> list[str]:
-    sizes = config.tasks[task].sizes
+    sizes = config.tasks[task].sample.sizes
     return sorted(
         [size for size in names if size in sizes],
         key=lambda size: float("inf") if sizes[size] is None else float(sizes[size] or 0),
@@ -92,7 +108,7 @@ def sweep_test_size(config: Config, task: str) -> str:
     if not sizes:
         raise StarglotError(
             f"the scaling sweep has no size of task '{task}'",
-            allowed=f"sizes of the task: {', '.join(config.tasks[task].sizes)}",
+            allowed=f"sizes of the task: {', '.join(config.tasks[task].sample.sizes)}",
             todo="name some under scaling: sizes, and the task under scaling: tasks",
         )
     return config.scaling.test_size or (sizes_of(config, task) or sizes[-1:])[0]
@@ -134,21 +150,33 @@ def sweep_set(config: Config, task: str, size: str) -> str:
 def label_surveys(config: Config, survey: str) -> list[str]:
     """Surveys whose stars are matched to those of ``survey`` and selected: label sources and external validation."""
     tasks = [config.tasks[task] for task in config.run.tasks]
-    sources = [task.source for task in tasks if View(task.view).survey == survey]
+    sources = [task.sample.source for task in tasks if View(task.view).survey == survey]
     return sorted({*sources, *config.run.validation} - {survey})
 
 
 def wanted_per_class(config: Config, survey: str) -> dict[str, int | None]:
-    """Spectra of ``survey`` that the largest balanced sample needs of each class (None: all there are)."""
+    """Spectra of ``survey`` that the largest samples need of each class (None: all there are).
+
+    Under 'all', where a task goes without classes: what it needs of all spectra, whatever their class.
+    """
     counts: list[int | None] = []
+    unclassed: list[int | None] = []
     for name in config.run.tasks:
-        task = config.tasks[name]
-        if task.source == View(task.view).survey == survey:
-            for size in dict.fromkeys([*sizes_of(config, name), *(sweep_sizes(config, name))]):
-                count = task.sizes[size]
-                counts.append(None if count is None or not task.balanced else -(-count // len(CLASSES)))
-    largest = None if None in counts else max((c for c in counts if c is not None), default=0)
-    return dict.fromkeys(CLASSES, largest)
+        sample = config.tasks[name].sample
+        if View(sample.view).survey != survey:
+            continue
+        sizes = dict.fromkeys([*sizes_of(config, name), *sweep_sizes(config, name)])
+        wanted = [sample.sizes[size] for size in sizes] if sample.source == survey else [0]
+        if not sample.by_class:
+            unclassed += wanted
+        elif sample.source == survey:
+            counts += [None if n is None or not sample.balanced else -(-n // len(CLASSES)) for n in wanted]
+    per_class: dict[str, int | None] = dict.fromkeys(CLASSES, _largest(counts))
+    return {**per_class, "all": _largest(unclassed)} if unclassed else per_class
+
+
+def _largest(counts: list[int | None]) -> int | None:
+    return None if None in counts else max((n for n in counts if n is not None), default=0)
 
 
 def starts_from(config: Config, task: str, model: str) -> tuple[str, str, str] | None:
@@ -259,14 +287,17 @@ def judged_outside(config: Config) -> list[str]:
     return [*run_language_models(config), *baseline_of(config)]
 
 
-def stage_of(config: Config, prompt: str) -> str | None:
-    """The task of `run:` with a prompt: 'atmosphere' is the paper's first stage, 'abundances' its second."""
-    return next((task for task in config.run.tasks if config.tasks[task].prompt == prompt), None)
+def stage_of(config: Config, stage: int) -> str | None:
+    """The task of `run:` that is the paper's stage 1 or 2: its form of question, and labels of its own only."""
+    for name in config.run.tasks:
+        if form_of(config, name).stage == stage and set(config.tasks[name].labels) <= set(_STAGES[stage]):
+            return name
+    return None
 
 
 def own_line_task(config: Config) -> str | None:
     """The task of the own-line test, where the mock makes one and the run has abundances."""
-    return stage_of(config, "abundances") if config.mock and config.mock.own_line else None
+    return stage_of(config, 2) if config.mock and config.mock.own_line else None
 
 
 def paper_tables(config: Config) -> dict[str, dict[str, Any]]:
@@ -274,7 +305,7 @@ def paper_tables(config: Config) -> dict[str, dict[str, Any]]:
 
     Table 2 and 5 to 8 take the largest size of their task, table 3 the smallest, table 4 the next one.
     """
-    one, two = stage_of(config, "atmosphere"), stage_of(config, "abundances")
+    one, two = stage_of(config, 1), stage_of(config, 2)
     sizes: list[str | None] = [*sizes_of(config, one)] if one else [None]
     largest = sizes_of(config, two)[-1] if two else None
     llms = run_language_models(config)
@@ -311,7 +342,7 @@ def paper_figures(config: Config) -> dict[str, dict[str, Any]]:
     """Figures 1 to 8 of the paper as far as `run:` has their task and survey: task, model, size, set, labels."""
     figures: dict[str, dict[str, Any]] = {}
     for name, survey, first, last in (("gaia_eso", "Gaia-ESO", 1, 7), ("galah", "GALAH DR4", 4, 8)):
-        one, two = stage_of(config, "atmosphere"), stage_of(config, "abundances")
+        one, two = stage_of(config, 1), stage_of(config, 2)
         wanted = [(first + i, one, [label]) for i, label in enumerate(("teff", "logg", "feh"))]
         for number, task, labels in [*wanted, (last, two, config.tasks[two].labels if two else [])]:
             if task and name in config.run.validation and set(labels) <= set(config.tasks[task].labels):

@@ -18,7 +18,7 @@ from starglot.config.recipes import Wavelength as Wavelength
 from starglot.config.scaling import Repeats, Scaling
 from starglot.config.strict import BaseSettings, ModelSettings, Name, OptionalPath, PathText, Strict
 from starglot.config.surveys import Surveys
-from starglot.glossary import ABUNDANCE_NAMES, ATMOSPHERE_NAMES
+from starglot.config.tasks import Task
 
 # ---------------------------------------------------------------- samples and tasks
 
@@ -46,34 +46,6 @@ class Select(Strict):
         ge=1,
         description="Rows kept per class, relative to the largest sample; covers rejected and absent files.",
     )
-
-
-class Task(Strict):
-    """What is asked: labels, prompt, answer form, and how many stars."""
-
-    view: str = Field(
-        "lamost/paper", description="Spectra that are asked about: a survey and, after `/`, a name under `recipes`."
-    )
-    source: Literal["lamost", "apogee"] = Field(description="Survey whose labels are learnt.")
-    labels: list[str] = Field(
-        min_length=1, description="Labels of the glossary, in the order of question and answer."
-    )
-    prompt: Literal["atmosphere", "abundances"] = Field(
-        description="The paper's question (section 3.1): 'atmosphere' asks class and labels as a list, "
-        "'abundances' names each label in question and answer."
-    )
-    balanced: bool = Field(description="Equal numbers of A, F, G, K, M (paper 2.1), nested between sizes.")
-    sizes: dict[Name, int | None] = Field(description="Size name (quote it) to number of spectra; null takes all.")
-    shortage: Literal["error", "take_all"] = Field(
-        "error", description="When a class has too few spectra: stop, or take all there are and say so."
-    )
-    ask_all: float = Field(
-        0.5,
-        ge=0,
-        le=1,
-        description="Fraction of training questions that name all labels, valid or not (ours).",
-    )
-    decimals: dict[str, int] = Field({}, description="Digits after the point by label, over the glossary's.")
 
 
 class Encoding(Strict):
@@ -198,6 +170,3 @@ class Config(Strict):
     def state_dir(self) -> str:
         """Folder of checkpoints and finished work."""
         return self.state or f"{self.results}/state"
-
-
-ALL_LABELS: tuple[str, ...] = (*ATMOSPHERE_NAMES, *ABUNDANCE_NAMES)

@@ -13,7 +13,9 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from starglot.config.models import Config
-from starglot.glossary import LABELS, REJECTIONS, STATUSES
+from starglot.labels import LABELS
+from starglot.rejections import REJECTIONS
+from starglot.statuses import STATUSES
 
 _INTRO = """\
 # Reference of the configuration
@@ -44,7 +46,7 @@ def reference_markdown() -> str:
         if kind and kind.is_required():
             title += f" of kind `{typing.get_args(kind.annotation)[0]}`"
         parts.append(f"## {title}\n\n{_first_paragraph(model)}\n\n{_table(path, model)}")
-    parts.append(_glossary())
+    parts.append(_names())
     return "\n".join(parts)
 
 
@@ -153,7 +155,7 @@ def _is_union(origin: Any) -> bool:
     return origin in (typing.Union, types.UnionType)
 
 
-def _glossary() -> str:
+def _names() -> str:
     """Labels, reasons of rejection and outcomes of answers: closed lists that settings and tables use."""
     labels = [
         "| label | in questions | unit | decimals | within |",

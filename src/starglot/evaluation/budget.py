@@ -12,7 +12,7 @@ import pyarrow as pa
 from starglot.config.names import read_name
 from starglot.evaluation.residuals import ALL, read_predictions
 from starglot.evaluation.rows import Judged, judged, spoilt_note, values_of
-from starglot.glossary import CLASSES, LABELS
+from starglot.labels import LABELS
 
 COLUMNS: tuple[str, ...] = (
     *("task", "model", "size", "set", "label", "class", "n", "n_stars", "n_revisits"),
@@ -52,9 +52,10 @@ def budget_table(
     facts: pa.Table,
     *,
     task: str,
+    groups: Sequence[str],
     repeats: Mapping[tuple[str, str, str], Path] | None = None,
 ) -> pd.DataFrame:
-    """The error budget by (model, size, set), label and class.  facts: obsid and each label's error.
+    """The error budget by (model, size, set), label and group.  facts: obsid and each label's error.
 
     repeats: predictions of the same models of other seeds and folds ('ridge.s1', 'ridge.f3'), which have no rows of
     their own.  A cell with NaN or infinite values is marked and has no numbers.
@@ -68,7 +69,7 @@ def budget_table(
             rows = judged(table, label)
             others = [judged(sibling, label) for sibling in siblings] if len(siblings) > 1 else []
             noise = values_of(facts, LABELS[label].error, rows.obsid)
-            for letter in (ALL, *CLASSES):
+            for letter in (ALL, *groups):
                 keys = dict(zip(COLUMNS, (task, model, size, name, label, letter), strict=False))
                 here = rows.letter == letter if letter != ALL else np.ones(len(rows), bool)
                 records.append({**keys, **_row(rows.where(here), noise[here], others)})
@@ -86,7 +87,7 @@ def _row(rows: Judged, label_error: np.ndarray, siblings: list[Judged]) -> dict[
         return out | {"n": 0, "note": spoilt_note(rows)}
     if len(rows) < 2:
         return out | {"note": "no spectra" if len(rows) == 0 else "one spectrum: no scatter"}
-    residual, known = rows.residual, np.isfinite(label_error)
+    residual, known = rows.error, np.isfinite(label_error)
     std = float(np.std(residual))
     noise = {
         "label_noise": float(np.sqrt(np.mean(label_error[known] ** 2))) if known.any() else float("nan"),

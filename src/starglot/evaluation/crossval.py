@@ -34,7 +34,7 @@ def crossval_table(
     predictions: by (model, size, set), models named '<model>.f<fold>'.  A fold that lacks a cell (no such star) is
     left out of it; ``folds`` counts the others.
     """
-    every = residual_table(predictions, labels, task=task, replicates=1)
+    every = residual_table(predictions, labels, task=task, groups=(), replicates=1)
     every["model"] = [read_name(name).model for name in every["model"]]
     records = []
     for keys, cell in every.groupby(["model", "size", "set", "label", "class"], sort=False):

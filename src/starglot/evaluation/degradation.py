@@ -69,7 +69,7 @@ def degradation_table(
                     "n_unparsable": _unanswered(table, label),
                     "n_rejected": rejected.get(change, 0),
                 }
-                usable = CellRows(rows.truth, rows.value, rows.sigma, rows.star, rows.letter)
+                usable = CellRows(rows.truth, rows.value, rows.sigma, rows.star, rows.letter, rows.residual)
                 note = spoilt_note(rows) or ("no spectra" if not len(rows) else None)
                 if rows.spoilt:
                     usable, found["n"] = usable.none(), 0

@@ -25,7 +25,7 @@ from starglot.evaluation.presentation import (
     label_text,
 )
 from starglot.evaluation.residuals import ALL
-from starglot.glossary import CLASSES, LABELS
+from starglot.labels import CLASSES, LABELS
 
 #: Where a row comes from.
 OURS, PAPER = "this run", "paper"

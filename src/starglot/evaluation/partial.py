@@ -19,7 +19,7 @@ from starglot.evaluation.residuals import read_predictions
 from starglot.evaluation.rows import Judged, judged, values_of
 from starglot.evaluation.skill import without_controls
 from starglot.evaluation.statistics import interval, star_resamples
-from starglot.glossary import ATMOSPHERE_NAMES
+from starglot.labels import ATMOSPHERE_NAMES
 
 #: The abundance among the controls.
 ALPHA = "mg_fe"

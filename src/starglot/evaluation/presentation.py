@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from starglot.glossary import LABELS
+from starglot.labels import LABELS
 
 #: Statistics in the unit of the row's label: rounded by that unit.
 PHYSICAL: frozenset[str] = frozenset(

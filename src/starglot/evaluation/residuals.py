@@ -13,7 +13,8 @@ import pyarrow.parquet as pq
 
 from starglot.errors import StarglotError
 from starglot.evaluation.cells import LEAST_STARS, STATISTICS, CellRows, cell_statistics
-from starglot.glossary import CLASSES, STATUSES
+from starglot.labels import LABELS
+from starglot.statuses import STATUSES
 from starglot.tables import PREDICTION
 
 #: The row of a table that takes every class together.
@@ -24,11 +25,12 @@ KEYS: tuple[str, ...] = ("task", "model", "size", "set", "label", "class")
 COUNTS: tuple[str, ...] = ("n", "n_stars", "n_unparsable", "n_no_truth", "n_no_sigma", "n_seen")
 
 
-def read_predictions(path: str | Path) -> pa.Table:
+def read_predictions(path: str | Path, groups: Sequence[str] = ()) -> pa.Table:
     """A prediction table with the columns of ``tables.PREDICTION``, checked.
 
-    Raises StarglotError for missing columns, no rows at all, rows without obsid, star or label, an unknown class
-    or status, and a spectrum that appears twice for a label.
+    groups: those of the task, where they matter.  Raises StarglotError for missing columns, no rows at all, rows
+    without obsid, star or label, a class that is none of ``groups``, an unknown status, and a spectrum that appears
+    twice for a label.
     """
     held = pq.read_schema(path).names
     missing = [name for name in PREDICTION.names if name not in held]
@@ -39,10 +41,10 @@ def read_predictions(path: str | Path) -> pa.Table:
             allowed=f"all of {', '.join(PREDICTION.names)}",
             todo="remove the file and predict again",
         )
-    return check_predictions(pq.read_table(path, columns=PREDICTION.names), path)
+    return check_predictions(pq.read_table(path, columns=PREDICTION.names), path, groups)
 
 
-def check_predictions(table: pa.Table, where: object) -> pa.Table:
+def check_predictions(table: pa.Table, where: object, groups: Sequence[str] = ()) -> pa.Table:
     """``table`` as it came, or the StarglotError that :func:`read_predictions` lists; ``where`` names its source."""
     if len(table) == 0:
         raise StarglotError("a prediction table has no rows", where=where, todo="predict again; is the sample empty?")
@@ -53,7 +55,7 @@ def check_predictions(table: pa.Table, where: object) -> pa.Table:
                 where=where,
                 todo="remove the file and predict again",
             )
-    for name, allowed in (("class", CLASSES), ("status", STATUSES)):
+    for name, allowed in (("class", groups), ("status", STATUSES)) if groups else (("status", STATUSES),):
         unknown = {v for v in table[name].unique().to_pylist() if v is not None and v not in allowed}
         if unknown:
             raise StarglotError(
@@ -79,17 +81,20 @@ def residual_table(
     task_labels: Sequence[str],
     *,
     task: str,
+    groups: Sequence[str],
     level: float = 0.95,
     replicates: int = 500,
     seed: int = 0,
     unseen_by_all: bool = False,
 ) -> pd.DataFrame:
-    """Statistics of value - truth for each (model, size, set) of ``predictions``, label and class, 'All' first.
+    """Statistics of the residuals for each (model, size, set) of ``predictions``, label and group of the task
+    (``class``), 'All' first.
 
     Columns: :data:`KEYS`; :data:`COUNTS`; every name of ``cells.STATISTICS`` with ``_lo`` and ``_hi``, the
     ``level`` percentile interval of ``replicates`` bootstrap samples of the stars; ``interval`` (the level);
     ``split_by`` ('star': no star is in two of train, val, test); ``note``.  mean, std (ddof 0), rmse, mae and
-    robust (normalised MAD) are in the label's unit, the others have none.
+    robust (normalised MAD) are of the residual as the label takes it (``labels.Residual``), r2 and skill of truth and
+    value themselves.
 
     ``n`` counts spectra that have a truth and a usable answer and whose star the model was not trained on; answers
     that are unparsable, out of range or missing are in ``n_unparsable``, spectra of training stars in ``n_seen``, and
@@ -99,17 +104,17 @@ def residual_table(
 
     Raises StarglotError as :func:`read_predictions` does.
     """
-    tables = {key: read_predictions(path) for key, path in predictions.items()}
+    tables = {key: read_predictions(path, groups) for key, path in predictions.items()}
     if unseen_by_all:
         tables = _seen_by_any(tables)
     records = []
     for (model, size, name), table in tables.items():
         for label in task_labels:
             rows = _arrays(table.filter(pc.equal(table["label"], label)))
-            for letter in (ALL, *CLASSES):
+            for letter in (ALL, *groups):
                 chosen = {k: v[rows["letter"] == letter] for k, v in rows.items()} if letter != ALL else rows
                 keys = dict(zip(KEYS, (task, model, size, name, label, letter), strict=True))
-                records.append(keys | _cell(chosen, level, replicates, seed))
+                records.append(keys | _cell(label, chosen, level, replicates, seed))
     return pd.DataFrame.from_records(records, columns=_columns())
 
 
@@ -149,14 +154,16 @@ def _arrays(rows: pa.Table) -> dict[str, np.ndarray]:
     return arrays
 
 
-def _cell(rows: dict[str, np.ndarray], level: float, replicates: int, seed: int) -> dict[str, object]:
+def _cell(label: str, rows: dict[str, np.ndarray], level: float, replicates: int, seed: int) -> dict[str, object]:
     truth, has_truth = rows["truth"], rows["has_truth"]
     answered = rows["has_value"] & rows["ok"]
     # What a model remembers of its training stars says nothing about a new star.
     judged = has_truth & ~rows["seen"]
     used = judged & answered
     sigma, has_sigma = rows["sigma"], rows["has_sigma"] & used
-    usable = CellRows(truth[used], rows["value"][used], sigma[used], rows["star"][used], rows["letter"][used])
+    of = {name: rows[name][used] for name in ("truth", "value", "star", "letter")}
+    residual = LABELS[label].residual.of(of["truth"], of["value"])
+    usable = CellRows(**of, sigma=sigma[used], residual=residual)
     stars = len(np.unique(usable.star))
     spoilt = [
         f"{count} {what}"

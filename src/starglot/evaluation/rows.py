@@ -11,14 +11,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from starglot.evaluation.residuals import read_predictions
+from starglot.labels import LABELS
 
 
 @dataclass(frozen=True)
 class Judged:
     """One label's spectra with a truth and an ok answer, of stars outside training; arrays (n,), by star and obsid.
 
-    sigma is NaN where there is none.  ``seen`` counts spectra of training stars, ``spoilt`` those whose truth, value
-    or sigma is NaN, infinite or (sigma) not positive; neither is in the arrays.
+    sigma is NaN where there is none; residual is taken as the label says (``labels.Residual``).  ``seen`` counts
+    spectra of training stars, ``spoilt`` those whose truth, value or sigma is NaN, infinite or (sigma) not positive;
+    neither is in the arrays.
     """
 
     obsid: np.ndarray
@@ -27,6 +29,7 @@ class Judged:
     truth: np.ndarray
     value: np.ndarray
     sigma: np.ndarray
+    residual: np.ndarray
     seen: int
     spoilt: int
 
@@ -34,8 +37,8 @@ class Judged:
         return len(self.obsid)
 
     @property
-    def residual(self) -> np.ndarray:
-        """Predicted minus true."""
+    def error(self) -> np.ndarray:
+        """Predicted minus true, in the label's unit, as sigma is."""
         difference: np.ndarray = self.value - self.truth
         return difference
 
@@ -66,6 +69,7 @@ def judged(predictions: pa.Table, label: str) -> Judged:
         star=np.asarray(rows["star_id"].to_pylist(), dtype=object),
         letter=np.asarray(rows["class"].to_pylist(), dtype=object),
         **column,
+        residual=LABELS[label].residual.of(column["truth"], column["value"]),
         seen=int(seen.sum()),
         spoilt=int((~good).sum()),
     )

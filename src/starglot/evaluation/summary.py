@@ -12,7 +12,8 @@ import pyarrow as pa
 from starglot.errors import StarglotError
 from starglot.evaluation.presentation import DECIMALS, fixed, label_text
 from starglot.evaluation.residuals import ALL, read_predictions
-from starglot.glossary import CLASSES, LABELS, STATUSES
+from starglot.labels import CLASSES, LABELS
+from starglot.statuses import STATUSES
 
 _HEADLINE = ("n", "n_stars", "n_unparsable", "r2", "skill", "std", "robust")
 
@@ -93,13 +94,13 @@ def table_1(counts: pa.Table) -> pd.DataFrame:
         raise StarglotError(
             "a table of label counts has no class or no label columns",
             where=f"columns {', '.join(counts.column_names)}",
-            allowed="class, then label names of the glossary",
+            allowed="class, then names of labels",
         )
     names = [name for name in counts.column_names if name in _ANY or name in LABELS]
     by_class = dict(zip(counts["class"].to_pylist(), counts.select(names).to_pylist(), strict=True))
     rows = []
     for name in names:
-        row = {letter: int(by_class.get(letter, {}).get(name) or 0) for letter in CLASSES}
+        row = {letter: int(found[name] or 0) for letter, found in by_class.items()}
         rows.append({"label": _ANY.get(name, name), **row, ALL: sum(row.values())})
     return pd.DataFrame(rows)
 

@@ -52,7 +52,7 @@ def tails_table(
         known = {column: values_of(facts, column, rows.obsid) for column in ("teff", "logg", "feh", "snr_r")}
         for part, chosen in PARTS.items():
             here = rows.where(chosen(known, rows.letter))
-            usable = CellRows(here.truth, here.value, here.sigma, here.star, here.letter)
+            usable = CellRows(here.truth, here.value, here.sigma, here.star, here.letter, here.residual)
             note = spoilt_note(here) or ("no spectra" if len(here) == 0 else None)
             if here.spoilt:
                 usable = usable.none()

@@ -20,7 +20,6 @@ from starglot.evaluation.cells import COVERAGES, LEAST_STARS
 from starglot.evaluation.residuals import ALL
 from starglot.evaluation.rows import Judged, each_judged, spoilt_note, values_of
 from starglot.evaluation.statistics import interval, normal_half_width, robust_scatter, star_resamples
-from starglot.glossary import CLASSES
 from starglot.tables import read_json
 
 #: Edges of the bins of S/N (r band, per pixel).
@@ -60,10 +59,10 @@ def uniform_distance(values: np.ndarray) -> float:
     return float(max(above.max(), (ranked - np.arange(n) / n).max()))
 
 
-def parts(rows: Judged, snr: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
-    """Names and members of the parts that are judged on their own: all, classes, bins of S/N (r band)."""
+def parts(rows: Judged, snr: np.ndarray, groups: Sequence[str]) -> Iterator[tuple[str, np.ndarray]]:
+    """Names and members of the parts that are judged on their own: all, groups, bins of S/N (r band)."""
     yield ALL, np.ones(len(rows), bool)
-    for letter in CLASSES:
+    for letter in groups:
         yield letter, rows.letter == letter
     for low, high in pairwise(SNR_EDGES):
         name = f"S/N {low:g}-{high:g}" if np.isfinite(high) else f"S/N > {low:g}"
@@ -76,6 +75,7 @@ def calibration_table(
     facts: pa.Table,
     *,
     task: str,
+    groups: Sequence[str],
     calibrations: Mapping[tuple[str, str, str], Path],
     level: float = 0.95,
     replicates: int = 500,
@@ -94,7 +94,7 @@ def calibration_table(
         if rows.spoilt:
             records.append({**keys, "part": ALL, "n": 0, "n_stars": 0, "note": spoilt_note(rows)})
             continue
-        for part, members in parts(rows, values_of(facts, "snr_r", rows.obsid)):
+        for part, members in parts(rows, values_of(facts, "snr_r", rows.obsid), groups):
             if members.any():
                 found = _row(rows.where(members), level, replicates, seed)
                 of_label = fitted[keys["model"], keys["size"], keys["set"]][keys["label"]]
@@ -135,7 +135,7 @@ def coverage_notes(frame: pd.DataFrame) -> list[str]:
 
 
 def _row(rows: Judged, level: float, replicates: int, seed: int) -> dict[str, object]:
-    pull = -rows.residual / rows.sigma
+    pull = -rows.error / rows.sigma
     stars, star = np.unique(rows.star, return_inverse=True)
     columns = [np.ones(len(rows)), pull, pull**2, crps(pull, rows.sigma)]
     columns += [np.abs(pull) <= normal_half_width(probability) for probability in COVERAGES.values()]

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from starglot.config.kinds import KINDS
-from starglot.config.models import Task
+from starglot.config.tasks import Task
 from starglot.hashing import digest_of, file_digest
 from starglot.models.baselines.predict import Answer, predict
 from starglot.models.baselines.rows import Rows, ShardPath

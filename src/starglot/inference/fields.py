@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from starglot.config.models import Task
-from starglot.glossary import LABELS
+from starglot.config.tasks import Task
 from starglot.inference.decode import NumberField
 from starglot.inference.digits import Distribution
+from starglot.labels import LABELS
 from starglot.language.answers import Answer, Digits, decimals
 
 #: The form that number_text writes: only there do the branches of a digit tree continue what the model has learnt.
@@ -41,7 +41,7 @@ def number_fields(task: Task, labels: Sequence[str], answer: Answer, text: str, 
                 start=start,
                 like=text[start:end].replace(" ", "") if number else None,
                 decimals=decimals(task, label, digits),
-                resolution=10.0 ** -task.decimals.get(label, LABELS[label].decimals),
+                resolution=10.0 ** -task.question.decimals.get(label, LABELS[label].decimals),
                 limits=(LABELS[label].low, LABELS[label].high),
             )
         )

@@ -20,13 +20,14 @@ import pyarrow.parquet as pq
 from tqdm import tqdm
 
 from starglot.config.llm import Llm
-from starglot.config.models import Encoding, Task, Wavelength
+from starglot.config.models import Encoding, Wavelength
+from starglot.config.tasks import Task
 from starglot.errors import StarglotError
 from starglot.fingerprint import memory
-from starglot.glossary import LABELS
 from starglot.hashing import digest_of, file_digest
 from starglot.inference.decode import Decoded, Decoder
 from starglot.inference.fields import number_fields, reading
+from starglot.labels import CLASSES, LABELS
 from starglot.language.answers import Answer, parse, render
 from starglot.language.chat import frame, special_tokens
 from starglot.language.length import check_length
@@ -142,7 +143,7 @@ def _identity(
     return {
         "decoding": settings.decoding.model_dump(),
         "quantisation": settings.quantisation,
-        "asked": [task.prompt, task.labels, task.decimals],
+        "asked": [task.question.form, task.labels, task.question.decimals],
         "encoding": encoding.model_dump(),
         "wavelength": wavelength.model_dump(),
         # By its files: built anew with the same bytes, it is the same base.
@@ -207,7 +208,7 @@ class _Answerer:
         noise = 0.0 if self._digits == "rounded" else -1.2345678e-4  # float32 digits: some of the longest there are
         ends = [{name: end for name in self._task.labels} for end in ("low", "high")]
         values = [{name: getattr(LABELS[name], end) + noise for name, end in each.items()} for each in ends]
-        return [render(self._task, "K", each, self._task.labels, self._digits) for each in values]
+        return [render(self._task, CLASSES[0], each, self._task.labels, self._digits) for each in values]
 
     def predict(self, block: Sequence[tuple[int, str]], bar: Any) -> pa.Table:
         """The answers to a block of (obsid, question), as a table of ``_ANSWERED``."""

@@ -15,10 +15,10 @@ from typing import Literal
 
 import numpy as np
 
-from starglot.config.models import Task
+from starglot.config.tasks import Task
 from starglot.errors import StarglotError
-from starglot.glossary import CLASSES, LABELS
-from starglot.language.prompts import question_of
+from starglot.labels import CLASSES, LABELS
+from starglot.language.prompts import form_of
 
 Digits = Literal["rounded", "float32"]
 
@@ -35,8 +35,8 @@ _NAMED_FIELD = re.compile(r"\s*(?P<name>[^\s:']+?)\s*:\s*'(?P<content>[^']*)'\s*
 class Answer:
     """What an answer says.
 
-    class_letter: one of the glossary's classes, or None; values: the number of each label asked for, None
-    unless its status is 'ok'; status: one of glossary.STATUSES by label; problem: the first thing that is
+    class_letter: a spectral class, or None; values: the number of each label asked for, None
+    unless its status is 'ok'; status: one of statuses.STATUSES by label; problem: the first thing that is
     wrong with the text, None for a faultless answer; places: by label, (start, end) of what stands between the quotes
     of its field, for the fields that the text has.
     """
@@ -49,8 +49,8 @@ class Answer:
 
 
 def decimals(task: Task, label: str, digits: Digits) -> int | None:
-    """Digits written after the point: the task's, else the glossary's; None for the paper's float32 digits."""
-    return None if digits == "float32" else task.decimals.get(label, LABELS[label].decimals)
+    """Digits written after the point: the task's, else the label's own; None for the paper's float32 digits."""
+    return None if digits == "float32" else task.question.decimals.get(label, LABELS[label].decimals)
 
 
 def number_text(value: float, decimals: int | None) -> str:
@@ -88,11 +88,13 @@ def render(
         value = values.get(label)
         text = f" {NULL} " if value is None else number_text(value, decimals(task, label, digits))
         fields.append(f"'{text}'")
-    if question_of(task).names_labels:
+    form = form_of(task)
+    if form.names_labels:
         return (
             "[" + ", ".join(f"{LABELS[label].asked}:{text}" for label, text in zip(labels, fields, strict=True)) + "]"
         )
-    return "[ " + ", ".join([f"'{class_letter or NULL}'", *fields]) + "]"
+    first = [f"'{class_letter or NULL}'"] if form.asks_class else []
+    return "[ " + ", ".join([*first, *fields]) + "]"
 
 
 def parse(task: Task, labels: Sequence[str], text: str) -> Answer:
@@ -100,10 +102,13 @@ def parse(task: Task, labels: Sequence[str], text: str) -> Answer:
 
     Never raises.  Fields that come before a fault count; spaces and line breaks between and inside fields are
     free.  Statuses: 'ok'; 'unparsable' (the field, or the text where it should stand, is malformed);
-    'not_answered' (``null``, left out, or the text ends before it); 'out_of_range' (beyond the glossary's limits).
+    'not_answered' (``null``, left out, or the text ends before it); 'out_of_range' (beyond the label's limits).
     """
-    reader = _Reader(list(labels))
-    (_read_named if question_of(task).names_labels else _read_list)(reader, text)
+    reader, form = _Reader(list(labels)), form_of(task)
+    if form.names_labels:
+        _read_named(reader, text)
+    else:
+        _read_list(reader, text, classes=int(form.asks_class))
     return Answer(reader.letter, reader.values, reader.status, reader.problem, reader.places)
 
 
@@ -190,15 +195,15 @@ def _next(reader: _Reader, text: str, at: int, rest: Sequence[str]) -> int | Non
     return None
 
 
-def _read_list(reader: _Reader, text: str) -> None:
-    """``[ 'K', ' 4 8 2 8 ', ...]``: fields by position, the class first."""
+def _read_list(reader: _Reader, text: str, classes: int) -> None:
+    """``[ 'K', ' 4 8 2 8 ', ...]``: fields by position; ``classes``: how many of the first are classes (0 or 1)."""
     at = _open(reader, text)
     if at is None:
         return
     labels = reader.labels
-    seen = 0  # fields read; the class is the first
+    seen = 0  # fields read
     while at is not None:
-        rest = labels[max(seen - 1, 0) :]
+        rest = labels[max(seen - classes, 0) :]
         match = _QUOTED.match(text, at)
         if match is None:
             if text[at:].strip():
@@ -206,16 +211,16 @@ def _read_list(reader: _Reader, text: str) -> None:
             else:
                 reader.fault("the answer ends without ']'")
             return
-        if seen == 0:
+        if seen < classes:
             reader.letter_field(match["content"])
-        elif seen <= len(labels):
-            reader.number(labels[seen - 1], match)
+        elif seen < len(labels) + classes:
+            reader.number(labels[seen - classes], match)
         else:
-            reader.fault(f"more fields than the {len(labels) + 1} asked for {_here(text, at)}")
+            reader.fault(f"more fields than the {len(labels) + classes} asked for {_here(text, at)}")
         seen += 1
-        at = _next(reader, text, match.end(), labels[seen - 1 :])
-    if seen <= len(labels):
-        reader.fault(f"{LABELS[labels[seen - 1]].asked} is not answered")
+        at = _next(reader, text, match.end(), labels[max(seen - classes, 0) :])
+    if seen < len(labels) + classes:
+        reader.fault(f"{LABELS[labels[max(seen - classes, 0)]].asked} is not answered")
 
 
 def _read_named(reader: _Reader, text: str) -> None:

@@ -26,12 +26,13 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from tqdm import tqdm
 
-from starglot.config.models import Encoding, Task, Wavelength
+from starglot.config.models import Encoding, Wavelength
+from starglot.config.tasks import Task
 from starglot.errors import StarglotError
 from starglot.hashing import stable_hash, unit_interval
 from starglot.language.answers import render
 from starglot.language.codec import Codec
-from starglot.language.prompts import question, question_of
+from starglot.language.prompts import form_of, question
 from starglot.tables import atomic_path, flux_matrix
 
 #: Spectra encoded at a time; bounds the memory of the first pass.
@@ -78,9 +79,9 @@ def write_qa(
 
     sample: columns of ``tables.SAMPLE``; labels: obsid, shard and the task's label columns (null where missing) for
     at least the sample's spectra; shard_path: a shard's cleaned spectra; files: number of files by split, a row goes
-    to ``hash(obsid) mod n``.  Rows stand in order of obsid.  Questions of the prompt 'abundances' name all labels,
-    except in training, where a part 1 - ask_all of them (by stable hash of obsid and the seed) names the valid ones
-    only; the validity of a label is the truth's secret everywhere else.
+    to ``hash(obsid) mod n``.  Rows stand in order of obsid.  Questions name all labels, except, in a form that
+    may leave some out (``Form.some_labels``), in training, where a part 1 - ask_all of them (by stable hash of
+    obsid and the seed) names the valid ones only; the validity of a label is the truth's secret everywhere else.
     Returns counts for a manifest.  Raises StarglotError when a spectrum has no labels or is in no shard.
     """
     if min(files.values()) < 1:
@@ -143,8 +144,10 @@ def _rows(task: Task, sample: pa.Table, labels: pa.Table, files: Mapping[str, in
     number_of_files = np.array([files[name] for name in split], dtype=np.uint64)
     index = (stable_hash(obsid, "qa-file") % number_of_files).astype(np.int32)
     ask_all = np.ones(len(rows), bool)
-    if question_of(task).some_labels:
-        ask_all = (split != "train") | (unit_interval(stable_hash(obsid, f"qa-ask-all-{seed}")) < task.ask_all)
+    if form_of(task).some_labels:
+        ask_all = (split != "train") | (
+            unit_interval(stable_hash(obsid, f"qa-ask-all-{seed}")) < task.question.ask_all
+        )
     return rows.append_column("file", pa.array(index)).append_column("ask_all", pa.array(ask_all))
 
 

@@ -12,8 +12,9 @@ import re
 from itertools import product
 from typing import TYPE_CHECKING
 
-from starglot.config.models import Task, Wavelength
-from starglot.glossary import ABUNDANCE_NAMES, ABUNDANCES, ATMOSPHERE, ATMOSPHERE_NAMES, CLASSES
+from starglot.config.models import Wavelength
+from starglot.config.tasks import Task, form_task
+from starglot.labels import ABUNDANCE_NAMES, ABUNDANCES, ATMOSPHERE, ATMOSPHERE_NAMES, CLASSES
 from starglot.language.answers import NULL, render
 from starglot.language.prompts import head, question
 
@@ -36,12 +37,10 @@ _NAMES = rf"[ \[](?:{_ANY_NAME}):'| (?:{_ANY_NAME})(?=[ .])"
 
 
 def _tasks() -> list[Task]:
-    """A task of each prompt, with every label that it can name."""
+    """A task of each of the paper's forms, with every label of the paper that it can name."""
     return [
-        Task.model_validate(
-            {"source": "lamost", "labels": list(names), "prompt": prompt, "balanced": False, "sizes": {"all": None}}
-        )
-        for prompt, names in (
+        form_task(form, names)
+        for form, names in (
             ("atmosphere", ATMOSPHERE_NAMES),
             ("abundances", (*ABUNDANCE_NAMES, *ATMOSPHERE_NAMES)),
         )

@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from starglot.config.models import Encoding, Task, Wavelength
+from starglot.config.models import Encoding, Wavelength
+from starglot.config.tasks import Task
 from starglot.errors import StarglotError
 from starglot.language.answers import NULL
 from starglot.language.codec import DECIMAL, Codec, thousandths_text

@@ -14,7 +14,7 @@ import numpy as np
 from astropy.io import fits
 from scipy.special import ndtri
 
-from starglot.glossary import ABUNDANCE_NAMES, CLASSES
+from starglot.labels import ABUNDANCE_NAMES, CLASSES
 from starglot.mock.lines import ELEMENTS
 from starglot.mock.population import Population, uniforms
 from starglot.tables import atomic_path

@@ -53,7 +53,7 @@ ELEMENTS: dict[str, Element] = {
     "Ce": Element(1.70, (5.54, 10.85), (160.0, 150.0), 140.1),
 }
 
-#: The glossary label whose abundance a species' lines answer to; other elements follow iron.
+#: The label whose abundance a species' lines answer to; other elements follow iron.
 LABEL_OF_SPECIES: dict[str, str] = {
     "C I": "ci_fe",
     "N I": "n_fe",

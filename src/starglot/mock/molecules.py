@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from starglot.glossary import ABUNDANCE_NAMES
+from starglot.labels import ABUNDANCE_NAMES
 from starglot.mock.atmosphere import Layer
 from starglot.mock.lines import air_to_vacuum
 

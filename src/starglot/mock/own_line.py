@@ -9,9 +9,10 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
-from starglot.config.models import Recipe, Task
+from starglot.config.models import Recipe
+from starglot.config.tasks import Task
 from starglot.errors import StarglotError
-from starglot.glossary import ABUNDANCE_NAMES, CLASSES, LABELS
+from starglot.labels import ABUNDANCE_NAMES, CLASSES, LABELS
 from starglot.mock.population import Population, draw_stars
 from starglot.mock.survey import stellar
 from starglot.mock.synthesis import Stellar, grid, rest_spectra, shifted

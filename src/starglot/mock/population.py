@@ -13,7 +13,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 from scipy.special import ndtri
 
-from starglot.glossary import ABUNDANCE_NAMES, CLASSES
+from starglot.labels import ABUNDANCE_NAMES, CLASSES
 
 #: Uniform numbers that each star owns; never reorder their use, or every star changes.
 _DRAWS = 96

@@ -10,8 +10,8 @@ import pyarrow as pa
 from tqdm import tqdm
 
 from starglot.config.models import Mock
-from starglot.glossary import ABUNDANCE_NAMES, CLASSES
 from starglot.hashing import stable_hash
+from starglot.labels import ABUNDANCE_NAMES, CLASSES
 from starglot.mock import catalogs
 from starglot.mock.population import COMPONENTS, Population, uniforms
 from starglot.mock.spectrum_files import BROKEN, Spectrum, write_spectrum

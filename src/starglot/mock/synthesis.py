@@ -12,7 +12,7 @@ from functools import cache
 import numpy as np
 from scipy import sparse
 
-from starglot.glossary import ABUNDANCE_NAMES
+from starglot.labels import ABUNDANCE_NAMES
 from starglot.mock import molecules
 from starglot.mock.atmosphere import (
     Layer,

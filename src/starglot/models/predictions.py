@@ -19,7 +19,7 @@ Stars: TypeAlias = Collection[str] | pa.Array
 class Told:
     """What a model says, a row for each spectrum and label.
 
-    value, sigma: floats, NaN or null where there is none; status: of ``glossary.STATUSES``; letter: the spectrum's
+    value, sigma: floats, NaN or null where there is none; status: of ``statuses.STATUSES``; letter: the spectrum's
     class, null where none is told.
     """
 

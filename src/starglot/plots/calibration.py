@@ -12,7 +12,7 @@ import pyarrow as pa
 from starglot.evaluation.rows import judged
 from starglot.evaluation.statistics import normal_half_width
 from starglot.evaluation.uncertainty import ASKED, pit
-from starglot.glossary import LABELS
+from starglot.labels import LABELS
 from starglot.plots.style import save, save_sentence, styled
 
 _LEVELS = np.linspace(0.05, 0.99, 30)
@@ -29,7 +29,7 @@ def draw_calibration(predictions: pa.Table, stem: Path, title: str, labels: Sequ
         rows = judged(predictions, label)
         rows = rows.where(np.isfinite(rows.sigma))
         if len(rows):
-            pulls[label], stars[label] = -rows.residual / rows.sigma, len(np.unique(rows.star))
+            pulls[label], stars[label] = -rows.error / rows.sigma, len(np.unique(rows.star))
     if not pulls:
         return save_sentence("no prediction has an uncertainty", stem, title)
     widths = np.array([normal_half_width(level) for level in _LEVELS])

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from starglot.evaluation.summary import class_confusion
-from starglot.glossary import CLASSES
+from starglot.labels import CLASSES
 from starglot.plots.style import DENSITY_MAP, save, save_sentence, styled
 
 

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import LogLocator, NullFormatter, NullLocator, StrMethodFormatter
 
 from starglot.evaluation.degradation import UNALTERED
-from starglot.glossary import LABELS
+from starglot.labels import LABELS
 from starglot.plots.style import save, styled
 
 #: More labels than this share one panel, as their median.

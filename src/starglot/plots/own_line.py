@@ -8,7 +8,7 @@ import matplotlib.pyplot as plt
 import pandas as pd
 
 from starglot.evaluation.presentation import fixed
-from starglot.glossary import LABELS
+from starglot.labels import LABELS
 from starglot.plots.style import save, styled
 
 #: From this response on a cell is dark, and its number white.

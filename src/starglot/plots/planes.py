@@ -11,7 +11,7 @@ import pyarrow as pa
 from matplotlib.ticker import MaxNLocator
 
 from starglot.evaluation.rows import judged, values_of
-from starglot.glossary import LABELS
+from starglot.labels import LABELS
 from starglot.plots.style import DENSE, DENSITY_MAP, save, save_sentence, styled
 
 _COLUMNS = 7

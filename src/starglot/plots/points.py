@@ -8,13 +8,16 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from starglot.labels import LABELS
+
 
 @dataclass(frozen=True)
 class Points:
-    """One label's truth and predicted value (n,), class letter or None (n,), and how many rows had to be left out."""
+    """One label's truth, predicted value and residual (n,), class or None (n,), and how many rows were left out."""
 
     truth: np.ndarray
     value: np.ndarray
+    residual: np.ndarray
     letter: np.ndarray
     left_out: int
 
@@ -38,4 +41,5 @@ def points(predictions: pa.Table, label: str) -> Points:
     value = rows["value"].combine_chunks().to_numpy(zero_copy_only=False)
     letter = np.array(rows["class"].to_pylist(), dtype=object)
     good = np.isfinite(truth) & np.isfinite(value) & np.asarray(pc.equal(rows["status"], "ok").combine_chunks())
-    return Points(truth[good], value[good], letter[good], int((~good).sum()))
+    residual = LABELS[label].residual.of(truth[good], value[good])
+    return Points(truth[good], value[good], residual, letter[good], int((~good).sum()))

@@ -14,9 +14,9 @@ from matplotlib.collections import PolyCollection
 
 from starglot.evaluation.skill import r2, within_class_skill
 from starglot.evaluation.statistics import robust_scatter
-from starglot.glossary import LABELS
+from starglot.labels import LABELS
 from starglot.plots.points import Points, points
-from starglot.plots.style import CLASS_MARKS, DENSE, DENSITY_MAP, axis_text, class_legend, save, styled
+from starglot.plots.style import DENSE, DENSITY_MAP, axis_text, class_legend, marks_of, save, styled
 
 #: Up to this many labels each get a residual panel; more are drawn as a grid of small panels.
 _WIDE = 4
@@ -83,13 +83,13 @@ def _limits(values: np.ndarray) -> tuple[float, float]:
 
 def _scatter(axis: Axes, x: np.ndarray, y: np.ndarray, letters: np.ndarray, size: float) -> None:
     # One class over the other would hide the one below: small open-edged markers, the rarest class on top.
-    marks = [(c, letters == c) for c in CLASS_MARKS]
-    for letter, here in sorted(marks, key=lambda mark: -int(mark[1].sum())):
-        mark = CLASS_MARKS[letter]
+    marks = marks_of(letter for letter in letters if letter is not None)
+    members = [(mark, letters == name) for name, mark in marks.items()]
+    for mark, here in sorted(members, key=lambda member: -int(member[1].sum())):
         axis.scatter(
             x[here], y[here], s=size, marker=mark.marker, color=mark.colour, alpha=0.75, linewidths=0, rasterized=True
         )
-    unknown = ~np.isin(letters, list(CLASS_MARKS))
+    unknown = np.array([letter is None for letter in letters], bool)
     axis.scatter(x[unknown], y[unknown], s=size, marker="x", color="0.4", linewidths=0.6, rasterized=True)
 
 
@@ -125,7 +125,7 @@ def _compare(axis: Axes, p: Points, label: str, full: bool) -> None:
 
 
 def _write_statistics(axis: Axes, p: Points, label: str, limits: tuple[float, float], full: bool) -> None:
-    residual = p.value - p.truth
+    residual = p.residual
     known = LABELS.get(label)
     unit = known.unit if known else ""
     digits = 0 if unit == "K" else 3
@@ -161,12 +161,12 @@ def _write_statistics(axis: Axes, p: Points, label: str, limits: tuple[float, fl
 def _residuals(axis: Axes, above: Axes, p: Points, label: str, reference: str) -> None:
     known = LABELS.get(label)
     axis.set_xlabel(axis_text(label, reference))
-    axis.set_ylabel(f"residual ({known.unit})" if known else "residual")
+    axis.set_ylabel(f"{known.residual.words} ({known.unit})" if known else "residual")
     if len(p) == 0:
         axis.set(xticks=[], yticks=[])
         axis.set_box_aspect(_RESIDUAL_ASPECT)
         return
-    residual = p.value - p.truth
+    residual = p.residual
     span = 1.1 * float(np.quantile(np.abs(residual), _SHOWN)) or 0.1
     low, high = above.get_xlim()
     if len(p) > DENSE:

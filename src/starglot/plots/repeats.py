@@ -15,7 +15,7 @@ from matplotlib.ticker import MaxNLocator
 
 from starglot.evaluation.rows import Judged, judged, values_of
 from starglot.evaluation.statistics import NORMAL_MAD
-from starglot.glossary import LABELS
+from starglot.labels import LABELS
 from starglot.plots.binned import quantile_bins
 from starglot.plots.style import save, snr_axis, styled
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FormatStrFormatter, NullLocator
 
 from starglot.evaluation.presentation import label_text
-from starglot.glossary import CLASSES
+from starglot.labels import CLASSES
 from starglot.tables import atomic_path
 
 log = logging.getLogger(__name__)
@@ -119,12 +120,25 @@ def snr_axis(axis: Axes) -> None:
     axis.xaxis.set_minor_locator(NullLocator())
 
 
+def marks_of(groups: Iterable[str]) -> dict[str, ClassMark]:
+    """A mark for each group that occurs: a spectral class has its own, others take those in turn, by name."""
+    named = set(groups)
+    others = sorted(named - set(CLASS_MARKS), key=_number)
+    own = {name: mark for name, mark in CLASS_MARKS.items() if name in named}
+    return {**own, **dict(zip(others, cycle(CLASS_MARKS.values()), strict=False))}
+
+
+def _number(name: str) -> tuple[str, int]:
+    """'teff 10' after 'teff 9'."""
+    stem, _, number = name.rpartition(" ")
+    return (stem, int(number)) if number.isdigit() else (name, 0)
+
+
 def class_legend(figure: Figure, classes: list[str], below: bool = False) -> None:
     """A row of class markers above the panels, or below where the title leaves no room."""
     handles = [
         Line2D([], [], linestyle="", marker=mark.marker, color=mark.colour, label=letter)
-        for letter, mark in CLASS_MARKS.items()
-        if letter in classes
+        for letter, mark in marks_of(classes).items()
     ]
     if handles:
         corner: Any = "lower right" if below else "upper right"

@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 
 from starglot.evaluation.presentation import label_text
 from starglot.evaluation.rows import Judged, judged, values_of
-from starglot.glossary import LABELS
+from starglot.labels import LABELS
 from starglot.plots.binned import quantile_bins
 from starglot.plots.style import axis_text, save, snr_axis, styled
 

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from starglot.evaluation.outliers import worst_spectra
 from starglot.evaluation.rows import values_of
-from starglot.glossary import LABELS
+from starglot.labels import LABELS
 from starglot.plots.style import save, save_sentence, styled
 from starglot.spectra.resample import stored_grid
 from starglot.tables import FLUX_SCALE, read_spectra

@@ -13,10 +13,10 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 
-from starglot.glossary import CLASSES, REJECTIONS, SPLITS
 from starglot.rebuilds.accepted import Acceptance
+from starglot.rejections import REJECTIONS
 from starglot.report.inputs import ReportInputs
-from starglot.tables import read_json
+from starglot.tables import SPLITS, read_json
 
 #: Packages whose versions decide numbers or pages.
 _PACKAGES = (
@@ -70,7 +70,7 @@ def rejections(paths: list[Path], examples: int = 3) -> pd.DataFrame:
         {
             "reason": reason,
             "n_spectra": counts[reason],
-            "meaning": REJECTIONS.get(reason, "not a reason of the glossary"),
+            "meaning": REJECTIONS.get(reason, "not a known reason"),
             "examples": "; ".join(f"{obsid} ({detail})" if detail else str(obsid) for obsid, detail in shown[reason]),
         }
         for reason in sorted(counts, key=lambda reason: (-counts[reason], reason))
@@ -95,11 +95,12 @@ def acceptances(records: Sequence[Acceptance]) -> pd.DataFrame:
 
 
 def sample_counts(samples: Mapping[tuple[str, str], Path]) -> pd.DataFrame:
-    """Spectra by (task, size, class) and split, and how many stars they are of."""
+    """Spectra by (task, size, group) and split, and how many stars they are of."""
     rows = []
     for (task, size), path in samples.items():
         table = pq.read_table(path, columns=["star_id", "class", "split"]).to_pandas()
-        for letter in (*CLASSES, "All"):
+        groups = _json(path.with_name(f"{size}.json")).get("groups") or ()
+        for letter in (*groups, "All"):
             here = table if letter == "All" else table[table["class"] == letter]
             splits = here["split"].value_counts()
             counts = {split: int(splits.get(split, 0)) for split in SPLITS}

@@ -18,7 +18,7 @@ from starglot.evaluation.presentation import (
     named_labels,
 )
 from starglot.evaluation.residuals import read_predictions
-from starglot.glossary import LABELS
+from starglot.labels import LABELS
 from starglot.report.accounts import split_counts
 from starglot.report.html_table import HtmlTable, html_table
 from starglot.report.inputs import ReportInputs

@@ -19,7 +19,7 @@ from starglot.evaluation.presentation import Cell, Column, Estimate, Presentatio
 from starglot.evaluation.residuals import read_predictions
 from starglot.evaluation.rows import judged
 from starglot.evaluation.statistics import robust_scatter
-from starglot.glossary import LABELS
+from starglot.labels import LABELS
 from starglot.report.html_table import HtmlTable, html_table
 from starglot.report.inputs import ReportInputs
 from starglot.tables import FLUX_SCALE, read_metadata, read_spectra

@@ -10,24 +10,26 @@ import pyarrow.compute as pc
 
 from starglot.config.models import Split
 from starglot.errors import StarglotError
-from starglot.glossary import SPLITS
 from starglot.samples.order import drawing_order
 from starglot.samples.split import split_of
-from starglot.tables import SAMPLE
+from starglot.tables import SAMPLE, SPLITS
 
 
 def draw_external(
-    labels: pa.Table, survey: str, limit: int | None, split: Split, seed: int
+    labels: pa.Table, survey: str, limit: int | None, split: Split, seed: int, by_class: bool = True
 ) -> tuple[pa.Table, dict[str, Any]]:
     """The spectra that are predicted for an external survey (``tables.SAMPLE``, by obsid), and how they were chosen.
 
-    labels: the survey's, of :func:`starglot.samples.labels.collect_labels`.  At most ``limit`` spectra (None: all):
-    stars of the test split first, then of val, then of train, each in drawing order.  The column split holds the
-    survey's name: all of them are one set, whatever split their star is in.
+    labels: the survey's, of :func:`starglot.samples.labels.collect_labels`; by_class: whether the groups of the task
+    are the classes; bins of its own sample are not the survey's, whose spectra then have no group.  At most ``limit``
+    spectra (None: all): stars of the test split first, then of val, then of train, each in drawing order.  The column
+    split holds the survey's name: all of them are one set, whatever split their star is in.
 
     Raises StarglotError when no cleaned spectrum has a label of the survey.
     """
-    rows = labels.filter(pc.is_valid(labels["class"])).select(["obsid", "star_id", "class"]).combine_chunks()
+    classes = labels["class"] if by_class else pa.chunked_array([pa.nulls(len(labels), pa.string())])
+    rows = labels.select(["obsid", "star_id"]).append_column("class", classes)
+    rows = (rows.filter(pc.is_valid(classes)) if by_class else rows).combine_chunks()
     if not len(rows):
         raise StarglotError(
             f"no cleaned spectrum has a label of {survey}",

@@ -10,9 +10,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from starglot.config.models import Task
+from starglot.config.tasks import Task
 from starglot.errors import StarglotError
-from starglot.glossary import LABELS
+from starglot.labels import LABELS
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +38,7 @@ def collect_labels(
     (an external survey: every label).
     """
     columns = [name for label in task.labels for name in (label, LABELS[label].error)]
-    source = external or task.source
+    source = external or task.sample.source
     matched = None if match_table is None else _matched(source, columns, match_table, bool(external))
     cleaned = _cleaned(spectra)
     own = [] if matched is not None else columns

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from starglot.errors import StarglotError
-from starglot.glossary import ATMOSPHERE_NAMES
+from starglot.labels import ATMOSPHERE_NAMES
 from starglot.samples.order import star_ranks
 from starglot.surveys.counts import Counts
 
@@ -33,9 +33,10 @@ def select(
 ) -> pa.Table:
     """Candidate rows: of each class the first stars in drawing order, and every star of ``matched_stars``.
 
-    catalog: a survey's rows with star_id and shard; largest_per_class: spectra that the largest
-    sample needs of each class (None: all there are), times ``margin`` for files that are absent or rejected;
-    snr_min: least S/N by band (paper 2.1), a missing S/N fails; places: columns that name a row's file.
+    catalog: a survey's rows with star_id and shard; largest_per_class: spectra that the largest sample needs of each
+    class, or under 'all' of all, with a class or without (None: all there are), times ``margin`` for files that are
+    absent or rejected; snr_min: least S/N by band (paper 2.1), a missing S/N fails; places: columns that name a
+    row's file.
 
     A star counts in a class with its spectra that have a class letter, the S/N and any of Teff, logg, [Fe/H].
     Every visit of a kept star that has letter and S/N is a candidate.  Sorted by obsid; the order of rows does
@@ -47,7 +48,8 @@ def select(
     """
     counts = counts or Counts()
     counts.rows += len(catalog)
-    usable = catalog.filter(_usable(catalog, snr_min, counts, places))
+    classed = "all" not in largest_per_class
+    usable = catalog.filter(_usable(catalog, snr_min, counts, places, classed))
     stars = usable["star_id"].combine_chunks()
     kept = pc.is_in(stars, value_set=pa.array(sorted(matched_stars), pa.string())).to_numpy(zero_copy_only=False)
     ranks = star_ranks(stars, seed)
@@ -57,7 +59,7 @@ def select(
     letters = usable["class"].to_numpy(zero_copy_only=False)
     chosen = np.zeros(len(usable), bool)
     for letter, wanted in largest_per_class.items():
-        rows = np.flatnonzero(labelled & (letters == letter))
+        rows = np.flatnonzero(labelled & ((letters == letter) | (letter == "all")))
         needed = len(rows) if wanted is None else math.ceil(wanted * margin)
         sorted_ranks = np.sort(ranks[rows])
         if needed and len(rows):
@@ -85,8 +87,10 @@ def _step_above(rank: int) -> int:
     return max(rank, min(2**64 - 1, int(2.0**64 / STEP**k)))
 
 
-def _usable(catalog: pa.Table, snr_min: Mapping[str, float], counts: Counts, places: Sequence[str]) -> pa.Array:
-    """Rows with a class letter, what their file name is made of, and the S/N."""
+def _usable(
+    catalog: pa.Table, snr_min: Mapping[str, float], counts: Counts, places: Sequence[str], classed: bool
+) -> pa.Array:
+    """Rows with a class letter (if ``classed``), what their file name is made of, and the S/N."""
     named = pa.scalar(True)
     for name in places:
         named = pc.and_(named, pc.is_valid(catalog[name]))
@@ -105,7 +109,11 @@ def _usable(catalog: pa.Table, snr_min: Mapping[str, float], counts: Counts, pla
                 log.warning("class %s: none of its %d rows has an S/N in band %s", letter, len(of_class), band)
         enough = pc.and_(enough, pc.fill_null(pc.greater_equal(column, least), False))
     keep, obsids = np.ones(len(catalog), bool), catalog["obsid"].to_numpy()
-    demands = {"no_class": pc.is_valid(catalog["class"]), "no_file_name": named, "snr_too_low": enough}
+    demands = {
+        "no_class": pc.or_(pc.is_valid(catalog["class"]), not classed),
+        "no_file_name": named,
+        "snr_too_low": enough,
+    }
     for reason, met in demands.items():
         lost = keep & ~met.to_numpy()
         counts.leave_out(reason, int(lost.sum()), f"obsid {obsids[lost][0]}" if lost.any() else "")

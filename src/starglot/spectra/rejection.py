@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from starglot.glossary import Rejection
+from starglot.rejections import Rejection
 
 
 class SpectrumRejected(Exception):
     """One spectrum has no cleaned flux; the rest of its shard goes on.
 
-    reason: a code of ``glossary.Rejection``; detail: what was found, in words, for a person who looks into it.
+    reason: a code of ``rejections.Rejection``; detail: what was found, in words, for a person who looks into it.
     """
 
     def __init__(self, reason: Rejection, detail: str = ""):

@@ -46,7 +46,7 @@ def clean_shard(
     workers: processes; the result does not depend on it.
     Returns (spectra, rejected) as ``tables.spectra_schema(recipe.wavelength.size)`` and ``tables.REJECTED``, both in
     the order of ``selected``; together they hold every selected obsid once.  Reasons are those of
-    ``glossary.REJECTIONS``; a file that cannot be used is one of them, never an error.
+    ``rejections.REJECTIONS``; a file that cannot be used is one of them, never an error.
     Raises StarglotError when ``root`` is no folder, when a file's folder may not be read, when an obsid repeats, or
     when ``read`` does not give each row once.
     """

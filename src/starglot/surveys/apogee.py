@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 
 from starglot.config.surveys import Apogee, Survey
 from starglot.errors import StarglotError
-from starglot.glossary import ABUNDANCES, ATMOSPHERE, LABELS, Label
+from starglot.labels import ABUNDANCES, ATMOSPHERE, LABELS, Label
 from starglot.surveys.bits import ASPCAPFLAG, EXTRATARG_DUPLICATE, bits_set, count_bits
 from starglot.surveys.catalog import missing_columns
 from starglot.surveys.catalog_file import open_catalog
@@ -72,7 +72,7 @@ def read_catalog(settings: Apogee, counts: Counts | None = None) -> pa.Table:
 
     Columns: apogee_id, gaia_source_id string|null and the gaia_release ('dr2', 'dr3', null) that it is of; ra, dec
     (deg, epoch ``epoch`` in years); pmra, pmdec (mas/yr); snr; starflag, aspcapflag int64; paramflag_bad; teff,
-    logg, feh and the 21 abundances of the glossary with their errors (K, dex).
+    logg, feh and the 21 abundances with their errors (K, dex).
 
     Flags (paper 2.2): a star with a configured ASPCAPFLAG bit, or a configured PARAMFLAG bit in a parameter that
     matters for labels, keeps its row and has no labels; an abundance with a configured bit in its own flag is

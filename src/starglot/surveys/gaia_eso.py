@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from starglot.config.surveys import GaiaEso, Survey
 from starglot.errors import StarglotError
-from starglot.glossary import ATMOSPHERE, LABELS, Label
+from starglot.labels import ATMOSPHERE, LABELS, Label
 from starglot.surveys.catalog import missing_columns
 from starglot.surveys.catalog_file import open_catalog
 from starglot.surveys.columns import Column, flags, floats, table_of

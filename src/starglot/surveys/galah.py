@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from starglot.config.surveys import Galah, Survey
-from starglot.glossary import ATMOSPHERE, LABELS, Label
+from starglot.labels import ATMOSPHERE, LABELS, Label
 from starglot.surveys.catalog import missing_columns
 from starglot.surveys.catalog_file import open_catalog
 from starglot.surveys.columns import Column, flags, floats, table_of
@@ -24,7 +24,7 @@ SETTINGS: type[Survey] = Galah
 #: Positions are Gaia DR3's.
 POSITION_EPOCH = 2016.0
 
-#: GALAH's name of each abundance that it shares with the glossary (it has no P and no S).
+#: GALAH's name of each abundance of the project that it has (it has no P and no S).
 ABUNDANCE_COLUMNS: dict[str, str] = {
     **{name: name for name in ("c_fe", "n_fe", "o_fe", "mg_fe", "al_fe", "si_fe", "mn_fe", "ni_fe", "ca_fe")},
     **{name: name for name in ("na_fe", "k_fe", "ti_fe", "cr_fe", "co_fe", "cu_fe", "v_fe", "ce_fe")},

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 import pyarrow as pa
 
-from starglot.glossary import Label
+from starglot.labels import Label
 from starglot.surveys.counts import Counts
 from starglot.surveys.values import all_nines, is_placeholder
 
@@ -22,7 +22,7 @@ def label_pair(
     """A label and its 1-sigma error as nullable float64 columns, counted.
 
     values, errors: (n,), NaN for missing; refused: reason (of VALUE_REASONS) to the rows (n,) that it makes null.
-    Values outside the label's limits in the glossary are no star's and become null, too; so do errors that are none
+    Values outside the label's limits are no star's and become null, too; so do errors that are none
     (:func:`good_error`) and errors of missing values.
     """
     values, errors = np.asarray(values, np.float64), np.asarray(errors, np.float64)

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 
 from starglot.config.surveys import Lamost, Survey
 from starglot.errors import StarglotError
-from starglot.glossary import ATMOSPHERE, LABELS, SNR_BANDS
+from starglot.labels import ATMOSPHERE, LABELS
 from starglot.surveys.catalog_file import open_catalog
 from starglot.surveys.columns import Column, floats, table_of
 from starglot.surveys.counts import VALUE_REASONS, Counts
@@ -25,6 +25,9 @@ from starglot.surveys.spectral_types import class_letter as class_letter
 from starglot.surveys.spectral_types import read_type
 
 log = logging.getLogger(__name__)
+
+#: Bands of the S/N per pixel.
+SNR_BANDS: tuple[str, ...] = ("u", "g", "r", "i", "z")
 
 SETTINGS: type[Survey] = Lamost
 

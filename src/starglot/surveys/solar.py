@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from starglot.glossary import ABUNDANCE_NAMES
+from starglot.labels import ABUNDANCE_NAMES
 
 Scale = Literal["grevesse2007", "asplund2009"]
 

@@ -11,7 +11,7 @@ import re
 from functools import lru_cache
 from typing import Literal
 
-from starglot.glossary import CLASSES
+from starglot.labels import CLASSES
 
 #: Why a text gives no letter: a known kind of object of another class; stars or types of two classes; no known type.
 Problem = Literal["other_type", "two_types", "unknown_type"]

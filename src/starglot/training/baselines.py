@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from starglot.config.kinds import KINDS
-from starglot.config.models import Task
+from starglot.config.tasks import Task
 from starglot.errors import StarglotError
 from starglot.models.baselines.files import WEIGHTS
 from starglot.models.baselines.rows import Rows, ShardPath, rows_of

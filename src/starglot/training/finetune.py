@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from starglot.config.llm import Llm, Training
-from starglot.config.models import Encoding, Task, Wavelength
+from starglot.config.models import Encoding, Wavelength
+from starglot.config.tasks import Task
 from starglot.errors import StarglotError
 from starglot.fingerprint import memory
 from starglot.language.length import check_length, warn_of_length
@@ -114,7 +115,9 @@ def finetune(
         adapted = llm.load_adapter(model, init_adapter, trainable=True)
 
     # ---- train
-    trainer = make_trainer(adapted, draws, Collate(tokenizer.pad_token_id), arguments, f"{task.prompt}, {size}")
+    trainer = make_trainer(
+        adapted, draws, Collate(tokenizer.pad_token_id), arguments, f"{task.question.form}, {size}"
+    )
     curve = run(trainer)
 
     # ---- validate

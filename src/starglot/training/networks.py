@@ -140,7 +140,7 @@ def fit_network(work: Work) -> Fitted:
     scales = _scales(work, bins)
     torch.manual_seed(settings.seed)
     inputs, coarse = len(scales.input_shift), coarse_values(settings)
-    network = build_network(settings, inputs, coarse, len(work.task.labels))
+    network = build_network(settings, inputs, coarse, len(work.task.labels), work.train.outputs)
     if work.start is not None:
         scales = start_from(work.start, settings.kind, network, work.task.labels, scales)
     network.to(device)
@@ -149,7 +149,7 @@ def fit_network(work: Work) -> Fitted:
     # ---- train
     note_length(work.checkpoints.parent, settings.training.epochs, "epochs")
     trainer = _Trainer(network, train, val if len(val) else train, device, work.checkpoints)
-    progress, best = trainer.run(f"{settings.kind}, {work.task.prompt}")
+    progress, best = trainer.run(f"{settings.kind}, {work.task.question.form}")
     network.load_state_dict(best)
 
     # ---- measure
@@ -157,7 +157,7 @@ def fit_network(work: Work) -> Fitted:
     seen, _ = _read(network, train, few, device)
     told, predicted = _read(network, val, np.arange(len(val)), device)
     residuals = told - work.val.truth
-    sigma = held_out_scatter(seen - work.train.truth[few], residuals, predicted)
+    sigma = held_out_scatter(seen - work.train.truth[few], residuals, predicted, len(work.train.groups))
 
     # ---- save
     save_network(best, scales, sigma, settings, work.task, work.made)

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from torch.utils.data import Dataset
 
-from starglot.config.models import Task
 from starglot.config.strict import Augment
+from starglot.config.tasks import form_task
 from starglot.config.tiny import TinyBase
-from starglot.glossary import ABUNDANCE_NAMES, ATMOSPHERE_NAMES
+from starglot.labels import ABUNDANCE_NAMES, ATMOSPHERE_NAMES
 from starglot.language.answers import render
 from starglot.language.chat import frame
 from starglot.language.tokens import PromptTokens
@@ -94,9 +94,10 @@ class PseudoDraws(Dataset[dict[str, Any]]):
         settings: TinyBase,
         decimals: Mapping[str, int],
     ):
-        """decimals: digits after the point by label, where the tasks to come have others than the glossary's."""
+        """decimals: digits after the point by label, where the tasks to come have others than the labels' own."""
         self.prompts, self.tokens, self.length, self.settings = prompts, tokens, length, settings
-        self.atmosphere, self.abundances = _task("atmosphere", decimals), _task("abundances", decimals)
+        self.atmosphere = form_task("atmosphere", ATMOSPHERE_NAMES, decimals)
+        self.abundances = form_task("abundances", ABUNDANCE_NAMES, decimals)
         self.augment = Augment(noise=settings.noise, tilt=settings.tilt)
         self.before, self.between, self.after = frame(tokens.tokenizer)
         self.marks = [tokens.tokenizer.convert_tokens_to_ids(mark) for mark in _MARKS[: settings.questions]]
@@ -152,23 +153,9 @@ class PseudoDraws(Dataset[dict[str, Any]]):
         return render(self.atmosphere, letter, values, ATMOSPHERE_NAMES, "rounded")
 
     def _named(self, row: int, rng: np.random.Generator) -> str:
-        """A pseudo-answer in the form of stage 2, for a few labels in the glossary's order."""
+        """A pseudo-answer in the form of stage 2, for a few labels in the order of ``labels.LABELS``."""
         chosen = np.sort(rng.permutation(len(ABUNDANCE_NAMES))[: self.settings.names])
         labels = [ABUNDANCE_NAMES[index] for index in chosen]
         mean, spread = _ABUNDANCE
         values = {name: mean + spread * float(self.hidden[row, self.by_name[name]]) for name in labels}
         return render(self.abundances, None, values, labels, "rounded")
-
-
-def _task(prompt: str, decimals: Mapping[str, int]) -> Task:
-    labels = list(ATMOSPHERE_NAMES if prompt == "atmosphere" else ABUNDANCE_NAMES)
-    return Task.model_validate(
-        {
-            "source": "lamost",
-            "labels": labels,
-            "prompt": prompt,
-            "balanced": False,
-            "sizes": {"all": None},
-            "decimals": {label: decimals[label] for label in labels if label in decimals},
-        }
-    )

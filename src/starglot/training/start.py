@@ -19,7 +19,8 @@ from starglot.models.baselines.reading import NETWORK, Scales
 def start_from(folder: Path, kind: str, network: nn.Module, labels: Sequence[str], scales: Scales) -> Scales:
     """Load what ``network`` has in common with the trained one in ``folder``; returns the scales to train it with.
 
-    What belongs to a label is taken where both have that label, and else stays as it is; all other weights are taken.
+    What belongs to a label is taken where both have that label, and else stays as it is; so does the layer that tells
+    the group, where their tasks have other numbers of groups.  All other weights are taken.
     So are the scales that they were trained with: of the inputs, and of labels that both have.
 
     Raises StarglotError when the trained network is of another kind or shape, and when nothing but the class is
@@ -34,11 +35,15 @@ def start_from(folder: Path, kind: str, network: nn.Module, labels: Sequence[str
         )
     own = network.state_dict()
     source = {name: _source(name, labels, theirs) for name in own}
-    wanted = {name: old for name, old in source.items() if old is not None}
+    wanted = {
+        name: old
+        for name, old in source.items()
+        if old is not None and not _other_groups(name, own[name], given.get(old))
+    }
     _check_shapes(
         folder, {name: own[name] for name in wanted}, {name: given.get(old) for name, old in wanted.items()}
     )
-    left = [name for name in given if name not in wanted.values() and not name.startswith(OF_LABELS)]
+    left = [name for name in given if name not in wanted.values() and not name.startswith((*OF_LABELS, *OF_CLASS))]
     if left:
         raise StarglotError(
             f"the network to start from has weights that this one has not, '{left[0]}' for one",
@@ -78,9 +83,21 @@ def _source(name: str, labels: Sequence[str], theirs: Sequence[str]) -> str | No
     return f"{start}{theirs.index(label)}.{rest}" if label in theirs else None
 
 
+def _other_groups(name: str, own: Tensor, given: np.ndarray | None) -> bool:
+    """Whether a weight tells the group, and the trained one was of another number of groups."""
+    if given is None or not name.startswith(OF_CLASS):
+        return False
+    shape = _shape(own)
+    return shape[0] != given.shape[0] and shape[1:] == given.shape[1:]
+
+
+def _shape(own: Tensor) -> tuple[int, ...]:
+    return tuple(own.shape) or (1,)  # a file has one number as a list of one
+
+
 def _check_shapes(folder: Path, own: dict[str, Tensor], given: dict[str, np.ndarray | None]) -> None:
     for name, tensor in own.items():
-        other, shape = given[name], tuple(tensor.shape) or (1,)  # a file has one number as a list of one
+        other, shape = given[name], _shape(tensor)
         if other is None or other.shape != shape:
             found = "not there" if other is None else "x".join(map(str, other.shape))
             raise StarglotError(

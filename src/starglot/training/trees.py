@@ -15,7 +15,6 @@ import numpy as np
 from tqdm import tqdm
 
 from starglot.config.baselines import LightGbm
-from starglot.glossary import CLASSES
 from starglot.hashing import stable_hash
 from starglot.models.baselines.features import prepared
 from starglot.models.baselines.files import save
@@ -52,13 +51,13 @@ def fit_trees(work: Work) -> Fitted:
     held_out = None
     if len(work.val):
         held_out = data.create_valid(_sequence(bins["val"], settings), params=data.params).construct()
-    classes = [code for code in range(len(CLASSES)) if (train.code == code).any()]
+    classes = [code for code in range(len(train.groups)) if (train.code == code).any()]
 
     # ---- train
     trees = _Checkpoints(work.checkpoints)
     names = [*work.task.labels, CLASS]
     note_length(work.checkpoints.parent, len(names), "models")
-    with tqdm(total=len(names), desc=f"lightgbm, {work.task.prompt}", unit=" models", mininterval=2) as bar:
+    with tqdm(total=len(names), desc=f"lightgbm, {work.task.question.form}", unit=" models", mininterval=2) as bar:
         for name in names:
             target = {part: _target(those, name, work.task.labels, classes) for part, those in rows.items()}
             enough = np.isfinite(target["train"]).sum() >= 2 and (name != CLASS or len(classes) > 1)
@@ -77,7 +76,7 @@ def fit_trees(work: Work) -> Fitted:
             features = prepared(those[block], settings)
             told[part][block], predicted[part][block] = values_and_classes(boosters, work.task, classes, features)
     residuals = told["val"] - work.val.truth
-    sigma = held_out_scatter(told["train"] - train.truth, residuals, predicted["val"])
+    sigma = held_out_scatter(told["train"] - train.truth, residuals, predicted["val"], len(train.groups))
 
     # ---- save
     for name in boosters:

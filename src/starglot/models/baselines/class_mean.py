@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 
 from starglot.config.baselines import ClassMean
-from starglot.config.models import Task
-from starglot.glossary import CLASSES
+from starglot.config.tasks import Task
 from starglot.models.baselines.files import load
 from starglot.models.baselines.predict import Answer
 from starglot.models.baselines.rows import Rows, ShardPath
@@ -19,20 +18,20 @@ from starglot.models.baselines.scatter import MIN_SCATTER, scatter
 def fit_class_mean(
     settings: ClassMean, train: Rows, val: Rows, shard_path: ShardPath
 ) -> tuple[dict[str, np.ndarray], dict[str, list[Any]]]:
-    """Mean and scatter of each label by class; a class without rows gets those of all.
+    """Mean and scatter of each label by group; a group without rows gets those of all.
 
-    Returns tensors mean, sigma (labels, classes + 1; the last column: all rows), and facts by label; reads no flux.
+    Returns tensors mean, sigma (labels, groups + 1; the last column: all rows), and facts by label; reads no flux.
     """
-    k = train.truth.shape[1]
-    mean, sigma = np.full((k, len(CLASSES) + 1), np.nan), np.full((k, len(CLASSES) + 1), np.nan)
+    k, groups = train.truth.shape[1], len(train.groups)
+    mean, sigma = np.full((k, groups + 1), np.nan), np.full((k, groups + 1), np.nan)
     for j in range(k):
         y, known = train.truth[:, j], np.isfinite(train.truth[:, j])
         if not known.any():
             continue
-        for c in range(-1, len(CLASSES)):  # -1: all rows, the last column
+        for c in range(-1, groups):  # -1: all rows, the last column
             mine = known & (train.code == c) if c >= 0 else known
             mean[j, c] = y[mine].mean() if mine.any() else mean[j, -1]
-        for c in range(-1, len(CLASSES)):
+        for c in range(-1, groups):
             mine = known & (train.code == c) if c >= 0 else known
             enough = mine.sum() >= MIN_SCATTER or c < 0
             sigma[j, c] = scatter(y[mine] - mean[j, c]) if enough else sigma[j, -1]
@@ -40,6 +39,6 @@ def fit_class_mean(
 
 
 def read_class_mean(settings: ClassMean, task: Task, folder: Path, rows: Rows, shard_path: ShardPath) -> Answer:
-    """The means of each row's own class, which is the catalogue's: none is predicted."""
+    """The means of each row's own group, which is the catalogue's: none is predicted."""
     weights, _ = load(folder, settings.kind, task)
     return Answer(weights["mean"].T[rows.code], weights["sigma"].T[rows.code], np.full(len(rows), -1))

@@ -16,9 +16,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from starglot.config.baselines import Ensemble
-from starglot.config.models import Task
+from starglot.config.tasks import Task
 from starglot.errors import StarglotError
-from starglot.glossary import CLASSES
 from starglot.models.baselines.scatter import rms, scatter
 from starglot.models.predictions import Told, prediction_table
 
@@ -49,7 +48,7 @@ def fit_ensemble(settings: Ensemble, task: Task, tables: Sequence[pa.Table]) -> 
     return {
         "members": settings.members,
         "labels": fits,
-        "class": dict(zip(settings.members, _votes(tables), strict=True)),
+        "class": dict(zip(settings.members, _votes(tables, len(task.sample.group_names)), strict=True)),
     }
 
 
@@ -149,7 +148,7 @@ def _usable(sigma: np.ndarray, spread: Sequence[float | None]) -> np.ndarray:
     return np.where(np.isfinite(sigma) & (sigma > 0), sigma, own)
 
 
-def _votes(tables: Sequence[pa.Table]) -> list[float]:
+def _votes(tables: Sequence[pa.Table], groups: int) -> list[float]:
     """Weight of each member's vote: log odds of its class being right, over guessing; 0 where it tells none."""
     weights = []
     for table in tables:
@@ -157,7 +156,7 @@ def _votes(tables: Sequence[pa.Table]) -> list[float]:
         known = np.array([letter is not None for letter in told], bool)
         n = int(known.sum())
         right = min(max((told[known] == true[known]).mean() if n else 0.0, 0.5 / max(n, 1)), 1 - 0.5 / max(n, 1))
-        weights.append(max(float(np.log((len(CLASSES) - 1) * right / (1 - right))), 0.0) if n else 0.0)
+        weights.append(max(float(np.log((groups - 1) * right / (1 - right))), 0.0) if n else 0.0)
     return weights
 
 

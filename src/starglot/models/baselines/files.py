@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from starglot.config.models import Task
+from starglot.config.tasks import Task
 from starglot.errors import StarglotError
 from starglot.tables import atomic_path
 

@@ -1,6 +1,7 @@
-"""Networks that read a spectrum: ResNet-50, a small CNN, a GRU, and dense networks; each tells the class and labels.
+"""Networks that read a spectrum: ResNet-50, a small CNN, a GRU, and dense networks; each tells group and labels.
 
-A network takes standardised features (n, m + coarse) and returns class logits (n, 5) and scaled labels (n, labels).
+A network takes standardised features (n, m + coarse) and returns logits of the groups (n, groups) and scaled labels
+(n, labels).
 The last ``coarse`` features are no part of the spectrum's sequence: they go straight to the heads.
 """
 
@@ -14,7 +15,6 @@ from torch import Tensor, nn
 
 from starglot.config.baselines import Cnn, Gru, Mlp, Network, ResNet50
 from starglot.errors import StarglotError
-from starglot.glossary import CLASSES
 from starglot.registry import Registry
 
 #: Bottlenecks in the four stages of ResNet-50 (He et al. 2016, table 1), and what each widens its channels by.
@@ -26,14 +26,14 @@ OF_LABELS, OF_CLASS = ("label_heads.", "of_label."), ("class_head.", "of_class."
 class Heads(nn.Module):
     """A trunk that turns the sequence into ``width`` numbers; on these a class head, and a head for each label."""
 
-    def __init__(self, trunk: nn.Module, width: int, coarse: int, labels: int):
+    def __init__(self, trunk: nn.Module, width: int, coarse: int, labels: int, groups: int):
         super().__init__()
         self.coarse, self.trunk = coarse, trunk
-        self.class_head = nn.Linear(width + coarse, len(CLASSES))
+        self.class_head = nn.Linear(width + coarse, groups)
         self.label_heads = nn.ModuleList(nn.Linear(width + coarse, 1) for _ in range(labels))
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
-        """(n, m + coarse) -> logits (n, classes), scaled labels (n, labels)."""
+        """(n, m + coarse) -> logits (n, groups), scaled labels (n, labels)."""
         m = features.shape[1] - self.coarse
         read = torch.cat([self.trunk(features[:, None, :m]), features[:, m:]], dim=1)
         return self.class_head(read), torch.cat([head(read) for head in self.label_heads], dim=1)
@@ -98,30 +98,31 @@ class _Recurrent(nn.Module):
 
 
 class Dense(nn.Module):
-    """Dense networks [n, ..., 1], one for each label, and one [n, ..., 5] for the class."""
+    """Dense networks [n, ..., 1], one for each label, and one [n, ..., groups] for the group."""
 
-    def __init__(self, settings: Mlp, inputs: int, labels: int):
+    def __init__(self, settings: Mlp, inputs: int, labels: int, groups: int):
         super().__init__()
 
         def one(outputs: int) -> nn.Sequential:
             layers = _dense(inputs, settings.hidden, settings.dropout, normalised=True)
             return nn.Sequential(*layers, nn.Linear(settings.hidden[-1], outputs))
 
-        self.of_class = one(len(CLASSES))
+        self.of_class = one(groups)
         self.of_label = nn.ModuleList(one(1) for _ in range(labels))
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
-        """(n, inputs) -> logits (n, classes), scaled labels (n, labels)."""
+        """(n, inputs) -> logits (n, groups), scaled labels (n, labels)."""
         return self.of_class(features), torch.cat([one(features) for one in self.of_label], dim=1)
 
 
-def build_network(settings: Network, inputs: int, coarse: int, labels: int) -> nn.Module:
+def build_network(settings: Network, inputs: int, coarse: int, labels: int, groups: int) -> nn.Module:
     """The network that ``settings`` names, with fresh weights from torch's generator.
 
-    inputs: features in all, of which the last ``coarse`` are no part of the sequence; labels: heads.
+    inputs: features in all, of which the last ``coarse`` are no part of the sequence; labels: heads; groups: outputs
+    of the head that tells the group.
     Raises StarglotError when so few flux values do not pass through its layers.
     """
-    network = ARCHITECTURES[settings.kind](settings, inputs, coarse, labels)
+    network = ARCHITECTURES[settings.kind](settings, inputs, coarse, labels, groups)
     try:
         with torch.no_grad():
             network.eval()(torch.zeros(1, inputs))
@@ -134,7 +135,7 @@ def build_network(settings: Network, inputs: int, coarse: int, labels: int) -> n
     return network.train()
 
 
-def _resnet50(settings: ResNet50, inputs: int, coarse: int, labels: int) -> nn.Module:
+def _resnet50(settings: ResNet50, inputs: int, coarse: int, labels: int, groups: int) -> nn.Module:
     first = max(1, round(64 * settings.width))
     layers: list[nn.Module] = [
         nn.Conv1d(1, first, 7, stride=2, padding=3, bias=False),
@@ -152,10 +153,10 @@ def _resnet50(settings: ResNet50, inputs: int, coarse: int, labels: int) -> nn.M
     for module in trunk.modules():
         if isinstance(module, nn.Conv1d):
             nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
-    return Heads(trunk, channels_in, coarse, labels)
+    return Heads(trunk, channels_in, coarse, labels, groups)
 
 
-def _cnn(settings: Cnn, inputs: int, coarse: int, labels: int) -> nn.Module:
+def _cnn(settings: Cnn, inputs: int, coarse: int, labels: int, groups: int) -> nn.Module:
     layers: list[nn.Module] = []
     length, channels_in = inputs - coarse, 1
     for channels in settings.channels:
@@ -168,15 +169,16 @@ def _cnn(settings: Cnn, inputs: int, coarse: int, labels: int) -> nn.Module:
         length, channels_in = length // settings.pool, channels
     flat = length * channels_in
     trunk = nn.Sequential(*layers, nn.Flatten(), *_dense(flat, settings.dense, settings.dropout))
-    return Heads(trunk, [flat, *settings.dense][-1], coarse, labels)
+    return Heads(trunk, [flat, *settings.dense][-1], coarse, labels, groups)
 
 
-def _gru(settings: Gru, inputs: int, coarse: int, labels: int) -> nn.Module:
-    return Heads(_Recurrent(settings), settings.hidden * (2 if settings.bidirectional else 1), coarse, labels)
+def _gru(settings: Gru, inputs: int, coarse: int, labels: int, groups: int) -> nn.Module:
+    width = settings.hidden * (2 if settings.bidirectional else 1)
+    return Heads(_Recurrent(settings), width, coarse, labels, groups)
 
 
-def _mlp(settings: Mlp, inputs: int, coarse: int, labels: int) -> nn.Module:
-    return Dense(settings, inputs, labels)
+def _mlp(settings: Mlp, inputs: int, coarse: int, labels: int, groups: int) -> nn.Module:
+    return Dense(settings, inputs, labels, groups)
 
 
 def _dense(inputs: int, widths: Sequence[int], dropout: float, normalised: bool = False) -> list[nn.Module]:
@@ -193,6 +195,6 @@ def _dense(inputs: int, widths: Sequence[int], dropout: float, normalised: bool 
 
 
 #: Kind of model -> its network.
-ARCHITECTURES: Registry[Callable[[Any, int, int, int], nn.Module]] = Registry(
+ARCHITECTURES: Registry[Callable[[Any, int, int, int, int], nn.Module]] = Registry(
     {"resnet50": _resnet50, "cnn": _cnn, "gru": _gru, "mlp": _mlp}
 )

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from starglot.config.models import Task
-from starglot.glossary import CLASSES
-from starglot.language.prompts import question_of
+from starglot.config.tasks import Task
+from starglot.language.prompts import form_of
 from starglot.models.baselines.rows import Rows, rows_of
 from starglot.models.predictions import Stars, Told, are_seen, prediction_table
 
@@ -36,8 +35,8 @@ def predict(
     rows = rows_of(task, sample_rows, labels)
     answer = read(rows)
     k = answer.value.shape[1]
-    asks_class = question_of(task).asks_class and (answer.predicted >= 0).any()
-    letters = np.array([*CLASSES, None], dtype=object)[answer.predicted]  # -1 is the last, no class
+    asks_class = form_of(task).asks_class and (answer.predicted >= 0).any()
+    letters = np.array([*rows.groups, None], dtype=object)[answer.predicted]  # -1 is the last, no class
     told = Told(
         value=answer.value,
         sigma=answer.sigma,

@@ -12,9 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from starglot.config.baselines import Network
-from starglot.config.models import Task
+from starglot.config.tasks import Task
 from starglot.errors import StarglotError
-from starglot.glossary import CLASSES
 from starglot.models.baselines.bins import binned
 from starglot.models.baselines.features import coarse_values, prepared
 from starglot.models.baselines.files import load, save
@@ -111,7 +110,7 @@ def read_features(
 def save_network(
     network_state: dict[str, Tensor], scales: Scales, sigma: np.ndarray, settings: Network, task: Task, folder: Path
 ) -> None:
-    """Weights, scales and scatter (labels, classes + 1) in one file of safetensors."""
+    """Weights, scales and scatter (labels, groups + 1) in one file of safetensors."""
     kind: str = settings.kind
     tensors = {f"{NETWORK}{name}": tensor.cpu().numpy() for name, tensor in network_state.items()}
     save({**tensors, **vars(scales), "sigma": sigma}, kind, task, folder, bin=settings.bin)
@@ -122,14 +121,16 @@ def read_network(settings: Network, task: Task, folder: Path, rows: Rows, shard_
     device = use_device(settings.gpus)
     tensors, _ = load(folder, settings.kind, task)
     scales = Scales(**{name: tensors[name] for name in Scales.__dataclass_fields__})
-    network = build_network(settings, len(scales.input_shift), coarse_values(settings), len(task.labels))
+    network = build_network(
+        settings, len(scales.input_shift), coarse_values(settings), len(task.labels), rows.outputs
+    )
     state = {
         name.removeprefix(NETWORK): torch.from_numpy(value) for name, value in tensors.items() if NETWORK in name
     }
     network.load_state_dict(state)
     network.to(device)
     value = np.full((len(rows), len(task.labels)), np.nan)
-    predicted = np.full(len(rows), len(CLASSES))
+    predicted = np.full(len(rows), len(rows.groups))
     for at, flux in blocks(rows, shard_path, "predict"):
         features = prepared(binned(flux, settings.bin), settings)
         value[at], predicted[at] = read_features(network, scales, features, device)

@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 
 from starglot.config.baselines import Ridge
-from starglot.config.models import Task
-from starglot.glossary import CLASSES
+from starglot.config.tasks import Task
 from starglot.models.baselines.bins import binned
 from starglot.models.baselines.files import load
 from starglot.models.baselines.moments import Moments, discriminant, solve
@@ -28,7 +27,7 @@ def fit_ridge(
     predicted class; the last column: all), and facts by label.  NaN for a label without training rows.
     """
     k = train.truth.shape[1]
-    classes = list(range(k, k + len(CLASSES)))
+    classes = list(range(k, k + train.outputs))
     groups = [[j] for j in range(k)] + [classes]
     moments: dict[str, Moments] = {}
     origin: np.ndarray | None = None
@@ -39,16 +38,16 @@ def fit_ridge(
                 origin = features.mean(axis=0, dtype=float)
             if name not in moments:
                 moments[name] = Moments(groups, origin)
-            moments[name].add(features, np.hstack([block.truth, _one_hot(block.code)]))
+            moments[name].add(features, np.hstack([block.truth, _one_hot(block)]))
     assert origin is not None
     moments.setdefault("val", Moments(groups, origin))
     m = len(origin)
     weights = {
         "coefficient": np.full((m, k), np.nan),
         "intercept": np.full(k, np.nan),
-        "class_coefficient": np.zeros((m, len(CLASSES))),
-        "class_intercept": np.zeros(len(CLASSES)),
-        "sigma": np.full((k, len(CLASSES) + 1), np.nan),
+        "class_coefficient": np.zeros((m, train.outputs)),
+        "class_intercept": np.zeros(train.outputs),
+        "sigma": np.full((k, len(train.groups) + 1), np.nan),
     }
     fits = [solve(moments["train"], moments["val"], g, settings.alphas) for g in range(k + 1)]
     for j, fit in enumerate(fits[:k]):
@@ -84,10 +83,10 @@ def read_ridge(settings: Ridge, task: Task, folder: Path, rows: Rows, shard_path
     return Answer(value, weights["sigma"].T[predicted], predicted)
 
 
-def _one_hot(code: np.ndarray) -> np.ndarray:
-    """(n, classes); rows without a class are NaN."""
-    hot: np.ndarray = (code[:, None] == np.arange(len(CLASSES))).astype(float)
-    hot[code < 0] = np.nan
+def _one_hot(rows: Rows) -> np.ndarray:
+    """(n, outputs); rows without a group are NaN."""
+    hot: np.ndarray = (rows.code[:, None] == np.arange(rows.outputs)).astype(float)
+    hot[rows.code < 0] = np.nan
     return hot
 
 

@@ -10,9 +10,8 @@ import numpy as np
 import pyarrow as pa
 from tqdm import tqdm
 
-from starglot.config.models import Task
+from starglot.config.tasks import Task
 from starglot.errors import StarglotError
-from starglot.glossary import CLASSES
 from starglot.models.predictions import label_values
 from starglot.tables import read_spectra
 
@@ -24,24 +23,36 @@ ShardPath = Callable[[str], Path]
 
 @dataclass(frozen=True)
 class Rows:
-    """Spectra with their labels: obsid (n,), shard (n,), truth (n, labels; NaN where missing), code (n,) of class."""
+    """Spectra with their labels: obsid (n,), shard (n,), truth (n, labels; NaN where missing).
+
+    groups: of the task; code (n,): place of a spectrum's group among them, -1 for none.
+    """
 
     obsid: np.ndarray
     shard: np.ndarray
     truth: np.ndarray
     code: np.ndarray
+    groups: tuple[str, ...]
 
     def __len__(self) -> int:
         return len(self.obsid)
 
     def where(self, chosen: np.ndarray) -> Rows:
         """The rows that a boolean or index array chooses."""
-        return Rows(self.obsid[chosen], self.shard[chosen], self.truth[chosen], self.code[chosen])
+        return Rows(self.obsid[chosen], self.shard[chosen], self.truth[chosen], self.code[chosen], self.groups)
 
     def followed_by(self, other: Rows) -> Rows:
         """These rows, then those of ``other``."""
         mine, others = vars(self), vars(other)
-        return Rows(*(np.concatenate([mine[name], others[name]]) for name in ("obsid", "shard", "truth", "code")))
+        obsid, shard, truth, code = (
+            np.concatenate([mine[name], others[name]]) for name in ("obsid", "shard", "truth", "code")
+        )
+        return Rows(obsid, shard, truth, code, self.groups)
+
+    @property
+    def outputs(self) -> int:
+        """Outputs of a model that tells the group: one, of which nothing is learnt, where there are no groups."""
+        return max(1, len(self.groups))
 
     @property
     def shards(self) -> list[str]:
@@ -68,8 +79,10 @@ def rows_of(task: Task, sample: pa.Table, labels: pa.Table) -> Rows:
             )
     chosen = labels.take(pa.array(at))
     letters = sample["class"].to_numpy(zero_copy_only=False)
-    code = np.array([CLASSES.index(letter) if letter in CLASSES else -1 for letter in letters], int)
-    return Rows(obsid, chosen["shard"].to_numpy(zero_copy_only=False), label_values(chosen, task.labels), code)
+    groups = task.sample.group_names
+    code = np.array([groups.index(letter) if letter in groups else -1 for letter in letters], int)
+    shard = chosen["shard"].to_numpy(zero_copy_only=False)
+    return Rows(obsid, shard, label_values(chosen, task.labels), code, groups)
 
 
 def blocks(rows: Rows, shard_path: ShardPath, what: str) -> Iterator[tuple[np.ndarray, np.ndarray]]:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from starglot.glossary import CLASSES
-
 #: Fewest rows of a class from which its own scatter is taken.
 MIN_SCATTER = 20
 
@@ -16,27 +14,27 @@ def scatter(residuals: np.ndarray) -> float:
 
 
 def scatter_by_class(sigma: np.ndarray, residuals: np.ndarray, predicted: np.ndarray) -> None:
-    """Overwrite ``sigma`` (labels, classes + 1; the last column: all), in place, where enough rows tell.
+    """Overwrite ``sigma`` (labels, groups + 1; the last column: all), in place, where enough rows tell.
 
-    residuals: (n, labels), NaN where unknown; predicted: (n,) code of the class, as the model tells it.
+    residuals: (n, labels), NaN where unknown; predicted: (n,) code of the group, as the model tells it.
     """
     for j, row in enumerate(sigma):
         known = np.isfinite(residuals[:, j])
         if known.sum() < MIN_SCATTER:
             continue
         row[:] = scatter(residuals[known, j])
-        for c in range(len(CLASSES)):
+        for c in range(len(row) - 1):
             mine = known & (predicted == c)
             if mine.sum() >= MIN_SCATTER:
                 row[c] = scatter(residuals[mine, j])
 
 
-def held_out_scatter(train: np.ndarray, val: np.ndarray, predicted: np.ndarray) -> np.ndarray:
-    """(labels, classes + 1) scatter on validation rows, or, where those are too few, on all training rows.
+def held_out_scatter(train: np.ndarray, val: np.ndarray, predicted: np.ndarray, groups: int) -> np.ndarray:
+    """(labels, groups + 1) scatter on validation rows, or, where those are too few, on all training rows.
 
-    train, val: residuals (n, labels), NaN where unknown; predicted: (n,) code of the validation rows' class.
+    train, val: residuals (n, labels), NaN where unknown; predicted: (n,) code of the validation rows' group.
     """
-    sigma = np.full((train.shape[1], len(CLASSES) + 1), np.nan)
+    sigma = np.full((train.shape[1], groups + 1), np.nan)
     for j, row in enumerate(sigma):
         known = np.isfinite(train[:, j])
         if known.any():

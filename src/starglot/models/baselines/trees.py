@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from starglot.config.baselines import LightGbm
-from starglot.config.models import Task
+from starglot.config.tasks import Task
 from starglot.errors import StarglotError
 from starglot.models.baselines.bins import binned
 from starglot.models.baselines.features import prepared

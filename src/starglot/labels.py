@@ -1,27 +1,48 @@
-"""Every label, class and column name of the project, named once.
+"""What can be known of a spectrum: every label, named once, with its unit, its range and how its error is taken.
 
-Paper: table 1 and sections 2-3 of "Spectra as Language".  Units: K for Teff, dex for the rest.
+Paper: table 1 and sections 2-3 of "Spectra as Language".
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+
+import numpy as np
 
 from starglot.registry import Registry
 
+#: The spectral classes of the paper, from hot to cool.
 CLASSES: tuple[str, ...] = ("A", "F", "G", "K", "M")
-SPLITS: tuple[str, ...] = ("train", "val", "test")
-SNR_BANDS: tuple[str, ...] = ("u", "g", "r", "i", "z")
+
+
+@dataclass(frozen=True)
+class Residual:
+    """How far predicted values lie from true ones.
+
+    of: (truth, value), arrays (n,) in the label's unit, to the residual (n,); words: what figures call it.
+    """
+
+    words: str
+    of: Callable[[np.ndarray, np.ndarray], np.ndarray]
+
+
+def _difference(truth: np.ndarray, value: np.ndarray) -> np.ndarray:
+    """Value minus truth."""
+    return np.asarray(value - truth)
+
+
+DIFFERENCE = Residual("residual", _difference)
 
 
 @dataclass(frozen=True)
 class Label:
-    """A numeric stellar label.
+    """A number that a task can ask for.
 
     name: column name everywhere in the project; apogee: APOGEE allStar column;
     asked: how questions and answers spell it; display: for tables and figures;
-    decimals: digits kept when answers are rounded; low, high: values outside are no star's.
+    decimals: digits kept when answers are rounded; low, high: values outside are none that an object can have;
+    residual: how the distance of a prediction from the truth is taken.
     """
 
     name: str
@@ -32,6 +53,7 @@ class Label:
     decimals: int
     low: float
     high: float
+    residual: Residual = DIFFERENCE
 
     @property
     def error(self) -> str:
@@ -125,37 +147,3 @@ LABELS: Registry[Label] = Registry(
         "ce_fe": CE_FE,
     }
 )
-
-#: Why a selected spectrum has no cleaned flux.  Closed: ``clean`` writes no other code.
-Rejection = Literal[
-    "file_missing",
-    "file_unreadable",
-    "layout_unknown",
-    "lengths_differ",
-    "flux_not_finite",
-    "wavelength_not_increasing",
-    "no_good_pixel",
-    "too_few_good_pixels",
-    "range_not_covered",
-    "not_positive",
-    "out_of_int16",
-]
-#: What each of them means, for whoever reads a table of them.
-REJECTIONS: Registry[str] = Registry(
-    {
-        "file_missing": "the catalogue lists the file, the disk does not have it",
-        "file_unreadable": "the file cannot be opened or is cut off",
-        "layout_unknown": "neither a COADD table nor a flux image of a known layout",
-        "lengths_differ": "flux, ivar, wavelength and mask are not of one length",
-        "flux_not_finite": "the flux has NaN or infinite values at unmasked pixels",
-        "wavelength_not_increasing": "the wavelengths are not finite and increasing",
-        "no_good_pixel": "every pixel is masked",
-        "too_few_good_pixels": "fewer good pixels than the recipe asks for",
-        "range_not_covered": "good pixels do not reach the ends of the wavelength grid",
-        "not_positive": "the normalising flux value is not positive",
-        "out_of_int16": "a normalised value is beyond the stored range of +-32",
-    }
-)
-
-#: Outcome of reading one label out of an answer.
-STATUSES: tuple[str, ...] = ("ok", "unparsable", "not_answered", "out_of_range")

@@ -1,0 +1,103 @@
+"""Tasks: the question that is put, and the sample of spectra that it is put about."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+from pydantic import Field
+
+from starglot.config.strict import Name, Strict
+from starglot.labels import CLASSES
+
+
+class Question(Strict):
+    """What is asked, and in which form."""
+
+    form: str = Field(
+        description="Form of question and answer (paper 3.1): 'atmosphere' asks for class and labels as a list, "
+        "'abundances' names each label in question and answer."
+    )
+    labels: list[str] = Field(min_length=1, description="Names of labels, in the order of question and answer.")
+    decimals: dict[str, int] = Field({}, description="Digits after the point by label, over the labels' own.")
+    ask_all: float = Field(
+        0.5,
+        ge=0,
+        le=1,
+        description="Fraction of training questions that name all labels, valid or not (ours).",
+    )
+
+
+class LabelBins(Strict):
+    """Bins of equally many spectra, from the least values of a label to the greatest."""
+
+    label: str = Field(description="One of the task's labels.")
+    number: int = Field(ge=2, le=50, description="How many bins.")
+
+
+class Bins(Strict):
+    """Groups by the value of a label."""
+
+    bins: LabelBins
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """'teff 1' ... : the first bin has the least values."""
+        return tuple(f"{self.bins.label} {place}" for place in range(1, self.bins.number + 1))
+
+
+class Sample(Strict):
+    """Which spectra, and how many."""
+
+    source: Literal["lamost", "apogee"] = Field(description="Survey whose labels are learnt.")
+    view: str = Field(
+        "lamost/paper", description="Spectra that are asked about: a survey and, after `/`, a name under `recipes`."
+    )
+    groups: Literal["classes"] | Bins | None = Field(
+        "classes",
+        description="What tables report by, and `balanced` goes by: 'classes' (A, F, G, K, M; paper 2.1); "
+        "`bins: {label: teff, number: 5}`, as many spectra in each; null: none.",
+    )
+    balanced: bool = Field(description="Equal numbers of every group (paper 2.1), nested between sizes.")
+    sizes: dict[Name, int | None] = Field(description="Size name (quote it) to number of spectra; null takes all.")
+    shortage: Literal["error", "take_all"] = Field(
+        "error", description="When a group has too few spectra: stop, or take all there are and say so."
+    )
+
+    @property
+    def by_class(self) -> bool:
+        """Whether the groups are the spectral classes."""
+        return self.groups == "classes"
+
+    @property
+    def group_names(self) -> tuple[str, ...]:
+        """The groups in the order of tables; none where there are none."""
+        if self.groups is None:
+            return ()
+        return self.groups.names if isinstance(self.groups, Bins) else CLASSES
+
+
+class Task(Strict):
+    """A question, and the sample that it is asked about."""
+
+    question: Question
+    sample: Sample
+
+    @property
+    def labels(self) -> list[str]:
+        """Names of the labels that are asked for, in order."""
+        return self.question.labels
+
+    @property
+    def view(self) -> str:
+        """The view that is asked about."""
+        return self.sample.view
+
+
+def form_task(form: str, labels: Sequence[str], decimals: Mapping[str, int] | None = None) -> Task:
+    """A task that only asks, about no sample; decimals: by label, those of others are left out."""
+    own = {label: digits for label, digits in (decimals or {}).items() if label in labels}
+    return Task(
+        question=Question(form=form, labels=list(labels), decimals=own),
+        sample=Sample(source="lamost", balanced=False, sizes={}),
+    )

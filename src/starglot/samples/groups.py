@@ -1,0 +1,33 @@
+"""Which group of its task each spectrum is in: a spectral class, a bin of a label, or none."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from starglot.config.tasks import Bins, Sample
+
+
+def in_groups(labels: pa.Table, sample: Sample) -> tuple[pa.Table, dict[str, Any]]:
+    """obsid, star_id and class (the group; null where the task has none) of the spectra that can be drawn.
+
+    labels: of :func:`starglot.samples.labels.collect_labels`.  A spectrum without a class, or without the label whose
+    bins are asked for, cannot; with groups of null every one can.  Also what a manifest says of bins: their edges.
+    """
+    if sample.by_class:
+        rows = labels.filter(pc.is_valid(labels["class"]))
+        return rows.select(["obsid", "star_id", "class"]).combine_chunks(), {}
+    groups = sample.groups
+    if not isinstance(groups, Bins):
+        none = pa.nulls(len(labels), pa.string())
+        return labels.select(["obsid", "star_id"]).append_column("class", none).combine_chunks(), {}
+    rows = labels.filter(pc.is_valid(labels[groups.bins.label]))
+    values = rows[groups.bins.label].to_numpy()
+    edges = np.quantile(values, np.linspace(0, 1, groups.bins.number + 1)) if len(rows) else np.empty(0)
+    # A value on an edge belongs above it, so that equal values are never in two bins.
+    names = np.array(groups.names, object)[np.searchsorted(edges[1:-1], values, side="right")]
+    drawn = rows.select(["obsid", "star_id"]).append_column("class", pa.array(names, pa.string()))
+    return drawn.combine_chunks(), {"bins": {"label": groups.bins.label, "edges": edges.tolist()}}
