@@ -27,8 +27,7 @@ def changing(*edits: tuple[str, str, str]) -> Change:
     return change
 
 
-_MODELS, _KINDS = "src/starglot/config/models.py", "src/starglot/config/baselines.py"
-_SURVEYS = "src/starglot/config/surveys.py"
+_SURVEYS, _KINDS = "src/starglot/config/surveys.py", "src/starglot/config/baselines.py"
 _REGISTRY = "src/starglot/config/kinds.py"
 _LABELS, _REJECTIONS = "src/starglot/labels.py", "src/starglot/rejections.py"
 
