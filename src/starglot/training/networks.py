@@ -33,11 +33,11 @@ from starglot.models.baselines.reading import (
 from starglot.models.baselines.rows import Rows
 from starglot.models.baselines.scatter import accuracy, held_out_scatter, rms
 from starglot.spectra.redraw import redraw_flux
+from starglot.spectra.sample_flux import Bins
 from starglot.store import newest_good, prune, seal
 from starglot.tables import read_json, write_json, write_text
 from starglot.training.baselines import Fitted, Work, split_bins
 from starglot.training.begun import note_length
-from starglot.training.flux import Bins
 from starglot.training.start import start_from
 
 log = logging.getLogger(__name__)

@@ -21,11 +21,11 @@ from starglot.models.baselines.files import save
 from starglot.models.baselines.rows import Rows
 from starglot.models.baselines.scatter import accuracy, held_out_scatter, rms
 from starglot.models.baselines.trees import CLASS, library, load_trees, tree_file, values_and_classes
+from starglot.spectra.sample_flux import Bins
 from starglot.store import newest_good, prune, seal
 from starglot.tables import write_text
 from starglot.training.baselines import Fitted, Work, split_bins
 from starglot.training.begun import note_length
-from starglot.training.flux import Bins
 
 log = logging.getLogger(__name__)
 

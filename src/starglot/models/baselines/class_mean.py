@@ -11,8 +11,9 @@ from starglot.config.baselines import ClassMean
 from starglot.config.tasks import Task
 from starglot.models.baselines.files import load
 from starglot.models.baselines.predict import Answer
-from starglot.models.baselines.rows import Rows, ShardPath
+from starglot.models.baselines.rows import Rows
 from starglot.models.baselines.scatter import MIN_SCATTER, scatter
+from starglot.spectra.sample_flux import ShardPath
 
 
 def fit_class_mean(

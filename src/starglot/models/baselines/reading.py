@@ -14,12 +14,13 @@ from torch import Tensor, nn
 from starglot.config.baselines import Network
 from starglot.config.tasks import Task
 from starglot.errors import StarglotError
-from starglot.models.baselines.bins import binned
 from starglot.models.baselines.features import coarse_values, prepared
 from starglot.models.baselines.files import load, save
 from starglot.models.baselines.networks import build_network
 from starglot.models.baselines.predict import Answer
-from starglot.models.baselines.rows import Rows, ShardPath, blocks
+from starglot.models.baselines.rows import Rows
+from starglot.spectra.rebin import binned
+from starglot.spectra.sample_flux import ShardPath, blocks
 
 #: Spectra that pass through a network together when it only predicts.
 _BATCH = 256

@@ -9,12 +9,13 @@ import numpy as np
 
 from starglot.config.baselines import Ridge
 from starglot.config.tasks import Task
-from starglot.models.baselines.bins import binned
 from starglot.models.baselines.files import load
 from starglot.models.baselines.moments import Moments, discriminant, solve
 from starglot.models.baselines.predict import Answer
-from starglot.models.baselines.rows import Rows, ShardPath, blocks
+from starglot.models.baselines.rows import Rows
 from starglot.models.baselines.scatter import accuracy, rms, scatter_by_class
+from starglot.spectra.rebin import binned
+from starglot.spectra.sample_flux import ShardPath, blocks
 
 
 def fit_ridge(
