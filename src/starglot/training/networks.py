@@ -98,7 +98,7 @@ class Spectra:
         """float32 (chosen, features); with ``rng`` the flux is drawn anew."""
         flux = self.bins[chosen]
         augment = self.settings.training.augment
-        if rng is not None and (augment.noise or augment.tilt):
+        if rng is not None and augment.changes:
             flux = redraw_flux(flux, augment, rng).astype(np.float32)
         return self.scales.inputs(prepared(flux, self.settings))
 
