@@ -16,13 +16,13 @@ from starglot.spectra.sample_flux import find
 class Rows:
     """Spectra with their labels: obsid (n,), shard (n,), truth (n, labels; NaN where missing).
 
-    groups: of the task; code (n,): place of a spectrum's group among them, -1 for none.
+    groups: of the task; group (n,): place of a spectrum's own among them, -1 for none.
     """
 
     obsid: np.ndarray
     shard: np.ndarray
     truth: np.ndarray
-    code: np.ndarray
+    group: np.ndarray
     groups: tuple[str, ...]
 
     def __len__(self) -> int:
@@ -30,15 +30,15 @@ class Rows:
 
     def where(self, chosen: np.ndarray) -> Rows:
         """The rows that a boolean or index array chooses."""
-        return Rows(self.obsid[chosen], self.shard[chosen], self.truth[chosen], self.code[chosen], self.groups)
+        return Rows(self.obsid[chosen], self.shard[chosen], self.truth[chosen], self.group[chosen], self.groups)
 
     def followed_by(self, other: Rows) -> Rows:
         """These rows, then those of ``other``."""
         mine, others = vars(self), vars(other)
-        obsid, shard, truth, code = (
-            np.concatenate([mine[name], others[name]]) for name in ("obsid", "shard", "truth", "code")
+        obsid, shard, truth, group = (
+            np.concatenate([mine[name], others[name]]) for name in ("obsid", "shard", "truth", "group")
         )
-        return Rows(obsid, shard, truth, code, self.groups)
+        return Rows(obsid, shard, truth, group, self.groups)
 
     @property
     def outputs(self) -> int:
@@ -62,6 +62,6 @@ def rows_of(task: Task, sample: pa.Table, labels: pa.Table) -> Rows:
     chosen = labels.take(pa.array(at))
     letters = sample["class"].to_numpy(zero_copy_only=False)
     groups = task.sample.group_names
-    code = np.array([groups.index(letter) if letter in groups else -1 for letter in letters], int)
+    group = np.array([groups.index(letter) if letter in groups else -1 for letter in letters], int)
     shard = chosen["shard"].to_numpy(zero_copy_only=False)
-    return Rows(obsid, shard, label_values(chosen, task.labels), code, groups)
+    return Rows(obsid, shard, label_values(chosen, task.labels), group, groups)
