@@ -94,10 +94,21 @@ def base_qa(wildcards):
     return qa_files(base.task, base.encoding, base.size, "train")
 
 
-def base_qa_digest(wildcards):
-    """Digests of those questions."""
+def base_labels(wildcards):
+    """Which shard each spectrum of the base's task is in."""
+    return f"<results>/labels/{CONFIG.bases[wildcards.base].task}.parquet"
+
+
+def base_digests(wildcards):
+    """Digests of the questions and of the labels."""
     base = CONFIG.bases[wildcards.base]
-    return qa_digest(base.task, base.encoding, base.size, "train")
+    questions = qa_digest(base.task, base.encoding, base.size, "train")
+    return [questions, f"{base_labels(wildcards)}.sha256"]
+
+
+def base_index(wildcards):
+    """Index of the cleaned spectra that the base's task asks about."""
+    return f"<results>/spectra/{CONFIG.tasks[CONFIG.bases[wildcards.base].task].view}/index.tsv"
 
 
 def base_settings(wildcards):
@@ -116,7 +127,9 @@ rule build_base:
     """A tiny Llama for demonstrations, pre-trained without labels on the flux of training stars."""
     input:
         qa=ancient(base_qa),
-        digests=base_qa_digest,
+        labels=ancient(base_labels),
+        digests=base_digests,
+        index=base_index,
     output:
         "<results>/bases/{base}/manifest.json",
     log:
@@ -139,4 +152,4 @@ rule build_base:
         code=code("build_base"),
     shell:
         "python {params.scripts:q}/build_base.py --settings {params.settings:q} --qa {input.qa:q}"
-        " --code {params.code:q} --state {params.state:q} --threads {threads} --manifest {output:q} 2>&1 | tee {log:q}"
+        " --labels {input.labels:q} --index {input.index:q} --code {params.code:q} --state {params.state:q} --threads {threads} --manifest {output:q} 2>&1 | tee {log:q}"

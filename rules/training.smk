@@ -25,13 +25,13 @@ def llm_val_qa(wildcards):
     return llm_qa(wildcards, "val")
 
 
-def llm_qa_digests(wildcards):
-    """Digests of the training and the validation questions."""
+def llm_digests(wildcards):
+    """Digests of the training and the validation questions, and of the labels."""
     encoding = derived.model_of(CONFIG, wildcards.model).encoding
     return [
         qa_digest(wildcards.task, encoding, trained_sample_name(wildcards), split)
         for split in ("train", "val")
-    ]
+    ] + [f"<results>/labels/{wildcards.task}.parquet.sha256"]
 
 
 def llm_base(wildcards):
@@ -113,7 +113,9 @@ rule train_llm:
     input:
         train=ancient(llm_train_qa),
         val=ancient(llm_val_qa),
-        digests=llm_qa_digests,
+        labels=ancient("<results>/labels/{task}.parquet"),
+        digests=llm_digests,
+        index=view_index,
         base=llm_base,
         start=model_start,
     output:
@@ -147,7 +149,8 @@ rule train_llm:
     shell:
         "OMP_NUM_THREADS={threads} {params.scripts:q}/launch_training.sh {params.processes:q} {params.scripts:q}/train_llm.py"
         " --settings {params.settings:q} --size {wildcards.size:q}"
-        " --train {input.train:q} --val {input.val:q} --base {params.base:q} --found {input.base:q}"
+        " --train {input.train:q} --val {input.val:q} --labels {input.labels:q} --index {input.index:q}"
+        " --base {params.base:q} --found {input.base:q}"
         " --continues {input.start:q} --code {params.code:q} --state {params.state:q} --threads {threads}"
         " --manifest {output:q} 2>&1 | tee {log:q}"
 

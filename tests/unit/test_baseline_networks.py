@@ -20,9 +20,10 @@ from starglot.models.baselines.networks import Bottleneck, build_network
 from starglot.models.baselines.predict import predict
 from starglot.models.baselines.reading import Scales, label_scales, read_network
 from starglot.models.baselines.rows import rows_of
-from starglot.training import networks
+from starglot.training import epochs
 from starglot.training.baselines import train_baseline
-from starglot.training.networks import Losses, fit_network
+from starglot.training.networks import fit_network
+from starglot.training.supervised import summed, weighted
 from tasks import task_of
 
 
@@ -139,12 +140,11 @@ def test_the_loss_is_cross_entropy_and_fifty_times_the_squared_error_of_what_is_
     code = np.array([0, 4, -1, 2])
     target = rng.normal(size=(4, 3))
     target[0, 1] = target[3] = np.nan
-    losses = Losses()
-    losses.add(*(torch.from_numpy(array) for array in (logits, values, code, target)))
+    sums = summed(*(torch.from_numpy(array) for array in (logits, values, code, target)))
     entropy = [math.log(np.exp(logits[i]).sum()) - logits[i, code[i]] for i in (0, 1, 3)]
     squared = (values - target)[np.isfinite(target)] ** 2
     assert len(squared) == 8
-    assert float(losses.total(50.0)) == pytest.approx(np.mean(entropy) + 50 * squared.mean())
+    assert float(weighted(sums, 50.0)) == pytest.approx(np.mean(entropy) + 50 * squared.mean())
 
 
 def test_a_missing_label_moves_no_weight():
@@ -152,9 +152,7 @@ def test_a_missing_label_moves_no_weight():
     logits, values = network(torch.randn(6, 32))
     target = torch.full((6, 2), torch.nan)
     target[:, 0] = 1.0
-    losses = Losses()
-    losses.add(logits, values, torch.full((6,), -1), target)
-    losses.total(50.0).backward()
+    weighted(summed(logits, values, torch.full((6,), -1), target), 50.0).backward()
     assert network.label_heads[0].weight.grad.abs().sum() > 0
     assert network.label_heads[1].weight.grad.abs().sum() == 0
     assert network.class_head.weight.grad.abs().sum() == 0
@@ -178,7 +176,7 @@ def test_labels_are_scaled_and_scaled_back():
 def test_a_killed_training_goes_on_bit_for_bit(survey, tmp_path, monkeypatch, more):
     settings = cnn(4, **more)
     trained(settings, survey, tmp_path / "whole", tmp_path / "a")
-    validate = networks._Trainer._validate
+    validate = epochs._Trainer._validate
 
     class Killed(Exception):
         pass
@@ -188,13 +186,13 @@ def test_a_killed_training_goes_on_bit_for_bit(survey, tmp_path, monkeypatch, mo
             raise Killed
         return validate(trainer)
 
-    monkeypatch.setattr(networks._Trainer, "_validate", dies)
+    monkeypatch.setattr(epochs._Trainer, "_validate", dies)
     with pytest.raises(Killed):
         trained(settings, survey, tmp_path / "killed", tmp_path / "b")
     newest = max((tmp_path / "b").glob("*/checkpoints/checkpoint-2/network.safetensors"))
     newest.write_bytes(newest.read_bytes()[:100])  # and the newest checkpoint is cut off
     passes = []
-    monkeypatch.setattr(networks._Trainer, "_validate", lambda trainer: passes.append(1) or validate(trainer))
+    monkeypatch.setattr(epochs._Trainer, "_validate", lambda trainer: passes.append(1) or validate(trainer))
     trained(settings, survey, tmp_path / "killed", tmp_path / "b")
     assert len(passes) == 3  # epochs 2 to 4
     for name in (WEIGHTS, "loss.csv", "manifest.json"):
@@ -204,7 +202,7 @@ def test_a_killed_training_goes_on_bit_for_bit(survey, tmp_path, monkeypatch, mo
 @pytest.mark.slow
 def test_the_rate_falls_on_a_plateau_and_training_stops(survey, tmp_path, monkeypatch):
     losses = iter([5.0, 4.0, *[4.5] * 20])
-    monkeypatch.setattr(networks._Trainer, "_validate", lambda trainer: next(losses))
+    monkeypatch.setattr(epochs._Trainer, "_validate", lambda trainer: next(losses))
     manifest = trained(cnn(30), survey, tmp_path / "out", tmp_path / "state")  # plateau, 3 epochs, 0.1; stop after 7
     assert (manifest["counts"]["best_epoch"], manifest["counts"]["epochs"]) == (2, 9)
     assert manifest["metrics"]["val_loss"] == 4.0
@@ -237,7 +235,7 @@ def test_a_network_learns_more_than_the_class(survey, tmp_path):
     table = told(settings, survey, tmp_path / "out", survey.of("test"))
     rows = rows_of(TASK, survey.of("test").sort_by("obsid"), survey.labels)
     train = rows_of(TASK, survey.of("train"), survey.labels)
-    mean = fit_class_mean(None, train, train, None)[0]["mean"].T[rows.code]
+    mean = fit_class_mean(None, train, train, None)[0]["mean"].T[rows.group]
     value = table["value"].to_numpy().reshape(-1, 3)
     for j in range(3):
         known = np.isfinite(rows.truth[:, j])
@@ -266,7 +264,7 @@ def test_a_label_that_nobody_has_and_no_validation_stars(survey, tmp_path):
 @pytest.mark.slow
 def test_the_best_epoch_is_kept(survey, tmp_path, monkeypatch):
     losses = iter([3.0, 9.0, 9.0])
-    monkeypatch.setattr(networks._Trainer, "_validate", lambda trainer: next(losses))
+    monkeypatch.setattr(epochs._Trainer, "_validate", lambda trainer: next(losses))
     trained(cnn(3), survey, tmp_path / "three", tmp_path / "a")
     losses = iter([3.0])
     trained(cnn(1), survey, tmp_path / "one", tmp_path / "b")
@@ -276,7 +274,7 @@ def test_the_best_epoch_is_kept(survey, tmp_path, monkeypatch):
 
 @pytest.mark.slow
 def test_a_loss_that_is_no_number_is_said(survey, tmp_path, monkeypatch):
-    monkeypatch.setattr(networks._Trainer, "_validate", lambda trainer: math.nan)
+    monkeypatch.setattr(epochs._Trainer, "_validate", lambda trainer: math.nan)
     with pytest.raises(StarglotError, match="no number any more in epoch 1"):
         trained(cnn(2), survey, tmp_path / "out", tmp_path / "state")
 
@@ -296,7 +294,7 @@ def test_a_full_disk_in_a_checkpoint_is_one_clear_error(survey, tmp_path, monkey
         raise raised
 
     with monkeypatch.context() as patch:
-        patch.setattr(networks, "save_file", full)
+        patch.setattr(epochs, "save_file", full)
         with pytest.raises(StarglotError, match=r"disk is full(.|\n)*run the same command again"):
             trained(cnn(), survey, tmp_path / "out", tmp_path / "state")
 

@@ -8,16 +8,16 @@ from baseline_spectra import NAMED, TASK, Survey, linear_survey
 from starglot.config.baselines import LightGbm
 from starglot.errors import StarglotError
 from starglot.labels import CLASSES
-from starglot.models.baselines.bins import binned
 from starglot.models.baselines.features import prepared
 from starglot.models.baselines.predict import predict
 from starglot.models.baselines.rows import rows_of
 from starglot.models.baselines.trees import read_trees, tree_file
+from starglot.spectra import sample_flux
 from starglot.spectra.continuum import smooth_continuum
-from starglot.training import flux as flux_module
+from starglot.spectra.rebin import binned
+from starglot.spectra.sample_flux import Bins, map_flux
 from starglot.training import trees
 from starglot.training.baselines import train_baseline
-from starglot.training.flux import Bins, map_flux
 from starglot.training.trees import fit_trees
 from tasks import task_of
 
@@ -119,9 +119,9 @@ def test_the_mapped_flux_is_that_of_the_shards_and_is_made_once(survey, tmp_path
     assert np.array_equal(again, flux) and isinstance(again, np.memmap)
     chosen = np.array([7, 3, 3, 40])
     at = np.arange(10, 60)
-    held = Bins(flux, at, SETTINGS)[chosen]
-    monkeypatch.setattr(flux_module, "_HELD", 0)
-    assert np.array_equal(Bins(flux, at, SETTINGS)[chosen], held)
+    held = Bins(flux, at, SETTINGS.bin)[chosen]
+    monkeypatch.setattr(sample_flux, "_HELD", 0)
+    assert np.array_equal(Bins(flux, at, SETTINGS.bin)[chosen], held)
     assert held == pytest.approx(flux[at[chosen]].reshape(4, 16, 4).mean(axis=2) / 1000, abs=1e-6)
 
 

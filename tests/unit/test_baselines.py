@@ -10,13 +10,13 @@ from sklearn.preprocessing import StandardScaler
 from starglot.config.baselines import ClassMean, Ridge
 from starglot.errors import StarglotError
 from starglot.labels import CLASSES
-from starglot.models.baselines import rows
-from starglot.models.baselines.bins import binned
 from starglot.models.baselines.class_mean import read_class_mean
 from starglot.models.baselines.files import WEIGHTS
 from starglot.models.baselines.moments import Moments, solve
 from starglot.models.baselines.predict import predict
 from starglot.models.baselines.ridge import read_ridge
+from starglot.spectra import sample_flux
+from starglot.spectra.rebin import binned
 from starglot.tables import PREDICTION
 from starglot.training.baselines import train_baseline
 from starglot.training.plain import fit_plain
@@ -46,7 +46,7 @@ def told(settings, task, survey, folder, rows, seen=()):
 
 
 def test_ridge_equals_scikit_learn(survey, tmp_path, monkeypatch):
-    monkeypatch.setattr(rows, "MAX_BLOCK", 50 * GRID)  # several blocks a shard
+    monkeypatch.setattr(sample_flux, "MAX_BLOCK", 50 * GRID)  # several blocks a shard
     settings = Ridge(kind="ridge", bin=BIN, alphas=[1.0, 30.0, 1000.0])
     manifest = trained(settings, TASK, survey, tmp_path / "out", tmp_path)
     table = told(settings, TASK, survey, tmp_path / "out", survey.of("test"), {"gaia:430"})

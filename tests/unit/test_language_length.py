@@ -3,7 +3,9 @@
 import gzip
 import json
 import logging
+from pathlib import Path
 
+import numpy as np
 import pytest
 from transformers import BloomConfig, Gemma2Config, GPT2Config, LlamaConfig, MistralConfig, Qwen2Config
 
@@ -17,6 +19,7 @@ from starglot.language.prompts import question
 from starglot.language.tiny_tokenizer import build_tokenizer
 from starglot.language.tokens import PromptTokens
 from starglot.models.tiny import build_tiny
+from starglot.spectra.sample_flux import CleanedSpectra
 from tasks import task_of
 
 GRID = Wavelength(start=4000, stop=4299)
@@ -166,6 +169,7 @@ def test_a_question_that_is_too_long_stops_training_before_it_starts(tmp_path):
             None,
             paths[:1],
             paths[1:],
+            CleanedSpectra(np.empty(0, int), np.empty(0, str), Path, {}),
             tmp_path / "out",
             tmp_path / "state" / "train",
             {"most": most},

@@ -26,13 +26,13 @@ from starglot.inference.baselines import predict_files
 from starglot.models.baselines.class_mean import read_class_mean
 from starglot.models.baselines.files import WEIGHTS
 from starglot.models.baselines.rows import rows_of
+from starglot.spectra.sample_flux import map_flux
 from starglot.store import SEAL
 from starglot.surveys.index import COLUMNS
 from starglot.tables import write_digests, write_parquet
 from starglot.training.baselines import train_baseline
 from starglot.training.data import cache_rows
 from starglot.training.delivery import digests
-from starglot.training.flux import map_flux
 from starglot.training.plain import fit_plain
 
 #: What asks for work, and says what came of it.

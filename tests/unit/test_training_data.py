@@ -17,6 +17,7 @@ from starglot.language.prompts import question
 from starglot.language.tiny_tokenizer import build_tokenizer
 from starglot.language.tokens import PromptTokens
 from starglot.spectra.redraw import redraw_flux
+from starglot.spectra.sample_flux import SampleFlux
 from starglot.training.data import IGNORED, Collate, Draws, cache_rows
 from starglot.training.delivery import digests
 from tasks import task_of
@@ -26,12 +27,15 @@ ENCODING = Encoding(form="packed", bin=10, preparation="continuum")
 TASK = task_of("atmosphere", ["teff", "logg", "feh"], balanced=True, sizes={"demo": 12})
 
 
+def flux_of(obsid):
+    return (600 + 300 * np.random.default_rng(obsid).random((1, 200))).astype(np.int16)
+
+
 def write_questions(path, count, first=0):
     codec = Codec(ENCODING, WAVELENGTH)
-    rng = np.random.default_rng(first)
     with gzip.open(path, "wt") as handle:
         for obsid in range(first, first + count):
-            flux = (600 + 300 * rng.random((1, 200))).astype(np.int16)
+            flux = flux_of(obsid)
             asked = question(TASK, WAVELENGTH, TASK.labels, codec.text(codec.values(flux)[0]))
             logg = " null " if obsid % 3 == 0 else " 4 . 1 2 "
             answer = f"[ 'G', ' 5 {obsid % 10} 0 0 ', '{logg}', ' - 0 . 2 5 ']"
@@ -60,6 +64,13 @@ def tokens():
 @pytest.fixture(scope="module")
 def rows(files, tmp_path_factory):
     return cache_rows(files, digests(files), tmp_path_factory.mktemp("state"))
+
+
+@pytest.fixture(scope="module")
+def flux(rows):
+    """The cleaned spectra, in another order than the questions."""
+    obsid = rows.obsids()[::-1]
+    return SampleFlux(obsid, np.concatenate([flux_of(number) for number in obsid]))
 
 
 def test_every_row_of_every_file_is_there_in_order(files, rows):
@@ -123,15 +134,16 @@ def test_a_missing_value_is_masked_and_nothing_else(rows, tokens):
 
 
 @pytest.mark.parametrize("augment", [None, Augment(noise=0.02, tilt=0.1)])
-def test_an_item_depends_on_seed_and_number_alone(rows, tokens, augment):
-    one, other = (Draws(rows, tokens, 24, seed=1, augment=augment) for _ in range(2))
+def test_an_item_depends_on_seed_and_number_alone(rows, tokens, flux, augment):
+    anew = augment and (augment, flux)
+    one, other = (Draws(rows, tokens, 24, seed=1, anew=anew) for _ in range(2))
     straight = [one[number] for number in range(24)]
     assert [other[number] for number in (20, 3, 23)] == [straight[number] for number in (20, 3, 23)]
-    assert [Draws(rows, tokens, 24, seed=2, augment=augment)[n] for n in range(24)] != straight
+    assert [Draws(rows, tokens, 24, seed=2, anew=anew)[n] for n in range(24)] != straight
 
 
-def test_augmented_flux_is_drawn_anew_each_pass_and_stays_a_question(rows, tokens):
-    draws = Draws(rows, tokens, 24, seed=1, augment=Augment(noise=0.02))
+def test_augmented_flux_is_drawn_anew_each_pass_and_stays_a_question(rows, tokens, flux):
+    draws = Draws(rows, tokens, 24, seed=1, anew=(Augment(noise=0.02), flux))
     plain = Draws(rows, tokens, 24, seed=1)
     length = len(plain[0]["prompt"])
     texts = {tuple(draws[number]["prompt"]) for number in range(24)}
@@ -140,9 +152,38 @@ def test_augmented_flux_is_drawn_anew_each_pass_and_stays_a_question(rows, token
     assert [draws[number]["answer"] for number in range(24)] == [plain[number]["answer"] for number in range(24)]
 
 
-def test_no_augmentation_gives_the_question_as_it_is_written(rows, tokens):
-    off = Draws(rows, tokens, 12, seed=1, augment=Augment())
-    assert [off[n] for n in range(12)] == [Draws(rows, tokens, 12, seed=1)[n] for n in range(12)]
+TEXTS = [
+    Encoding(form=form, bin=width, preparation=preparation)
+    for form, preparation in (("paper", "as_is"), ("packed", "as_is"), ("packed", "continuum"))
+    for width in (1, 3, 10)
+]
+
+
+@pytest.mark.parametrize("encoding", TEXTS, ids=lambda each: f"{each.form}, {each.preparation}, {each.bin}")
+def test_the_cleaned_spectrum_says_to_training_what_its_question_says(encoding):
+    """Drawn anew from cleaned flux and from the numbers in the text: the same question, whatever the flux."""
+    rng = np.random.default_rng(5)
+    grid = Wavelength(start=4000, stop=4199, step=1)
+    spread = rng.normal(500, rng.choice([30, 300, 4000], (12, 1)), (12, 200))  # beyond 0 and 1000, too
+    spectra = np.clip(spread, -32768, 32767).astype(np.int16)
+    tokens = PromptTokens(build_tokenizer(), TASK, encoding, grid)
+    codec, augment = tokens.codec, Augment(noise=0.02, tilt=0.1)
+
+    class One:
+        """Rows of one question."""
+
+        def __len__(self):
+            return 1
+
+        def __getitem__(self, number):
+            return 7, question(TASK, grid, TASK.labels, codec.text(codec.values(row[None])[0])), "[ 'G' ]"
+
+    for row in spectra:
+        draws = Draws(One(), tokens, 1, seed=3, anew=(augment, SampleFlux(np.array([7]), row[None])), shuffled=False)
+        written = codec.flux(codec.parse(codec.text(codec.values(row[None])[0]))[None])
+        again = codec.values_from_binned(redraw_flux(written, augment, np.random.default_rng([3, 0, 7])))[0]
+        expected = tokens.question(question(TASK, grid, TASK.labels, codec.text(again)))
+        assert draws[0]["prompt"] == [*draws.before, *expected, *draws.between]
 
 
 def test_redrawn_noise_has_the_level_asked_for():

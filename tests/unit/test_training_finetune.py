@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from safetensors.numpy import load_file
 
@@ -21,7 +22,8 @@ from starglot.errors import StarglotError
 from starglot.language.answers import render
 from starglot.language.codec import Codec
 from starglot.language.prompts import question
-from starglot.tables import read_json
+from starglot.spectra.sample_flux import CleanedSpectra
+from starglot.tables import flux_column, read_json, write_parquet
 from starglot.training.finetune import finetune
 from starglot.training.pretrain import build_base
 from tasks import task_of
@@ -51,18 +53,29 @@ BASE = TinyBase(
 
 
 def write_questions(folder, split, count):
+    """A file of questions, and a shard of the same name with their spectra."""
     codec = Codec(ENCODING, WAVELENGTH)
     rng = np.random.default_rng(count)
     path = folder / f"{split}-0000.jsonl.gz"
+    rows = []
     with gzip.open(path, "wt") as handle:
         for obsid in range(count):
             slope = rng.uniform(-1, 1)
-            flux = 600 + 300 * slope * np.linspace(-1, 1, 200) + 20 * rng.standard_normal(200)
-            asked = question(TASK, WAVELENGTH, TASK.labels, codec.text(codec.values(flux[None].astype(np.int16))[0]))
+            flux = (600 + 300 * slope * np.linspace(-1, 1, 200) + 20 * rng.standard_normal(200)).astype(np.int16)
+            rows.append(flux)
+            asked = question(TASK, WAVELENGTH, TASK.labels, codec.text(codec.values(flux[None])[0]))
             values = {"teff": 5000 + 1500 * slope, "logg": 4.0 if obsid % 4 else None, "feh": -0.2}
             answer = render(TASK, "AFGKM"[obsid % 5], values, TASK.labels, "rounded")
             handle.write(json.dumps({"obsid": obsid, "question": asked, "answer": answer}) + "\n")
+    shard = pa.table({"obsid": np.arange(count), "flux": flux_column(np.stack(rows))})
+    write_parquet(shard, folder / f"{split}.parquet")
     return path
+
+
+def spectra(folder):
+    """The spectra of the training questions."""
+    ids = np.arange(40)
+    return CleanedSpectra(ids, np.full(40, "train"), lambda shard: folder / f"{shard}.parquet", {"train": "digest"})
 
 
 def model(**training):
@@ -96,7 +109,10 @@ def questions(place):
 
 @pytest.fixture(scope="module")
 def base(place, questions):
-    build_base(BASE, TASK, ENCODING, WAVELENGTH, {}, [questions[0]], place / "base", place / "state", {"base": 1})
+    there = spectra(place)
+    build_base(
+        BASE, TASK, ENCODING, WAVELENGTH, {}, [questions[0]], there, place / "base", place / "state", {"base": 1}
+    )
     return place / "base"
 
 
@@ -111,6 +127,7 @@ def train(place, questions, base, name, identity=None, init=None, settings=None)
         init,
         [questions[0]],
         [questions[1]],
+        spectra(place),
         place / name,
         place / "state",
         identity or {"name": name},

@@ -3,11 +3,14 @@
 import argparse
 from pathlib import Path
 
+import pyarrow.parquet as pq
+
 from starglot.cli import parser, run, use_threads
 from starglot.config.models import Encoding, Wavelength
 from starglot.config.tasks import Task
 from starglot.config.tiny import TinyBase
 from starglot.hashing import file_digest
+from starglot.surveys.index import cleaned_spectra
 from starglot.training.pretrain import build_base
 
 
@@ -22,11 +25,13 @@ def main(args: argparse.Namespace) -> None:
         Wavelength.model_validate(settings["wavelength"]),
         settings["decimals"],
         qa_train=questions,
+        spectra=cleaned_spectra(pq.read_table(args.labels, columns=["obsid", "shard"]), args.index),
         out=Path(args.manifest).parent,
         state=Path(args.state),
         identity={
             "settings": settings,
             "code": args.code,
+            # They stand for the spectra, too: of a spectrum no more is seen than its question says (Codec.values).
             "questions": {path.name: file_digest(path) for path in questions},
         },
         script=Path(__file__),
@@ -36,6 +41,8 @@ def main(args: argparse.Namespace) -> None:
 if __name__ == "__main__":
     command = parser(__doc__)
     command.add_argument("--qa", nargs="+", required=True, help="training questions; their answers stay unread")
+    command.add_argument("--labels", required=True, help="which shard each spectrum is in")
+    command.add_argument("--index", required=True, help="index of the cleaned spectra, in their folder")
     command.add_argument("--code", required=True, help="hash of the code, part of the work's identity")
     command.add_argument("--state", required=True, help="folder of checkpoints and finished work")
     command.add_argument("--threads", type=int, default=1)

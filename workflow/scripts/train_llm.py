@@ -3,6 +3,8 @@
 import argparse
 from pathlib import Path
 
+import pyarrow.parquet as pq
+
 from starglot.cli import parser, run, use_threads
 from starglot.config.llm import Llm
 from starglot.config.models import Encoding, Wavelength
@@ -10,6 +12,7 @@ from starglot.config.tasks import Task
 from starglot.fingerprint import memory
 from starglot.hashing import file_digest, manifest_digest
 from starglot.models.bases import describe
+from starglot.surveys.index import cleaned_spectra
 from starglot.tables import read_json
 from starglot.training.finetune import finetune
 
@@ -30,12 +33,14 @@ def main(args: argparse.Namespace) -> None:
         init_adapter=Path(args.continues).parent if args.continues else None,
         qa_train=train,
         qa_val=val,
+        spectra=cleaned_spectra(pq.read_table(args.labels, columns=["obsid", "shard"]), args.index),
         out=Path(args.manifest).parent,
         state=Path(args.state),
         identity={
             "settings": settings,
             "size": args.size,
             "code": args.code,
+            # They stand for the spectra, too: of a spectrum no more is seen than its question says (Codec.values).
             "questions": {path.name: file_digest(path) for path in [*train, *val]},
             "base": base["digest"],
             "start": manifest_digest(args.continues) if args.continues else None,
@@ -49,6 +54,8 @@ if __name__ == "__main__":
     command.add_argument("--size", required=True)
     command.add_argument("--train", nargs="+", required=True, help="training questions and answers")
     command.add_argument("--val", nargs="+", required=True, help="validation questions and answers")
+    command.add_argument("--labels", required=True, help="which shard each spectrum is in")
+    command.add_argument("--index", required=True, help="index of the cleaned spectra, in their folder")
     command.add_argument("--base", required=True, help="folder or Hugging Face id of the base model")
     command.add_argument("--found", nargs="?", help="what was found of the base (its revision), as JSON")
     command.add_argument("--continues", nargs="?", help="manifest of the model to continue from")

@@ -65,16 +65,13 @@ class LightGbm(Spectrum):
     seed: int = Field(0, description="Draws values and spectra.")
 
 
-class NetworkTraining(Strict):
-    """How a network is trained (paper 4.1): classification loss + weight x regression loss, missing labels masked."""
+class Epochs(Strict):
+    """How a network is trained, whatever it learns: passes over the spectra, steps and their rate."""
 
     epochs: int = Field(80, ge=1, description="Passes over the training spectra, at most.")
     batch: int = Field(32, ge=2, description="Spectra per step.")
     learning_rate: float = Field(1e-3, gt=0, description="At the start.")
     weight_decay: float = Field(0.0, ge=0, description="AdamW; 0 is plain Adam (ours: the paper names no optimiser).")
-    regression_weight: float = Field(
-        50.0, ge=0, description="Cross-entropy of the class + this x mean squared error of the scaled labels."
-    )
     schedule: Literal["plateau", "cosine"] = Field(
         "plateau",
         description="plateau: times `factor` when the validation loss has not fallen for `patience` epochs; cosine: "
@@ -87,6 +84,14 @@ class NetworkTraining(Strict):
     )
     stop_after: int | None = Field(
         7, ge=1, description="Stop after so many epochs without a lower validation loss; null: never."
+    )
+
+
+class NetworkTraining(Epochs):
+    """How a network is trained (paper 4.1): classification loss + weight x regression loss, missing labels masked."""
+
+    regression_weight: float = Field(
+        50.0, ge=0, description="Cross-entropy of the class + this x mean squared error of the scaled labels."
     )
     augment: Augment = Augment()
 

@@ -56,6 +56,11 @@ class Augment(Strict):
     noise: float = Field(0.0, ge=0, le=1, description="Photon-like noise, relative to the flux maximum.")
     tilt: float = Field(0.0, ge=0, le=1, description="Smooth flux tilt, relative at the ends.")
 
+    @property
+    def changes(self) -> bool:
+        """Whether a spectrum is changed at all."""
+        return bool(self.noise or self.tilt)
+
 
 class Init(Strict):
     """The trained model of the same kind to start from: at a task and size (paper 3.3: stage 2 continues stage 1)."""

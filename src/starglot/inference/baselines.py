@@ -15,8 +15,9 @@ from starglot.config.kinds import KINDS
 from starglot.config.tasks import Task
 from starglot.hashing import digest_of, file_digest
 from starglot.models.baselines.predict import Answer, predict
-from starglot.models.baselines.rows import Rows, ShardPath
+from starglot.models.baselines.rows import Rows
 from starglot.samples.split import training_stars
+from starglot.spectra.sample_flux import ShardPath
 from starglot.store import FINISHED, is_whole, making, workplace
 from starglot.surveys.index import require_shards, sample_identity
 from starglot.tables import write_parquet, write_with_digest

@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 
 from starglot.errors import StarglotError
 from starglot.hashing import digest_of, file_digest
+from starglot.spectra.sample_flux import CleanedSpectra
 from starglot.tables import read_digests, table_digest, write_text
 
 #: Columns of spectra/{survey}/{recipe}/index.tsv: digests of {shard}.parquet and {shard}.rejected.parquet.
@@ -81,3 +82,19 @@ def require_shards(index: str | Path, folder: str | Path) -> list[str]:
             todo="clean them again: snakemake clean (with the same --configfile)",
         )
     return shards
+
+
+def cleaned_spectra(labels: pa.Table, index: str | Path) -> CleanedSpectra:
+    """The cleaned spectra in the folder of an index, to be read by obsid.
+
+    labels: obsid and shard of at least the spectra that are read.  Raises StarglotError when a file that the index
+    lists is not there.
+    """
+    folder = Path(index).parent
+    require_shards(index, folder)
+    return CleanedSpectra(
+        obsid=labels["obsid"].to_numpy(),
+        shard=labels["shard"].to_numpy(zero_copy_only=False),
+        shard_path=lambda shard: folder / f"{shard}.parquet",
+        digests=shard_digests(index, set(pc.unique(labels["shard"]).to_pylist())),
+    )

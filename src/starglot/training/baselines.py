@@ -18,12 +18,12 @@ from starglot.config.kinds import KINDS
 from starglot.config.tasks import Task
 from starglot.errors import StarglotError
 from starglot.models.baselines.files import WEIGHTS
-from starglot.models.baselines.rows import Rows, ShardPath, rows_of
+from starglot.models.baselines.rows import Rows, rows_of
+from starglot.spectra.sample_flux import Bins, ShardPath, map_flux
 from starglot.store import CHECKPOINTS, new_folder
 from starglot.surveys.index import require_shards, sample_identity
 from starglot.tables import read_json, write_json
 from starglot.training.delivery import MANIFEST, deliver, digests, hand_back_or_begin, versions, write_run
-from starglot.training.flux import Bins, map_flux
 from starglot.training.full_disk import full_disk_explained
 
 log = logging.getLogger(__name__)
@@ -191,4 +191,5 @@ def train_baseline(
 def split_bins(work: Work, drawn: np.ndarray) -> tuple[Bins, Bins]:
     """Binned flux of the training rows numbered ``drawn``, and of all validation rows, from the mapped sample."""
     flux = map_flux(work.train.followed_by(work.val), work.shard_path, work.inputs, work.flux)
-    return Bins(flux, drawn, work.settings), Bins(flux, np.arange(len(work.train), len(flux)), work.settings)
+    width = work.settings.bin
+    return Bins(flux, drawn, width), Bins(flux, np.arange(len(work.train), len(flux)), width)

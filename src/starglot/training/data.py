@@ -2,7 +2,7 @@
 
 Files are copied once into an Arrow file in the state folder and memory-mapped from there; a row is tokenised when it
 is drawn.  Which row is drawn when, and what is changed about it, depends on the seed and the row alone: not on the
-number of workers, devices or restarts.
+number of workers, devices or restarts.  What is changed is flux of the cleaned spectra, not the text.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from starglot.hashing import digest_of
 from starglot.language.chat import frame
 from starglot.language.prompts import parse_question
 from starglot.spectra.redraw import redraw_flux
+from starglot.spectra.sample_flux import SampleFlux
 from starglot.store import fault, is_whole, making
 
 if TYPE_CHECKING:
@@ -60,6 +61,11 @@ class Rows:
 
     def __len__(self) -> int:
         return int(self._ends[-1]) if len(self._ends) else 0
+
+    def obsids(self) -> np.ndarray:
+        """(n,) int64 of all rows, in their order."""
+        each = [batch.column(0).to_numpy() for batch in self._batches]
+        return np.concatenate(each) if each else np.empty(0, np.int64)
 
     def longest(self, count: int) -> list[int]:
         """Numbers of the ``count`` rows with the most characters."""
@@ -125,8 +131,8 @@ def _append(file: Path, sink: pa.RecordBatchFileWriter) -> None:
 class Draws(Dataset[dict[str, Any]]):
     """The examples of a whole training in the order in which they are seen; each item is tokenised when asked for.
 
-    Pass after pass over the rows, each in an order of its own, cut or continued to ``length`` items.  Flux is drawn
-    anew (``augment``) at each pass: it is read back out of the question, so any encoding that can be undone will do.
+    Pass after pass over the rows, each in an order of its own, cut or continued to ``length`` items.  Flux can be
+    drawn anew at each pass: that of the cleaned spectra, with the precision that questions have.
     """
 
     def __init__(
@@ -135,11 +141,12 @@ class Draws(Dataset[dict[str, Any]]):
         tokens: PromptTokens,
         length: int,
         seed: int,
-        augment: Augment | None = None,
+        anew: tuple[Augment, SampleFlux] | None = None,
         shuffled: bool = True,
     ):
+        """anew: what is changed at each pass, and the flux of the rows' spectra; None: questions as they stand."""
         self.rows, self.tokens, self.length, self.seed, self.shuffled = rows, tokens, length, seed, shuffled
-        self.augment = augment if augment and (augment.noise or augment.tilt) else None
+        self.anew = anew
         self.before, self.between, self.after = frame(tokens.tokenizer)
         self._order: tuple[int, np.ndarray] | None = None
 
@@ -174,12 +181,13 @@ class Draws(Dataset[dict[str, Any]]):
         return int(self._order[1][place])
 
     def _question(self, asked: str, epoch: int, obsid: int) -> list[int]:
-        if self.augment is None:
+        if self.anew is None:
             return self.tokens.question(asked)
+        augment, spectra = self.anew
         codec = self.tokens.codec
-        labels, text = parse_question(self.tokens.task, asked)
-        flux = codec.flux(codec.parse(text)[None])
-        flux = redraw_flux(flux, self.augment, np.random.default_rng([self.seed, epoch, obsid]))
+        labels, _ = parse_question(self.tokens.task, asked)
+        flux = codec.flux(codec.values(spectra[np.array([obsid])]))
+        flux = redraw_flux(flux, augment, np.random.default_rng([self.seed, epoch, obsid]))
         return self.tokens.prompt(labels, codec.values_from_binned(flux)[0])
 
 

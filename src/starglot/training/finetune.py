@@ -20,6 +20,7 @@ from starglot.language.length import check_length, warn_of_length
 from starglot.language.tokens import PromptTokens
 from starglot.models import llm
 from starglot.models.bases import ADAPTER_FILES, check_base, check_model, describe, find_base
+from starglot.spectra.sample_flux import CleanedSpectra
 from starglot.store import CHECKPOINTS, MADE
 from starglot.tables import write_json
 from starglot.training.begun import note_length
@@ -46,6 +47,7 @@ def finetune(
     init_adapter: Path | None,
     qa_train: list[Path],
     qa_val: list[Path],
+    spectra: CleanedSpectra,
     out: Path,
     state: Path,
     identity: Mapping[str, Any],
@@ -55,11 +57,12 @@ def finetune(
 
     base: folder or Hugging Face id (must be there: nothing is downloaded), or what
     :func:`starglot.models.bases.describe` says of it; init_adapter: folder of the adapter to continue from, or None
-    for a fresh one; qa_train, qa_val: JSONL files; out: gets adapter, tokenizer, loss.csv, run.json and
-    manifest.json; state: folder of checkpoints and finished work; identity: JSON-able, all that the result depends on
-    (settings, code, digests of inputs): the same again is handed back from ``state``, a killed run continues from its
-    last good checkpoint, bit for bit as if it had not been killed; script: that calls it, if it is one of the
-    workflow's: then a training goes on with the code that it began with (:mod:`.begun`).
+    for a fresh one; qa_train, qa_val: JSONL files; spectra: those of the questions, read where flux is drawn anew;
+    out: gets adapter, tokenizer, loss.csv, run.json and manifest.json; state: folder of checkpoints and finished
+    work; identity: JSON-able, all that the result depends on (settings, code, digests of inputs): the same again is
+    handed back from ``state``, a killed run continues from its last good checkpoint, bit for bit as if it had not
+    been killed; script: that calls it, if it is one of the workflow's: then a training goes on with the code that it
+    began with (:mod:`.begun`).
 
     Under torchrun every process calls it with the same arguments.  Raises StarglotError for a base or an adapter that
     is not there or of another base, questions that cannot be read or are longer than the base's positions, and GPUs
@@ -100,7 +103,10 @@ def finetune(
     arguments = plan.arguments(place / CHECKPOINTS)  # before the model: ZeRO-3 changes how that is loaded
     tokenizer = llm.load_tokenizer(base_folder)
     tokens = PromptTokens(tokenizer, task, encoding, wavelength)
-    draws = Draws(rows, tokens, plan.steps * effective_batch(training), settings.seed, training.augment)
+    anew = None
+    if training.augment.changes:
+        anew = training.augment, spectra.mapped(rows.obsids(), Path(state) / "flux", chief)
+    draws = Draws(rows, tokens, plan.steps * effective_batch(training), settings.seed, anew)
     seen = Draws(held_out, tokens, min(len(held_out), _VALIDATED), seed=0, shuffled=False)
     prompt, answer = (max(both) for both in zip(draws.longest(), seen.longest(), strict=True))
     check_length(prompt, answer, tokens, llm.load_config(base_folder), stands_on["name"])

@@ -13,6 +13,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from starglot.config.models import Encoding, Wavelength
 from starglot.config.tasks import Task
 from starglot.config.tiny import TinyBase
@@ -21,6 +23,7 @@ from starglot.language.prompts import parse_question
 from starglot.language.tiny_tokenizer import build_tokenizer
 from starglot.language.tokens import PromptTokens
 from starglot.models.tiny import build_tiny
+from starglot.spectra.sample_flux import CleanedSpectra
 from starglot.store import CHECKPOINTS, new_folder
 from starglot.tables import write_json
 from starglot.training.begun import note_length
@@ -39,6 +42,7 @@ def build_base(
     wavelength: Wavelength,
     decimals: Mapping[str, int],
     qa_train: list[Path],
+    spectra: CleanedSpectra,
     out: Path,
     state: Path,
     identity: Mapping[str, Any],
@@ -46,9 +50,10 @@ def build_base(
 ) -> dict[str, Any]:
     """Build, pre-train and save a tiny base; returns the manifest that it writes last into ``out``.
 
-    decimals: digits after the point by label, of all tasks; qa_train: JSONL files of the training split, of which the
-    questions' flux is read and the answers are not; out: gets config, weights, tokenizer, loss.csv, run.json,
-    manifest.json; state, identity, script: as in :func:`starglot.training.finetune.finetune`.
+    decimals: digits after the point by label, of all tasks; qa_train: JSONL files of the training split, which say
+    what is asked about which spectrum (their answers are not read); spectra: of the task; out: gets config, weights,
+    tokenizer, loss.csv, run.json, manifest.json; state, identity, script: as in
+    :func:`starglot.training.finetune.finetune`.
     Raises StarglotError when there are too few spectra.
     """
     # ---- set up
@@ -73,8 +78,10 @@ def build_base(
         )
     tokenizer = build_tokenizer()
     tokens = PromptTokens(tokenizer, task, encoding, wavelength)
-    questions = (parse_question(task, rows[number][1]) for number in range(len(rows)))
-    prompts = [(labels, tokens.codec.parse(flux)) for labels, flux in questions]
+    values = np.empty((len(rows), tokens.codec.n_values), np.int16)
+    for at, flux in spectra.blocks(rows.obsids(), "tiny base: flux"):
+        values[at] = tokens.codec.values(flux)
+    prompts = [(parse_question(task, rows[number][1])[0], row) for number, row in enumerate(values)]
     steps = math.ceil(settings.examples / settings.batch)
     draws = PseudoDraws(prompts, tokens, steps * settings.batch, settings, decimals)
     model = build_tiny(settings, tokenizer)

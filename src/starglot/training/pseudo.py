@@ -125,7 +125,7 @@ class PseudoDraws(Dataset[dict[str, Any]]):
         row = int(np.random.default_rng([seed, 2, epoch]).permutation(len(self.prompts))[place])
         rng = np.random.default_rng([seed, 3, number])
         labels, values = self.prompts[row]
-        if self.augment.noise or self.augment.tilt:
+        if self.augment.changes:
             codec = self.tokens.codec
             values = codec.values_from_binned(redraw_flux(codec.flux(values[None]), self.augment, rng))[0]
         answer, counts = self._segment(self._list(row, 0), [])

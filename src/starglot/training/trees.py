@@ -21,11 +21,11 @@ from starglot.models.baselines.files import save
 from starglot.models.baselines.rows import Rows
 from starglot.models.baselines.scatter import accuracy, held_out_scatter, rms
 from starglot.models.baselines.trees import CLASS, library, load_trees, tree_file, values_and_classes
+from starglot.spectra.sample_flux import Bins
 from starglot.store import newest_good, prune, seal
 from starglot.tables import write_text
 from starglot.training.baselines import Fitted, Work, split_bins
 from starglot.training.begun import note_length
-from starglot.training.flux import Bins
 
 log = logging.getLogger(__name__)
 
@@ -51,7 +51,7 @@ def fit_trees(work: Work) -> Fitted:
     held_out = None
     if len(work.val):
         held_out = data.create_valid(_sequence(bins["val"], settings), params=data.params).construct()
-    classes = [code for code in range(len(train.groups)) if (train.code == code).any()]
+    classes = [group for group in range(len(train.groups)) if (train.group == group).any()]
 
     # ---- train
     trees = _Checkpoints(work.checkpoints)
@@ -84,7 +84,7 @@ def fit_trees(work: Work) -> Fitted:
     save({"sigma": sigma}, settings.kind, work.task, work.made, classes=classes, bin=settings.bin)
     return Fitted(
         counts={"used": len(train), "trees": sum(booster.num_trees() for booster in boosters.values())},
-        metrics={"val_class_accuracy": accuracy(predicted["val"], work.val.code)},
+        metrics={"val_class_accuracy": accuracy(predicted["val"], work.val.group)},
         by_label={
             "rounds": [rounds.get(name, 0) for name in work.task.labels],
             "val_rmse": [rms(residuals[:, j]) for j in range(len(work.task.labels))],
@@ -176,8 +176,8 @@ def _target(rows: Rows, name: str, labels: list[str], classes: list[int]) -> np.
     """(n,) values of a label, or places of the class in ``classes``; NaN where missing."""
     if name != CLASS:
         return rows.truth[:, labels.index(name)]
-    places = {code: float(place) for place, code in enumerate(classes)}
-    return np.array([places.get(code, np.nan) for code in rows.code.tolist()])
+    places = {group: float(place) for place, group in enumerate(classes)}
+    return np.array([places.get(group, np.nan) for group in rows.group.tolist()])
 
 
 def _sequence(bins: Bins, settings: LightGbm) -> Any:

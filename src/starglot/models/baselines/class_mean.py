@@ -11,8 +11,9 @@ from starglot.config.baselines import ClassMean
 from starglot.config.tasks import Task
 from starglot.models.baselines.files import load
 from starglot.models.baselines.predict import Answer
-from starglot.models.baselines.rows import Rows, ShardPath
+from starglot.models.baselines.rows import Rows
 from starglot.models.baselines.scatter import MIN_SCATTER, scatter
+from starglot.spectra.sample_flux import ShardPath
 
 
 def fit_class_mean(
@@ -29,10 +30,10 @@ def fit_class_mean(
         if not known.any():
             continue
         for c in range(-1, groups):  # -1: all rows, the last column
-            mine = known & (train.code == c) if c >= 0 else known
+            mine = known & (train.group == c) if c >= 0 else known
             mean[j, c] = y[mine].mean() if mine.any() else mean[j, -1]
         for c in range(-1, groups):
-            mine = known & (train.code == c) if c >= 0 else known
+            mine = known & (train.group == c) if c >= 0 else known
             enough = mine.sum() >= MIN_SCATTER or c < 0
             sigma[j, c] = scatter(y[mine] - mean[j, c]) if enough else sigma[j, -1]
     return {"mean": mean, "sigma": sigma}, {"scatter": [float(s) if np.isfinite(s) else None for s in sigma[:, -1]]}
@@ -41,4 +42,4 @@ def fit_class_mean(
 def read_class_mean(settings: ClassMean, task: Task, folder: Path, rows: Rows, shard_path: ShardPath) -> Answer:
     """The means of each row's own group, which is the catalogue's: none is predicted."""
     weights, _ = load(folder, settings.kind, task)
-    return Answer(weights["mean"].T[rows.code], weights["sigma"].T[rows.code], np.full(len(rows), -1))
+    return Answer(weights["mean"].T[rows.group], weights["sigma"].T[rows.group], np.full(len(rows), -1))

@@ -14,15 +14,16 @@ from torch import Tensor, nn
 from starglot.config.baselines import Network
 from starglot.config.tasks import Task
 from starglot.errors import StarglotError
-from starglot.models.baselines.bins import binned
 from starglot.models.baselines.features import coarse_values, prepared
 from starglot.models.baselines.files import load, save
 from starglot.models.baselines.networks import build_network
 from starglot.models.baselines.predict import Answer
-from starglot.models.baselines.rows import Rows, ShardPath, blocks
+from starglot.models.baselines.rows import Rows
+from starglot.spectra.rebin import binned
+from starglot.spectra.sample_flux import ShardPath, blocks
 
 #: Spectra that pass through a network together when it only predicts.
-_BATCH = 256
+BATCH = 256
 #: How the names of the network's own tensors begin in its file.
 NETWORK = "network."
 
@@ -90,14 +91,14 @@ def forward(network: nn.Module, features: np.ndarray, device: torch.device) -> I
     """Logits and scaled labels, batch by batch, without gradients; the network is left in its evaluation mode."""
     network.eval()
     with torch.no_grad():
-        for first in range(0, len(features), _BATCH):
-            yield network(torch.from_numpy(features[first : first + _BATCH]).to(device))
+        for first in range(0, len(features), BATCH):
+            yield network(torch.from_numpy(features[first : first + BATCH]).to(device))
 
 
 def read_features(
     network: nn.Module, scales: Scales, features: np.ndarray, device: torch.device
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Values (n, labels) in their own units, and codes (n,) of the class, from features as they come."""
+    """Values (n, labels) in their own units, and the group (n,), from features as they come."""
     parts = [
         (values.cpu().numpy(), logits.argmax(dim=1).cpu().numpy())
         for logits, values in forward(network, scales.inputs(features), device)

@@ -9,12 +9,13 @@ import numpy as np
 
 from starglot.config.baselines import Ridge
 from starglot.config.tasks import Task
-from starglot.models.baselines.bins import binned
 from starglot.models.baselines.files import load
 from starglot.models.baselines.moments import Moments, discriminant, solve
 from starglot.models.baselines.predict import Answer
-from starglot.models.baselines.rows import Rows, ShardPath, blocks
+from starglot.models.baselines.rows import Rows
 from starglot.models.baselines.scatter import accuracy, rms, scatter_by_class
+from starglot.spectra.rebin import binned
+from starglot.spectra.sample_flux import ShardPath, blocks
 
 
 def fit_ridge(
@@ -67,7 +68,7 @@ def fit_ridge(
         "alpha": [None if fit is None else fit.alpha for fit in fits[:k]],
         "alpha_chosen_on": [None if fit is None else fit.chosen_on for fit in fits[:k]],
         "val_rmse": [rms(residuals[:, j]) for j in range(k)],
-        "class_accuracy": [accuracy(predicted, val.code)] * k,
+        "class_accuracy": [accuracy(predicted, val.group)] * k,
     }
 
 
@@ -85,8 +86,8 @@ def read_ridge(settings: Ridge, task: Task, folder: Path, rows: Rows, shard_path
 
 def _one_hot(rows: Rows) -> np.ndarray:
     """(n, outputs); rows without a group are NaN."""
-    hot: np.ndarray = (rows.code[:, None] == np.arange(rows.outputs)).astype(float)
-    hot[rows.code < 0] = np.nan
+    hot: np.ndarray = (rows.group[:, None] == np.arange(rows.outputs)).astype(float)
+    hot[rows.group < 0] = np.nan
     return hot
 
 

@@ -11,11 +11,12 @@ import numpy as np
 from starglot.config.baselines import LightGbm
 from starglot.config.tasks import Task
 from starglot.errors import StarglotError
-from starglot.models.baselines.bins import binned
 from starglot.models.baselines.features import prepared
 from starglot.models.baselines.files import load
 from starglot.models.baselines.predict import Answer
-from starglot.models.baselines.rows import Rows, ShardPath, blocks
+from starglot.models.baselines.rows import Rows
+from starglot.spectra.rebin import binned
+from starglot.spectra.sample_flux import ShardPath, blocks
 
 if TYPE_CHECKING:
     from lightgbm import Booster

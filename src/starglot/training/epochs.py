@@ -1,0 +1,289 @@
+"""The loop that trains networks of torch: epochs over a mapped sample, resumed from the last whole one, bit for bit.
+
+What is learnt is an objective's: it makes the batches and says their loss.  Order, rates, checkpoints, the loss
+curve, when to stop and which weights are kept are the loop's, whatever the objective.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Protocol, TypeAlias
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from torch.optim.lr_scheduler import ReduceLROnPlateau
+from tqdm import tqdm
+
+from starglot.config.baselines import Epochs
+from starglot.errors import StarglotError
+from starglot.store import newest_good, prune, seal
+from starglot.tables import read_json, write_json, write_text
+from starglot.training.begun import note_length
+
+log = logging.getLogger(__name__)
+
+#: Columns of the loss curve.
+_CURVE = ("step", "epoch", "loss", "learning_rate", "val_loss")
+
+#: Tensors whose first axis is the spectra of a step.
+Batch: TypeAlias = tuple[Tensor, ...]
+#: What adds up over batches, and of which the loss is made: a sum of errors and their number, say.
+Sums: TypeAlias = tuple[Tensor, ...]
+
+
+class Objective(Protocol):
+    """What a network learns of its spectra."""
+
+    def __len__(self) -> int:
+        """Spectra to train on."""
+
+    def batch(self, chosen: np.ndarray, rng: np.random.Generator) -> Batch:
+        """The training spectra numbered ``chosen``, on the CPU; what is drawn anew at each pass is drawn by ``rng``.
+
+        Called from a thread of its own, while the step before is at work.
+        """
+
+    def held_out(self) -> Iterator[Batch]:
+        """Batches of what training is judged by, at the end of each epoch: the best epoch has the lowest loss."""
+
+    def sums(self, network: nn.Module, batch: Batch) -> Sums:
+        """What the network makes of a batch, which is on its device."""
+
+    def loss(self, sums: Sums) -> Tensor:
+        """The loss of one batch, or of all batches together: a number, with the gradients of ``sums``."""
+
+
+@dataclass
+class Progress:
+    """Where a training stands after an epoch: all that its continuation needs besides tensors."""
+
+    epoch: int = 0
+    best_epoch: int = 0
+    best_loss: float = math.inf
+    learning_rate: float = 0.0
+    plateau: dict[str, Any] = field(default_factory=dict)
+    curve: list[dict[str, float]] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a training came to.
+
+    weights: of the best epoch, on the CPU; at_best: that epoch's point of the curve; curve: a point an epoch, of
+    step, epoch, loss, learning_rate and val_loss; counts: for a manifest.
+    """
+
+    weights: dict[str, Tensor]
+    at_best: dict[str, float]
+    curve: list[dict[str, float]]
+    counts: dict[str, int]
+
+
+def train(
+    network: nn.Module,
+    objective: Objective,
+    plan: Epochs,
+    seed: int,
+    device: torch.device,
+    checkpoints: Path,
+    title: str,
+) -> Trained:
+    """Train ``network`` on ``device``, which it is moved to; it is left with the weights of the best epoch.
+
+    seed: decides order and all that is drawn; the first weights are the caller's.  checkpoints: folder of this
+    training alone; from the newest good one in it, a killed training goes on as if it had not been killed.
+    Raises StarglotError when the loss is no number any more.
+    """
+    network.to(device)
+    note_length(checkpoints.parent, plan.epochs, "epochs")
+    progress, best = _Trainer(network, objective, plan, seed, device, checkpoints).run(title)
+    network.load_state_dict(best)
+    return Trained(
+        weights=best,
+        at_best=progress.curve[progress.best_epoch - 1],
+        curve=progress.curve,
+        counts={
+            "epochs": progress.epoch,
+            "best_epoch": progress.best_epoch,
+            "steps": int(progress.curve[-1]["step"]),
+            "examples": progress.epoch * len(objective),
+            "trainable_parameters": sum(p.numel() for p in network.parameters()),
+        },
+    )
+
+
+def write_curve(curve: list[dict[str, float]], path: Path) -> None:
+    """The loss curve as CSV, an epoch a row."""
+    lines = [",".join(f"{point[name]:.8g}" for name in _CURVE) for point in curve]
+    write_text("\n".join([",".join(_CURVE), *lines]) + "\n", path)
+
+
+class _Trainer:
+    """The epochs of one training, and its checkpoints."""
+
+    def __init__(
+        self, network: nn.Module, objective: Objective, plan: Epochs, seed: int, device: torch.device, folder: Path
+    ):
+        self.network, self.objective, self.plan, self.seed = network, objective, plan, seed
+        self.device, self.folder = device, folder
+        self.starts = _starts(len(objective), plan.batch)
+        self.optimiser = torch.optim.AdamW(
+            network.parameters(), lr=plan.learning_rate, weight_decay=plan.weight_decay
+        )
+        self.plateau = ReduceLROnPlateau(
+            self.optimiser, factor=plan.factor, patience=plan.patience - 1, threshold=0.0
+        )
+
+    def run(self, title: str) -> tuple[Progress, dict[str, Tensor]]:
+        """All epochs, from the newest good checkpoint if there is one: (progress, weights of the best epoch)."""
+        progress, best = self._resume()
+        n = len(self.objective)
+        with tqdm(
+            total=self.plan.epochs * n, initial=progress.epoch * n, desc=title, unit=" spectra", mininterval=2
+        ) as bar:
+            while progress.epoch < self.plan.epochs and not self._stopped(progress):
+                loss = self._epoch(progress.epoch, bar)
+                held_out = self._validate()
+                if not math.isfinite(loss + held_out):
+                    raise StarglotError(
+                        f"the loss is no number any more in epoch {progress.epoch + 1}",
+                        where="models: training",
+                        todo="lower learning_rate, or the weight of the part of the loss that grows",
+                    )
+                progress.epoch += 1
+                progress.curve.append(
+                    {
+                        "step": progress.epoch * len(self.starts),
+                        "epoch": progress.epoch,
+                        "loss": loss,
+                        "learning_rate": self.optimiser.param_groups[0]["lr"],
+                        "val_loss": held_out,
+                    }
+                )
+                if held_out < progress.best_loss:
+                    progress.best_loss, progress.best_epoch = held_out, progress.epoch
+                    best = {name: tensor.detach().cpu().clone() for name, tensor in self.network.state_dict().items()}
+                if self.plan.schedule == "plateau":
+                    self.plateau.step(held_out)
+                bar.set_postfix(loss=f"{loss:.4f}", val=f"{held_out:.4f}", best=progress.best_epoch, refresh=False)
+                self._save(progress, best)
+        return progress, best
+
+    def _stopped(self, progress: Progress) -> bool:
+        patience = self.plan.stop_after
+        return patience is not None and progress.epoch - progress.best_epoch >= patience
+
+    def _epoch(self, epoch: int, bar: Any) -> float:
+        """One pass over the training spectra; the loss over all of them, as they were seen."""
+        self.network.train()
+        torch.manual_seed(int(np.random.SeedSequence([self.seed, epoch]).generate_state(1)[0]))
+        passed: Sums | None = None
+        for number, batch in enumerate(self._batches(epoch)):
+            if self.plan.schedule == "cosine":
+                self._set_rate(epoch * len(self.starts) + number)
+            sums = self.objective.sums(self.network, self._on_device(batch))
+            self.optimiser.zero_grad(set_to_none=True)
+            self.objective.loss(sums).backward()  # type: ignore[no-untyped-call]
+            self.optimiser.step()
+            passed = _added(passed, sums)
+            bar.update(len(batch[0]))
+        assert passed is not None
+        return float(self.objective.loss(passed))
+
+    def _batches(self, epoch: int) -> Iterator[Batch]:
+        """Batches of one pass, in an order of its own; the next is made ready while one is in use."""
+        order = np.random.default_rng([self.seed, epoch]).permutation(len(self.objective))
+
+        def batch(first: int) -> Batch:
+            chosen = order[first : first + self.plan.batch]
+            return self.objective.batch(chosen, np.random.default_rng([self.seed, epoch, first]))
+
+        with ThreadPoolExecutor(1) as ahead:
+            waiting = ahead.submit(batch, self.starts[0])
+            for first in [*self.starts[1:], None]:
+                ready = waiting.result()
+                if first is not None:
+                    waiting = ahead.submit(batch, first)
+                yield ready
+
+    def _on_device(self, batch: Batch) -> Batch:
+        return tuple(tensor.to(self.device) for tensor in batch)
+
+    def _set_rate(self, step: int) -> None:
+        """Linear rise, then a cosine to 0 at the end."""
+        steps = self.plan.epochs * len(self.starts)
+        rising = self.plan.warmup * steps
+        share = (
+            (step + 1) / rising
+            if step < rising
+            else 0.5 * (1 + math.cos(math.pi * (step - rising) / (steps - rising)))
+        )
+        for group in self.optimiser.param_groups:
+            group["lr"] = self.plan.learning_rate * min(share, 1.0)
+
+    def _validate(self) -> float:
+        self.network.eval()
+        passed: Sums | None = None
+        with torch.no_grad():
+            for batch in self.objective.held_out():
+                passed = _added(passed, self.objective.sums(self.network, self._on_device(batch)))
+        assert passed is not None
+        return float(self.objective.loss(passed))
+
+    def _save(self, progress: Progress, best: dict[str, Tensor]) -> None:
+        """A sealed checkpoint of this epoch."""
+        folder = self.folder / f"checkpoint-{progress.epoch}"
+        folder.mkdir(parents=True, exist_ok=True)
+        _save_tensors(self.network.state_dict(), folder / "network.safetensors")
+        _save_tensors(best, folder / "best.safetensors")
+        moments = self.optimiser.state_dict()["state"]
+        _save_tensors(
+            {f"{index}.{name}": value for index, parts in moments.items() for name, value in parts.items()},
+            folder / "optimiser.safetensors",
+        )
+        progress.learning_rate = self.optimiser.param_groups[0]["lr"]
+        progress.plateau = {
+            name: value for name, value in self.plateau.state_dict().items() if isinstance(value, int | float)
+        }
+        write_json(asdict(progress), folder / "progress.json")
+        seal(folder)
+        prune(self.folder)
+
+    def _resume(self) -> tuple[Progress, dict[str, Tensor]]:
+        folder = newest_good(self.folder)
+        if folder is None:
+            return Progress(), {}
+        log.info("continuing from %s", folder)
+        progress = Progress(**read_json(folder / "progress.json"))
+        self.network.load_state_dict(load_file(str(folder / "network.safetensors")))
+        moments: dict[int, dict[str, Tensor]] = {}
+        for key, value in load_file(str(folder / "optimiser.safetensors")).items():
+            index, name = key.split(".")
+            moments.setdefault(int(index), {})[name] = value
+        self.optimiser.load_state_dict({**self.optimiser.state_dict(), "state": moments})
+        for group in self.optimiser.param_groups:
+            group["lr"] = progress.learning_rate
+        self.plateau.load_state_dict(progress.plateau)
+        return progress, load_file(str(folder / "best.safetensors"))
+
+
+def _starts(n: int, size: int) -> list[int]:
+    """Where the batches of a pass begin; a last one of one spectrum, which cannot be normalised, is left out."""
+    return [first for first in range(0, n, size) if n - first > 1 or not first]
+
+
+def _added(passed: Sums | None, sums: Sums) -> Sums:
+    """Sums over one batch more, without their gradients."""
+    own = tuple(each.detach() for each in sums)
+    return own if passed is None else tuple(a + b for a, b in zip(passed, own, strict=True))
+
+
+def _save_tensors(tensors: dict[str, Tensor], path: Path) -> None:
+    save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, str(path))
