@@ -97,8 +97,10 @@ class Run(Strict):
     sets: list[Literal["val", "test", "common"]] = Field(
         ["test"], min_length=1, description="Splits to predict; common is the test split of the smallest size."
     )
-    validation: list[Literal["galah", "gaia_eso"]] = Field(
-        [], description="External surveys whose matched stars are cleaned too, predicted and judged by their labels."
+    validation: list[str] = Field(
+        [],
+        description="Names under `surveys` that no task learns from: their matched stars are cleaned too, predicted "
+        "and judged by their labels.",
     )
     validation_limit: int | None = Field(
         None, ge=1, description="Most spectra of an external survey to predict, test stars first; null: all."
