@@ -12,7 +12,7 @@ from starglot.config.bases import is_hub_id
 from starglot.config.derive import hub_or_folder_bases, language_models
 from starglot.config.models import Config
 from starglot.config.recipes import View
-from starglot.config.surveys import SpectrumSurvey, Survey
+from starglot.config.survey import SpectrumSurvey, Survey
 from starglot.errors import StarglotError
 from starglot.language.chat import frame
 from starglot.language.length import check_length

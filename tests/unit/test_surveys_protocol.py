@@ -15,7 +15,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from starglot.config.recipes import Recipe, Wavelength
-from starglot.config.surveys import SpectrumSurvey, Surveys
+from starglot.config.survey import SpectrumSurvey
+from starglot.config.surveys import Surveys
 from starglot.errors import StarglotError
 from starglot.labels import ATMOSPHERE_NAMES, LABELS
 from starglot.spectra.raw import RawSpectrum

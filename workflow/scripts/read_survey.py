@@ -3,7 +3,7 @@
 import argparse
 
 from starglot.cli import parser, run
-from starglot.config.surveys import SpectrumSurvey
+from starglot.config.survey import SpectrumSurvey
 from starglot.samples.identity import star_ids
 from starglot.surveys.common_columns import with_common_columns
 from starglot.surveys.counts import Counts

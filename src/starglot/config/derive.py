@@ -22,7 +22,7 @@ from starglot.config.recipes import View
 from starglot.config.strict import Init
 from starglot.config.surveys import Surveys
 from starglot.config.tasks import Task
-from starglot.config.tiny import TinyBase
+from starglot.config.tiny import LanguageBase
 from starglot.errors import StarglotError
 from starglot.forms import FORMS, Form
 from starglot.labels import ABUNDANCE_NAMES, ATMOSPHERE_NAMES, CLASSES
@@ -277,9 +277,9 @@ def language_models(config: Config) -> dict[str, Llm]:
     return {name: cast(Llm, model) for name, model in config.models.items() if is_language_model(model)}
 
 
-def tiny_bases(config: Config) -> dict[str, TinyBase]:
-    """The bases of the configuration that are tiny language models, by name."""
-    return {name: cast(TinyBase, base) for name, base in config.bases.items() if base.kind == "tiny"}
+def tiny_bases(config: Config) -> dict[str, LanguageBase]:
+    """The bases of the configuration that are small language models, pre-trained here, by name."""
+    return {name: base for name, base in config.bases.items() if isinstance(base, LanguageBase)}
 
 
 def run_language_models(config: Config) -> list[str]:

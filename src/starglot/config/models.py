@@ -19,6 +19,7 @@ from starglot.config.scaling import Repeats, Scaling
 from starglot.config.strict import BaseSettings, ModelSettings, Name, OptionalPath, PathText, Strict
 from starglot.config.surveys import Surveys
 from starglot.config.tasks import Task
+from starglot.flux_text import FLUX_TEXTS
 
 # ---------------------------------------------------------------- samples and tasks
 
@@ -48,10 +49,16 @@ class Select(Strict):
     )
 
 
+if TYPE_CHECKING:
+    TextForm = str
+else:
+    TextForm = Literal[tuple(FLUX_TEXTS)]
+
+
 class Encoding(Strict):
     """How flux becomes text."""
 
-    form: Literal["paper", "packed"] = Field(
+    form: TextForm = Field(
         description="paper: '0.303, 0.307' (5 tokens a value with Llama 3's tokenizer); packed: '303307' (1; 3 with "
         "tokenizers that keep digits apart)."
     )
