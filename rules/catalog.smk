@@ -6,6 +6,12 @@ def survey_files(wildcards):
     return list(CONFIG.surveys.named()[wildcards.survey].catalogs.values())
 
 
+def survey_made_by(wildcards):
+    """Digests of the mock release, where it brings the survey's files."""
+    mocked = CONFIG.surveys.named()[wildcards.survey].in_mock
+    return MOCK_DIGESTS if mocked else []
+
+
 def survey_contents(wildcards):
     """Digests of the survey's catalogues, when they come from outside: each is read again when its size or time changed.
 
@@ -13,7 +19,7 @@ def survey_contents(wildcards):
     """
     planned = workflow.executor_plugin is None or workflow.dryrun
     table = f"{CONFIG.results}/catalog/{wildcards.survey}.parquet"
-    if CONFIG.mock or (planned and not os.path.exists(table)):
+    if survey_made_by(wildcards) or (planned and not os.path.exists(table)):
         return []
     return [FINGERPRINTS.of(path) for path in survey_files(wildcards) if path]
 
@@ -30,7 +36,7 @@ rule read_survey:
     """
     input:
         catalogs=ancient(survey_files),
-        digests=MOCK_DIGESTS,
+        digests=survey_made_by,
     output:
         catalog="<results>/catalog/{survey}.parquet",
         digest="<results>/catalog/{survey}.parquet.sha256",
@@ -55,11 +61,18 @@ rule read_survey:
 
 
 def match_settings(wildcards):
-    """What decides a match: the radius, the release of the survey's Gaia ids, how the other one names a star."""
+    """What decides a match: the radius, the release of the survey's Gaia ids, how the other one names a star.
+
+    Where that one has spectra, too: what its visits of a star are told by.
+    """
+    surveys, visits = CONFIG.surveys.with_spectra(), {}
+    if other := surveys.get(wildcards.other):
+        visits = {"labels": other.brings, "gaia_release": other.gaia_release}
     return leaves(
         match=derive.dump(CONFIG.match),
-        gaia_release=CONFIG.surveys.with_spectra()[wildcards.survey].gaia_release,
+        gaia_release=surveys[wildcards.survey].gaia_release,
         star=CONFIG.surveys.named()[wildcards.other].star,
+        **({"visits": visits} if visits else {}),
     )
 
 
@@ -96,7 +109,7 @@ rule match_survey:
 
 
 def matches(wildcards):
-    """The survey's matches with all that bring labels or are judged against."""
+    """The survey's matches with all that bring labels or judge."""
     return [
         f"<results>/match/{wildcards.survey}_{other}.parquet"
         for other in derive.label_surveys(CONFIG, wildcards.survey)
@@ -104,10 +117,10 @@ def matches(wildcards):
 
 
 def selection_settings(wildcards):
-    """What decides which rows are worth a look: counts by class, cuts, columns that name a file."""
+    """What decides which rows are worth a look: labels and counts by task, cuts, columns that name a file."""
     survey = CONFIG.surveys.with_spectra()[wildcards.survey]
     return leaves(
-        wanted=derive.wanted_per_class(CONFIG, wildcards.survey),
+        wanted=derive.wanted_spectra(CONFIG, wildcards.survey),
         snr_min=survey.snr_min,
         places=survey.places,
         select=derive.dump(CONFIG.select),

@@ -92,7 +92,7 @@ def degradation_settings(wildcards):
     return leaves(
         task=derive.asked(CONFIG.tasks[wildcards.task]),
         name=wildcards.task,
-        release=CONFIG.surveys.lamost.release,
+        release=derive.release_of(CONFIG, wildcards.task),
         mock=CONFIG.mock is not None,
         changes=[derive.dump(change) for change in CONFIG.degradation.changes],
     )

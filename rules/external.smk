@@ -1,4 +1,4 @@
-"""External surveys: LAMOST spectra of stars that they have measured, as prediction sets of their own."""
+"""External surveys: spectra of stars that they have measured, as prediction sets of their own."""
 
 
 def external_match(wildcards):

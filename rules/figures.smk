@@ -228,7 +228,7 @@ if PAPER_FIGURES:
             scripts=scripts_folder,
             settings=leaves(
                 figures=PAPER_FIGURES,
-                release=CONFIG.surveys.lamost.release,
+                release=derive.release_of(CONFIG),
                 mock=CONFIG.mock is not None,
             ),
             predictions=predictions_folder,

@@ -3,7 +3,7 @@
 
 def made_by_mock():
     """Survey files that the mock release brings: their folder is <results>/mock."""
-    surveys = CONFIG.surveys.named().values()
+    surveys = [survey for survey in CONFIG.surveys.named().values() if survey.in_mock]
     return [path for survey in surveys for path in survey.catalogs.values()]
 
 

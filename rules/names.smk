@@ -35,9 +35,9 @@ def models_among(names):
     return f"(?:{one_of(names)}){SUFFIX}"
 
 
-#: Surveys whose spectra are read, and those that bring labels of the same stars.
+#: Surveys whose spectra are read, and those that may judge a task by their labels of the same stars: any.
 SPECTRUM_SURVEYS = one_of(CONFIG.surveys.with_spectra())
-EXTERNAL = one_of(set(CONFIG.surveys.named()) - set(CONFIG.surveys.with_spectra()))
+EXTERNAL = one_of(CONFIG.surveys.named())
 #: Surveys whose spectra tasks ask about, and the indexes of all cleaned spectra (docs/rebuilds.md).
 VIEWED_SURVEYS = list(dict.fromkeys(View(view).survey for view in CONFIG.views))
 VIEW_INDEXES = [f"<results>/spectra/{view}/index.tsv" for view in CONFIG.views]

@@ -43,7 +43,7 @@ def scaling_settings(wildcards):
     return leaves(
         task=derive.asked(CONFIG.tasks[wildcards.task]),
         name=wildcards.task,
-        release=CONFIG.surveys.lamost.release,
+        release=derive.release_of(CONFIG, wildcards.task),
         mock=CONFIG.mock is not None,
         test_size=derive.sweep_test_size(CONFIG, wildcards.task),
         scaling=derive.dump(CONFIG.scaling, include={"statistic", "extrapolate"}),

@@ -1,9 +1,8 @@
 """Tables, computed from prediction tables alone."""
 
-#: The labels that table 1 of the paper counts.
-COUNTED_LABELS = "<results>/labels/{}.parquet".format(
-    derive.stage_of(CONFIG, 2) or CONFIG.run.tasks[-1]
-)
+#: The task whose labels table 1 of the paper counts, and these.
+COUNTED_TASK = derive.stage_of(CONFIG, 2) or CONFIG.run.tasks[-1]
+COUNTED_LABELS = f"<results>/labels/{COUNTED_TASK}.parquet"
 
 
 rule count_labels:
@@ -25,7 +24,8 @@ rule count_labels:
     params:
         scripts=scripts_folder,
         settings=leaves(
-            release=CONFIG.surveys.lamost.release, mock=CONFIG.mock is not None
+            release=derive.release_of(CONFIG, COUNTED_TASK),
+            mock=CONFIG.mock is not None,
         ),
         code=code("count_labels"),
     shell:
@@ -56,7 +56,7 @@ def table_settings(wildcards):
         task=derive.asked(CONFIG.tasks[wildcards.task]),
         groups=CONFIG.tasks[wildcards.task].sample.group_names,
         name=wildcards.task,
-        release=CONFIG.surveys.lamost.release,
+        release=derive.release_of(CONFIG, wildcards.task),
         mock=CONFIG.mock is not None,
     )
 
@@ -189,7 +189,7 @@ rule tabulate_paper:
         scripts=scripts_folder,
         settings=leaves(
             tables=derive.paper_tables(CONFIG),
-            release=CONFIG.surveys.lamost.release,
+            release=derive.release_of(CONFIG),
             mock=CONFIG.mock is not None,
         ),
         out=tables_folder,

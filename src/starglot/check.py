@@ -11,6 +11,8 @@ from typing import Literal
 from starglot.config.bases import is_hub_id
 from starglot.config.derive import hub_or_folder_bases, language_models
 from starglot.config.models import Config
+from starglot.config.recipes import View
+from starglot.config.survey import SpectrumSurvey, Survey
 from starglot.errors import StarglotError
 from starglot.language.chat import frame
 from starglot.language.length import check_length
@@ -39,23 +41,6 @@ class Input:
     state: State
     size: str = ""
     remark: str = ""
-
-
-@dataclass(frozen=True)
-class _Origin:
-    source: str
-    account: str
-
-
-_LAMOST = _Origin("https://www.lamost.org/dr11 (the release that surveys.lamost.release names)", "LAMOST, free")
-_ALLSTAR = "https://data.sdss.org/sas/{}"
-_APOGEE = {
-    "dr12": _ALLSTAR.format("dr12/apogee/spectro/redux/r5/allStar-v603.fits"),
-    "dr16": _ALLSTAR.format("dr16/apogee/spectro/aspcap/r12/l33/allStar-r12-l33.fits"),
-    "dr17": _ALLSTAR.format("dr17/apogee/spectro/aspcap/dr17/synspec_rev1/allStar-dr17-synspec_rev1.fits"),
-}
-_GALAH = _Origin("https://cloud.datacentral.org.au/teamdata/GALAH/public/GALAH_DR4/", "none")
-_GAIA_ESO = _Origin("ESO Science Archive, https://www.eso.org/rm/publicAccess#/dataReleases", "ESO, free, if asked")
 
 
 def external_inputs(config: Config) -> list[Input]:
@@ -100,37 +85,32 @@ def render(inputs: Iterable[Input]) -> str:
 
 
 def _surveys(config: Config) -> Iterator[Input]:
-    lamost = config.surveys.lamost
-    made = config.mock is not None
-    everything = "every task"
-    for name, path in (
-        ("LAMOST catalogue, A F G K stars", lamost.stellar),
-        ("LAMOST catalogue, M stars", lamost.mstellar),
-    ):
-        if path:
-            yield _file(name, path, everything, _LAMOST, made)
-    yield _folder("LAMOST spectra", lamost.spectra, everything, _LAMOST, made)
-    apogee, galah, gaia_eso = config.surveys.apogee, config.surveys.galah, config.surveys.gaia_eso
-    if apogee:
-        origin = _Origin(_APOGEE[apogee.release], "none")
-        yield _file(
-            f"APOGEE {apogee.release.upper()} allStar", apogee.catalog, _users(config, "apogee"), origin, made
-        )
-    if galah:
-        yield _file("GALAH DR4 allstar", galah.catalog, _users(config, "galah"), _GALAH, made)
-    if gaia_eso:
-        yield _file("Gaia-ESO DR5 catalogue", gaia_eso.catalog, _users(config, "gaia_eso"), _GAIA_ESO, made)
+    for name, survey in config.surveys.named().items():
+        made, users = config.mock is not None and survey.in_mock, _users(config, name)
+        for key, path in survey.catalogs.items():
+            yield _file(f"{survey.title}, surveys.{name}.{key}", path, users, survey, made)
+        if isinstance(survey, SpectrumSurvey):
+            users = _users(config, name, spectra=True)
+            yield _folder(f"{survey.title} spectra, surveys.{name}.spectra", survey.spectra, users, survey, made)
 
 
-def _users(config: Config, survey: str) -> str:
-    """What of `run:` uses a survey: tasks that learn from it, and validation."""
-    users = [f"task {name}" for name in config.run.tasks if config.tasks[name].sample.source == survey]
-    if survey in config.run.validation:
+def _users(config: Config, survey: str, *, spectra: bool = False) -> str:
+    """What of `run:` uses a survey: tasks that ask about its spectra or learn from it, and validation.
+
+    spectra: what uses its spectra.
+    """
+    samples = {name: config.tasks[name].sample for name in config.run.tasks}
+    users = [
+        f"task {name}"
+        for name, sample in samples.items()
+        if View(sample.view).survey == survey or (sample.source == survey and not spectra)
+    ]
+    if survey in config.run.validation and not spectra:
         users.append("validation")
     return ", ".join(users)
 
 
-def _file(name: str, path: str, needed_by: str, origin: _Origin, made: bool) -> Input:
+def _file(name: str, path: str, needed_by: str, survey: Survey, made: bool) -> Input:
     state: State
     size = remark = ""
     try:
@@ -144,25 +124,25 @@ def _file(name: str, path: str, needed_by: str, origin: _Origin, made: bool) -> 
         state, remark = "broken", f"cannot be read: {getattr(error, 'strerror', None) or error}"
     if made and state != "present":
         state, remark = "made", ""
-    return Input(name, path, needed_by, origin.source, origin.account, state, size, remark)
+    return Input(name, path, needed_by, survey.download, survey.account, state, size, remark)
 
 
-def _folder(name: str, path: str, needed_by: str, origin: _Origin, made: bool) -> Input:
+def _folder(name: str, path: str, needed_by: str, survey: SpectrumSurvey, made: bool) -> Input:
     """A folder of spectra, looked at one level deep: a release holds millions of files."""
     state: State
     size = remark = ""
     try:
-        dates = sum(entry.is_dir() for entry in os.scandir(path))
-        size, state = f"{dates} folders of dates", "present"
-        if not dates:
-            state, size, remark = "broken", "", "it holds no <obsdate> folders"
+        found = [entry.name for entry in os.scandir(path) if not survey.in_folders or entry.is_dir()]
+        size, state = f"{len(found)} {'folders' if survey.in_folders else 'files and folders'}", "present"
+        if not found:
+            state, size, remark = "broken", "", f"it holds no {survey.in_folders or 'files'}"
     except FileNotFoundError:
         state = "missing"
     except OSError as error:
         state, remark = "broken", f"cannot be read: {error.strerror}"
     if made and state != "present":
         state, remark = "made", ""
-    return Input(name, path, needed_by, origin.source, origin.account, state, size, remark)
+    return Input(name, path, needed_by, survey.download, survey.account, state, size, remark)
 
 
 def _bases(config: Config) -> Iterator[Input]:

@@ -13,7 +13,19 @@ import pytest
 
 #: Rooms (folders or modules of starglot), the ground floor first.  Scripts and the Snakefile stand on top.
 FLOORS: tuple[tuple[str, ...], ...] = (
-    ("errors", "folders", "registry", "labels", "forms", "rejections", "statuses", "hashing", "tables", "store"),
+    (
+        "errors",
+        "folders",
+        "registry",
+        "labels",
+        "forms",
+        "flux_text",
+        "rejections",
+        "statuses",
+        "hashing",
+        "tables",
+        "store",
+    ),
     ("config", "provenance", "fingerprint", "rebuilds"),
     ("spectra",),
     ("language", "models", "samples", "surveys", "mock"),

@@ -53,10 +53,10 @@ def test_on_a_fresh_machine_everything_is_missing_with_source_and_account(projec
     assert all(item.source and item.account for item in inputs)
     text = render(inputs)
     for word in (
-        "LAMOST spectra",
-        "APOGEE DR16",
+        "LAMOST spectra, surveys.lamost.spectra",
+        "APOGEE, surveys.apogee.catalog",
         "GALAH DR4",
-        "Gaia-ESO DR5",
+        "Gaia-ESO",
         "meta-llama/Llama-3.1-8B-Instruct",
         "gated",
     ):
@@ -78,14 +78,14 @@ def test_present_files_are_counted_and_broken_ones_explained(project: Path, here
         Path(path).write_bytes(content)
     Path(lamost.spectra).mkdir()
     states = {item.name: item for item in external_inputs(config)}
-    stellar = states["LAMOST catalogue, A F G K stars"]
+    stellar = states["LAMOST, surveys.lamost.stellar"]
     assert (stellar.state, stellar.size) == ("present", "3.0 kB")
-    assert "web page" in states["LAMOST catalogue, M stars"].remark
-    assert "empty" in states["APOGEE DR16 allStar"].remark
-    assert "no <obsdate> folders" in states["LAMOST spectra"].remark
+    assert "web page" in states["LAMOST, surveys.lamost.mstellar"].remark
+    assert "empty" in states["APOGEE, surveys.apogee.catalog"].remark
+    assert "no <obsdate> folders" in states["LAMOST spectra, surveys.lamost.spectra"].remark
     (Path(lamost.spectra) / "20120101").mkdir()
-    states = {item.name: item for item in external_inputs(config)}
-    assert (states["LAMOST spectra"].state, states["LAMOST spectra"].size) == ("present", "1 folders of dates")
+    root = {item.name: item for item in external_inputs(config)}["LAMOST spectra, surveys.lamost.spectra"]
+    assert (root.state, root.size) == ("present", "1 folders")
 
 
 @pytest.mark.parametrize(
@@ -111,7 +111,11 @@ def test_a_catalogue_is_looked_into_also_when_it_is_packed(
 def test_only_what_the_run_needs_stops_it(project: Path, here: Path) -> None:
     run = {"tasks": ["atmosphere"], "models": ["ridge"], "validation": []}
     needed = [item.name for item in lacking(external_inputs(paper(project, run=run)))]
-    assert needed == ["LAMOST catalogue, A F G K stars", "LAMOST catalogue, M stars", "LAMOST spectra"]
+    assert needed == [
+        "LAMOST, surveys.lamost.stellar",
+        "LAMOST, surveys.lamost.mstellar",
+        "LAMOST spectra, surveys.lamost.spectra",
+    ]
 
 
 def test_a_mock_release_needs_nothing(project: Path, here: Path) -> None:
@@ -119,7 +123,7 @@ def test_a_mock_release_needs_nothing(project: Path, here: Path) -> None:
     inputs = external_inputs(demo)
     require(inputs)
     assert {item.state for item in inputs if item.needed_by} == {"made"}
-    assert "[made by the run] LAMOST spectra: results/demo/mock" in render(inputs)
+    assert "[made by the run] LAMOST spectra, surveys.lamost.spectra: results/demo/mock" in render(inputs)
 
 
 def test_a_folder_as_base_is_looked_into(project: Path, here: Path) -> None:

@@ -125,8 +125,8 @@ CASES: list[tuple[str, dict[str, Any], str]] = [
     ),
     (
         "paper",
-        {"tasks__abundances__question__labels": ["teff"]},
-        "tasks.abundances.question.labels: 'teff' is not learnt from apogee",
+        {"tasks__abundances__sample__source": "galah", "run__validation": []},
+        "tasks.abundances.question.labels: 'ci_fe' is not learnt from galah",
     ),
     (
         "paper",
@@ -195,6 +195,18 @@ CASES: list[tuple[str, dict[str, Any], str]] = [
     ("paper", {"run__sizes": ["all"]}, "run.sizes: none is a size of task 'atmosphere' (1e5, 5e5, 1.5e6)"),
     ("paper", {"surveys__apogee": None}, "run.tasks: 'abundances' learns from apogee, but surveys.apogee is null"),
     ("paper", {"surveys__galah": None}, "run.validation: surveys.galah is null"),
+    ("paper", {"surveys__lamost": None}, "run.tasks: 'atmosphere' asks about lamost, but surveys.lamost is null"),
+    (
+        "paper",
+        {"tasks__atmosphere__sample__source": "apoge"},
+        "tasks.atmosphere.sample.source: unknown name 'apoge'; did you mean 'apogee'",
+    ),
+    ("paper", {"run__validation": ["galha"]}, "run.validation: unknown name 'galha'; did you mean 'galah'"),
+    (
+        "paper",
+        {"run__validation": ["apogee"]},
+        "run.validation: 'abundances' learns from apogee",
+    ),
     (
         "paper",
         {"degradation__changes": [{"name": "a", "snr": 9}, {"name": "a", "snr": 8}]},
@@ -249,6 +261,12 @@ def test_a_broken_rule_is_said(which: str, change: dict[str, Any], said: str, re
 
 def test_the_shipped_configurations_break_none(paper: Config, demo: Config) -> None:
     assert faults(paper) == faults(demo) == []
+
+
+def test_labels_are_learnt_from_whatever_survey_brings_them(paper: Config) -> None:
+    """Also those of the first stage from another survey than that of the spectra."""
+    for survey in ("apogee", "galah", "gaia_eso"):
+        assert faults(paper, tasks__atmosphere__sample__source=survey, run__validation=[]) == []
 
 
 def test_a_shortage_that_is_wanted_is_no_fault(paper: Config) -> None:

@@ -8,9 +8,10 @@ import pyarrow as pa
 import pytest
 
 from starglot.config.checks import cross_check
-from starglot.config.derive import wanted_per_class
+from starglot.config.derive import wanted_spectra
 from starglot.config.load import read_config
 from starglot.config.models import Config, Split, Wavelength
+from starglot.config.surveys import Lamost
 from starglot.evaluation.residuals import residual_table
 from starglot.forms import FORMS, Form
 from starglot.labels import LABELS, Label, Residual
@@ -33,6 +34,7 @@ ROWS = 400
 def added(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(LABELS._entries, "redshift", REDSHIFT)
     monkeypatch.setitem(FORMS._entries, "bare", BARE)
+    monkeypatch.setattr(Lamost, "brings", (*Lamost.brings, "redshift"))
 
 
 def galaxies() -> pa.Table:
@@ -162,5 +164,6 @@ def test_what_does_not_go_together_is_named(project: Path, task: dict[str, Any],
 
 
 def test_spectra_without_a_class_are_selected_where_a_task_goes_without(project: Path) -> None:
-    assert wanted_per_class(configured(project, sample={"groups": None}), "lamost")["all"] is None
-    assert "all" not in wanted_per_class(configured(project), "lamost")
+    *_, without = wanted_spectra(configured(project, sample={"groups": None}), "lamost")
+    assert without == {"labels": ["redshift"], "counts": {"all": None}}
+    assert all("all" not in task["counts"] for task in wanted_spectra(configured(project), "lamost"))

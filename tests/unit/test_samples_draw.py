@@ -163,6 +163,11 @@ def candidates_of(table: pa.Table, snr: float | None = 10.0, **columns: Any) -> 
     return table
 
 
+def needs(count: int | None, *labels: str) -> list[dict[str, Any]]:
+    """One task that needs as many spectra of every class, with any of Teff, log g and [Fe/H]."""
+    return [{"labels": labels or ("teff", "logg", "feh"), "counts": dict.fromkeys(CLASSES, count)}]
+
+
 def picked(
     table: pa.Table,
     wanted: int | None,
@@ -170,7 +175,7 @@ def picked(
     margin: float = 1.2,
     counts: Counts | None = None,
 ) -> set[int]:
-    largest = dict.fromkeys(CLASSES, wanted)
+    largest = needs(wanted)
     rows = select(table, largest, matched, {"r": 2.0, "i": 2.0}, margin, seed=7, counts=counts)
     assert rows["obsid"].to_pylist() == sorted(rows["obsid"].to_pylist())
     assert select(shuffled(table), largest, matched, {"r": 2.0, "i": 2.0}, margin, seed=7).equals(rows)
@@ -203,7 +208,7 @@ def test_margin_leaves_room_for_lost_files(margin: float, expected: int) -> None
 def test_the_stars_of_a_new_plate_push_out_nobody() -> None:
     """The cut moves in steps, so that a plate more leaves the rows of the others, and their shards, as they are."""
     table = candidates_of(labels(6000))
-    counts = dict.fromkeys(CLASSES, 100)
+    counts = needs(100)
 
     def chosen(rows: pa.Table) -> set[int]:
         return set(select(rows, counts, set(), {"r": 2.0}, 1.2, seed=7)["obsid"].to_pylist())
@@ -228,12 +233,23 @@ def test_cuts_matches_and_visits() -> None:
     assert picked(bare, None, {star[3]}) == {k for k in range(50) if star[k] == star[3]}, "labelled elsewhere"
 
 
+def test_each_task_gets_the_stars_that_have_its_labels() -> None:
+    """A label that few stars have is not drowned by one that all have."""
+    table = labels(600)
+    rare = pa.array([float(k) if k % 10 == 0 else None for k in range(600)])
+    rows = candidates_of(table).append_column("redshift", rare)
+    wanted = [*needs(10), {"labels": ["redshift"], "counts": {"all": 20}}]
+    chosen = select(rows, wanted, set(), {}, 1.0, seed=7)
+    assert len(chosen) - chosen["redshift"].null_count >= 20
+    assert len(select(rows, needs(10), set(), {}, 1.0, seed=7)) < len(chosen) < 600
+
+
 def test_an_empty_selection_and_an_absent_band_are_errors() -> None:
     table = candidates_of(labels(20), snr=1.0)
     with pytest.raises(StarglotError, match="no catalogue row is selected"):
-        select(table, dict.fromkeys(CLASSES, 5), set(), {"r": 2.0}, 1.2, 7)
+        select(table, needs(5), set(), {"r": 2.0}, 1.2, 7)
     with pytest.raises(StarglotError, match="band i"):
-        select(candidates_of(labels(20), snr=None), dict.fromkeys(CLASSES, 5), set(), {"i": 2.0}, 1.2, 7)
+        select(candidates_of(labels(20), snr=None), needs(5), set(), {"i": 2.0}, 1.2, 7)
 
 
 def test_rows_that_are_not_selected_are_counted_by_what_they_lack(caplog: pytest.LogCaptureFixture) -> None:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from starglot.errors import StarglotError
 from starglot.samples.identity import star_ids
-from starglot.samples.match import match
+from starglot.samples.match import match, one_row_a_star
 from starglot.samples.sphere import moved, separation, unit_vectors
 
 ARCSEC = 1 / 3600
@@ -47,7 +47,14 @@ def test_gaia_then_lamost_then_position() -> None:
             {"obsid": 5},
         ]
     )
-    assert ids == {1: "gaia:5", 2: "lamost:G2", 3: "lamost:U3", 4: "pos:4.00000-4.00000", 5: "obs:5"}
+    assert ids == {1: "gaia:5", 2: "lamost:G2", 3: "lamost:U3", 4: "pos:4.00000-4.00000", 5: "lamost:obs:5"}
+
+
+def test_a_star_has_one_id_in_every_survey_by_its_dr3_id() -> None:
+    rows = catalog([{"obsid": 1, "gaia_source_id": "5", "ra": 1, "dec": 1}, {"obsid": 2}])
+    assert star_ids(rows).to_pylist() == ["gaia:5", "lamost:obs:2"]
+    assert star_ids(rows, None, "tiles", ()).to_pylist() == ["gaia:5", "tiles:obs:2"]
+    assert star_ids(rows, None, "tiles", (), "dr2").to_pylist()[0] == "gaia-dr2:5", "5 of DR2 is another star"
 
 
 def test_a_visit_without_gaia_id_is_still_the_same_star() -> None:
@@ -219,3 +226,23 @@ def test_matches_are_one_to_one_and_none_is_left_over(
     for sx, sy in free_stars:
         for tx, ty in free_targets:
             assert np.hypot(sx - tx, sy - ty) > 1.5 - 1e-6
+
+
+def test_a_survey_with_spectra_is_matched_by_its_stars_and_brings_the_fullest_visit() -> None:
+    visits = pa.table(
+        {
+            "obsid": [12, 11, 21],
+            "star_id": ["gaia:7", "gaia:7", "tiles:b"],
+            "gaia_source_id": ["7", "7", None],
+            "ra": [10.0, 10.0, 20.0],
+            "dec": [0.0, 0.0, 5.0],
+            "teff": [5000.0, None, 6000.0],
+            "teff_err": [50.0, None, 60.0],
+        }
+    )
+    other = one_row_a_star(visits, ["teff"], "dr3")
+    assert len(other) == 2
+    here = [visit(1, "gaia:7", 50.0, 50.0), visit(2, "lamost:B", 20.0, 5.0), visit(3, "lamost:C", 70.0, 5.0)]
+    rows = match(catalog(here), other, "other_star_id", "dr3", 3.0).to_pylist()
+    told = [(row["obsid"], row["star_id"], row["other_star_id"], row["teff"], row["method"]) for row in rows]
+    assert told == [(1, "gaia:7", "gaia:7", 5000.0, "gaia"), (2, "lamost:B", "tiles:b", 6000.0, "position")]

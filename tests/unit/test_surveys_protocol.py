@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
+from typing import ClassVar
 
 import numpy as np
 import pyarrow as pa
@@ -14,11 +15,15 @@ import pyarrow.parquet as pq
 import pytest
 
 from starglot.config.recipes import Recipe, Wavelength
+from starglot.config.survey import SpectrumSurvey
+from starglot.config.surveys import Surveys
 from starglot.errors import StarglotError
+from starglot.labels import ATMOSPHERE_NAMES, LABELS
 from starglot.spectra.raw import RawSpectrum
 from starglot.spectra.rejection import SpectrumRejected
 from starglot.spectra.shard import clean_shard
-from starglot.surveys import lamost_spectra, registry
+from starglot.surveys import gaia_eso, galah, lamost_spectra, registry
+from starglot.surveys.common_columns import with_common_columns
 from starglot.surveys.protocol import FindFiles, ReadSpectra
 from starglot.tables import FILES, SELECTED, flux_matrix, read_digests, read_metadata, write_parquet
 
@@ -175,4 +180,33 @@ def test_the_surveys_of_the_package_keep_the_protocol() -> None:
     assert registry.SPECTRA["lamost"] is lamost_spectra.read
     for name, survey in registry.CATALOGS.items():
         assert survey.SETTINGS.star and callable(survey.read_catalog), name
+        assert set(survey.SETTINGS.brings) <= set(LABELS) and survey.SETTINGS.title, name
+    assert set(registry.CATALOGS) == set(Surveys.model_fields)
+    for survey, columns in ((galah, galah.ABUNDANCE_COLUMNS), (gaia_eso, gaia_eso.ABUNDANCE_COLUMNS)):
+        assert set(survey.SETTINGS.brings) == {*ATMOSPHERE_NAMES, *columns}
     assert set(registry.SPECTRA) == set(registry.FILES) <= set(registry.CATALOGS)
+
+
+class Tiles(SpectrumSurvey):
+    """Settings of a survey of tiles."""
+
+    title: ClassVar[str] = "Tiles"
+    brings: ClassVar[tuple[str, ...]] = ("teff",)
+
+
+def test_what_a_survey_does_not_know_is_null_and_what_it_must_know_is_missed() -> None:
+    settings = Tiles(release="1", spectra="tiles", coverage=(3700.0, 5200.0))
+    table = candidates().append_column("ra", pa.array([1.0] * 95)).append_column("dec", pa.array([2.0] * 95))
+    table = table.append_column("gaia_source_id", pa.array(["5"] * 95))
+    whole = with_common_columns(table, settings, "tiles")
+    assert whole.select(table.column_names).equals(table)
+    added = {"class", "obsdate", "snr_r", "snr_i", "teff_err", "logg", "feh"}
+    assert added <= set(whole.column_names) and all(whole[name].null_count == 95 for name in added)
+    for name in ("obsid", "shard", "ra", "gaia_source_id", "teff"):
+        with pytest.raises(StarglotError) as caught:
+            with_common_columns(table.drop_columns([name]), settings, "tiles")
+        assert name in caught.value.what and "tiles" in caught.value.what
+    twice = pa.concat_tables([table, table.slice(0, 3)])
+    with pytest.raises(StarglotError) as caught:
+        with_common_columns(twice, settings, "tiles")
+    assert "3 repeated" in caught.value.what

@@ -1,14 +1,16 @@
-"""A tiny base for demonstrations, pre-trained without labels."""
+"""A base for demonstrations, pre-trained without labels."""
 
 import argparse
 from pathlib import Path
+from typing import cast
 
 import pyarrow.parquet as pq
 
 from starglot.cli import parser, run, use_threads
+from starglot.config.kinds import BASES
 from starglot.config.models import Encoding, Wavelength
 from starglot.config.tasks import Task
-from starglot.config.tiny import TinyBase
+from starglot.config.tiny import LanguageBase
 from starglot.hashing import file_digest
 from starglot.surveys.index import cleaned_spectra
 from starglot.training.pretrain import build_base
@@ -19,7 +21,7 @@ def main(args: argparse.Namespace) -> None:
     settings = args.settings
     questions = [Path(p) for p in args.qa]
     build_base(
-        TinyBase.model_validate(settings["base"]),
+        cast(LanguageBase, BASES[settings["base"]["kind"]].model_validate(settings["base"])),
         Task.model_validate(settings["task"]),
         Encoding.model_validate(settings["encoding"]),
         Wavelength.model_validate(settings["wavelength"]),

@@ -5,15 +5,18 @@ import argparse
 import pyarrow.parquet as pq
 
 from starglot.cli import parser, run
-from starglot.samples.match import match
+from starglot.samples.match import match, one_row_a_star
 from starglot.tables import write_with_digest
 
 
 def main(args: argparse.Namespace) -> None:
+    other, star = pq.read_table(args.other), args.settings["star"]
+    if visits := args.settings.get("visits"):
+        other, star = one_row_a_star(other, visits["labels"], visits["gaia_release"]), "other_star_id"
     matched = match(
         pq.read_table(args.catalog),
-        pq.read_table(args.other),
-        other_id=args.settings["star"],
+        other,
+        other_id=star,
         gaia_release=args.settings["gaia_release"],
         radius_arcsec=args.settings["match"]["radius_arcsec"],
     )

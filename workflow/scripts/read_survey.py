@@ -3,8 +3,9 @@
 import argparse
 
 from starglot.cli import parser, run
-from starglot.config.surveys import SpectrumSurvey
+from starglot.config.survey import SpectrumSurvey
 from starglot.samples.identity import star_ids
+from starglot.surveys.common_columns import with_common_columns
 from starglot.surveys.counts import Counts
 from starglot.surveys.registry import CATALOGS
 from starglot.tables import write_with_digest
@@ -13,9 +14,9 @@ from starglot.tables import write_with_digest
 def main(args: argparse.Namespace) -> None:
     survey, counts = CATALOGS[args.survey], Counts()
     settings = survey.SETTINGS.model_validate(args.settings["survey"])
-    catalog = survey.read_catalog(settings, counts)
+    catalog = with_common_columns(survey.read_catalog(settings, counts), settings, args.survey)
     if isinstance(settings, SpectrumSurvey):
-        named = star_ids(catalog, counts, args.survey, settings.own_ids)
+        named = star_ids(catalog, counts, args.survey, settings.own_ids, settings.gaia_release)
         catalog = catalog.append_column("star_id", named)
     write_with_digest(catalog, args.out)
     counts.write_beside(args.out)

@@ -17,7 +17,7 @@ def main(args: argparse.Namespace) -> None:
     counts = Counts()
     candidates = select(
         pq.read_table(args.catalog),
-        largest_per_class=args.settings["wanted"],
+        wanted=args.settings["wanted"],
         matched_stars=matched,
         snr_min=args.settings["snr_min"],
         margin=args.settings["select"]["margin"],

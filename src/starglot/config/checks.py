@@ -16,9 +16,10 @@ from starglot.config.names import Derived, read_name
 from starglot.config.paths import path_faults
 from starglot.config.recipes import View, Wavelength
 from starglot.config.strict import Init
+from starglot.config.surveys import Surveys
 from starglot.config.tasks import Bins, Task
 from starglot.forms import FORMS
-from starglot.labels import ABUNDANCE_NAMES, ATMOSPHERE_NAMES, LABELS
+from starglot.labels import LABELS
 
 
 def cross_check(config: Config) -> list[str]:
@@ -75,7 +76,7 @@ def _grid(at: str, grid: Wavelength) -> Iterator[str]:
 
 
 def _view(config: Config, at: str, text: str) -> Iterator[str]:
-    view, surveys = View(text), config.surveys.with_spectra()
+    view, surveys = View(text), Surveys.with_spectra_known()
     if view.survey not in surveys:
         yield unknown(at, view.survey, surveys)
     if view.recipe not in config.recipes:
@@ -97,25 +98,23 @@ def _splits(config: Config) -> Iterator[str]:
 
 def _tasks(config: Config) -> Iterator[str]:
     for name, task in config.tasks.items():
-        yield from _question(f"tasks.{name}", task)
+        yield from _question(config, f"tasks.{name}", task)
         yield from _sample(config, f"tasks.{name}.sample", task)
 
 
-def _question(at: str, task: Task) -> Iterator[str]:
-    question, source = task.question, task.sample.source
+def _question(config: Config, at: str, task: Task) -> Iterator[str]:
+    question, source = task.question, config.surveys.named().get(task.sample.source)
     form = FORMS.get(question.form)
     if form is None:
         yield unknown(f"{at}.question.form", question.form, FORMS)
     elif form.asks_class and not task.sample.by_class:
         yield f"{at}.question.form: '{question.form}' asks for the class; it needs sample: groups: classes"
-    brings, others = ATMOSPHERE_NAMES, ABUNDANCE_NAMES
-    if source == "apogee":
-        brings, others = others, brings
     for label in question.labels:
         if label not in LABELS:
             yield unknown(f"{at}.question.labels", label, LABELS)
-        elif label in others:
-            yield f"{at}.question.labels: '{label}' is not learnt from {source}, which brings {', '.join(brings)}"
+        elif source and label not in source.brings:
+            brings = ", ".join(source.brings)
+            yield (f"{at}.question.labels: '{label}' is not learnt from {task.sample.source}, which brings {brings}")
     if len(set(question.labels)) < len(question.labels):
         yield f"{at}.question.labels: a label is named twice"
     for label, digits in question.decimals.items():
@@ -128,6 +127,8 @@ def _question(at: str, task: Task) -> Iterator[str]:
 def _sample(config: Config, at: str, task: Task) -> Iterator[str]:
     sample, groups = task.sample, task.sample.group_names
     yield from _view(config, f"{at}.view", sample.view)
+    if sample.source not in Surveys.model_fields:
+        yield unknown(f"{at}.source", sample.source, Surveys.model_fields)
     if isinstance(sample.groups, Bins) and sample.groups.bins.label not in task.labels:
         yield unknown(f"{at}.groups.bins.label", sample.groups.bins.label, task.labels)
     if sample.balanced and not groups:
@@ -141,7 +142,9 @@ def _sample(config: Config, at: str, task: Task) -> Iterator[str]:
             yield f"{at}.sizes.{size}: {count} is not a number of spectra"
         elif count is not None and sample.balanced and count < len(groups):
             yield f"{at}.sizes.{size}: {count} cannot be balanced over {len(groups)} groups"
-    held = config.surveys.lamost.class_counts
+    survey = View(sample.view).survey
+    viewed = config.surveys.with_spectra().get(survey)
+    held = viewed.class_counts if viewed else None
     if sample.balanced and sample.by_class and sample.shortage == "error" and held:
         for size in set(sample.sizes) & {*config.run.sizes, *(config.scaling.sizes or [])}:
             for letter in groups:
@@ -149,10 +152,17 @@ def _sample(config: Config, at: str, task: Task) -> Iterator[str]:
                 if wanted > held.get(letter, 0):
                     yield (
                         f"{at}.sizes.{size}: asks for {wanted} of class {letter}, the release holds "
-                        f"{held.get(letter, 0)} (surveys.lamost.class_counts)"
+                        f"{held.get(letter, 0)} (surveys.{survey}.class_counts)"
                     )
     counted = [c for c in sample.sizes.values() if c is not None]
-    if config.mock and counted and not sample.balanced and min(counted) > config.mock.spectra:
+    if (
+        config.mock
+        and viewed
+        and viewed.in_mock
+        and counted
+        and not sample.balanced
+        and min(counted) > config.mock.spectra
+    ):
         yield f"{at}.sizes: all are larger than the mock release ({config.mock.spectra} spectra)"
 
 
@@ -271,8 +281,10 @@ def _run(config: Config) -> Iterator[str]:
         definition = config.tasks[task].sample
         if not set(run.sizes) & set(definition.sizes):
             yield f"run.sizes: none is a size of task '{task}' ({', '.join(definition.sizes)})"
-        if definition.source != "lamost" and getattr(config.surveys, definition.source) is None:
-            yield f"run.tasks: '{task}' learns from {definition.source}, but surveys.{definition.source} is null"
+        for survey in run.validation:
+            if survey in (definition.source, View(definition.view).survey):
+                yield f"run.validation: '{task}' learns from {survey} or asks about its spectra; take another judge"
+    yield from _surveys_used(config)
     every = {size for task in config.tasks.values() for size in task.sample.sizes}
     for size in run.sizes:
         if size not in every:
@@ -285,8 +297,23 @@ def _run(config: Config) -> Iterator[str]:
     if baseline and baseline not in others:
         yield unknown("tables.baseline", baseline, others)
     for survey in run.validation:
-        if getattr(config.surveys, survey) is None:
+        if survey not in Surveys.model_fields:
+            yield unknown("run.validation", survey, Surveys.model_fields)
+        elif survey not in config.surveys.named():
             yield f"run.validation: surveys.{survey} is null"
+
+
+def _surveys_used(config: Config) -> Iterator[str]:
+    """Surveys that are null, and that what is built needs: other tasks may name them."""
+    named = config.surveys.named()
+    for at, tasks in (("run.tasks", config.run.tasks), ("scaling.tasks", config.scaling.tasks)):
+        for task in tasks:
+            if task not in config.tasks:
+                continue
+            sample = config.tasks[task].sample
+            for survey, use in ((View(sample.view).survey, "asks about"), (sample.source, "learns from")):
+                if survey in Surveys.model_fields and survey not in named:
+                    yield f"{at}: '{task}' {use} {survey}, but surveys.{survey} is null"
 
 
 def _scaling(config: Config) -> Iterator[str]:

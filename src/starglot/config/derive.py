@@ -20,17 +20,19 @@ from starglot.config.models import Config
 from starglot.config.names import Derived
 from starglot.config.recipes import View
 from starglot.config.strict import Init
+from starglot.config.surveys import Surveys
 from starglot.config.tasks import Task
-from starglot.config.tiny import TinyBase
+from starglot.config.tiny import LanguageBase
 from starglot.errors import StarglotError
 from starglot.forms import FORMS, Form
 from starglot.labels import ABUNDANCE_NAMES, ATMOSPHERE_NAMES, CLASSES
 
-#: Prediction sets that are judged by another survey's labels.
-EXTERNAL_SETS: tuple[str, ...] = ("galah", "gaia_eso")
+#: Prediction sets that are samples of their own, not splits of one: spectra that a survey's labels judge, by the
+#: survey's name, and the mock's own-line test.
+SAMPLED_SETS: tuple[str, ...] = (*Surveys.model_fields, "own_line")
 
-#: Prediction sets that are samples of their own, not splits of one: these, and the mock's own-line test.
-SAMPLED_SETS: tuple[str, ...] = (*EXTERNAL_SETS, "own_line")
+#: The surveys that the paper's tables 7 and 8 judge by.
+PAPER_JUDGES: tuple[str, ...] = ("galah", "gaia_eso")
 
 #: The prediction set that all sizes of the scaling sweep have in common.
 SWEEP_SET = "sweep"
@@ -154,29 +156,46 @@ def label_surveys(config: Config, survey: str) -> list[str]:
     return sorted({*sources, *config.run.validation} - {survey})
 
 
-def wanted_per_class(config: Config, survey: str) -> dict[str, int | None]:
-    """Spectra of ``survey`` that the largest samples need of each class (None: all there are).
+def wanted_spectra(config: Config, survey: str) -> list[dict[str, Any]]:
+    """What the tasks of `run:` need of a survey's spectra by its own labels: ``labels`` and ``counts`` of each task.
 
-    Under 'all', where a task goes without classes: what it needs of all spectra, whatever their class.
+    counts: spectra that the largest sample needs of each class (None: all there are), under 'all' those of any class
+    or none, where the task goes without classes.  A task that learns from another survey needs the spectra that are
+    matched: of it, no labels and no counts.
     """
-    counts: list[int | None] = []
-    unclassed: list[int | None] = []
+    found = []
     for name in config.run.tasks:
         sample = config.tasks[name].sample
         if View(sample.view).survey != survey:
             continue
         sizes = dict.fromkeys([*sizes_of(config, name), *sweep_sizes(config, name)])
-        wanted = [sample.sizes[size] for size in sizes] if sample.source == survey else [0]
-        if not sample.by_class:
-            unclassed += wanted
-        elif sample.source == survey:
-            counts += [None if n is None or not sample.balanced else -(-n // len(CLASSES)) for n in wanted]
-    per_class: dict[str, int | None] = dict.fromkeys(CLASSES, _largest(counts))
-    return {**per_class, "all": _largest(unclassed)} if unclassed else per_class
+        wanted = [sample.sizes[size] for size in sizes]
+        if sample.source != survey:
+            counts: dict[str, int | None] = {} if sample.by_class else {"all": 0}
+        elif sample.by_class:
+            shares = [None if n is None or not sample.balanced else -(-n // len(CLASSES)) for n in wanted]
+            counts = dict.fromkeys(CLASSES, _largest(shares))
+        else:
+            counts = {"all": _largest(wanted)}
+        found.append({"labels": config.tasks[name].labels if sample.source == survey else [], "counts": counts})
+    return found
 
 
 def _largest(counts: list[int | None]) -> int | None:
     return None if None in counts else max((n for n in counts if n is not None), default=0)
+
+
+def viewed_surveys(config: Config, tasks: Iterable[str]) -> list[str]:
+    """The surveys whose spectra these tasks ask about, each once."""
+    return list(dict.fromkeys(View(config.tasks[name].view).survey for name in tasks))
+
+
+def release_of(config: Config, *tasks: str) -> str:
+    """Release of the spectra that these tasks, or all of `run:`, ask about; of several surveys, with their names."""
+    surveys = [config.surveys.with_spectra()[name] for name in viewed_surveys(config, tasks or config.run.tasks)]
+    if len(surveys) == 1:
+        return surveys[0].release
+    return ", ".join(f"{survey.title} {survey.release}" for survey in surveys)
 
 
 def starts_from(config: Config, task: str, model: str) -> tuple[str, str, str] | None:
@@ -258,9 +277,9 @@ def language_models(config: Config) -> dict[str, Llm]:
     return {name: cast(Llm, model) for name, model in config.models.items() if is_language_model(model)}
 
 
-def tiny_bases(config: Config) -> dict[str, TinyBase]:
-    """The bases of the configuration that are tiny language models, by name."""
-    return {name: cast(TinyBase, base) for name, base in config.bases.items() if base.kind == "tiny"}
+def tiny_bases(config: Config) -> dict[str, LanguageBase]:
+    """The bases of the configuration that are small language models, pre-trained here, by name."""
+    return {name: base for name, base in config.bases.items() if isinstance(base, LanguageBase)}
 
 
 def run_language_models(config: Config) -> list[str]:
@@ -309,7 +328,7 @@ def paper_tables(config: Config) -> dict[str, dict[str, Any]]:
     sizes: list[str | None] = [*sizes_of(config, one)] if one else [None]
     largest = sizes_of(config, two)[-1] if two else None
     llms = run_language_models(config)
-    here, outside = [judged_set(config)], [name for name in EXTERNAL_SETS if name in config.run.validation]
+    here, outside = [judged_set(config)], [name for name in PAPER_JUDGES if name in config.run.validation]
     beside = judged_outside(config)
     plans = {
         2: (one, sizes[-1], here, llms or config.run.models),

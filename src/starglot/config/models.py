@@ -19,6 +19,7 @@ from starglot.config.scaling import Repeats, Scaling
 from starglot.config.strict import BaseSettings, ModelSettings, Name, OptionalPath, PathText, Strict
 from starglot.config.surveys import Surveys
 from starglot.config.tasks import Task
+from starglot.flux_text import FLUX_TEXTS
 
 # ---------------------------------------------------------------- samples and tasks
 
@@ -48,10 +49,16 @@ class Select(Strict):
     )
 
 
+if TYPE_CHECKING:
+    TextForm = str
+else:
+    TextForm = Literal[tuple(FLUX_TEXTS)]
+
+
 class Encoding(Strict):
     """How flux becomes text."""
 
-    form: Literal["paper", "packed"] = Field(
+    form: TextForm = Field(
         description="paper: '0.303, 0.307' (5 tokens a value with Llama 3's tokenizer); packed: '303307' (1; 3 with "
         "tokenizers that keep digits apart)."
     )
@@ -97,8 +104,10 @@ class Run(Strict):
     sets: list[Literal["val", "test", "common"]] = Field(
         ["test"], min_length=1, description="Splits to predict; common is the test split of the smallest size."
     )
-    validation: list[Literal["galah", "gaia_eso"]] = Field(
-        [], description="External surveys whose matched stars are cleaned too, predicted and judged by their labels."
+    validation: list[str] = Field(
+        [],
+        description="Names under `surveys` that no task learns from: their matched stars are cleaned too, predicted "
+        "and judged by their labels.",
     )
     validation_limit: int | None = Field(
         None, ge=1, description="Most spectra of an external survey to predict, test stars first; null: all."

@@ -34,15 +34,17 @@ def _paths(config: Config) -> Iterator[tuple[str, str, bool]]:
         yield f"models.{name}.base", model.base, True
 
 
-def _catalogues(config: Config) -> Iterator[tuple[str, str]]:
+def _catalogues(config: Config, in_mock: bool = False) -> Iterator[tuple[str, str]]:
     for name, survey in config.surveys.named().items():
         for key, path in survey.catalogs.items():
-            yield f"surveys.{name}.{key}", path
+            if survey.in_mock or not in_mock:
+                yield f"surveys.{name}.{key}", path
 
 
-def _roots(config: Config) -> Iterator[tuple[str, str]]:
+def _roots(config: Config, in_mock: bool = False) -> Iterator[tuple[str, str]]:
     for name, survey in config.surveys.with_spectra().items():
-        yield f"surveys.{name}.spectra", survey.spectra
+        if survey.in_mock or not in_mock:
+            yield f"surveys.{name}.spectra", survey.spectra
 
 
 def _refused(path: str, own: bool) -> Iterator[str]:
@@ -60,10 +62,13 @@ def _refused(path: str, own: bool) -> Iterator[str]:
 
 
 def _outside_the_mock(config: Config) -> Iterator[str]:
-    """A mock release is written to one folder, under the names that the configuration gives its files."""
+    """A mock release is written to one folder, under the names that the configuration gives its files.
+
+    Surveys that it has no files of are read beside it.
+    """
     if config.mock is None:
         return
     folder = f"{config.results}/mock"
-    paths = [*_catalogues(config), *_roots(config)]
+    paths = [*_catalogues(config, in_mock=True), *_roots(config, in_mock=True)]
     if outside := [at for at, path in paths if not path.startswith(f"{folder}/")]:
         yield f"mock: the mock release lies in '{folder}' (`results`); elsewhere: {', '.join(outside)}"

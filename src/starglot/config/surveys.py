@@ -1,94 +1,30 @@
-"""Surveys: where their files are, their releases, flags and cuts.
+"""Surveys: what each one brings, where its files are, its releases, flags and cuts.
 
-A survey is a class here and a field of :class:`Surveys`; its reader is in `starglot.surveys` (docs/extending.md).
+A survey is a class of settings and a field of :class:`Surveys`; its readers are in `starglot.surveys`
+(docs/extending.md).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, Literal
+from typing import ClassVar, Literal, get_args
 
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 
 from starglot.config.strict import OptionalPath, PathText, Strict
-
-_Band = Literal["u", "g", "r", "i", "z"]
-
-
-def _cuts(given: Any) -> Any:
-    """A map of cuts without those that are null: overlays merge, and so take none away otherwise."""
-    if isinstance(given, Mapping):
-        return {band: least for band, least in given.items() if least is not None}
-    return {} if given is None else given
-
-
-#: Least S/N by band.
-SnrCuts = Annotated[
-    dict[_Band, float], BeforeValidator(_cuts, json_schema_input_type=dict[_Band, float | None] | None)
-]
-
-
-class Survey(Strict):
-    """A survey whose catalogue is read: a source of labels."""
-
-    #: The column of its table that names a star.
-    star: ClassVar[str]
-
-    @property
-    def catalogs(self) -> dict[str, str]:
-        """Its catalogue files, by key of the configuration."""
-        raise NotImplementedError
-
-    def of_catalog(self) -> dict[str, Any]:
-        """The settings that decide its table, as JSON-able data from which the class can be made again."""
-        return self.model_dump(mode="json")
-
-
-class OneCatalog(Survey):
-    """A survey whose table is made of one file."""
-
-    catalog: PathText
-
-    @property
-    def catalogs(self) -> dict[str, str]:
-        """The one file."""
-        return {"catalog": self.catalog}
-
-
-class SpectrumSurvey(Survey):
-    """A survey whose spectra are read, too."""
-
-    star: ClassVar[str] = "star_id"
-    #: Columns of its table without which a row's file cannot be named.
-    places: ClassVar[tuple[str, ...]]
-    #: Columns with its own names of a star, the best first; a star without a Gaia id is called by them.
-    own_ids: ClassVar[tuple[str, ...]]
-
-    release: str = Field(description="Named in manifests and captions.")
-    spectra: PathText = Field(description="Root of the spectra.")
-    gaia_release: Literal["dr2", "dr3"] = Field(
-        "dr3", description="Release that gaia_source_id is of; ids of another release are not compared."
-    )
-    coverage: tuple[float, float] = Field(
-        description="Wavelengths (A, vacuum) that the release covers; the grid must lie inside."
-    )
-    class_counts: dict[str, int] | None = Field(
-        None,
-        description="Labelled spectra by class in the release (paper 2.1); larger samples are refused.",
-    )
-    snr_min: SnrCuts = Field({}, description="Least S/N by band; `{}` or null is no cut.")
-
-    def of_catalog(self) -> dict[str, Any]:
-        """As above; which bands are cut on decides what a catalogue must have, how hard which rows are taken."""
-        kept = self.model_dump(mode="json", exclude={"class_counts"})
-        return kept | {"spectra": "", "coverage": (0.0, 0.0), "snr_min": dict.fromkeys(self.snr_min, 0.0)}
+from starglot.config.survey import OneCatalog, SnrCuts, SpectrumSurvey, Survey
+from starglot.labels import ABUNDANCE_NAMES, ATMOSPHERE_NAMES
 
 
 class Lamost(SpectrumSurvey):
     """LAMOST low-resolution spectra and catalogues (paper 2.1)."""
 
+    title: ClassVar[str] = "LAMOST"
+    brings: ClassVar[tuple[str, ...]] = ATMOSPHERE_NAMES
+    account: ClassVar[str] = "LAMOST, free"
+    in_mock: ClassVar[bool] = True
     places: ClassVar[tuple[str, ...]] = ("shard", "obsdate", "spid", "fiberid")
     own_ids: ClassVar[tuple[str, ...]] = ("gp_id", "uid")
+    in_folders: ClassVar[str] = "<obsdate> folders"
 
     release: str = Field("dr11_v1.1", description="Named in manifests and captions.")
     stellar: PathText = Field(description="Catalogue of A, F, G, K stars (LRS_stellar).")
@@ -112,6 +48,11 @@ class Lamost(SpectrumSurvey):
     )
 
     @property
+    def download(self) -> str:
+        """The page of the releases."""
+        return "https://www.lamost.org/dr11 (the release that surveys.lamost.release names)"
+
+    @property
     def catalogs(self) -> dict[str, str]:
         """The catalogues of A to K and of M stars."""
         return {"stellar": self.stellar, **({} if self.mstellar is None else {"mstellar": self.mstellar})}
@@ -120,7 +61,10 @@ class Lamost(SpectrumSurvey):
 class Apogee(OneCatalog):
     """APOGEE allStar catalogue, the labels of the second stage (paper 2.2)."""
 
+    title: ClassVar[str] = "APOGEE"
+    brings: ClassVar[tuple[str, ...]] = (*ATMOSPHERE_NAMES, *ABUNDANCE_NAMES)
     star: ClassVar[str] = "apogee_id"
+    in_mock: ClassVar[bool] = True
 
     release: Literal["dr12", "dr16", "dr17"] = Field("dr16", description="Decides which Gaia release its ids are of.")
     catalog: PathText = Field(description="allStar FITS file.")
@@ -135,21 +79,51 @@ class Apogee(OneCatalog):
         "all", description="X_FE_FLAG bits that make one abundance missing; paper 4: any."
     )
 
+    @property
+    def download(self) -> str:
+        """The release's allStar file."""
+        files = {
+            "dr12": "dr12/apogee/spectro/redux/r5/allStar-v603.fits",
+            "dr16": "dr16/apogee/spectro/aspcap/r12/l33/allStar-r12-l33.fits",
+            "dr17": "dr17/apogee/spectro/aspcap/dr17/synspec_rev1/allStar-dr17-synspec_rev1.fits",
+        }
+        return f"https://data.sdss.org/sas/{files[self.release]}"
+
 
 class Galah(OneCatalog):
     """GALAH DR4 allstar catalogue, external validation (paper 5.2)."""
 
+    title: ClassVar[str] = "GALAH DR4"
+    brings: ClassVar[tuple[str, ...]] = (
+        *ATMOSPHERE_NAMES,
+        *("c_fe", "n_fe", "o_fe", "mg_fe", "al_fe", "si_fe", "mn_fe", "ni_fe", "ca_fe"),
+        *("na_fe", "k_fe", "ti_fe", "cr_fe", "co_fe", "cu_fe", "v_fe", "ce_fe"),
+    )
     star: ClassVar[str] = "source_id"
+    in_mock: ClassVar[bool] = True
 
     release: Literal["dr4"] = Field("dr4", description="Its columns, flags and Gaia ids (DR3).")
     catalog: PathText = Field(description="galah_dr4_allstar FITS file.")
     snr_min: float = Field(30.0, description="Least snr_px_ccd3 (paper 5.2, with the column's real name).")
 
+    @property
+    def download(self) -> str:
+        """The folder of the release."""
+        return "https://cloud.datacentral.org.au/teamdata/GALAH/public/GALAH_DR4/"
+
 
 class GaiaEso(OneCatalog):
     """Gaia-ESO DR5 catalogue, external validation (paper 5.2)."""
 
+    title: ClassVar[str] = "Gaia-ESO"
+    brings: ClassVar[tuple[str, ...]] = (
+        *ATMOSPHERE_NAMES,
+        *("c_fe", "n_fe", "o_fe", "mg_fe", "al_fe", "si_fe", "s_fe", "mn_fe", "ni_fe", "ca_fe", "na_fe"),
+        *("k_fe", "ti_fe", "tiii_fe", "cr_fe", "co_fe", "cu_fe", "v_fe", "ce_fe"),
+    )
     star: ClassVar[str] = "source_id"
+    account: ClassVar[str] = "ESO, free, if asked"
+    in_mock: ClassVar[bool] = True
 
     release: Literal["dr5"] = Field("dr5", description="Its columns; Gaia ids count where the file has them.")
     catalog: PathText = Field(description="Gaia-ESO public catalogue, FITS.")
@@ -157,11 +131,16 @@ class GaiaEso(OneCatalog):
         "grevesse2007", description="Solar abundances that turn A(X) into [X/Fe]."
     )
 
+    @property
+    def download(self) -> str:
+        """The archive that has it."""
+        return "ESO Science Archive, https://www.eso.org/rm/publicAccess#/dataReleases"
+
 
 class Surveys(Strict):
     """Sources of spectra and labels; set a survey to null to do without it."""
 
-    lamost: Lamost
+    lamost: Lamost | None = None
     apogee: Apogee | None = None
     galah: Galah | None = None
     gaia_eso: GaiaEso | None = None
@@ -169,6 +148,12 @@ class Surveys(Strict):
     def named(self) -> dict[str, Survey]:
         """The surveys that are configured, by name."""
         return {name: survey for name in type(self).model_fields if (survey := getattr(self, name)) is not None}
+
+    @classmethod
+    def with_spectra_known(cls) -> list[str]:
+        """All surveys whose spectra can be read, configured or not."""
+        kinds = {name: get_args(field.annotation)[0] for name, field in cls.model_fields.items()}
+        return [name for name, kind in kinds.items() if issubclass(kind, SpectrumSurvey)]
 
     def with_spectra(self) -> dict[str, SpectrumSurvey]:
         """Those of them whose spectra are read."""

@@ -49,7 +49,9 @@ class Bins(Strict):
 class Sample(Strict):
     """Which spectra, and how many."""
 
-    source: Literal["lamost", "apogee"] = Field(description="Survey whose labels are learnt.")
+    source: str = Field(
+        description="Survey whose labels are learnt: that of the view, or another one, by a match of its stars."
+    )
     view: str = Field(
         "lamost/paper", description="Spectra that are asked about: a survey and, after `/`, a name under `recipes`."
     )

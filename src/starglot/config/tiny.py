@@ -1,4 +1,4 @@
-"""Settings of the tiny language model that demonstrations stand on."""
+"""Settings of the small language models that demonstrations stand on."""
 
 from __future__ import annotations
 
@@ -9,10 +9,9 @@ from pydantic import Field
 from starglot.config.strict import BaseSettings
 
 
-class TinyBase(BaseSettings):
-    """A tiny Llama for demonstrations, pre-trained without labels on training flux: no general language model."""
+class LanguageBase(BaseSettings):
+    """What the settings of all language models have in common that are pre-trained here on training flux."""
 
-    kind: Literal["tiny"] = Field(description="Made in minutes on a CPU.")
     encoding: str = Field(description="A name under `encodings`; models on this base use the same.")
     hidden: int = Field(128, ge=16, description="Width.")
     layers: int = Field(4, ge=1, description="Transformer layers.")
@@ -34,3 +33,9 @@ class TinyBase(BaseSettings):
     weight_decay: float = Field(0.01, ge=0, description="AdamW.")
     warmup: float = Field(0.05, ge=0, lt=1, description="Fraction of steps.")
     seed: int = Field(0, description="Weights, pseudo-questions and order.")
+
+
+class TinyBase(LanguageBase):
+    """A tiny Llama for demonstrations, pre-trained without labels on training flux: no general language model."""
+
+    kind: Literal["tiny"] = Field(description="Made in minutes on a CPU.")

@@ -1,4 +1,4 @@
-"""How flux becomes text: integers first, then characters, and both ways back.
+"""How flux becomes text: integers first, then characters (:mod:`starglot.flux_text`), and both ways back.
 
 A codec is a pure function of one spectrum and the encoding's settings: it knows no statistics of a training set,
 so that a star's question is the same in every sample.
@@ -18,14 +18,12 @@ keeps negative values and 1.
 
 from __future__ import annotations
 
-import re
-from functools import lru_cache
-
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from starglot.config.models import Encoding, Wavelength
 from starglot.errors import StarglotError
+from starglot.flux_text import FLUX_TEXTS
 from starglot.spectra.continuum import FLOOR, coarse_log_flux, smooth_continuum
 from starglot.spectra.rebin import rebin
 from starglot.tables import FLUX_SCALE
@@ -42,10 +40,6 @@ COARSE = 10
 _ROUNDS = 4
 
 _HIGHEST = 999
-_INT16 = np.iinfo(np.int16)
-_PACKED = np.array([f"{value:03d}" for value in range(_HIGHEST + 1)], dtype="S3")
-#: A number of the paper's form.
-DECIMAL = re.compile(r"-?[0-9]+(?:\.[0-9]{1,3})?")
 
 
 class Codec:
@@ -61,6 +55,7 @@ class Codec:
             )
         self.encoding = encoding
         self.wavelength = wavelength
+        self.form = FLUX_TEXTS[encoding.form]
         #: Number of flux values after binning (what is left over at the red end is dropped).
         self.n_bins = wavelength.size // encoding.bin
         #: Number of coarse log-flux values that follow them.
@@ -80,7 +75,7 @@ class Codec:
                 todo="clean the spectra again with this grid: snakemake clean",
             )
         if self.encoding.bin == 1 and not self.n_coarse:  # the stored thousandths are the values
-            return stored.clip(0, _HIGHEST).astype(np.int16) if self._packed else stored.astype(np.int16)
+            return stored.clip(self.form.low, self.form.high).astype(np.int16)
         return self.values_from_binned(rebin(stored, self.encoding.bin) / FLUX_SCALE)
 
     def values_from_binned(self, binned: ArrayLike) -> NDArray[np.int16]:
@@ -93,11 +88,11 @@ class Codec:
             peak = flux.max(axis=1, keepdims=True)
             flux = flux / np.where(peak > 0, peak, 1.0)
         if not self.n_coarse:
-            low, high = (0, _HIGHEST) if self._packed else (_INT16.min, _INT16.max)
-            return np.rint(FLUX_SCALE * flux).clip(low, high).astype(np.int16)
+            return np.rint(FLUX_SCALE * flux).clip(self.form.low, self.form.high).astype(np.int16)
         fine = CONTINUUM_VALUE + _STRETCH * np.arcsinh((flux / smooth_continuum(flux) - 1) / WEAK)
         coarse = 1000 * (1 - coarse_log_flux(flux, self.n_coarse) / np.log(FLOOR))
-        values: NDArray[np.int16] = np.rint(np.concatenate([fine, coarse], axis=1)).clip(0, _HIGHEST).astype(np.int16)
+        low, high = max(0, self.form.low), min(_HIGHEST, self.form.high)
+        values: NDArray[np.int16] = np.rint(np.concatenate([fine, coarse], axis=1)).clip(low, high).astype(np.int16)
         return values
 
     def flux(self, values: ArrayLike) -> NDArray[np.float64]:
@@ -130,45 +125,22 @@ class Codec:
 
     # ------------------------------------------------------------ values and text
 
-    @property
-    def _packed(self) -> bool:
-        return self.encoding.form == "packed"
-
     def text(self, values: ArrayLike) -> str:
         """(n_values,) integers of one spectrum as the text between ``<flux>`` and ``</flux>``."""
-        row = np.asarray(values)
-        if self._packed:
-            packed: bytes = _PACKED[row].tobytes()
-            return packed.decode("ascii")
-        return ", ".join(map(thousandths_text, row.tolist()))
+        return self.form.text(values)
 
     def parse(self, text: str) -> NDArray[np.int16]:
         """The (n_values,) integers of a flux text; the inverse of :meth:`text`.
 
         Raises StarglotError for anything else than this encoding's text on this grid.
         """
-        if self._packed:
-            if not (text.isascii() and text.isdigit() and len(text) == 3 * self.n_values):
-                self._refuse(text, f"{3 * self.n_values} digits")
-            digits = np.frombuffer(text.encode("ascii"), dtype=np.uint8).reshape(-1, 3).astype(np.int16) - ord("0")
-            return digits @ np.array([100, 10, 1], dtype=np.int16)
-        pieces = text.split(", ")
-        if len(pieces) != self.n_values or not all(map(DECIMAL.fullmatch, pieces)):
-            self._refuse(text, f"{self.n_values} numbers of up to three decimals with ', ' between")
-        return np.rint(1000 * np.array(pieces, dtype=np.float64)).astype(np.int16)
-
-    def _refuse(self, text: str, allowed: str) -> None:
-        raise StarglotError(
-            f"this flux text ({len(text)} characters) is not of the encoding",
-            where=repr(text[:60]),
-            allowed=allowed,
-            todo="rebuild the questions with this encoding and grid: snakemake qa",
-        )
-
-
-@lru_cache(maxsize=4096)
-def thousandths_text(value: int) -> str:
-    """An integer number of thousandths as the paper writes it: 303 is 0.303, 300 is 0.3, 1000 is 1, 0 is 0."""
-    sign, size = ("-", -value) if value < 0 else ("", value)
-    whole, part = divmod(size, 1000)
-    return f"{sign}{whole}.{part:03d}".rstrip("0").rstrip(".") if part else f"{sign}{whole}"
+        values = self.form.values(text)
+        if values is None or len(values) != self.n_values:
+            raise StarglotError(
+                f"this flux text ({len(text)} characters) is not of the encoding",
+                where=repr(text[:60]),
+                allowed=f"{self.n_values} values of the form '{self.encoding.form}', as in "
+                f"{self.form.text([303, 307, 310])!r}",
+                todo="rebuild the questions with this encoding and grid: snakemake qa",
+            )
+        return values

@@ -70,7 +70,7 @@ def warn_of_length(prompt: int, answer: int, tokens: PromptTokens, config: Any, 
     attention that in no layer reaches back to the prompt's beginning.
     """
     cost, own, reach = tokens.per_value(), tokens.tokenizer.model_max_length, window(config)
-    if tokens.codec.encoding.form == "packed" and cost > _ONE:
+    if tokens.codec.form.width and cost > _ONE:
         log.warning(
             "a packed value takes %.3g tokens with the tokenizer of %s (1 with Llama 3's): a question has %d tokens",
             cost,
@@ -89,6 +89,6 @@ def _todo(prompt: int, answer: int, cost: float, most: int, tokens: PromptTokens
     room = most - answer - (prompt - flux)
     if room > cost:
         ways.insert(0, f"write fewer values (`bin: {encoding.bin * math.ceil(flux / room)}` in the encoding)")
-    if encoding.form == "paper":
+    if not tokens.codec.form.width:
         ways.insert(0, "take the packed form, which is shorter (`form: packed`)")
     return ", ".join(ways[:-1]) + (", or " if ways[1:] else "") + ways[-1]

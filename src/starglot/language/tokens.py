@@ -18,8 +18,9 @@ from numpy.typing import ArrayLike
 from starglot.config.models import Encoding, Wavelength
 from starglot.config.tasks import Task
 from starglot.errors import StarglotError
+from starglot.flux_text import FluxText
 from starglot.language.answers import NULL
-from starglot.language.codec import DECIMAL, Codec, thousandths_text
+from starglot.language.codec import Codec
 from starglot.language.prompts import CLOSE, OPEN, head
 
 #: Thousandths with which a tokenizer is tried: every digit count, both signs, beyond 1.
@@ -32,20 +33,20 @@ _MOST_HEADS = 4096
 
 
 class _Numbers(dict[str, list[int]]):
-    """Ids of numbers as they follow another number, comma and space included; a new one is tokenised.
+    """Ids of numbers as they follow another number, the separator included; a new one is tokenised.
 
     KeyError for text that is no number: its tokens could depend on what stands around it.
     """
 
-    def __init__(self, tokenizer: Any):
+    def __init__(self, tokenizer: Any, form: FluxText):
         super().__init__()
-        self.tokenizer = tokenizer
+        self.tokenizer, self.form = tokenizer, form
 
     def __missing__(self, number: str) -> list[int]:
-        if not DECIMAL.fullmatch(number):
+        if not self.form.number.fullmatch(number):
             raise KeyError(number)
         ids: list[int]
-        self[number] = ids = self.tokenizer(f", {number}", add_special_tokens=False)["input_ids"]
+        self[number] = ids = self.tokenizer(f"{self.form.separator}{number}", add_special_tokens=False)["input_ids"]
         return ids
 
 
@@ -66,12 +67,12 @@ class PromptTokens:
             )
         self.tokenizer, self.task, self.wavelength = tokenizer, task, wavelength
         self.codec = Codec(encoding, wavelength)
-        self._packed = encoding.form == "packed"
+        self._form = self.codec.form
         self._heads: dict[str, list[int]] = {}
-        self._numbers = _Numbers(tokenizer)
+        self._numbers = _Numbers(tokenizer, self._form)
         self._rows: np.ndarray | None = None
         self._tail = self._encode(CLOSE)
-        self._single = self._single_tokens() if self._packed else None
+        self._single = self._single_tokens() if self._form.width else None
         self.exact = self._is_exact()
 
     # ------------------------------------------------------------ questions
@@ -94,10 +95,11 @@ class PromptTokens:
         start = head(self.task, self.wavelength, labels) + OPEN
         row = np.asarray(values)
         if self.exact and self._single is not None:
-            return [*self._head(start), *self._single[row].tolist(), *self._tail]
-        if self.exact and not self._packed and _LOW <= row.min() and row.max() <= _HIGH:
-            ids = self._number_rows()[row[1:] - _LOW].ravel()
-            first = self._head(start + thousandths_text(int(row[0])))
+            return [*self._head(start), *self._single[row - self._form.low].tolist(), *self._tail]
+        low, high = self._in_array
+        if self.exact and not self._form.width and low <= row.min() and row.max() <= high:
+            ids = self._number_rows()[row[1:] - low].ravel()
+            first = self._head(start + self._form.write(int(row[0])))
             return [*first, *ids[ids >= 0].tolist(), *self._tail]
         return self.question(f"{start}{self.codec.text(row)}{CLOSE}")
 
@@ -112,14 +114,13 @@ class PromptTokens:
 
     def _by_table(self, start: str, flux: str) -> list[int] | None:
         """Ids by the table; None for a flux that is not of the encoding's form."""
-        if self._packed:
-            if self._single is None or len(flux) % 3 or not (flux.isascii() and flux.isdigit()):
+        if self._form.width:
+            values = self._form.values(flux)
+            if self._single is None or values is None:
                 return None
-            digits = np.frombuffer(flux.encode("ascii"), dtype=np.uint8).reshape(-1, 3)
-            values = digits @ np.array([100, 10, 1]) - ord("0") * 111
-            return [*self._head(start), *self._single[values].tolist(), *self._tail]
-        first, *rest = flux.split(", ")
-        if not DECIMAL.fullmatch(first):
+            return [*self._head(start), *self._single[values - self._form.low].tolist(), *self._tail]
+        first, *rest = flux.split(self._form.separator)
+        if not self._form.number.fullmatch(first):
             return None
         try:
             ids = list(chain.from_iterable(map(self._numbers.__getitem__, rest)))
@@ -128,10 +129,16 @@ class PromptTokens:
         # Kept with the head: the first number has no comma before it, and a minus would join the '>'.
         return [*self._head(start + first), *ids, *self._tail]
 
+    @property
+    def _in_array(self) -> tuple[int, int]:
+        """The least and the greatest value whose ids stand in an array."""
+        return max(_LOW, self._form.low), min(_HIGH, self._form.high)
+
     def _number_rows(self) -> np.ndarray:
-        """Ids of the numbers from _LOW to _HIGH as an array, rows filled up with -1."""
+        """Ids of these numbers as an array, rows filled up with -1."""
         if self._rows is None:
-            each = [self._numbers[thousandths_text(value)] for value in range(_LOW, _HIGH + 1)]
+            low, high = self._in_array
+            each = [self._numbers[self._form.write(value)] for value in range(low, high + 1)]
             self._rows = np.full((len(each), max(map(len, each))), -1)
             for row, ids in zip(self._rows, each, strict=True):
                 row[: len(ids)] = ids
@@ -151,18 +158,20 @@ class PromptTokens:
         return ids
 
     def _single_tokens(self) -> np.ndarray | None:
-        """(1000,) id of each three-digit string; None when some take more than one token."""
-        ids = [self._encode(f"{value:03d}") for value in range(1000)]
+        """Id of each value as it is written, from the least one; None when some take more than one token."""
+        ids = [self._encode(self._form.write(value)) for value in range(self._form.low, self._form.high + 1)]
         return np.array(ids)[:, 0] if all(len(each) == 1 for each in ids) else None
 
     def _is_exact(self) -> bool:
         """Try the table on whole questions that hold every kind of value."""
         start = head(self.task, self.wavelength, self.task.labels) + OPEN
-        if self._packed:
-            order = [*range(1000), *range(999, -1, -1)]
-            fluxes = ["".join(f"{value:03d}" for value in order)]
+        low, high = self._form.low, self._form.high
+        if self._form.width:
+            order = range(low, high + 1)
+            fluxes = [self._form.text([*order, *reversed(order)])]
         else:
-            fluxes = [", ".join(map(thousandths_text, (first, *_PROBE))) for first in _FIRST]
+            probe = [value for value in _PROBE if low <= value <= high]
+            fluxes = [self._form.text([first, *probe]) for first in _FIRST if low <= first <= high]
         return all(self._by_table(start, flux) == self._encode(start + flux + CLOSE) for flux in fluxes)
 
     # ------------------------------------------------------------ answers

@@ -8,9 +8,11 @@ It is no general language model, and nothing that it learns carries over to one.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
-from starglot.config.tiny import TinyBase
+from starglot.config.tiny import LanguageBase
+from starglot.registry import Registry
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -24,7 +26,7 @@ _HARMONICS, _FADE = 24, 0.7
 _MAX_POSITIONS = 16384
 
 
-def build_tiny(settings: TinyBase, tokenizer: PreTrainedTokenizerFast) -> LlamaForCausalLM:
+def build_tiny(settings: LanguageBase, tokenizer: PreTrainedTokenizerFast) -> LlamaForCausalLM:
     """A tiny Llama with random weights and number tokens that know their order.
 
     The random state is set from ``settings.seed``, so the same settings give the same weights.
@@ -86,3 +88,7 @@ def _order_numbers(rows: Tensor, tokenizer: PreTrainedTokenizerFast, std: float,
     rows[tokenizer.convert_tokens_to_ids([f"{number:03d}" for number in range(1000)])] = smooth
     noise = 0.5 * std * torch.randn(10, rows.shape[1], generator=generator)
     rows[tokenizer.convert_tokens_to_ids([str(digit) for digit in range(10)])] = smooth[50::100] + noise
+
+
+#: What makes the untrained network of each kind of base, of its settings and the tokenizer.
+BASE_NETWORKS: Registry[Callable[[Any, Any], Any]] = Registry({"tiny": build_tiny})

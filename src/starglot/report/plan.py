@@ -69,7 +69,7 @@ def report_plan(config: Config, results: Path, is_there: Callable[[Path], bool] 
         "settings": yaml.safe_dump(written, **_YAML),
         "folder": config.results,
         "language_models": derive.run_language_models(config),
-        "release": config.surveys.lamost.release,
+        "release": _spectra_of(config),
         "mock": config.mock is not None,
         "leading": list(leading.values()),
         "runs": _runs(config),
@@ -79,6 +79,13 @@ def report_plan(config: Config, results: Path, is_there: Callable[[Path], bool] 
         "views": {task: config.tasks[task].view for task in config.run.tasks},
         "further": [path.stem for path in _further(config, results) if is_there(path)],
     }
+
+
+def _spectra_of(config: Config) -> str:
+    """Surveys and releases that the spectra are of: 'LAMOST (dr11_v1.1)'."""
+    surveys = config.surveys.with_spectra()
+    viewed = [surveys[name] for name in derive.viewed_surveys(config, config.run.tasks)]
+    return ", ".join(f"{survey.title} ({survey.release})" for survey in viewed)
 
 
 def shown_on_request(config: Config, results: Path) -> list[Path]:

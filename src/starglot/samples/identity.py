@@ -1,4 +1,4 @@
-"""Which rows are one star: gaia_source_id, else the survey's own id, else the position."""
+"""Which rows are one star, over all surveys: Gaia's id, else the survey's own, else the position."""
 
 from __future__ import annotations
 
@@ -27,16 +27,18 @@ def star_ids(
     counts: Counts | None = None,
     survey: str = "lamost",
     own_ids: Sequence[str] = ("gp_id", "uid"),
+    gaia_release: str = "dr3",
 ) -> pa.Array:
     """A star id (string) for each row of a survey's catalogue, the same for every visit of a star.
 
-    own_ids: columns with the survey's own names of a star, the best first.
+    own_ids: columns with the survey's own names of a star, the best first; gaia_release: that its Gaia ids are of.
 
-    - 'gaia:<gaia_source_id>' where the row has one, or another row of the same own id has: a visit that missed its
-      Gaia id must not become a star of its own, and land in another split;
+    - 'gaia:<gaia_source_id>' where the row has one of DR3, or another row of the same own id has: a visit that missed
+      its Gaia id must not become a star of its own, and land in another split.  Every survey calls the star so, and
+      one split holds it in all of them; an id of another release names another star: 'gaia-dr2:<id>';
     - '<survey>:<own id>' where only the survey's is there;
     - else by position: the id of the nearest star with an id within 3 arcsec, or 'pos:<ra><dec>' of the first row
-      (by obsid) of those within 3 arcsec; 'obs:<obsid>' for a row with no position either.
+      (by obsid) of those within 3 arcsec; '<survey>:obs:<obsid>' for a row with no position either.
 
     An id that rows minutes of arc apart have in common is nobody's: those rows go by what else they have.  They are
     counted in ``counts``.
@@ -45,7 +47,7 @@ def star_ids(
     """
     gaia, own = _own_ids(catalog, counts or Counts(), own_ids)
     named = pc.coalesce(
-        pc.binary_join_element_wise("gaia:", gaia, ""),
+        pc.binary_join_element_wise(gaia_prefix(gaia_release), gaia, ""),
         pc.binary_join_element_wise(f"{survey}:", own, ""),
     )
     nameless = pc.is_null(named).to_numpy(zero_copy_only=False)
@@ -53,9 +55,14 @@ def star_ids(
         return named
     ids = named.to_numpy(zero_copy_only=False)
     rows = np.flatnonzero(nameless)
-    ids[rows] = _position_ids(catalog, ids, rows)
+    ids[rows] = _position_ids(catalog, ids, rows, survey)
     log.info("%d of %d rows have no Gaia id or other: named by position", len(rows), len(ids))
     return pa.array(ids, pa.string())
+
+
+def gaia_prefix(release: str | None) -> str:
+    """What stands before the Gaia id in a star's id: 'gaia:' for DR3, whose ids all surveys share."""
+    return "gaia:" if release in ("dr3", None) else f"gaia-{release}:"
 
 
 def _own_ids(catalog: pa.Table, counts: Counts, own_ids: Sequence[str]) -> tuple[pa.Array, pa.Array]:
@@ -93,13 +100,13 @@ def _at_one_place(catalog: pa.Table, name: str, ra: np.ndarray, dec: np.ndarray,
     return pc.if_else(pa.array(bad), pa.scalar(None, pa.string()), ids)
 
 
-def _position_ids(catalog: pa.Table, ids: np.ndarray, rows: np.ndarray) -> np.ndarray:
+def _position_ids(catalog: pa.Table, ids: np.ndarray, rows: np.ndarray, survey: str) -> np.ndarray:
     """Star ids of the id-less ``rows``, in their order."""
     obsid = catalog["obsid"].to_numpy()
     ra, dec = floats(catalog["ra"]), floats(catalog["dec"])
     placed = np.isfinite(ra) & np.isfinite(dec)
     rows_by_obsid = rows[np.argsort(obsid[rows], kind="stable")]
-    found = {int(row): f"obs:{obsid[row]}" for row in rows_by_obsid[~placed[rows_by_obsid]]}
+    found = {int(row): f"{survey}:obs:{obsid[row]}" for row in rows_by_obsid[~placed[rows_by_obsid]]}
     free = rows_by_obsid[placed[rows_by_obsid]]
     known = np.setdiff1d(np.flatnonzero(placed), rows, assume_unique=True)
     free = free[~_join_known(free, known, ids, ra, dec, found)]

@@ -65,12 +65,13 @@ def _cleaned(spectra: Iterable[Path]) -> pa.Table:
 
 def _candidates(path: Path, columns: list[str], source: str) -> pa.Table:
     """Keys and ``columns`` of the selected catalogue rows."""
-    lacking = [name for name in columns if name not in pq.read_schema(path).names]
+    names = pq.read_schema(path).names
+    lacking = [name for name in columns if name not in names]
     if lacking:
         raise StarglotError(
             f"{source} has no column {', '.join(lacking)}",
             where=path,
-            allowed="teff, logg, feh for source lamost",
+            allowed=f"labels that it has: {', '.join(name for name in LABELS if name in names)}",
             todo="correct the task's labels or its source",
         )
     return pq.read_table(path, columns=[*_KEYS, *columns])

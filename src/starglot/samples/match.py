@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -10,7 +11,8 @@ import pyarrow.compute as pc
 from scipy.spatial import cKDTree
 
 from starglot.errors import StarglotError
-from starglot.samples.identity import ONE_ID_ARCSEC
+from starglot.labels import LABELS
+from starglot.samples.identity import ONE_ID_ARCSEC, gaia_prefix
 from starglot.samples.sphere import chord, moved, separation, unit_vectors
 from starglot.surveys.columns import floats
 
@@ -56,6 +58,29 @@ def match(
     return _rows(catalog, stars, targets, other_id, star_of, by_position=target)
 
 
+def one_row_a_star(catalog: pa.Table, labels: Sequence[str], gaia_release: str | None) -> pa.Table:
+    """A survey with spectra as one that others are matched to: of each star's visits the first with most labels.
+
+    Its name of the star is ``other_star_id``: the survey that it is matched to has a star_id of its own.
+    """
+    held = sum((pc.cast(pc.is_valid(catalog[name]), pa.int8()).to_numpy() for name in labels), np.zeros(len(catalog)))
+    order = np.lexsort((catalog["obsid"].to_numpy(), -held))
+    rows = catalog.take(pa.array(order))
+    first = np.unique(rows["star_id"].to_numpy(zero_copy_only=False).astype(str), return_index=True)[1]
+    rows = rows.take(pa.array(first))
+    columns = {name: rows[name] for label in labels for name in (label, LABELS[label].error)}
+    none = pa.nulls(len(rows), pa.float64())
+    return pa.table(
+        {
+            "other_star_id": rows["star_id"],
+            **{name: rows[name] for name in ("gaia_source_id", "ra", "dec")},
+            "gaia_release": pa.array([gaia_release] * len(rows), pa.string()),
+            **dict.fromkeys(("pmra", "pmdec", "epoch"), none),
+            **columns,
+        }
+    )
+
+
 class _Stars:
     """One entry per star: its id, and the position and date of its first visit (lowest obsid)."""
 
@@ -84,7 +109,7 @@ def _by_gaia(stars: _Stars, targets: pa.Table, release: str | None) -> tuple[np.
     """(star of each target or -1, whether the target's Gaia id is of the survey's release)."""
     same = pc.fill_null(pc.equal(targets["gaia_release"], pa.scalar(release, pa.string())), False)
     same_release = pc.and_(same, pc.is_valid(targets["gaia_source_id"])).to_numpy(zero_copy_only=False).copy()
-    keys = pc.binary_join_element_wise("gaia:", targets["gaia_source_id"], "")
+    keys = pc.binary_join_element_wise(gaia_prefix(release), targets["gaia_source_id"], "")
     at = pc.fill_null(pc.index_in(keys, value_set=stars.ids), -1).to_numpy(zero_copy_only=False).astype(np.int64)
     at = np.where(same_release, at, -1)
     # Two targets with one Gaia id: the first by name has it.
@@ -106,7 +131,7 @@ def _by_position(
     stars: _Stars, targets: pa.Table, star_of: np.ndarray, same_release: np.ndarray, radius_arcsec: float
 ) -> tuple[np.ndarray, np.ndarray]:
     """(targets, their stars) that are matched by position."""
-    has_gaia = pc.starts_with(stars.ids, "gaia:").to_numpy(zero_copy_only=False)
+    has_gaia = pc.starts_with(stars.ids, "gaia").to_numpy(zero_copy_only=False)
     free_star = np.isfinite(stars.ra) & np.isfinite(stars.dec)
     free_star[star_of[star_of >= 0]] = False
     ra, dec, pmra, pmdec, epoch = (floats(targets[name]) for name in ("ra", "dec", "pmra", "pmdec", "epoch"))

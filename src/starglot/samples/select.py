@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from starglot.errors import StarglotError
-from starglot.labels import ATMOSPHERE_NAMES
 from starglot.samples.order import star_ranks
 from starglot.surveys.counts import Counts
 
@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 def select(
     catalog: pa.Table,
-    largest_per_class: Mapping[str, int | None],
+    wanted: Sequence[Mapping[str, Any]],
     matched_stars: set[str],
     snr_min: Mapping[str, float],
     margin: float,
@@ -31,14 +31,14 @@ def select(
     counts: Counts | None = None,
     places: Sequence[str] = ("shard",),
 ) -> pa.Table:
-    """Candidate rows: of each class the first stars in drawing order, and every star of ``matched_stars``.
+    """Candidate rows: for each task the first stars in drawing order, and every star of ``matched_stars``.
 
-    catalog: a survey's rows with star_id and shard; largest_per_class: spectra that the largest sample needs of each
-    class, or under 'all' of all, with a class or without (None: all there are), times ``margin`` for files that are
-    absent or rejected; snr_min: least S/N by band (paper 2.1), a missing S/N fails; places: columns that name a
-    row's file.
+    catalog: a survey's rows with star_id and shard; wanted: of each task its ``labels``, and under ``counts`` the
+    spectra that its largest sample needs of each class, or under 'all' of all, with a class or without (None: all
+    there are), times ``margin`` for files that are absent or rejected; snr_min: least S/N by band (paper 2.1), a
+    missing S/N fails; places: columns that name a row's file.
 
-    A star counts in a class with its spectra that have a class letter, the S/N and any of Teff, logg, [Fe/H].
+    A star counts in a class with its spectra that have a class letter, the S/N and any of the task's labels.
     Every visit of a kept star that has letter and S/N is a candidate.  Sorted by obsid; the order of rows does
     not matter.  The cut in rank moves in steps, so up to STEP times as many stars are kept as needed, and a new plate
     (a few rows in ten thousand) pushes out nobody, except for the rare one that moves the cut by a step: the rows of
@@ -48,24 +48,25 @@ def select(
     """
     counts = counts or Counts()
     counts.rows += len(catalog)
-    classed = "all" not in largest_per_class
+    classed = not any("all" in task["counts"] for task in wanted)
     usable = catalog.filter(_usable(catalog, snr_min, counts, places, classed))
     stars = usable["star_id"].combine_chunks()
     kept = pc.is_in(stars, value_set=pa.array(sorted(matched_stars), pa.string())).to_numpy(zero_copy_only=False)
     ranks = star_ranks(stars, seed)
-    labelled = np.zeros(len(usable), bool)
-    for name in ATMOSPHERE_NAMES:
-        labelled |= pc.is_valid(usable[name]).to_numpy()
     letters = usable["class"].to_numpy(zero_copy_only=False)
     chosen = np.zeros(len(usable), bool)
-    for letter, wanted in largest_per_class.items():
-        rows = np.flatnonzero(labelled & ((letters == letter) | (letter == "all")))
-        needed = len(rows) if wanted is None else math.ceil(wanted * margin)
-        sorted_ranks = np.sort(ranks[rows])
-        if needed and len(rows):
-            last = int(sorted_ranks[min(needed, len(rows)) - 1])
-            chosen[rows] = ranks[rows] <= np.uint64(_step_above(last))
-        log.info("class %s: %d of %d labelled spectra are candidates", letter, int(chosen[rows].sum()), len(rows))
+    for task in wanted:
+        labelled = np.zeros(len(usable), bool)
+        for name in task["labels"]:
+            labelled |= pc.is_valid(usable[name]).to_numpy()
+        for letter, count in task["counts"].items():
+            rows = np.flatnonzero(labelled & ((letters == letter) | (letter == "all")))
+            needed = len(rows) if count is None else math.ceil(count * margin)
+            sorted_ranks = np.sort(ranks[rows])
+            if needed and len(rows):
+                last = int(sorted_ranks[min(needed, len(rows)) - 1])
+                chosen[rows] |= ranks[rows] <= np.uint64(_step_above(last))
+            log.info("class %s: %d of %d labelled spectra are candidates", letter, int(chosen[rows].sum()), len(rows))
     first_stars = pc.unique(stars.filter(pa.array(chosen)))
     kept = kept | pc.is_in(stars, value_set=first_stars).to_numpy(zero_copy_only=False)
     if not kept.any():

@@ -15,7 +15,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from starglot.config.surveys import Apogee, Survey
+from starglot.config.survey import Survey
+from starglot.config.surveys import Apogee
 from starglot.errors import StarglotError
 from starglot.labels import ABUNDANCES, ATMOSPHERE, LABELS, Label
 from starglot.surveys.bits import ASPCAPFLAG, EXTRATARG_DUPLICATE, bits_set, count_bits

@@ -11,7 +11,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from starglot.config.surveys import GaiaEso, Survey
+from starglot.config.survey import Survey
+from starglot.config.surveys import GaiaEso
 from starglot.errors import StarglotError
 from starglot.labels import ATMOSPHERE, LABELS, Label
 from starglot.surveys.catalog import missing_columns

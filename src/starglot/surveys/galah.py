@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from starglot.config.surveys import Galah, Survey
+from starglot.config.survey import Survey
+from starglot.config.surveys import Galah
 from starglot.labels import ATMOSPHERE, LABELS, Label
 from starglot.surveys.catalog import missing_columns
 from starglot.surveys.catalog_file import open_catalog

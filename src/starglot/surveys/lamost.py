@@ -13,7 +13,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from starglot.config.surveys import Lamost, Survey
+from starglot.config.survey import Survey
+from starglot.config.surveys import Lamost
 from starglot.errors import StarglotError
 from starglot.labels import ATMOSPHERE, LABELS
 from starglot.surveys.catalog_file import open_catalog

@@ -17,12 +17,12 @@ import numpy as np
 
 from starglot.config.models import Encoding, Wavelength
 from starglot.config.tasks import Task
-from starglot.config.tiny import TinyBase
+from starglot.config.tiny import LanguageBase
 from starglot.errors import StarglotError
 from starglot.language.prompts import parse_question
 from starglot.language.tiny_tokenizer import build_tokenizer
 from starglot.language.tokens import PromptTokens
-from starglot.models.tiny import build_tiny
+from starglot.models.tiny import BASE_NETWORKS
 from starglot.spectra.sample_flux import CleanedSpectra
 from starglot.store import CHECKPOINTS, new_folder
 from starglot.tables import write_json
@@ -36,7 +36,7 @@ _LEAST = 16
 
 
 def build_base(
-    settings: TinyBase,
+    settings: LanguageBase,
     task: Task,
     encoding: Encoding,
     wavelength: Wavelength,
@@ -84,7 +84,7 @@ def build_base(
     prompts = [(parse_question(task, rows[number][1])[0], row) for number, row in enumerate(values)]
     steps = math.ceil(settings.examples / settings.batch)
     draws = PseudoDraws(prompts, tokens, steps * settings.batch, settings, decimals)
-    model = build_tiny(settings, tokenizer)
+    model = BASE_NETWORKS[settings.kind](settings, tokenizer)
 
     # ---- train
     note_length(place, steps, "steps")
@@ -105,7 +105,7 @@ def build_base(
 
     # ---- save
     manifest = {
-        "kind": "tiny",
+        "kind": settings.kind,
         "note": "made for demonstrations on a CPU; no general language model",
         "task": task.model_dump(),
         "base": settings.model_dump(),

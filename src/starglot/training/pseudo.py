@@ -18,7 +18,7 @@ from torch.utils.data import Dataset
 
 from starglot.config.strict import Augment
 from starglot.config.tasks import form_task
-from starglot.config.tiny import TinyBase
+from starglot.config.tiny import LanguageBase
 from starglot.labels import ABUNDANCE_NAMES, ATMOSPHERE_NAMES
 from starglot.language.answers import render
 from starglot.language.chat import frame
@@ -91,7 +91,7 @@ class PseudoDraws(Dataset[dict[str, Any]]):
         prompts: Sequence[tuple[list[str], NDArray[np.int16]]],
         tokens: PromptTokens,
         length: int,
-        settings: TinyBase,
+        settings: LanguageBase,
         decimals: Mapping[str, int],
     ):
         """decimals: digits after the point by label, where the tasks to come have others than the labels' own."""

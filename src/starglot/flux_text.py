@@ -1,0 +1,101 @@
+"""The forms in which a spectrum is written as text: a number for each of its values, and how these stand together.
+
+What the values are, integers in thousandths, is the business of :mod:`starglot.language.codec`; here they become
+characters, and integers again.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from starglot.registry import Registry
+
+_INT16 = np.iinfo(np.int16)
+
+
+@dataclass(frozen=True)
+class FluxText:
+    """A form of flux as text.
+
+    write: the characters of a value, an integer number of thousandths; read: their value; number: matches them, and
+    nothing else; separator: what stands between two values, '' where each has as many characters (``width``);
+    low, high: what values are clipped to before they are written.
+    """
+
+    write: Callable[[int], str]
+    read: Callable[[str], int]
+    number: re.Pattern[str]
+    separator: str
+    width: int | None = None
+    low: int = _INT16.min
+    high: int = _INT16.max
+
+    def text(self, values: ArrayLike) -> str:
+        """(n,) integers as text."""
+        row = np.asarray(values)
+        if self.width is None:
+            return self.separator.join(map(self.write, row.tolist()))
+        written: bytes = self._table[row - self.low].tobytes()
+        return written.decode("ascii")
+
+    def values(self, text: str) -> NDArray[np.int16] | None:
+        """The (n,) integers of a text; None for text of another form."""
+        if self.width is None:
+            pieces = text.split(self.separator)
+            if not all(map(self.number.fullmatch, pieces)):
+                return None
+            values = np.array([self.read(piece) for piece in pieces])
+            fits = _INT16.min <= values.min() and values.max() <= _INT16.max
+            return values.astype(np.int16) if fits else None
+        if not text or len(text) % self.width or not text.isascii():
+            return None
+        pieces_ = np.frombuffer(text.encode("ascii"), dtype=self._table.dtype)
+        places, ordered = self._ordered
+        at = places[np.searchsorted(ordered, pieces_).clip(0, len(ordered) - 1)]
+        return (at + self.low).astype(np.int16) if np.array_equal(self._table[at], pieces_) else None
+
+    @cached_property
+    def _table(self) -> NDArray[np.bytes_]:
+        """What each value from ``low`` to ``high`` is written as."""
+        written = [self.write(value) for value in range(self.low, self.high + 1)]
+        return np.array(written, dtype=f"S{self.width}")
+
+    @cached_property
+    def _ordered(self) -> tuple[NDArray[np.int64], NDArray[np.bytes_]]:
+        """Places in the table, sorted by what stands there; and that."""
+        places = np.argsort(self._table)
+        return places, self._table[places]
+
+
+@lru_cache(maxsize=4096)
+def thousandths_text(value: int) -> str:
+    """An integer number of thousandths as the paper writes it: 303 is 0.303, 300 is 0.3, 1000 is 1, 0 is 0."""
+    sign, size = ("-", -value) if value < 0 else ("", value)
+    whole, part = divmod(size, 1000)
+    return f"{sign}{whole}.{part:03d}".rstrip("0").rstrip(".") if part else f"{sign}{whole}"
+
+
+@lru_cache(maxsize=4096)
+def _thousandths(text: str) -> int:
+    """The integer that :func:`thousandths_text` wrote."""
+    return round(1000 * float(text))
+
+
+def _three_digits(value: int) -> str:
+    """303 is 303, 30 is 030."""
+    return f"{value:03d}"
+
+
+#: Forms of flux as text, by the name that `form` gives in an encoding of the configuration.
+FLUX_TEXTS: Registry[FluxText] = Registry(
+    {
+        "paper": FluxText(thousandths_text, _thousandths, re.compile(r"-?[0-9]+(?:\.[0-9]{1,3})?"), separator=", "),
+        "packed": FluxText(_three_digits, int, re.compile("[0-9]{3}"), separator="", width=3, low=0, high=999),
+    }
+)
