@@ -6,6 +6,7 @@ import os
 import shutil
 from argparse import Namespace
 
+import pyarrow as pa
 import pytest
 
 from starglot import fingerprint
@@ -13,7 +14,8 @@ from starglot.config.bases import base_slug
 from starglot.errors import StarglotError
 from starglot.models import bases
 from starglot.models.bases import base_files, check_base, check_model, describe, find_base, same_files
-from starglot.tables import write_json
+from starglot.surveys.index import COLUMNS
+from starglot.tables import write_json, write_parquet, write_text
 from tasks import task_of
 
 FILES = {
@@ -196,12 +198,16 @@ def training_identity(project, monkeypatch, base, found=None):
         "encoding": {"form": "packed"},
         "wavelength": {},
     }
+    write_parquet(pa.table({"obsid": pa.array([], pa.int64()), "shard": pa.array([], pa.string())}), "labels.parquet")
+    write_text("\t".join(COLUMNS) + "\n", "index.tsv")
     script.main(
         Namespace(
             settings=settings,
             size="s",
             train=[],
             val=[],
+            labels="labels.parquet",
+            index="index.tsv",
             base=base,
             found=found,
             continues=None,

@@ -19,7 +19,7 @@ from starglot.models.baselines.rows import Rows
 from starglot.samples.split import training_stars
 from starglot.spectra.sample_flux import ShardPath
 from starglot.store import FINISHED, is_whole, making, workplace
-from starglot.surveys.index import require_shards, sample_identity
+from starglot.surveys.index import cleaned_spectra, sample_identity
 from starglot.tables import write_parquet, write_with_digest
 
 log = logging.getLogger(__name__)
@@ -64,15 +64,14 @@ def predict_files(
     sample, labels: Parquet; seen: samples whose training stars the model has seen; index: of the cleaned spectra, in
     their folder; code: hash of the code.
     """
-    spectra = Path(index).parent
-    require_shards(index, spectra)
     chosen = KINDS[settings["model"]["kind"]].settings.model_validate(settings["model"])
     task = Task.model_validate(settings["task"])
     whole, known, stars = pq.read_table(sample), pq.read_table(labels), training_stars(seen)
+    shard_path = cleaned_spectra(known, index).shard_path
     asked = whole.filter(pc.equal(whole["split"], split))
 
     def read(rows: Rows) -> Answer:
-        return read_rows(chosen, task, Path(model).parent, rows, lambda shard: spectra / f"{shard}.parquet")
+        return read_rows(chosen, task, Path(model).parent, rows, shard_path)
 
     identity = {
         "settings": settings,

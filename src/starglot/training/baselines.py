@@ -21,7 +21,7 @@ from starglot.models.baselines.files import WEIGHTS
 from starglot.models.baselines.rows import Rows, rows_of
 from starglot.spectra.sample_flux import Bins, ShardPath, map_flux
 from starglot.store import CHECKPOINTS, new_folder
-from starglot.surveys.index import require_shards, sample_identity
+from starglot.surveys.index import cleaned_spectra, sample_identity
 from starglot.tables import read_json, write_json
 from starglot.training.delivery import MANIFEST, deliver, digests, hand_back_or_begin, versions, write_run
 from starglot.training.full_disk import full_disk_explained
@@ -89,8 +89,6 @@ def train_files(
     continues: manifest of the model to start from; script: of a kind whose training is resumed, the script that calls
     it (:mod:`.begun`).
     """
-    spectra = Path(index).parent
-    require_shards(index, spectra)
     rows, known = pq.read_table(sample), pq.read_table(labels)
     return train_baseline(
         fit,
@@ -98,7 +96,7 @@ def train_files(
         Task.model_validate(settings["task"]),
         rows,
         known,
-        lambda shard: spectra / f"{shard}.parquet",
+        cleaned_spectra(known, index).shard_path,
         Path(manifest).parent,
         Path(state),
         sample_identity(rows, known, index),
