@@ -1,4 +1,4 @@
-# `make help` lists what there is.  Everything is installed into .venv in this folder; nothing is global.
+# `make help` lists the targets.  Everything is installed into .venv in this folder.
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
@@ -6,18 +6,18 @@ MAKEFLAGS += --no-print-directory
 
 CORES ?= $(shell nproc 2>/dev/null || echo 2)
 CONFIG ?=
-# For two cores; one more than these, because the tests that use Slurm wait for their queue most of the time.
+# For two cores: one more than there are, because the tests that use Slurm spend most of their time in the queue.
 WORKERS ?= 3
 PYTEST_ARGS ?=
 BIN := $(CURDIR)/.venv/bin
 DEMO := config/demo.yaml
 DEMO_RESULTS := results/demo
-# While jobs wait for cores, snakemake looks at them once per finished job and span: with its own span, a second, that
-# is a minute of the demo's processor time.  The greedy scheduler takes the jobs with most input first, which are the
-# longest, and starts no solver for each choice.
+# While jobs wait for cores, Snakemake checks them once per finished job and time span.  With the default span of a second
+# this takes a minute of the demo's processor time.  The greedy scheduler takes the jobs with most input first, which are
+# the longest, and starts no solver for each choice.
 SCHEDULE := --max-jobs-per-timespan 1000/5s --scheduler greedy
 
-# One line a job; what jobs say themselves is in their logs (results/demo/logs).
+# One line per job; the jobs' own output is in their logs (results/demo/logs).
 LINES := --logger starglot --logger-starglot-expected benchmarks/demo_jobs.tsv
 
 export PATH := $(BIN):$(PATH)
@@ -28,53 +28,53 @@ export PYTHONNOUSERSITE := 1
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
-	@echo "  CORES=$(CORES)            cores that 'make demo' uses"
-	@echo "  WORKERS=$(WORKERS)          processes that share the tests of 'make test'"
-	@echo "  CONFIG=my.yaml     an overlay on config/config.yaml, for 'check' and 'fetch-base'"
-	@echo "  STOP=1             for 'recover': end a run that is alive, too"
-	@echo "  ACCEL=cpu|cuda     the build of torch, for 'setup' (remembered; cpu at first)"
+	@echo "  CORES=$(CORES)            number of cores for 'make demo'"
+	@echo "  WORKERS=$(WORKERS)          number of processes for 'make test'"
+	@echo "  CONFIG=my.yaml     settings laid over config/config.yaml, for 'check' and 'fetch-base'"
+	@echo "  STOP=1             for 'recover': also end a run that is still active"
+	@echo "  ACCEL=cpu|cuda     the build of torch, for 'setup' (remembered; cpu by default)"
 
-setup: ## make or update .venv from requirements/lock.txt (ACCEL=cpu|cuda chooses torch)
+setup: ## create or update .venv from requirements/lock.txt (ACCEL=cpu|cuda chooses the build of torch)
 	@ACCEL="$(ACCEL)" PYTHON="$(PYTHON)" requirements/setup.sh
 
-demo: setup ## the main job, end to end, on a mock release: tables and a report in results/demo
+demo: setup ## run the whole pipeline on a simulated survey: tables and a report in results/demo
 	@python -m starglot check config/config.yaml $(DEMO)
 	@python -m starglot recover --quiet
 	@snakemake --cores $(CORES) --configfile $(DEMO) $(SCHEDULE) --rerun-incomplete $(LINES) > /dev/null
 	@echo
 	@python workflow/scripts/show_headline.py $(DEMO_RESULTS)/tables/headline_atmosphere.csv
 	@echo
-	@echo "These stars are a mock: the numbers show that the system works, not how well it reads the sky."
+	@echo "These stars are simulated: the numbers show that the system works, not how well it would do on real stars."
 	@echo "Look at  $(DEMO_RESULTS)/report.html  (opens offline),  $(DEMO_RESULTS)/tables/  and  $(DEMO_RESULTS)/figures/."
-	@echo "Next:    docs/tutorial.md explains each step; 'make check' says what the full reproduction needs."
+	@echo "Next:    docs/tutorial.md explains each step; 'make check' lists what the full reproduction needs."
 
-recover: setup ## after a killed run: end its jobs, keep what they finished, unlock (STOP=1 ends a living one first)
+recover: setup ## after a killed run: end its jobs, keep finished work, unlock (STOP=1 also ends an active run)
 	@python -m starglot recover $(if $(STOP),--stop)
 
-clean-demo: ## remove everything that the demo made
+clean-demo: ## remove all results of the demo
 	rm -rf $(DEMO_RESULTS)
 
 test: setup ## run all tests (PYTEST_ARGS="-k name" for some)
 	@OMP_NUM_THREADS=1 python -m pytest --numprocesses $(WORKERS) $(PYTEST_ARGS)
 
-test-quick: setup ## the tests that train nothing and need no cluster, in under three minutes: while you work
+test-quick: setup ## run the tests that train nothing and need no cluster, in under three minutes
 	@OMP_NUM_THREADS=1 python -m pytest --numprocesses $(WORKERS) -m "not slow" tests/unit tests/contract $(PYTEST_ARGS)
 
-check: setup ## every external input: present or missing, size, source, account (CONFIG=my.yaml)
+check: setup ## list the external inputs: present or missing, size, source, account (CONFIG=my.yaml)
 	@python -m starglot check config/config.yaml $(CONFIG)
 
-fetch-base: setup ## download the gated base models that the run needs (HF_TOKEN; on a node with network)
+fetch-base: setup ## download the base models that a run needs (HF_TOKEN for gated ones; on a machine with network)
 	@python -m starglot fetch config/config.yaml $(CONFIG)
 
-lock: setup ## write requirements/lock.txt and envs/ from pyproject.toml (UPGRADE=1 takes newer versions)
+lock: setup ## write requirements/lock.txt and envs/ from pyproject.toml (UPGRADE=1: newer versions)
 	@uv pip compile pyproject.toml --group dev --universal --fork-strategy fewest --python-version 3.11 \
 	    --generate-hashes --no-emit-package torch --no-annotate --no-header --quiet \
 	    $(if $(UPGRADE),--upgrade) --output-file requirements/lock.txt
 	@python requirements/pin_envs.py
 
-docs: setup ## generate config/schema.json, docs/reference.md and the DAG picture
+docs: setup ## generate config/schema.json, docs/reference.md and the diagram of the rules
 	@python workflow/scripts/generate_reference.py
-	@snakemake --cores $(CORES) --configfile $(DEMO) --quiet all -- inventory   # what lies below is known from there
+	@snakemake --cores $(CORES) --configfile $(DEMO) --quiet all -- inventory   # the jobs after it are known only then
 	@snakemake --configfile $(DEMO) --config 'run={models: [llm-demo, ridge, cnn, ensemble]}' \
 	    --rerun-triggers mtime --rulegraph mermaid-js -- all degradation $(DEMO_RESULTS)/tables/scaling_atmosphere.csv 2>/dev/null \
 	    | python workflow/scripts/draw_rulegraph.py --after inventory select_shard --out docs/images/rulegraph.svg
@@ -82,7 +82,7 @@ docs: setup ## generate config/schema.json, docs/reference.md and the DAG pictur
 format: setup ## format Python and Snakemake files
 	@ruff check --quiet --fix . ; ruff format . ; snakefmt Snakefile rules
 
-lint: setup ## ruff, mypy, snakefmt and snakemake --lint (but for functions beside rules), all of which must be clean
+lint: setup ## run ruff, mypy, snakefmt and snakemake --lint; all must be clean (functions in rule files are allowed)
 	@ruff check .
 	@ruff format --check .
 	@mypy
