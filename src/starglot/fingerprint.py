@@ -13,10 +13,10 @@ log = logging.getLogger(__name__)
 
 
 class Fingerprints:
-    """SHA-256 of files of the user's, remembered with the size and time that they were taken at.
+    """SHA-256 digests of the user's files, stored with the size and time of the file when it was read.
 
-    So several GB of catalogue are read when they are new, replaced or touched, and by no other command.  Nothing is
-    written until :meth:`keep`: who only plans leaves a folder as it is.
+    Thus several GB of catalogue are read only when they are new, replaced or touched.  Nothing is written until
+    :meth:`keep`, so that planning alone changes nothing in the folder.
     """
 
     def __init__(self, known: str | Path):
@@ -66,8 +66,8 @@ class Fingerprints:
 
 
 def memory(state: str | Path) -> Path:
-    """Where digests are remembered for work that keeps what it has finished in the folder ``state``.
+    """The file of digests for work whose finished results are in the folder ``state``.
 
-    All kinds of work remember together, beside their folders: tens of GB of a base are read once, not by each.
+    All kinds of work share it, so that tens of GB of a base are read once, not by each of them.
     """
     return Path(state).parent / "fingerprints.json"

@@ -148,15 +148,15 @@ def read_metadata(path: str | Path) -> dict[str, Any]:
 
 
 def digest_path(path: str | Path) -> Path:
-    """Where the digest of a large file stands: beside it, with ``.sha256`` after its name."""
+    """Path of the digest of a large file: in the same folder, with ``.sha256`` after its name."""
     return Path(f"{path}.sha256")
 
 
 def write_digests(paths: Sequence[str | Path], out: str | Path, about: Mapping[str, str] | None = None) -> None:
     """Write the SHA-256 of finished files to ``out``, one line each, as ``sha256sum -c`` reads them.
 
-    The rules depend on this small file, by its content, in place of the large ones: what is merely touched or copied
-    is not made again, and nothing has to read large files to find that out.  ``about`` goes to comment lines
+    The rules depend on this small file, by its content, in place of the large ones: a file that is merely touched or
+    copied is not made again, and no large file has to be read to find that out.  ``about`` goes to comment lines
     ``# key value``.  ``paths`` stand in the folder of ``out`` and keep the order given.
     """
     lines = [f"# {key} {value}\n" for key, value in (about or {}).items()]
@@ -165,7 +165,7 @@ def write_digests(paths: Sequence[str | Path], out: str | Path, about: Mapping[s
 
 
 def write_with_digest(table: pa.Table, path: str | Path, metadata: Mapping[str, Any] | None = None) -> None:
-    """:func:`write_parquet`, then the file's digest beside it."""
+    """:func:`write_parquet`, then the file's digest next to it."""
     write_parquet(table, path, metadata)
     write_digests([path], digest_path(path))
 

@@ -51,6 +51,20 @@ def test_links_between_pages_lead_somewhere(project: Path) -> None:
     assert broken == []
 
 
+def test_links_to_headings_lead_to_one(project: Path) -> None:
+    def anchors(page: Path) -> set[str]:
+        """As GitHub makes them: lower case, letters, digits and hyphens."""
+        headings = re.findall(r"^#+ (.+)$", re.sub(r"^```.*?^```$", "", page.read_text(), flags=re.M | re.S), re.M)
+        return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+    broken = []
+    for page in [*project.glob("*.md"), *(project / "docs").glob("*.md")]:
+        for target, anchor in re.findall(r"\]\(([^)#\s:]*)#([^)\s]+)\)", page.read_text()):
+            if anchor not in anchors(page.parent / target if target else page):
+                broken.append(f"{page.name}: {target}#{anchor}")
+    assert broken == []
+
+
 def test_make_targets_that_the_pages_name_exist(project: Path) -> None:
     targets = set(re.findall(r"^([a-z-]+):", (project / "Makefile").read_text(), re.M))
     for page in [*project.glob("*.md"), *(project / "docs").glob("*.md")]:

@@ -37,7 +37,7 @@ class Ended:
 
 
 def stopped_by_itself(manifest: Mapping[str, Any], label: str | None = None) -> Ended:
-    """What a model's manifest says of the end of its training (of ``label``, where labels are trained apart)."""
+    """How training ended, from the model's manifest (for ``label``, if labels are trained separately)."""
     model = manifest.get("model") or {}
     if "seed" in manifest and manifest["seed"] is None:
         return Ended(_FITTED, True)

@@ -31,8 +31,8 @@ def crossval_table(
 ) -> pd.DataFrame:
     """Mean and scatter over the folds of every statistic, by model, size, set, label and class.
 
-    predictions: by (model, size, set), models named '<model>.f<fold>'.  A fold that lacks a cell (no such star) is
-    left out of it; ``folds`` counts the others.
+    predictions: by (model, size, set), models named '<model>.f<fold>'.  A fold without stars for a
+    cell is left out of that cell; ``folds`` is the number of the others.
     """
     every = residual_table(predictions, labels, task=task, groups=(), replicates=1)
     every["model"] = [read_name(name).model for name in every["model"]]

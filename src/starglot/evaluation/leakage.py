@@ -1,4 +1,4 @@
-"""Leakage audit: is any star, spectrum or position on both sides of a split, and what else do the sides share?"""
+"""Leakage audit: stars, spectra and positions that are in two splits, and what else the splits share."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tables 2 to 8 of the paper, by number: our residuals, cell by cell beside the paper's own.
+"""Tables 2 to 8 of the paper, by number: our residuals next to the paper's, cell by cell.
 
 A numbered table is a long frame (its CSV): one row per source ('this run' or 'paper'), model, set, label and class.
 :func:`printed` lays it out as the paper prints it.
@@ -80,8 +80,8 @@ def numbered_table(
     """Table ``number`` of the paper as a long frame, our cells and the paper's.
 
     residuals: of ``residual_table`` (any tasks, sizes, sets and models); task, size, sets, models: which of them the
-    table is made of.  None for residuals, task or size: this run has nothing for the table, the paper's cells stand
-    alone.  Labels that no external survey measures are left out of tables 7 and 8.
+    table is made of.  With None for residuals, task or size, this run has nothing for the table, which then has the
+    paper's cells only.  Labels that no external survey measures are left out of tables 7 and 8.
     """
     kind = KINDS[number]
     paper = paper_table(number).assign(source=PAPER, task=None, size=None)

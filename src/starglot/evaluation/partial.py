@@ -1,4 +1,4 @@
-"""Skill beyond the obvious: what a predicted abundance knows that Teff, log g, [Fe/H] and [Mg/Fe] do not say.
+"""Partial R2: the skill of a predicted abundance beyond what Teff, log g, [Fe/H] and [Mg/Fe] imply.
 
 [X/Fe] follows the other labels of a star closely: a model that never looks at an element's lines can have a high R2.
 The partial R2 is the share of what a quadratic function of the true Teff, log g, [Fe/H] and [Mg/Fe] leaves

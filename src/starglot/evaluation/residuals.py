@@ -1,4 +1,4 @@
-"""Residual tables (paper tables 2-6) from prediction tables alone; which model answered is never asked."""
+"""Residual tables (paper tables 2-6), from prediction tables alone and in the same way for every model."""
 
 from __future__ import annotations
 

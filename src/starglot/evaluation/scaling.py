@@ -34,7 +34,7 @@ _SIGMA: dict[str, str] = {
 
 
 def notes(statistic: str, test_set: str) -> list[str]:
-    """What the tables have to say of themselves; test_set: in words."""
+    """Notes for the tables; test_set: its description."""
     return [
         f"All models of all sizes are tried on one test set, {test_set}, and judged on the spectra that all sizes, "
         "seeds and passes of a model answer. No star of it is in any training sample; the samples are nested.",

@@ -1,4 +1,4 @@
-"""The tails: stars of which there are few, where a good average hides a bad model."""
+"""The tails: rare stars, for which a good average can hide a poor model."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""What a model believes about a number it writes digit by digit: a pruned tree over signs, digits and the point.
+"""The distribution of a number that a model writes digit by digit: a pruned tree over signs, digits and the point.
 
 The digit-wise shortcut (expected value of each digit along the greedy path) is biased: for a star at 5000 +- 40 K the
-first digit is worth 4.5, while the digits after it were asked for behind a "5".  The tree keeps both branches.
+expected first digit is 4.5, while the digits after it are predicted given a "5".  The tree keeps both branches.
 Nothing here knows a model: whoever drives the tree says what comes next after a prefix.
 """
 

@@ -1,4 +1,4 @@
-"""Where the numbers of an answer stand in its text, and what is read from text and distribution together."""
+"""Positions of the numbers in an answer's text, and their values from text and distribution together."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What stands around question and answer: a chat template where the tokenizer has one.
+"""The text around question and answer: a chat template, if the tokenizer has one.
 
 A template is a program.  What it writes around the turns is found by having it write conversations of which the texts
 are known; what it writes must not depend on the texts, on the day, or on whether the answer is there already.
@@ -114,7 +114,7 @@ def _around(tokenizer: Any, question: str, answer: str, system: bool) -> tuple[s
 
 
 def _split(text: str, part: str, name: str) -> tuple[str, str]:
-    """What stands before and after ``part``."""
+    """The ids before and after ``part``."""
     count = text.count(part)
     if count != 1:
         raise _Fault(f"it writes {name} {count} times" if count else f"it leaves out or changes {name}")

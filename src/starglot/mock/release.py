@@ -221,7 +221,7 @@ def _write_surveys(
 
 
 def _truth(visits: Visits, every: Population, rows: dict[str, np.ndarray], broken: list[str | None]) -> pa.Table:
-    """True parameters of every spectrum's star; never an input of the way through."""
+    """True parameters of every spectrum's star; no rule reads them."""
     stars = every.take(visits.star)
     columns: dict[str, pa.Array] = {
         "obsid": pa.array(visits.obsid, pa.int64()),

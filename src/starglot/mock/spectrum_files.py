@@ -97,7 +97,7 @@ def fits_bytes(spectrum: Spectrum, broken: str | None = None) -> bytes:
 
 
 def _pseudo_normalised(flux: np.ndarray) -> np.ndarray:
-    """Flux over a running mean of 200 pixels: stands for the pipeline's continuum-normalised spectrum."""
+    """Flux over a running mean of 200 pixels: an approximation to the pipeline's continuum-normalised spectrum."""
     width = 200
     padded = np.pad(np.maximum(flux.astype(float), 0), width // 2, mode="edge")
     total = np.cumsum(np.concatenate([[0.0], padded]))

@@ -1,6 +1,6 @@
-"""What a base is, by content: which files it is loaded from, where they are, and whether an adapter belongs to them.
+"""The contents of a base: which files it is loaded from, where they are, and whether an adapter belongs to them.
 
-Nothing here asks the network: a Hugging Face id is looked up in the local cache.
+Nothing here uses the network: a Hugging Face id is looked up in the local cache.
 """
 
 from __future__ import annotations
@@ -182,7 +182,7 @@ def check_model(folder: str | Path) -> dict[str, Any]:
 def check_base(trained: Mapping[str, Any], base: Mapping[str, Any], folder: str | Path) -> None:
     """Raise StarglotError unless the adapter in ``folder`` was trained on ``base``.
 
-    trained: its manifest (one that says nothing of its base is let pass); base: as of :func:`describe`.
+    trained: its manifest (one that does not record its base is accepted); base: as of :func:`describe`.
     """
     said = trained.get("base")
     if not isinstance(said, Mapping) or said["digest"] == base["digest"]:

@@ -1,4 +1,4 @@
-"""Kiel diagram: log g against Teff, catalogue beside prediction, coloured by [Fe/H]."""
+"""Kiel diagram: log g against Teff, catalogue next to prediction, coloured by [Fe/H]."""
 
 from __future__ import annotations
 

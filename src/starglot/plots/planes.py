@@ -1,4 +1,4 @@
-"""[X/Fe] against [Fe/H], the label beside the prediction: does the model keep the sequences of the Galaxy?"""
+"""[X/Fe] against [Fe/H], label and prediction: does the model reproduce the sequences of the Galaxy?"""
 
 from __future__ import annotations
 

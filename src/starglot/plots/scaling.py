@@ -113,7 +113,7 @@ def _axes(axis: Axes, label: str) -> None:
 
 
 def _ticks(axis: Axis) -> None:
-    """Ticks at round numbers, the more of them in a decade the fewer decades there are."""
+    """Ticks at round numbers; more of them per decade if there are fewer decades."""
     low, high = axis.get_view_interval()
     decades = math.log10(high / low)
     subs = next(subs for most, subs in _SUBS if decades <= most)

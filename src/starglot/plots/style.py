@@ -83,7 +83,7 @@ DENSITY_MAP = "YlGnBu"
 
 @contextmanager
 def styled() -> Iterator[None]:
-    """The style of every figure, whatever a user's matplotlibrc says; figures left open by an error are closed."""
+    """Apply the style of every figure, whatever the user's matplotlibrc; figures left open by an error are closed."""
     with plt.rc_context():
         matplotlib.rcdefaults()
         matplotlib.rcParams.update(_RC)
@@ -103,7 +103,7 @@ def save(figure: Figure, stem: Path) -> None:
 
 
 def save_sentence(sentence: str, stem: Path, title: str) -> None:
-    """Write, in a figure's place, the sentence that says why there is none: one model must not end a run."""
+    """Write, in place of a figure, a sentence that says why there is none, so that one model does not stop a run."""
     log.warning("%s: %s", stem.name, sentence)
     with styled():
         figure = plt.figure(figsize=(6.0, 1.6))

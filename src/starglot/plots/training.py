@@ -20,7 +20,7 @@ _WIDE = 20.0
 
 
 def draw_curve(losses: Path, stem: Path, title: str, val_loss: float | None = None) -> None:
-    """Write ``{stem}.png`` and ``.svg`` from a training's ``loss.csv``: by epoch where it tells epochs, else by step.
+    """Write ``{stem}.png`` and ``.svg`` from a training's ``loss.csv``: by epoch if it has epochs, otherwise by step.
 
     val_loss: as in :func:`draw_loss`.  Raises StarglotError as :func:`draw_loss` and :func:`draw_epochs` do.
     """
@@ -33,7 +33,7 @@ def draw_curve(losses: Path, stem: Path, title: str, val_loss: float | None = No
 def draw_epochs(losses: Path, stem: Path, title: str) -> None:
     """Write ``{stem}.png`` and ``.svg`` from a CSV with columns ``epoch``, ``loss`` and ``val_loss``, a row an epoch.
 
-    The epoch whose weights were kept, that of the lowest validation loss, is marked.
+    The epoch whose weights are used, the one with the lowest validation loss, is marked.
     Raises StarglotError when a column is missing or no row has a finite loss.
     """
     table = _read(losses, ("epoch", "loss", "val_loss"))

@@ -1,4 +1,4 @@
-"""What the cluster did: Slurm's own account of a project's jobs, by rule, against what was asked for."""
+"""Use of the cluster: Slurm's accounting of a project's jobs by rule, compared with their requests."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _UNITS = {"K": 1 / 1024**2, "M": 1 / 1024, "G": 1.0, "T": 1024.0, "": 1 / 1024**
 def cluster_use(logs: Path) -> tuple[pd.DataFrame, str]:
     """Jobs by rule: number, hours and memory asked and used, GPU hours; and a sentence when there is no such account.
 
-    logs: the folder of Snakemake's logs (``.snakemake/log``).  A job that came back is counted each time.
+    logs: the folder of Snakemake's logs (``.snakemake/log``).  A requeued job is counted each time.
     """
     rules = submitted(logs)
     if not rules:

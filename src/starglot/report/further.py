@@ -1,4 +1,4 @@
-"""Tables of the results folder as tables of the page, by the section that they stand in."""
+"""Tables of the results folder as tables of the page, by the section in which they appear."""
 
 from __future__ import annotations
 

@@ -134,7 +134,7 @@ def _rounded(values: np.ndarray, decimals: int) -> list[float | None]:
 
 
 def _values(predictions: pa.Table, obsid: int, labels: Sequence[str]) -> list[float | None]:
-    """What a model says of one spectrum, label by label; None where it has no usable answer."""
+    """A model's predictions for one spectrum, by label; None where it has no usable answer."""
     rows = predictions.filter(pc.equal(predictions["obsid"], obsid))
     found: Mapping[str, tuple[float | None, str]] = {
         label: (value, status)

@@ -23,7 +23,7 @@ def star_ranks(star_ids: pa.Array | pa.ChunkedArray, seed: int) -> np.ndarray:
 def drawing_order(star_ids: pa.Array | pa.ChunkedArray, obsids: np.ndarray, seed: int) -> np.ndarray:
     """Row numbers in the order of drawing: stars by rank, and a star's visits by a hash of their obsid.
 
-    Visits of a star stand together, so that a smaller sample is fewer stars and not fewer visits of each.
+    Visits of a star are consecutive, so that a smaller sample has fewer stars and not fewer visits of each.
     """
     ranks = star_ranks(star_ids, seed)
     visits = stable_hash(obsids.tolist(), f"{seed}/visit")

@@ -1,7 +1,7 @@
-"""A smooth continuum by running Gaussian mean, and the coarse shape of the flux that is left of it.
+"""A smooth continuum (a running Gaussian mean), and the coarse shape of the flux.
 
-Dividing by it takes out flux calibration, extinction and most of the temperature's shape, so that weak lines
-keep their digits; the coarse log flux says what was divided away.  Both are ours: the paper gives flux as it is.
+Dividing by the continuum removes flux calibration, extinction and most of the effect of temperature on the shape, so
+that weak lines keep their digits; the coarse log flux records what was removed.  The paper does neither.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Flux drawn anew: photon-like noise and a smooth tilt, so that a training spectrum is never twice the same."""
+"""Augmentation: photon-like noise and a smooth tilt, so that a training spectrum is never twice the same."""
 
 from __future__ import annotations
 

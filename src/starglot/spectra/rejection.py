@@ -1,4 +1,4 @@
-"""How a spectrum says why it cannot be cleaned."""
+"""The exception for a spectrum that cannot be cleaned, with its reason."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from starglot.rejections import Rejection
 
 
 class SpectrumRejected(Exception):
-    """One spectrum has no cleaned flux; the rest of its shard goes on.
+    """One spectrum cannot be cleaned; the rest of its shard is processed.
 
     reason: a code of ``rejections.Rejection``; detail: what was found, in words, for a person who looks into it.
     """

@@ -31,7 +31,7 @@ class Catalog:
     def find(self, aliases: Sequence[str]) -> str | None:
         """The file's own spelling of the first alias that it has, or None.
 
-        Raises StarglotError where two columns answer to that alias: which of them is meant, the file does not say.
+        Raises StarglotError if two columns match that alias, since the file does not say which is meant.
         """
         for alias in aliases:
             spellings = self._by_lower.get(alias.lower(), [])
@@ -63,7 +63,7 @@ class Catalog:
         raise NotImplementedError
 
     def element_order(self, symbol: str) -> list[str] | None:
-        """Upper-case names in a one-row table's array column beside the catalogue; None where there is none."""
+        """Upper-case names in an array column of a one-row table in the same file; None if there is none."""
         return None
 
 

@@ -1,7 +1,7 @@
-"""Opening a survey catalogue, whatever kind of file it is: told by its first bytes, not by its name alone.
+"""Opening a survey catalogue in any format, recognised from its first bytes and not from its name alone.
 
-A compressed catalogue is inflated into a temporary file first (TMPDIR decides where): a LAMOST release is several GB,
-which have no place in memory.
+A compressed catalogue is first decompressed into a temporary file (in TMPDIR): a LAMOST release has several GB, too
+much for memory.
 """
 
 from __future__ import annotations

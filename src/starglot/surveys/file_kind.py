@@ -1,4 +1,4 @@
-"""What a file is, told by its first bytes: a table, or one of the things that are found in a table's place."""
+"""The format of a file, recognised from its first bytes: a table, or something else that is found in place of one."""
 
 from __future__ import annotations
 

@@ -53,7 +53,7 @@ class Unit:
             raise NotReadable(f"{key} is {text.decode('ascii', 'replace')!r}, not a number") from None
 
     def count(self, key: str, default: int | None = None) -> int:
-        """A number of things: an integer that is not negative.  Raises NotReadable for anything else."""
+        """A count from a header: a non-negative integer.  Raises NotReadable for anything else."""
         value = self.number(key, default)
         if not (value >= 0 and value.is_integer()):
             raise NotReadable(f"{key} is {value:g}")
@@ -70,9 +70,9 @@ class Unit:
 
 
 def inflate(content: bytes) -> bytes:
-    """gzip members undone (told by their first bytes, not by the file's name); anything else as it is.
+    """Decompress gzip data (recognised from its first bytes, not the file's name); leave anything else unchanged.
 
-    What is packed in them may be packed once more, as web servers do with packed files.
+    The content may be compressed twice, as web servers do with compressed files.
 
     Raises NotReadable for a damaged or cut-off stream.  Its checksum is verified.
     """

@@ -1,6 +1,6 @@
 """Tables of FITS files: which of them is the catalogue, and its rows in chunks.
 
-astropy reads the headers, fitsio the wanted columns, so that memory grows with a chunk of what is kept.
+astropy reads the headers and fitsio the wanted columns, so that memory grows only with the size of a chunk.
 """
 
 from __future__ import annotations
@@ -155,7 +155,7 @@ def _in_fitsio(plain: Path, size: int) -> Iterator[fitsio.FITS]:
 
 
 def _count(header: fits.Header, key: str) -> int:
-    """A number of things in a header.  Raises ValueError for anything else."""
+    """A count from a header.  Raises ValueError for anything that is not a count."""
     value = header[key]
     if type(value) is not int or value < 0:
         raise ValueError(f"{key} is {value!r}")

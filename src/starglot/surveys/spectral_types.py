@@ -1,4 +1,4 @@
-"""Spectral types as catalogues write them, and the one letter that counts here: A, F, G, K or M.
+"""Spectral types as written in catalogues, and the class that is used here: A, F, G, K or M.
 
 The grammar is that of the MK types of SIMBAD, Michigan, Gray, LAMOST and SDSS, read loosely after the letter and its
 digit: what stands there must be made of known marks (luminosity classes, peculiarities, elements and their

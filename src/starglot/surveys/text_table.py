@@ -1,4 +1,4 @@
-"""Survey catalogues as text: cells between commas, semicolons, tabs or bars, as programs and people write them.
+"""Survey catalogues as text: cells separated by commas, semicolons, tabs or bars, as written by programs and people.
 
 The first line that is no comment has the names, or the last comment above the rows does ('#obsid,ra').  Cells leave
 here as texts, so that ids keep every digit and placeholders are dealt with in one place.  Rows in = rows out, always:

@@ -84,7 +84,7 @@ def _source(name: str, labels: Sequence[str], theirs: Sequence[str]) -> str | No
 
 
 def _other_groups(name: str, own: Tensor, given: np.ndarray | None) -> bool:
-    """Whether a weight tells the group, and the trained one was of another number of groups."""
+    """Whether a weight belongs to the group output, and the trained network had a different number of groups."""
     if given is None or not name.startswith(OF_CLASS):
         return False
     shape = _shape(own)

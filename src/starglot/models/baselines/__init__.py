@@ -1,4 +1,4 @@
-"""Baselines: what a language model has to beat, on the same samples and splits and with the same prediction table.
+"""Baselines: conventional models to compare language models with, on the same samples and splits.
 
-What each one is and how it predicts; how they are trained, resumed and handed back is in :mod:`starglot.training`.
+Here is what each one is and how it predicts; training and resuming are in :mod:`starglot.training`.
 """

@@ -17,7 +17,7 @@ WEIGHTS = "baseline.safetensors"
 
 
 def save(weights: dict[str, np.ndarray], kind: str, task: Task, folder: Path, **about: Any) -> None:
-    """Write tensors, with the kind of model, its labels and whatever else (JSON-able) belongs to them."""
+    """Write tensors, with the kind of model, its labels and other JSON-able data that belong to them."""
     from safetensors.numpy import save_file
 
     with atomic_path(Path(folder) / WEIGHTS) as partial:

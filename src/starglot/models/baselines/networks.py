@@ -1,4 +1,4 @@
-"""Networks that read a spectrum: ResNet-50, a small CNN, a GRU, and dense networks; each tells group and labels.
+"""Networks that read a spectrum: ResNet-50, a small CNN, a GRU, and dense networks; each predicts group and labels.
 
 A network takes standardised features (n, m + coarse) and returns logits of the groups (n, groups) and scaled labels
 (n, labels).
