@@ -15,7 +15,7 @@ from starglot.config.models import Config, Model
 from starglot.config.names import Derived, read_name
 from starglot.config.paths import path_faults
 from starglot.config.recipes import View, Wavelength
-from starglot.config.strict import Init
+from starglot.config.strict import init_of
 from starglot.config.surveys import Surveys
 from starglot.config.tasks import Bins, Task
 from starglot.forms import FORMS
@@ -215,7 +215,7 @@ def _language_model(config: Config, at: str, model: Llm) -> Iterator[str]:
 
 def _start(config: Config, at: str, model: Model) -> Iterator[str]:
     """What is wrong with the model that this one is to start from, if any."""
-    init: Init | None = getattr(model, "init", None)
+    init = init_of(model)
     if init is None:
         return
     yield from _task_and_size(config, at, init.task, init.size)
@@ -234,7 +234,7 @@ def _circles(config: Config) -> Iterator[str]:
             task, model, been = first, name, set[tuple[str, str]]()
             while (task, model) not in been:
                 been.add((task, model))
-                init: Init | None = getattr(config.models.get(model), "init", None)
+                init = init_of(config.models.get(model))
                 if init is None or init.task == task:
                     break
                 task, model = init.task, init.model or model

@@ -19,7 +19,7 @@ from starglot.config.llm import Llm
 from starglot.config.models import Config
 from starglot.config.names import Derived
 from starglot.config.recipes import View
-from starglot.config.strict import Init
+from starglot.config.strict import init_of
 from starglot.config.surveys import Surveys
 from starglot.config.tasks import Task
 from starglot.config.tiny import LanguageBase
@@ -203,7 +203,7 @@ def starts_from(config: Config, task: str, model: str) -> tuple[str, str, str] |
 
     A model of another seed starts from one of that seed, and one that leaves a fold out from one that left it out.
     """
-    init: Init | None = getattr(model_of(config, model), "init", None)
+    init = init_of(model_of(config, model))
     if init is None or init.task == task:
         return None
     said = derived(config, model)

@@ -62,9 +62,16 @@ class Augment(Strict):
         return bool(self.noise or self.tilt)
 
 
+# Jobs know the start by its manifest and are not told this (`exclude` in rules/training.smk); a key that says how it
+# is continued they would have to be told.
 class Init(Strict):
     """The trained model of the same kind to start from: at a task and size (paper 3.3: stage 2 continues stage 1)."""
 
     task: str = Field(description="A name under `tasks`.")
     size: str = Field(description="One of its sizes.")
     model: str | None = Field(None, description="Another model's name; null: the same.")
+
+
+def init_of(model: ModelSettings | None) -> Init | None:
+    """The trained model to start from; None where training begins anew, as always for kinds without `init`."""
+    return getattr(model, "init", None)
