@@ -28,7 +28,7 @@ CODE = ("Snakefile", "rules", "workflow", "config", "envs", "profiles", "src")
 PIXELS = np.geomspace(3900.0, 7000.0, 1500)
 #: What the new names ask for: the new kind of model on both new tasks, the language model on the new label.
 LINES = [f"predictions/{task}/line/every/{split}" for task in ("heat", "metals") for split in ("val", "test")]
-TARGETS = [f"results/{name}.parquet" for name in (*LINES, "predictions/heat/reader/every/test")]
+TARGETS = [f"results/{name}.parquet" for name in (*LINES, "predictions/heat/reader/every/test", "match/tiles_lamost")]
 #: What an inventory of all surveys writes anew, with the same content.
 _INVENTORY = ("catalog/inventory", "catalog/shards")
 
@@ -216,6 +216,16 @@ def test_labels_of_another_survey_are_learnt_by_the_stars_that_both_know(made) -
     assert len(frame) > 10
     known = apogee.loc[frame["obsid"], "mg_fe"].to_numpy(float)
     assert frame["truth"].to_numpy() == pytest.approx(known, nan_ok=True)
+
+
+def test_two_surveys_with_spectra_know_one_star_by_one_name(made) -> None:
+    doors, *_ = made
+    rows = pq.read_table(doors.path("match/tiles_lamost.parquet")).to_pandas()
+    by_gaia = rows[rows["method"] == "gaia"]
+    assert len(by_gaia) > 100 and (by_gaia["star_id"] == by_gaia["other_star_id"]).all()
+    theta = pq.read_table(doors.path("catalog/tiles.parquet")).to_pandas().set_index("obsid")["theta"]
+    known = by_gaia[by_gaia["teff"].notna() & by_gaia["obsid"].isin(theta.index[theta.notna()])]
+    assert np.median(np.abs(5040.0 / known["teff"] - theta[known["obsid"]].to_numpy())) < 0.02
 
 
 def test_the_language_model_answers_the_new_question_in_the_new_encoding(made) -> None:
