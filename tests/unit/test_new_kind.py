@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -11,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from doors import extend
 from starglot.provenance.code import code_definitions, hash_of
 from starglot.provenance.modules import Package
 
@@ -56,38 +56,10 @@ print(1 - np.var(known.value - known.truth) / np.var(known.truth))
 @pytest.fixture(scope="module")
 def extended(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the package's folder, with the kind `linear`."""
-    src = tmp_path_factory.mktemp("extended") / "src"
-    shutil.copytree(project / "src", src, ignore=shutil.ignore_patterns("__pycache__"))
-    package = src / "starglot"
-    blocks = re.findall(r"^```python\n(.*?)^```$", (project / "docs/extending.md").read_text(), re.M | re.S)
-    for module, holds in (
-        ("config/linear.py", "class Linear("),
-        ("models/baselines/linear.py", "class LinearNetwork("),
-    ):
-        (text,) = (block for block in blocks if holds in block)
-        (package / module).write_text(text)
-    for name, imported, registry, entry in (
-        (
-            "config/kinds.py",
-            "config.linear import Linear",
-            '        "mlp": Kind(',
-            '"linear": Kind(Linear, "network"),',
-        ),
-        (
-            "models/baselines/networks.py",
-            "models.baselines.linear import linear",
-            '{"resnet50": ',
-            '"linear": linear, ',
-        ),
-    ):
-        path = package / name
-        text = path.read_text()
-        assert registry in text
-        above = "from starglot.registry import Registry\n"
-        text = text.replace(above, f"from starglot.{imported}\n{above}")
-        line = registry.replace("{", f"{{{entry}") if "{" in registry else f"        {entry}\n{registry}"
-        path.write_text(text.replace(registry, line))
-    return src
+    copy = tmp_path_factory.mktemp("extended")
+    shutil.copytree(project / "src", copy / "src", ignore=shutil.ignore_patterns("__pycache__"))
+    extend(copy, "inear")
+    return copy / "src"
 
 
 def test_a_new_kind_is_configured_trained_and_asked(project: Path, extended: Path, tmp_path: Path) -> None:

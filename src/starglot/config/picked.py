@@ -22,15 +22,25 @@ _BASE_FORMS = ("atmosphere", "abundances")
 def picked(config: Config, wildcards: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
     """Registry -> names of its entries that a job with these wildcards may pick; others it depends on whole.
 
-    A job without a survey may pick those that tasks ask about, one without a task the labels and forms of all of
-    them, and one without a model or a base the kinds of all of these.  The paper's own labels are named in code and
-    so among everybody's.
+    A job of a survey may pick the labels that it brings, one of a base those of its task, and any other without a
+    task the labels and forms of all tasks of `run:`.  A job without a survey may pick those that tasks ask about, and
+    one without a model or a base the kinds of all of these.  The paper's own labels are named in code and so among
+    everybody's.
     """
-    name = wildcards.get("task")
-    tasks = [config.tasks[name]] if name in config.tasks else list(config.tasks.values())
-    labels = {*ATMOSPHERE_NAMES, *ABUNDANCE_NAMES, *(label for task in tasks for label in task.labels)}
-    forms = {task.question.form for task in tasks} | set(_BASE_FORMS if "base" in wildcards else ())
-    found = {"LABELS": tuple(sorted(labels)), "FORMS": tuple(sorted(forms))}
+    surveys = [config.surveys.named()[wildcards[name]] for name in ("survey", "other") if name in wildcards]
+    if "task" in wildcards:
+        tasks = [wildcards["task"]]
+    elif "base" in wildcards:
+        tasks = [config.bases[wildcards["base"]].task]
+    else:
+        tasks = [] if surveys else config.run.tasks
+    labels = {label for name in tasks for label in config.tasks[name].labels}
+    labels |= {label for survey in surveys for label in survey.brings}
+    forms = {config.tasks[name].question.form for name in tasks} | set(_BASE_FORMS if "base" in wildcards else ())
+    found = {
+        "LABELS": tuple(sorted({*ATMOSPHERE_NAMES, *ABUNDANCE_NAMES, *labels})),
+        "FORMS": tuple(sorted(forms)),
+    }
     # What a reason to reject a spectrum means is told to whoever reads; no result follows from it.
     found["REJECTIONS"] = ()
     models = [model_of(config, wildcards["model"])] if "model" in wildcards else config.models.values()
@@ -38,8 +48,8 @@ def picked(config: Config, wildcards: Mapping[str, str]) -> dict[str, tuple[str,
     bases = [config.bases[wildcards["base"]]] if "base" in wildcards else config.bases.values()
     found |= dict.fromkeys(OF_BASES, tuple(sorted({base.kind for base in bases})))
     found["FLUX_TEXTS"] = tuple(sorted(config.encodings[name].form for name in _encodings(config, wildcards)))
-    surveys = [wildcards["survey"]] if "survey" in wildcards else [View(view).survey for view in config.views]
-    found |= dict.fromkeys(OF_SURVEYS, tuple(sorted(set(surveys))))
+    named = [wildcards["survey"]] if "survey" in wildcards else [View(view).survey for view in config.views]
+    found |= dict.fromkeys(OF_SURVEYS, tuple(sorted(set(named))))
     return found
 
 
