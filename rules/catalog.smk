@@ -158,6 +158,7 @@ rule select_stars:
         " --matches {input.matches:q} --out {output.candidates:q} 2>&1 | tee {log:q}"
 
 
+@of_many_jobs
 def spectra_root(wildcards):
     """Root of the survey's spectra."""
     return CONFIG.surveys.with_spectra()[wildcards.survey].spectra
@@ -199,9 +200,16 @@ checkpoint inventory:
         " --folders {output.folders:q} 2>&1 | tee {log:q}"
 
 
+@cache
+def inventory_taken():
+    """Raises until the inventory has been taken; that it has stays true while a run lasts."""
+    checkpoints.inventory.get()
+
+
+@of_many_jobs
 def inventoried(wildcards):
     """The shard's entry in the inventory, once that has been taken."""
-    checkpoints.inventory.get()
+    inventory_taken()
     return f"<results>/catalog/inventory/{wildcards.survey}/{wildcards.shard}.parquet"
 
 

@@ -31,6 +31,7 @@ def code(script):
     For a job whose result was accepted as current (docs/rebuilds.md), the hash of the code that made the result.
     """
 
+    @of_many_jobs
     def hashed(wildcards):
         told = dict(wildcards.items())
         now, kept = code_of(script, tuple(picked(CONFIG, told).items()))

@@ -11,6 +11,7 @@ AWAITED = 10
 SCRIPTS = Path(workflow.basedir) / "workflow" / "scripts"
 
 
+@of_many_jobs
 def scripts_folder(wildcards, input):
     """A param of every rule: where the scripts are.
 

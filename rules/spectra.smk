@@ -1,9 +1,15 @@
 """Cleaned spectra, a shard of a survey at a time, by a recipe."""
 
+@cache
+def recipe_leaves(recipe):
+    """The recipe, all of it: one text for all shards."""
+    return leaves(recipe=derive.dump(CONFIG.recipes[recipe]))
 
+
+@of_many_jobs
 def recipe_settings(wildcards):
-    """The recipe, all of it."""
-    return leaves(recipe=derive.dump(CONFIG.recipes[wildcards.recipe]))
+    """The recipe."""
+    return recipe_leaves(wildcards.recipe)
 
 
 rule clean_shard:
@@ -37,7 +43,7 @@ rule clean_shard:
 
 def shards(survey):
     """Names of a survey's shards, known once the inventory has been taken."""
-    checkpoints.inventory.get()
+    inventory_taken()
     listed = Path(f"{CONFIG.results}/catalog/shards/{survey}.txt")
     return listed.read_text(encoding="utf-8").split()
 

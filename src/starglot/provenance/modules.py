@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from starglot.provenance.strip import called_name, stripped
+from starglot.provenance.strip import called_name, children, stripped
 
 #: What a module is cut into, or reached by: a definition, an entry of a registry (None: one that is not named), a
 #: whole module, an import of a module, or the files that a package carries beside its code.
@@ -20,6 +20,10 @@ DEFINITION, ENTRY, WHOLE, IMPORT, DATA = "definition", "entry", "whole", "import
 
 _Function = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 _COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
+_DEFINING = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+_CATCHING = (ast.ExceptHandler, ast.MatchAs, ast.MatchStar)
+_SHARING = (ast.Global, ast.Nonlocal)
+_INNER_SCOPES = (*_DEFINING, ast.Lambda)
 
 
 @dataclass(frozen=True, order=True)
@@ -86,10 +90,9 @@ class Module:
         self._made: dict[str, list[ast.stmt]] = {}
         self._entries: dict[str, dict[str, ast.expr]] = {}
         self._at_import: list[ast.stmt] = []
-        for node in ast.walk(tree):
-            if isinstance(node, ast.Import | ast.ImportFrom):
-                for local, target in self._targets(node):
-                    self.imports.setdefault(local, set()).add(target)
+        for node in _imports(tree):
+            for local, target in self._targets(node):
+                self.imports.setdefault(local, set()).add(target)
         for statement in tree.body:
             self._take(statement)
         #: Names of the definitions, and of each registry's entries.
@@ -271,10 +274,10 @@ class _Names(ast.NodeVisitor):
     def generic_visit(self, node: ast.AST) -> None:
         if isinstance(node, _COMPREHENSIONS):
             self._own.append(set(_stored([each.target for each in node.generators])))
-            super().generic_visit(node)
+        for each in children(node):
+            self.visit(each)
+        if isinstance(node, _COMPREHENSIONS):
             self._own.pop()
-        else:
-            super().generic_visit(node)
 
     def visit_Constant(self, node: ast.Constant) -> None:
         """A forward reference of a class's field."""
@@ -330,12 +333,26 @@ def _chain(node: ast.expr) -> tuple[str | None, list[str]]:
     return (node.id, attributes) if isinstance(node, ast.Name) else (None, [])
 
 
+def _imports(tree: ast.Module) -> Iterator[ast.Import | ast.ImportFrom]:
+    """Every import statement, in functions too."""
+    todo: list[ast.AST] = [tree]
+    while todo:
+        node = todo.pop()
+        if isinstance(node, (ast.Import, ast.ImportFrom)):
+            yield node
+        elif not isinstance(node, ast.expr):  # there are no statements in one
+            todo += children(node)
+
+
 def _stored(nodes: Sequence[ast.AST]) -> Iterator[str]:
     """Names that are bound in ``nodes`` by assignment."""
     for node in nodes:
-        for inner in ast.walk(node):
+        todo = [node]
+        while todo:
+            inner = todo.pop()
             if isinstance(inner, ast.Name) and isinstance(inner.ctx, ast.Store):
                 yield inner.id
+            todo += children(inner)
 
 
 def _bound(body: Sequence[ast.AST]) -> Iterator[str]:
@@ -344,20 +361,19 @@ def _bound(body: Sequence[ast.AST]) -> Iterator[str]:
     todo, own = list(body), []
     while todo:
         node = todo.pop()
-        if isinstance(node, ast.Global | ast.Nonlocal):
-            shared |= set(node.names)
-        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            own.append(node.name)
-        elif isinstance(node, ast.ExceptHandler) and node.name:
-            own.append(node.name)
-        elif isinstance(node, ast.MatchAs | ast.MatchStar) and node.name:
-            own.append(node.name)
-        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
-            own.append(node.id)
-        if not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda, *_COMPREHENSIONS)):
-            todo += ast.iter_child_nodes(node)
+        if isinstance(node, ast.Name):
+            if isinstance(node.ctx, ast.Store):
+                own.append(node.id)
         elif isinstance(node, _COMPREHENSIONS):  # := binds outside of them
             own += [inner.target.id for inner in ast.walk(node) if isinstance(inner, ast.NamedExpr)]
+        elif isinstance(node, _SHARING):
+            shared |= set(node.names)
+        elif isinstance(node, _DEFINING):
+            own.append(node.name)
+        elif isinstance(node, _CATCHING) and node.name:
+            own.append(node.name)
+        if not isinstance(node, _COMPREHENSIONS) and not isinstance(node, _INNER_SCOPES):
+            todo += children(node)
     yield from (name for name in own if name not in shared)
 
 
