@@ -333,7 +333,7 @@ def test_an_adapter_is_not_put_on_another_base(trained, tmp_path):
     small = TinyBase(kind="tiny", task="t", size="s", encoding="e", hidden=32, layers=2, heads=4, seed=1)
     build_tiny(small, build_tokenizer()).save_pretrained(mine[0] / "base")
     assert predict(mine, tmp_path / "state" / "a").equals(table)  # finished on the old base: it is not asked again
-    with refused(where=mine[0], todo=("models.<name>.revision", "snakemake train")):
+    with refused(where=mine[0] / "adapter", todo=("models.<name>.revision", "snakemake train")):
         predict(mine, tmp_path / "state" / "b")
 
 
@@ -341,7 +341,7 @@ def test_an_edited_adapter_does_not_answer(trained, tmp_path):
     folder, files = with_manifest(trained, tmp_path / "mine")
     path = folder / "adapter/adapter_config.json"
     path.write_text(path.read_text().replace('"lora_alpha": 128', '"lora_alpha": 64'))
-    with refused("adapter_config.json", where=folder, allowed="manifest.json"):
+    with refused("adapter_config.json", where=folder / "adapter", allowed="manifest.json"):
         predict((folder, files), tmp_path / "state")
 
 

@@ -216,7 +216,7 @@ def test_galah_cuts(tmp_path: Path) -> None:
     assert rows[0]["ce_fe"] is None, "not in this file"
     with refused("mg_fe_flag", where=tmp_path / "g.fits", allowed="flag_mg_fe"):
         galah.read_catalog(write_galah(tmp_path / "g.fits", flag_mg_fe=None))
-    with refused("snr_px_ccd3", where=tmp_path / "g.fits", allowed="snr_px_ccd3"):
+    with refused("snr", where=tmp_path / "g.fits", allowed="snr_px_ccd3"):
         galah.read_catalog(write_galah(tmp_path / "g.fits", snr_px_ccd3=None))
 
 
