@@ -13,8 +13,12 @@ from starglot.errors import StarglotError
 
 
 def holds(text: object, *values: object) -> bool:
-    """Whether ``text`` names every one of ``values``, as whole words: 7 is not in 17, nor a folder in its file."""
-    return all(re.search(rf"(?<!\w){re.escape(str(value))}(?![\w/]|\.\d)", str(text)) for value in values)
+    """Whether ``text`` names every one of ``values``, as whole words: 7 is not in 17, nor a folder in its file.
+
+    A value that ends with a slash is a folder with something in it.
+    """
+    ends = {value: "" if str(value).endswith("/") else r"(?![\w/]|\.\d)" for value in values}
+    return all(re.search(rf"(?<!\w){re.escape(str(value))}{end}", str(text)) for value, end in ends.items())
 
 
 def at(faults: Iterable[str], key: str, *values: object) -> bool:

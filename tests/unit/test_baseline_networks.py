@@ -297,7 +297,7 @@ def test_a_full_disk_in_a_checkpoint_is_one_clear_error(survey, tmp_path, monkey
 
     with monkeypatch.context() as patch:
         patch.setattr(networks, "save_file", full)
-        with refused(where=tmp_path / "state"):
+        with refused(where=f"{tmp_path / 'state'}/"):
             trained(cnn(), survey, tmp_path / "out", tmp_path / "state")
 
 
@@ -311,7 +311,7 @@ def test_a_disk_that_is_really_full(survey, tmp_path, size):
     if mounted.returncode:
         pytest.skip("needs the right to mount a small file system")
     try:
-        with refused(where=disk):
+        with refused(where=f"{disk}/"):
             trained(cnn(), survey, tmp_path / "out", disk)
         assert not (tmp_path / "out").exists()
         subprocess.run(["mount", "-o", "remount,size=4m", str(disk)], check=True)

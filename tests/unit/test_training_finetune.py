@@ -384,7 +384,7 @@ def test_a_full_disk_in_the_middle_is_one_clear_error(place, questions, base, ra
 
     with monkeypatch.context() as patch:
         patch.setattr(loop, "seal", full)
-        with refused(where=place):
+        with refused(where=f"{place}/"):
             train(place, questions, base, f"full-{type(raised).__name__}")
 
 
