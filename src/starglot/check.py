@@ -61,6 +61,7 @@ def require(inputs: Iterable[Input]) -> None:
             f"{len(absent)} input{'s' if len(absent) > 1 else ''} that the run needs "
             f"{'are' if len(absent) > 1 else 'is'} not there:\n"
             + "\n".join(f"  - {item.name}: {item.path} ({item.remark or item.state})" for item in absent),
+            where="; ".join(dict.fromkeys(item.needed_by for item in absent)),
             todo="get them from the sources above, correct the paths in your config, or leave out of `run:` what "
             "needs them. Without any data: make demo",
         )

@@ -92,4 +92,4 @@ def test_a_failing_job_shows_its_log(project):
         )
     finally:
         project.overlays = overlays
-    assert "base model" in said and "data/no-such-model" in said and "is not there" in said
+    assert "where:   data/no-such-model" in said and "to do:" in said

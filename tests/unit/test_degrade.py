@@ -12,9 +12,9 @@ from astropy.modeling.models import Const1D, Gaussian1D
 from scipy.interpolate import CubicSpline
 from scipy.special import voigt_profile
 
+from refusals import refused
 from starglot.config.degradation import Change
 from starglot.config.models import Recipe, Wavelength
-from starglot.errors import StarglotError
 from starglot.mock.sdss_files import BRIGHTSKY, write_sdss_spectrum
 from starglot.samples.altered import alter_test_spectra
 from starglot.spectra.degrade import add_noise, broaden, doppler, outside, survey_pixels, tilt
@@ -63,7 +63,7 @@ def test_broadening_a_lorentzian_gives_scipys_voigt_profile():
 
 
 def test_a_spectrum_cannot_be_sharpened():
-    with pytest.raises(ValueError, match="2000 is not below the spectra's own, 1800"):
+    with pytest.raises(ValueError, match=r"2000\D+1800"):
         broaden(np.ones((1, len(GRID))), GRID, 2000.0, 1800.0)
 
 
@@ -269,8 +269,8 @@ def test_what_cleaning_refuses_is_listed_and_nothing_else_is_lost(stars):
     sample, labels, shard_path, _ = stars
     strict = RECIPE.model_copy(update={"min_good": 0.9})
     change = Change(name="x", missing=[(4000.0, 6000.0)])
-    with pytest.raises(StarglotError, match=r"no spectrum after the change 'test-x'(.|\n)*too_few_good_pixels"):
+    with refused("'test-x'", where="too_few_good_pixels", todo="degradation.changes"):
         alter_test_spectra(sample, labels, shard_path, strict, change, 1800.0, 100, 1, change.set)
     none = sample.filter(pa.compute.equal(sample["split"], "train"))
-    with pytest.raises(StarglotError, match="no test spectra"):
+    with refused(where=f"{len(none)} spectra"):
         alter_test_spectra(none, labels, shard_path, RECIPE, change, 1800.0, 100, 1, change.set)

@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pytest
 
-from starglot.errors import StarglotError
+from refusals import refused
 from starglot.inference.alphabet import Pieces, read_alphabet
 from starglot.inference.decode import Decoder, NumberField
 from starglot.inference.digits import SYMBOLS, expand
@@ -214,5 +214,5 @@ def test_a_tokenizer_that_joins_spaced_numbers_is_refused():
     from transformers import PreTrainedTokenizerFast
 
     raw = Tokenizer(models.WordLevel({" ' 4 8": 0, "<unk>": 1}, unk_token="<unk>"))
-    with pytest.raises(StarglotError, match="spaced number"):
+    with refused(todo="base"):
         read_alphabet(PreTrainedTokenizerFast(tokenizer_object=raw))

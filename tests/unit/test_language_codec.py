@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from refusals import refused
 from starglot.config.models import Encoding, Wavelength
-from starglot.errors import StarglotError
 from starglot.flux_text import thousandths_text
 from starglot.language.codec import Codec
 
@@ -167,23 +167,21 @@ def test_no_spectra_at_all(encoding: Encoding):
 
 @pytest.mark.parametrize("text", ["", "303", "30330a", "303 07", "٣٠٣303", "303307302", "-03003"])
 def test_packed_refuses_other_text(text: str):
-    with pytest.raises(StarglotError) as caught:
+    with refused(len(text), where=repr(text), allowed=(2, "303307310"), todo="snakemake qa"):
         Codec(Encoding(form="packed"), Wavelength(start=1, stop=2)).parse(text)
-    assert "2 values" in str(caught.value.allowed) and "'303307310'" in str(caught.value.allowed)
 
 
 @pytest.mark.parametrize(
     "text", ["", "0.3", "40, 0.4", "0.3,0.4", "0.3, 0.4, 0.5", "0.3, x", "0.3, 0.4444", "0.3, 4e-1", "0.3, "]
 )
 def test_paper_refuses_other_text(text: str):
-    with pytest.raises(StarglotError) as caught:
+    with refused(len(text), where=repr(text), allowed=(2, "0.303, 0.307, 0.31"), todo="snakemake qa"):
         Codec(Encoding(form="paper"), Wavelength(start=1, stop=2)).parse(text)
-    assert "2 values" in str(caught.value.allowed) and "'0.303, 0.307, 0.31'" in str(caught.value.allowed)
 
 
 def test_a_grid_that_does_not_fit_is_said():
     codec = Codec(Encoding(form="packed"), GRID)
-    with pytest.raises(StarglotError, match="do not fit the wavelength grid"):
+    with refused("(1, 399)", where="wavelength", allowed="(n, 400)", todo="snakemake clean"):
         codec.values(np.zeros((1, 399), np.int16))
-    with pytest.raises(StarglotError, match="a bin of 401"):
+    with refused(401, where="encodings: bin", allowed=400, todo="bin"):
         Codec(Encoding(form="packed", bin=401), GRID)

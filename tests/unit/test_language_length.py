@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from transformers import BloomConfig, Gemma2Config, GPT2Config, LlamaConfig, MistralConfig, Qwen2Config
 
+from refusals import refused
 from starglot.config.llm import Llm
 from starglot.config.models import Encoding, Wavelength
 from starglot.config.tiny import TinyBase
-from starglot.errors import StarglotError
 from starglot.language.answers import render
 from starglot.language.length import check_length, positions, warn_of_length, window
 from starglot.language.prompts import question
@@ -99,13 +99,10 @@ def test_how_far_back_all_layers_see(config, width):
 def test_the_last_position_can_be_used_and_no_further_one():
     asked, config = tokens(bytewise(), form="packed"), LlamaConfig(max_position_embeddings=1000)
     check_length(950, 50, asked, config, "mine")
-    with pytest.raises(StarglotError) as error:
+    with refused(951, 50, 1000, where="mine", allowed=(1000, 3, 300), todo="bin: 2") as caught:
         check_length(951, 50, asked, config, "mine")
-    assert error.value.where == "mine"
-    assert "951" in error.value.what and "1000" in error.value.what
-    assert "3 tokens" in error.value.allowed and "300 values" in error.value.allowed
-    assert "bin: 2" in error.value.todo and "form: packed" not in error.value.todo
-    with pytest.raises(StarglotError, match="form: packed"):
+    assert "form: packed" not in caught.value.todo
+    with refused(todo="form: packed"):
         check_length(951, 50, tokens(bytewise(), form="paper"), config, "mine")
 
 
@@ -113,7 +110,7 @@ def test_a_base_without_positions_has_its_tokenizers_limit():
     tokenizer = bytewise()
     check_length(10**6, 50, tokens(tokenizer, form="packed"), BloomConfig(), "mine")
     tokenizer.model_max_length = 2048
-    with pytest.raises(StarglotError):
+    with refused():
         check_length(2048, 1, tokens(tokenizer, form="packed"), BloomConfig(), "mine")
 
 
@@ -175,7 +172,7 @@ def test_a_question_that_is_too_long_stops_training_before_it_starts(tmp_path):
             {"most": most},
         )
 
-    with pytest.raises(StarglotError, match="positions"):
+    with refused(longest - 1, where=tmp_path / "base"):
         train(longest - 1)
     assert not (tmp_path / "out").exists()
     with pytest.MonkeyPatch.context() as patch:

@@ -133,7 +133,7 @@ def test_shift_moves_lines_by_the_velocity() -> None:
         line = 6564.6 * (1 + v / LIGHT)
         near = np.abs(wave - line) < 8
         assert wave[near][np.argmin(flux[near])] == pytest.approx(line, abs=1.2)
-    with pytest.raises(ValueError, match="radial velocity"):
+    with pytest.raises(ValueError, match=r"\d+ km/s"):
         shifted(rest[:1], np.array([900.0]))
 
 

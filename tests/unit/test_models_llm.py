@@ -2,9 +2,9 @@
 
 import pytest
 
+from refusals import refused
 from starglot.config.llm import Lora
 from starglot.config.tiny import TinyBase
-from starglot.errors import StarglotError
 from starglot.language.tiny_tokenizer import build_tokenizer
 from starglot.models import llm
 from starglot.models.tiny import build_tiny
@@ -67,24 +67,24 @@ def test_only_the_adapter_is_trainable_and_the_output_layer_has_none(adapter):
 
 
 def test_a_folder_without_an_adapter_is_named(base, tmp_path):
-    with pytest.raises(StarglotError, match=r"adapter_model\.safetensors missing"):
+    with refused("adapter_model.safetensors", where=tmp_path, todo="snakemake train"):
         llm.load_adapter(llm.load_base(base), tmp_path, trainable=False)
 
 
 @pytest.mark.parametrize("load", [llm.load_base, llm.load_tokenizer])
 def test_a_model_that_was_never_fetched_is_named_without_asking_the_network(load, monkeypatch, tmp_path):
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
-    with pytest.raises(StarglotError, match=r"absent-8B(.|\n)*make fetch-base"):
+    with refused(where="example/absent-8B", todo="make fetch-base"):
         load("example/absent-8B")
 
 
 def test_a_base_folder_that_is_not_built_yet_says_so(tmp_path):
-    with pytest.raises(StarglotError, match="put the model there"):
+    with refused(where=tmp_path / "bases" / "tiny", allowed="config.json"):
         llm.load_base(tmp_path / "bases" / "tiny")
 
 
 def test_an_unknown_quantisation_is_refused(base):
-    with pytest.raises(StarglotError, match="allowed: nf4, none"):
+    with refused("'int3'", where="quantisation", allowed=("nf4", "none")):
         llm.load_base(base, "int3")
 
 

@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from starglot.errors import StarglotError
+from refusals import refused
 from starglot.hashing import manifest_digest
 from starglot.rebuilds.accepted import Acceptance, add_accepted, kept_hashes, note_in_manifest, read_accepted
 from starglot.rebuilds.explain import Job, causes, leaf_changes, record_code, report
@@ -136,7 +136,7 @@ def test_a_manifest_says_what_was_accepted_for_it_and_is_as_old_and_as_good_as_b
 
 def test_a_damaged_record_is_named(tmp_path):
     (tmp_path / "accepted.json").write_text('[{"target": 1}]')
-    with pytest.raises(StarglotError, match=r"accepted\.json"):
+    with refused(where=tmp_path / "accepted.json"):
         read_accepted(tmp_path / "accepted.json")
 
 

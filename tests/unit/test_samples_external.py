@@ -4,11 +4,10 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-import pytest
 from test_samples_files import shard, task
 
+from refusals import refused
 from starglot.config.models import Split
-from starglot.errors import StarglotError
 from starglot.samples.external import draw_external
 from starglot.samples.labels import collect_labels
 from starglot.samples.split import split_of
@@ -45,7 +44,7 @@ def test_stars_outside_training_come_first_and_nothing_is_said_twice():
 
 
 def test_a_survey_without_a_star_is_one_clear_message():
-    with pytest.raises(StarglotError, match=r"no cleaned spectrum.*gaia_eso"):
+    with refused("gaia_eso", where="run.validation", todo="run.validation"):
         draw_external(labels(0), "gaia_eso", None, SPLIT, seed=3)
 
 
@@ -63,8 +62,8 @@ def test_labels_that_the_survey_lacks_are_null(tmp_path: Path):
     table = external(task("apogee", "mg_fe", "p_fe"))
     assert table["obsid"].to_pylist() == [3] and table["mg_fe"].to_pylist() == [0.3]
     assert table["p_fe"].to_pylist() == [None] and pq.read_schema(match).names.count("p_fe") == 0
-    with pytest.raises(StarglotError, match="match table lacks c_fe"):
+    with refused("c_fe", where=match, todo="labels"):
         external(task("apogee", "c_fe"))
     # A task whose labels are LAMOST's own is judged by the survey's, not by the catalogue's.
-    with pytest.raises(StarglotError, match="lacks teff"):
+    with refused("teff", where=match):
         external(task("lamost", "teff"))

@@ -25,7 +25,7 @@ def test_rebin_is_the_mean_of_neighbours_and_drops_the_rest(rows: int, grid: int
 
 def test_rebin_refuses_bins_that_do_not_fit() -> None:
     for width in (0, -1, 11):
-        with pytest.raises(ValueError, match="does not fit"):
+        with pytest.raises(ValueError, match=rf"{width}\D+10"):
             rebin(np.ones((2, 10)), width)
 
 
@@ -65,5 +65,5 @@ def test_coarse_flux_is_the_log_mean_of_stretches() -> None:
     flux = np.arange(1.0, 24.0)[None]
     coarse = np.exp(coarse_log_flux(flux, 5))
     np.testing.assert_allclose(coarse, [[3, 8, 13, 17.5, 21.5]])
-    with pytest.raises(ValueError, match="cannot be cut"):
+    with pytest.raises(ValueError, match=r"23\D+24"):
         coarse_log_flux(flux, 24)

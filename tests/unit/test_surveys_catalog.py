@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -15,8 +16,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from refusals import refused
 from starglot.config.surveys import Lamost
-from starglot.errors import StarglotError
 from starglot.surveys import catalog_file, fits_table
 from starglot.surveys.columns import Column, read_columns
 from starglot.surveys.lamost import read_catalog
@@ -114,12 +115,10 @@ def test_column_names_in_any_case_and_older_spellings(tmp_path: Path) -> None:
 def test_a_missing_column_is_named_with_its_aliases_and_the_nearest_columns(tmp_path: Path) -> None:
     rows = lamost_rows(feh=None, snrr=None, fe_hh=np.zeros(3))
     path = write(tmp_path / "stellar.fits", rows)
-    with pytest.raises(StarglotError) as caught:
+    with refused("feh", "snr_r", where=path, allowed=("feh or fe_h", "snrr")) as caught:
         read_catalog(Lamost(stellar=path, spectra=""))
-    text = str(caught.value)
-    assert path in text and "feh: feh or fe_h" in text and "snr_r: snrr" in text
-    nearest = text.split("nearest first: ")[1].split(", ")
-    assert "fe_hh" in nearest[:5]
+    listed = [word for word in re.findall(r"\w+", str(caught.value.allowed)) if word in rows.dtype.names]
+    assert "fe_hh" in listed[:5], "the nearest come first"
 
 
 def test_bands_without_a_cut_are_not_needed(tmp_path: Path) -> None:
@@ -149,16 +148,15 @@ def test_files_that_cannot_be_read_say_so(tmp_path: Path) -> None:
     text.write_text("no FITS file")
     image = tmp_path / "image.fits"
     fitsio.write(str(image), np.zeros((3, 3)))
-    for path, expected in (
+    for path, named in (
         (tmp_path / "stelar.fits.gz", "stellar.fits.gz"),
-        (cut, "cannot be read"),
-        (text, "not a FITS file"),
-        (image, "no table, only an image"),
-        (tmp_path, "cannot be read"),
+        (cut, ()),
+        (text, ()),
+        (image, "image"),
+        (tmp_path, ()),
     ):
-        with pytest.raises(StarglotError, match=expected) as caught:
+        with refused(*([named] if named else []), where=path):
             read_catalog(Lamost(stellar=str(path), spectra=""))
-        assert str(path) in str(caught.value)
 
 
 def test_an_unopenable_inflated_copy_names_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -168,7 +166,7 @@ def test_an_unopenable_inflated_copy_names_the_disk(tmp_path: Path, monkeypatch:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(catalog_file.shutil, "copyfileobj", full)
-    with pytest.raises(StarglotError, match="TMPDIR"):
+    with refused(where=path, todo="TMPDIR"):
         read_catalog(Lamost(stellar=path, spectra=""))
 
 
@@ -196,13 +194,13 @@ def test_csv_keeps_the_digits_of_ids_and_takes_bars(tmp_path: Path) -> None:
         "teff": [5000.5, None],
     }
     path.write_text("obsid,gaia,teff\n5,1,hot\n")
-    with pytest.raises(StarglotError, match="teff holds text that is no number"):
+    with refused("teff", "'hot'", where=path):
         read_columns(path, columns)
 
 
 def test_gaia_ids_that_lost_digits_are_refused(tmp_path: Path) -> None:
     path = write(tmp_path / "a.fits", lamost_rows(gaia_source_id=np.array([3.3e18, 1.0, 2.0])))
-    with pytest.raises(StarglotError, match="lost their last digits"):
+    with refused("gaia_source_id", 3, where=path):
         read_catalog(Lamost(stellar=path, spectra=""))
 
 

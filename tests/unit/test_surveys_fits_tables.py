@@ -14,7 +14,7 @@ import pytest
 from astropy.io import fits
 from astropy.table import Table
 
-from starglot.errors import StarglotError
+from refusals import refused
 from starglot.surveys import fits_table
 from starglot.surveys.catalog_file import open_catalog
 from starglot.surveys.columns import Column, read_columns
@@ -73,9 +73,8 @@ def test_unsigned_64_bit_ids_are_exact(tmp_path: Path) -> None:
     assert column(path, "int") == ids
     assert column(path, "gaia") == [str(number) for number in ids]
     write(path, Table({"x": np.array([1, 2**63], np.uint64)}))
-    with pytest.raises(StarglotError) as caught:
+    with refused(where=(path, "column x")):
         column(path, "int")
-    assert "column x" in str(caught.value.where)
 
 
 def test_scaled_numbers_are_those_of_astropy(tmp_path: Path) -> None:
@@ -143,9 +142,8 @@ def test_logicals_bits_and_vectors_of_one(tmp_path: Path) -> None:
     assert column(path, "float", "one") == column(path, "float", "two") == [1.5, 2.5, 3.5]
     assert column(path, "text", "text") == ["ab", "c", None]
     assert column(path, "float_vector", "four") == np.arange(12.0).reshape(3, 4).tolist()
-    with pytest.raises(StarglotError) as caught:
+    with refused("x", where=path):
         column(path, "float", "four")
-    assert "four" in str(caught.value.where) or "x" in caught.value.what
 
 
 def test_strings_padded_with_nuls_and_foreign_letters(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -174,7 +172,7 @@ def test_arrays_of_strings_are_no_texts(tmp_path: Path, form: str, shape: str) -
     path.write_bytes(path.read_bytes().replace(b"'8A      '", f"'{form:8s}'".encode()))
     with open_catalog(path, [OBSID]) as catalog:
         assert catalog.element_order("X") == ["AL", "MG", "C", "N"]
-    with pytest.raises(StarglotError):
+    with refused("x", where=path):
         column(path, "text")
 
 
@@ -190,9 +188,8 @@ def test_kinds_of_column_that_hold_no_single_value_are_refused_only_when_wanted(
     )
     assert read_columns(path, [OBSID, TEFF]).to_pydict() == {"obsid": [1, 2], "teff": [5.0, 6.0]}
     for name in ("x", "c"):
-        with pytest.raises(StarglotError) as caught:
+        with refused(where=(path, f"column {name}")):
             column(path, "int", name)
-        assert f"column {name}" in str(caught.value.where) and caught.value.todo
 
 
 def test_ascii_tables_are_read_as_astropy_reads_them(tmp_path: Path) -> None:
@@ -215,9 +212,8 @@ def test_ascii_tables_are_read_as_astropy_reads_them(tmp_path: Path) -> None:
     got = read_columns(path, [OBSID, Column("logg", ("logg",))]).to_pydict()
     assert got == {"obsid": [101, -5, None], "logg": [4.5, 1e-3, 2.0]}
     path.write_bytes(raw.replace(b"  5000.125", b"   5000125"))
-    with pytest.raises(StarglotError) as caught:
+    with refused(where=(path, "column teff")):
         column(path, "float", "teff")
-    assert "column teff" in str(caught.value.where)
 
 
 def test_the_first_table_with_the_needed_columns_is_read(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -225,9 +221,8 @@ def test_the_first_table_with_the_needed_columns_is_read(tmp_path: Path, caplog:
     with caplog.at_level(logging.INFO):
         assert read_columns(path, [OBSID, TEFF]).num_rows == 3
     assert any("HDU 2" in record.getMessage() for record in caplog.records)
-    with pytest.raises(StarglotError) as caught:
+    with refused("logg", where=(path, "HDU 2")):
         read_columns(path, [OBSID, TEFF, Column("logg", ("logg",))])
-    assert "HDU 2" in str(caught.value.where) and "logg" in caught.value.what, "the nearest table is shown"
     caplog.clear()
     write(path, stars(2), stars(5))
     with caplog.at_level(logging.WARNING):
@@ -238,9 +233,8 @@ def test_the_first_table_with_the_needed_columns_is_read(tmp_path: Path, caplog:
 def test_a_tile_compressed_table_is_refused_with_the_tool_that_undoes_it(tmp_path: Path) -> None:
     packed = fits.table_to_hdu(stars())
     packed.header["ZTABLE"] = True
-    with pytest.raises(StarglotError) as caught:
+    with refused(where=tmp_path / "a.fits.fz", todo="funpack"):
         read_columns(write(tmp_path / "a.fits.fz", packed), [OBSID])
-    assert "funpack" in str(caught.value.todo)
 
 
 @pytest.mark.parametrize("names", [("teff", "TEFF"), ("teff", "teff")])
@@ -255,9 +249,8 @@ def test_two_columns_of_one_name_are_refused_when_wanted(tmp_path: Path, names: 
         raw = raw.replace(f"'c{k}      '".encode(), f"'{name:8s}'".encode())
     path.write_bytes(raw)
     assert read_columns(path, [OBSID])["obsid"].to_pylist() == [0]
-    with pytest.raises(StarglotError) as caught:
+    with refused("teff", where=path):
         read_columns(path, [OBSID, TEFF])
-    assert "teff" in caught.value.what and caught.value.todo
 
 
 def test_every_column_is_read_beside_some_without_names_or_with_the_same_ones(tmp_path: Path) -> None:
@@ -324,17 +317,15 @@ def test_what_is_no_table_is_called_by_its_name(tmp_path: Path, name: str) -> No
     content, kind = OTHER[name]
     path = tmp_path / name
     path.write_bytes(content)
-    with pytest.raises(StarglotError) as caught:
+    with refused(kind, where=path, allowed="FITS"):
         read_columns(path, [OBSID])
-    assert kind in caught.value.what and caught.value.where == path
-    assert caught.value.allowed and caught.value.todo
 
 
 def test_what_astropy_can_turn_into_fits_is_turned_by_the_command_in_the_message(tmp_path: Path) -> None:
     """The messages' commands, as they would be run: FILE by FILE."""
     for name, form in (("a.xml", "votable"), ("a.ecsv", "ascii.ecsv")):
         stars().write(tmp_path / name, format=form)
-        with pytest.raises(StarglotError) as caught:
+        with refused(where=tmp_path / name) as caught:
             read_columns(tmp_path / name, [OBSID])
         code = str(caught.value.todo).split('python -c "')[1].removesuffix('"')
         out = tmp_path / f"{name}.fits"
@@ -349,20 +340,17 @@ def test_files_that_are_cut_off_or_damaged(tmp_path: Path) -> None:
     path = tmp_path / "cut.fits"
     for kept in (data + 500, data + 16 * 2000 - 1, header + 700, 2000, 9):
         path.write_bytes(whole[:kept])
-        with pytest.raises(StarglotError) as caught:
+        with refused(where=path):
             read_columns(path, [OBSID])
-        assert str(path) in str(caught.value.where) and caught.value.todo, kept
     for packed in (gzip.compress(whole)[:-50], bz2.compress(whole)[:-50], lzma.compress(whole)[:-50]):
         path.write_bytes(packed)
-        with pytest.raises(StarglotError) as caught:
+        with refused(where=path):
             read_columns(path, [OBSID])
-        assert caught.value.where == path
     path.write_bytes(whole[: data + 16 * 2000])  # only padding is missing
     assert read_columns(path, [OBSID]).num_rows == 2000
     path.write_bytes(whole.replace(b"TFORM1  = 'K       '", b"TFORM1  = '?       '"))
-    with pytest.raises(StarglotError) as caught:
+    with refused("TFORM1", where=path):
         read_columns(path, [OBSID])
-    assert "TFORM1" in caught.value.what
 
 
 def test_cards_that_disagree_about_a_row_move_no_value(tmp_path: Path) -> None:
@@ -373,17 +361,15 @@ def test_cards_that_disagree_about_a_row_move_no_value(tmp_path: Path) -> None:
     path = write(tmp_path / "a.fits", hdu)
     assert column(path, "text", "name") == ["abcdefgh", "ij"] and column(path, "int", "l") == [1, 1]
     path.write_bytes(path.read_bytes().replace(b"NAXIS1  =                    9", b"NAXIS1  =                   10"))
-    with pytest.raises(StarglotError) as caught:
+    with refused(9, 10, where=path):
         column(path, "text", "name")
-    assert "9 bytes" in caught.value.what and "10" in caught.value.what
 
 
 def test_an_image_is_no_table_and_no_rows_are_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     path = tmp_path / "image.fits"
     fits.PrimaryHDU(np.zeros((3, 3))).writeto(path)
-    with pytest.raises(StarglotError) as caught:
+    with refused("image", where=path):
         read_columns(path, [OBSID])
-    assert "image" in caught.value.what
     with caplog.at_level(logging.WARNING):
         assert read_columns(write(path, stars(0)), [OBSID]).num_rows == 0
     assert any("no rows" in record.getMessage() for record in caplog.records)

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from refusals import holds, refused
 from starglot.errors import StarglotError
 from starglot.surveys import text_lines, text_table
 from starglot.surveys.catalog_file import open_catalog
@@ -34,12 +35,10 @@ def cells(path: Path, *names: str) -> list[list[str]]:
         ]
 
 
-def refused(path: Path, *columns: Column) -> StarglotError:
-    with pytest.raises(StarglotError) as caught:
+def refusal(path: Path, *columns: Column) -> StarglotError:
+    with refused(where=path) as caught:
         read_columns(path, columns or [OBSID, TEFF])
-    error = caught.value
-    assert str(path) in str(error.where) and error.todo
-    return error
+    return caught.value
 
 
 def line_of(error: StarglotError) -> int:
@@ -130,7 +129,7 @@ def test_a_quote_that_would_swallow_rows_is_an_error_with_its_line(
 ) -> None:
     path = tmp_path / "stars.csv"
     path.write_text("\n".join(["obsid,note,teff", *rows]) + "\n")
-    assert line_of(refused(path)) == line
+    assert line_of(refusal(path)) == line
 
 
 def test_a_quote_within_a_cell_is_a_letter(tmp_path: Path) -> None:
@@ -153,7 +152,7 @@ def test_records_of_another_length_are_an_error_with_the_first_line(
 ) -> None:
     path = tmp_path / "stars.csv"
     path.write_text("\n".join(["obsid,teff", *rows]) + "\n")
-    error = refused(path)
+    error = refusal(path)
     assert line_of(error) == line
     assert [int(number) for number in re.findall(r"\d+", error.what)][:2] == [width, 2]
 
@@ -162,9 +161,9 @@ def test_lines_are_counted_over_blocks(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr(text_table, "blocks", lambda path, size=64: text_lines.blocks(path, size))
     path = tmp_path / "stars.csv"
     path.write_text("# a comment\nobsid,teff,note\n" + '1,5000,"a\nb"\n' * 50 + "2,5000\n" + "3,5000,c\n" * 50)
-    assert line_of(refused(path)) == 103
+    assert line_of(refusal(path)) == 103
     path.write_bytes(b"obsid,teff\r\n" + b"1,5000\r\n" * 50 + b"2,50\x0000\r\n")
-    assert line_of(refused(path)) == 52
+    assert line_of(refusal(path)) == 52
 
 
 def test_numbers_with_commas_are_read_or_refused(tmp_path: Path) -> None:
@@ -172,13 +171,17 @@ def test_numbers_with_commas_are_read_or_refused(tmp_path: Path) -> None:
     path.write_text("obsid;teff;note\n1;5000,25;3,5 km\n2;-1,5e3;x\n3;,5;2013-11-23\n")
     table = read_columns(path, [TEFF, NOTE]).to_pydict()
     assert table == {"teff": [5000.25, -1500.0, 0.5], "note": ["3,5 km", "x", "2013-11-23"]}
-    for rows in ("1;5,000\n2;6,000\n", "1;5000,5\n2;5000.5\n", "1;5000.5\n2;5,000\n"):
+    for rows, number in (
+        ("1;5,000\n2;6,000\n", "5,000"),
+        ("1;5000,5\n2;5000.5\n", "5000,5"),
+        ("1;5000.5\n2;5,000\n", "5,000"),
+    ):
         path.write_text("obsid;teff\n" + rows)
-        assert "thousands" in refused(path).what
+        assert holds(refusal(path).what, number)
     path.write_text("obsid;ra;teff\n1;10,123;5000,5\n")
     assert read_columns(path, [Column("ra", ("ra",)), TEFF]).to_pydict() == {"ra": [10.123], "teff": [5000.5]}
     path.write_text("obsid,teff\n1,5000,5\n")
-    assert line_of(refused(path)) == 2
+    assert line_of(refusal(path)) == 2
 
 
 def test_letters_of_another_coding(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -205,20 +208,20 @@ def test_letters_of_another_coding(tmp_path: Path, caplog: pytest.LogCaptureFixt
 def test_what_cannot_be_told_into_cells_is_refused(tmp_path: Path, content: bytes, line: int) -> None:
     path = tmp_path / "stars.dat"
     path.write_bytes(content)
-    assert line_of(refused(path)) == line
+    assert line_of(refusal(path)) == line
 
 
 def test_a_text_that_ends_within_a_letter_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "stars.csv"
     path.write_bytes("obsid,teff\n1,5000\n".encode("utf-16")[:-1])
-    refused(path)
+    refusal(path)
 
 
 def test_two_columns_of_one_name_are_refused_only_when_wanted(tmp_path: Path) -> None:
     path = tmp_path / "stars.csv"
     path.write_text("obsid,teff,TEFF,x,x\n1,5000,6000,1,2\n")
     assert read_columns(path, [OBSID])["obsid"].to_pylist() == [1]
-    assert "teff, TEFF" in refused(path).what
+    assert holds(refusal(path).what, "teff", "TEFF")
 
 
 def test_a_header_alone_and_nothing_at_all(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -230,7 +233,7 @@ def test_a_header_alone_and_nothing_at_all(tmp_path: Path, caplog: pytest.LogCap
             assert read_columns(path, [OBSID, TEFF]).num_rows == 0
         assert any("no rows" in record.getMessage() for record in caplog.records)
     path.write_text("\n\n")
-    refused(path)
+    refusal(path)
 
 
 # ---------------------------------------------------------------- any table that the csv module writes

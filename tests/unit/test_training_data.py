@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from refusals import refused
 from starglot.config.models import Encoding, Wavelength
 from starglot.config.strict import Augment
-from starglot.errors import StarglotError
 from starglot.language.codec import Codec
 from starglot.language.prompts import question
 from starglot.language.tiny_tokenizer import build_tokenizer
@@ -99,7 +99,7 @@ def test_the_cached_rows_are_used_again(files, rows):
 def test_a_file_that_is_no_question_file_is_named(tmp_path, content):
     file = tmp_path / "train-0000.jsonl.gz"
     file.write_bytes(gzip.compress(content))
-    with pytest.raises(StarglotError, match=r"train-0000.*\n.*allowed.*\n.*to do"):
+    with refused(where=file, allowed=("obsid", "question", "answer"), todo="snakemake qa"):
         cache_rows([file], digests([file]), tmp_path / "state")
     assert not list((tmp_path / "state").glob("*"))
 
@@ -107,7 +107,7 @@ def test_a_file_that_is_no_question_file_is_named(tmp_path, content):
 def test_a_cut_off_gzip_is_named(tmp_path, files):
     file = tmp_path / "train-0000.jsonl.gz"
     file.write_bytes(files[0].read_bytes()[:-20])
-    with pytest.raises(StarglotError, match="train-0000"):
+    with refused(where=file, todo="snakemake qa"):
         cache_rows([file], digests([file]), tmp_path / "state")
 
 

@@ -34,7 +34,7 @@ def test_a_typo_in_the_configuration(fresh):
             check=False,
         )
     )
-    assert "did you mean 'normalisation'?" in said
+    assert "recipes.paper.normalization: " in said and "'normalisation'" in said
     assert "Traceback" not in said
 
 
@@ -45,7 +45,7 @@ def test_several_faults_are_told_at_once(fresh):
         "split": {"train": 0.5},
     }
     said = message(fresh.snakemake("-n", overlays=overlay(fresh, **bad), check=False))
-    for part in ("not covered by the release", "did you mean 'ridge'?", "must be 1"):
+    for part in ("recipes.paper.wavelength: ", "run.models: ", "split: "):
         assert part in said
 
 
@@ -87,7 +87,7 @@ def test_a_base_model_that_is_not_there(mini, own_files):
     over = overlay(own_files, models={"llm-mini": {"base": "data/no-such-model"}}, run={"models": ["llm-mini"]})
     target = "results/models/atmosphere/llm-mini/small/manifest.json"
     said = message(own_files.snakemake(target, overlays=(over[0], "own.yaml", over[1]), check=False))
-    assert "data/no-such-model" in said and "is not there" in said and "Traceback" not in said
+    assert "where:   data/no-such-model\n" in said and "to do:" in said and "Traceback" not in said
     assert not own_files.path("models/atmosphere/llm-mini/small").exists()
 
 
@@ -101,7 +101,7 @@ def test_a_full_disk_in_the_middle(own_files, tmp_path):
     try:
         over = overlay(own_files, results=str(disk / "results"))
         said = message(own_files.snakemake("clean", overlays=(over[0], "own.yaml", over[1]), check=False))
-        assert "disk is full" in said and "run the same command again" in said
+        assert f"where:   {disk}/results/" in said and "to do:" in said
         assert not [path for path in disk.rglob("*.partial")]
         done = {path: path.stat().st_mtime_ns for path in disk.rglob("catalog/*.parquet")}
         assert done

@@ -121,7 +121,7 @@ def test_a_plate_that_leads_out_of_the_root_stops_the_run_by_name(tmp_path):
     lay_over(tmp_path, release(tmp_path / "data", ["P1", ".."]))
     done = snakemake(tmp_path, "--", "clean")
     said = done.stdout + done.stderr
-    assert done.returncode and "1 plate(s), of 12 spectra" in said and "'..'" in said and "Traceback" not in said
+    assert done.returncode and "'..'" in said and "to do:" in said and "Traceback" not in said
 
 
 PLANS = (["-n"], ["-n", "--forceall"], ["--summary"], ["--rulegraph"], ["--list-rules"], ["--list-params-changes"])
@@ -177,7 +177,7 @@ def test_a_folder_that_cannot_be_written_to_is_one_sentence(tmp_path):
     (tmp_path / "file").touch()
     lay_over(tmp_path, {**over, "results": "file/results"})
     said = snakemake(tmp_path, "--", "clean").stderr
-    assert "something else has its name" in said and str(tmp_path / "file") in said and "Traceback" not in said
+    assert f"where:   {tmp_path / 'file'}, " in said and "to do:" in said and "Traceback" not in said
     disk = tmp_path / "disk"
     disk.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", "ro", "tmpfs", str(disk)]
@@ -186,10 +186,10 @@ def test_a_folder_that_cannot_be_written_to_is_one_sentence(tmp_path):
     try:
         lay_over(tmp_path, {**over, "results": "disk/results"})
         said = snakemake(tmp_path, "--", "clean").stderr
-        assert "a folder cannot be written to" in said and "disk/results" in said and "Traceback" not in said
+        assert f"where:   {disk}, " in said and "disk/results" in said and "Traceback" not in said
         command = ["--directory", str(disk), "--", "clean"]
         said = snakemake(tmp_path, *command).stderr
-        assert "a folder cannot be written to" in said and ".snakemake" in said and "Traceback" not in said
+        assert f"where:   {disk}, " in said and ".snakemake" in said and "Traceback" not in said
     finally:
         subprocess.run(["umount", "-l", str(disk)], check=False)
 

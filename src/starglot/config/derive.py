@@ -110,6 +110,7 @@ def sweep_test_size(config: Config, task: str) -> str:
     if not sizes:
         raise StarglotError(
             f"the scaling sweep has no size of task '{task}'",
+            where="scaling",
             allowed=f"sizes of the task: {', '.join(config.tasks[task].sample.sizes)}",
             todo="name some under scaling: sizes, and the task under scaling: tasks",
         )

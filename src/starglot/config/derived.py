@@ -19,11 +19,18 @@ def derived(config: Config, name: str) -> Derived:
     """
     said = read_name(name)
     if said.model not in config.models:
-        raise StarglotError(f"there is no model '{said.model}': {nearest(said.model, config.models)}")
+        raise StarglotError(
+            f"there is no model '{said.model}': {nearest(said.model, config.models)}",
+            where=name,
+            allowed=", ".join(config.models),
+            todo="correct the name, or define the model under models",
+        )
     if said.fold is not None and said.fold >= config.split.folds:
         raise StarglotError(
-            f"there is no fold {said.fold} to leave out for '{name}'",
-            allowed=f".f0 to .f{config.split.folds - 1} (split.folds)",
+            f"there is no fold {said.fold} to leave out",
+            where=name,
+            allowed=f".f0 to .f{config.split.folds - 1}",
+            todo="name one of these, or raise split.folds",
         )
     return said
 
@@ -90,8 +97,8 @@ def _with_passes(model: Model, name: str, factor: float) -> Model:
     if stretched is None:
         can = [kind for kind, it in KINDS.items() if FAMILIES[it.family].stretched]
         raise StarglotError(
-            f"'{name}' cannot be: a model of kind {model.kind} makes no passes over its spectra that could be "
-            "multiplied",
+            f"a model of kind {model.kind} makes no passes over its spectra that could be multiplied",
+            where=name,
             allowed=f"endings in .x for models of kind {', '.join(can)}",
             todo="ask for it without the ending in .x",
         )

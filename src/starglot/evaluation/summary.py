@@ -95,6 +95,7 @@ def table_1(counts: pa.Table) -> pd.DataFrame:
             "a table of label counts has no class or no label columns",
             where=f"columns {', '.join(counts.column_names)}",
             allowed="class, then names of labels",
+            todo="count the labels again: snakemake samples",
         )
     names = [name for name in counts.column_names if name in _ANY or name in LABELS]
     by_class = dict(zip(counts["class"].to_pylist(), counts.select(names).to_pylist(), strict=True))

@@ -86,7 +86,8 @@ def require_one_test_set(tables: dict[tuple[str, str], pa.Table]) -> None:
     for key, table in tables.items():
         if pc.any(pc.fill_null(table["seen"], False)).as_py():
             raise StarglotError(
-                f"the common test set holds stars that {' at size '.join(key)} was trained on",
+                "the common test set holds stars that a model was trained on",
+                where=" at size ".join(key),
                 todo="split and seed are the same for all sizes: predict anew",
             )
         spectra = np.unique(table["obsid"].to_numpy())
@@ -94,8 +95,9 @@ def require_one_test_set(tables: dict[tuple[str, str], pa.Table]) -> None:
             first, expected = key, spectra
         elif not np.array_equal(spectra, expected):
             raise StarglotError(
-                f"{' at size '.join(key)} was tried on {len(spectra)} spectra that are not the {len(expected)} of "
+                f"a model was tried on {len(spectra)} spectra that are not the {len(expected)} of "
                 f"{' at size '.join(first or ())}",
+                where=" at size ".join(key),
                 todo="remove both prediction tables and run snakemake scaling",
             )
 

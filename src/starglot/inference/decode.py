@@ -88,7 +88,12 @@ class Decoder:
         self._pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else 0
         kind = model.config._attn_implementation
         if kind not in ("sdpa", "eager"):
-            raise StarglotError(f"digit trees need a free attention mask; '{kind}' has none", allowed="sdpa, eager")
+            raise StarglotError(
+                f"digit trees need a free attention mask; '{kind}' has none",
+                where=tokenizer.name_or_path,
+                allowed="sdpa, eager",
+                todo="use another base model",
+            )
 
     def answer(
         self, prompts: Sequence[Sequence[int]], find_numbers: Callable[[int, str], list[NumberField]]

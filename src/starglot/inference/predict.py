@@ -87,7 +87,11 @@ def predict_llm(
     truth = truth.sort_by("obsid")
     obsids = truth["obsid"].to_numpy()
     if len(np.unique(obsids)) != len(obsids):
-        raise StarglotError("a spectrum stands twice among those to predict", todo="rebuild the sample")
+        raise StarglotError(
+            "a spectrum stands twice among those to predict",
+            where=f"{len(truth)} spectra",
+            todo="rebuild the sample: snakemake samples",
+        )
     rows = max(1, _BLOCK // settings.decoding.batch) * settings.decoding.batch
     blocks = [obsids[first : first + rows] for first in range(0, len(obsids), rows)]
     known, revision = memory(state), _revision(trained, base)
@@ -227,6 +231,7 @@ class _Answerer:
             except torch.OutOfMemoryError as error:
                 raise StarglotError(
                     f"the accelerator's memory is too small for {size} spectra at a time",
+                    where="models: decoding: batch",
                     todo="lower the model's decoding: batch and run again; finished blocks are kept",
                 ) from error
             bar.update(len(batch))
@@ -276,6 +281,10 @@ def _stop_tokens(model: Any, tokenizer: Any, after: list[int], within: Collectio
 def _with_truth(answered: pa.Table, truth: pa.Table, task: Task, seen_stars: Stars) -> pa.Table:
     """Add what the catalogue knows; rows by obsid, labels in the task's order."""
     if answered["obsid"].to_numpy().tolist() != np.repeat(truth["obsid"].to_numpy(), len(task.labels)).tolist():
-        raise StarglotError("finished blocks do not hold the spectra asked for", todo="remove the state folder")
+        raise StarglotError(
+            "finished blocks do not hold the spectra asked for",
+            where=f"{len(answered)} rows, {len(truth)} spectra",
+            todo="remove the state folder",
+        )
     told = Told(answered["value"], answered["sigma_raw"], answered["status"], answered["class_pred"])
     return prediction_table(truth, task.labels, label_values(truth, task.labels), told, are_seen(truth, seen_stars))

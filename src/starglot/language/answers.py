@@ -63,7 +63,11 @@ def number_text(value: float, decimals: int | None) -> str:
     There is no exponent and no minus zero.  Raises StarglotError for a value that is not finite.
     """
     if not math.isfinite(value):
-        raise StarglotError(f"a label has the value {value}", allowed="finite numbers, null where missing")
+        raise StarglotError(
+            f"a label has the value {value}",
+            allowed="finite numbers, null where missing",
+            todo="correct the label in its catalogue",
+        )
     if decimals is None:
         plain = np.format_float_positional(value, unique=True, trim="0")
         if len(plain.strip("-0").replace(".", "").strip("0")) > _FLOAT32_DIGITS:  # a float32 that was widened

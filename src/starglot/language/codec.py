@@ -52,6 +52,7 @@ class Codec:
                 f"a bin of {encoding.bin} values is wider than the wavelength grid",
                 where="encodings: bin",
                 allowed=f"1 to {wavelength.size}",
+                todo="lower `bin`",
             )
         self.encoding = encoding
         self.wavelength = wavelength
@@ -71,6 +72,7 @@ class Codec:
         if stored.ndim != 2 or stored.shape[1] != self.wavelength.size:
             raise StarglotError(
                 f"spectra of shape {stored.shape} do not fit the wavelength grid",
+                where="recipes: wavelength",
                 allowed=f"(n, {self.wavelength.size})",
                 todo="clean the spectra again with this grid: snakemake clean",
             )

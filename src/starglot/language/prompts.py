@@ -29,7 +29,7 @@ def head(task: Task, wavelength: Wavelength, labels: Sequence[str]) -> str:
     """
     form = form_of(task)
     if not labels and not form.asks_class:
-        raise StarglotError("a question asks for no label", todo="name at least one label")
+        raise StarglotError("a question asks for no label", where="question: labels", todo="name at least one label")
     low, high = _angstrom(wavelength.start), _angstrom(wavelength.stop)
     asked = form.request.replace("{labels}", form.names(labels))
     return f"{START}from {low} angstrom to {high}{form.unit}. {asked} "
@@ -66,5 +66,10 @@ def parse_question(task: Task, text: str) -> tuple[list[str], str]:
     asked = asked[1:] if form.asks_class else asked
     unknown = [name for name in asked if name not in named]
     if unknown:
-        raise StarglotError(f"the question names unknown labels: {unknown}", allowed=sorted(named))
+        raise StarglotError(
+            f"the question names unknown labels: {unknown}",
+            where=repr(text[:160]),
+            allowed=sorted(named),
+            todo="rebuild the questions: snakemake qa",
+        )
     return [named[name] for name in asked], parts["flux"]

@@ -85,7 +85,12 @@ def write_qa(
     Returns counts for a manifest.  Raises StarglotError when a spectrum has no labels or is in no shard.
     """
     if min(files.values()) < 1:
-        raise StarglotError("a split has no question file to go to", where="qa: files", allowed="1 or more by split")
+        raise StarglotError(
+            "a split has no question file to go to",
+            where="qa: files",
+            allowed="1 or more by split",
+            todo="raise the number in qa.files",
+        )
     out_dir = Path(out_dir)
     codec = Codec(encoding, wavelength)
     rows = _rows(task, sample, labels, files, seed)
@@ -136,6 +141,7 @@ def _rows(task: Task, sample: pa.Table, labels: pa.Table, files: Mapping[str, in
                 f"the label {name} is not a finite number",
                 where=f"obsid {labels['obsid'].filter(wrong)[0]}",
                 allowed="numbers, null where missing",
+                todo="correct the label in its catalogue",
             )
     wanted = labels.select(["obsid", "shard", *task.labels])
     rows = sample.select(["obsid", "class", "split"]).join(wanted, "obsid", join_type="left outer")

@@ -62,6 +62,7 @@ class PromptTokens:
         if not getattr(tokenizer, "is_fast", False):
             raise StarglotError(
                 f"the tokenizer {type(tokenizer).__name__} cannot say where in the text its tokens stand",
+                where=getattr(tokenizer, "name_or_path", None) or None,
                 allowed="a fast tokenizer (a folder with tokenizer.json)",
                 todo="save the base model with its fast tokenizer",
             )

@@ -50,7 +50,12 @@ def own_line_tables(task: Task, recipe: Recipe, count: int, seed: int) -> tuple[
     """
     wrong = [label for label in task.labels if label not in ABUNDANCE_NAMES]
     if wrong:
-        raise StarglotError(f"the own-line test has no {', '.join(wrong)}", allowed=", ".join(ABUNDANCE_NAMES))
+        raise StarglotError(
+            f"the own-line test has no {', '.join(wrong)}",
+            where="question: labels",
+            allowed=", ".join(ABUNDANCE_NAMES),
+            todo="test a task that asks for abundances",
+        )
     stars = base_stars(count, seed)
     changes = [(label, sign * STEP) for label in task.labels for sign in (-1, 1)]
     rows = np.repeat(np.arange(len(stars.star)), len(changes))

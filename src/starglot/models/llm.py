@@ -101,7 +101,12 @@ def load_base(
             bnb_4bit_quant_storage=dtype if sharded else torch.uint8,
         )
     elif quantisation != "none":
-        raise StarglotError("unknown quantisation", where=quantisation, allowed="nf4, none")
+        raise StarglotError(
+            f"unknown quantisation '{quantisation}'",
+            where="models: quantisation",
+            allowed="nf4, none",
+            todo="correct it",
+        )
     if not sharded:
         options["device_map"] = {"": int(os.environ.get("LOCAL_RANK", "0")) if on_gpu else "cpu"}
     model = AutoModelForCausalLM.from_pretrained(str(folder), **options)

@@ -48,7 +48,11 @@ class Plan:
                 cli.main(["--summary", *arguments])
         except SystemExit as end:
             if not built:
-                raise StarglotError(f"snakemake cannot plan this; it says:\n{said.getvalue().strip()}") from end
+                raise StarglotError(
+                    f"snakemake cannot plan this; it says:\n{said.getvalue().strip()}",
+                    where=f"snakemake {' '.join(arguments)}",
+                    todo="correct what it names, then plan again",
+                ) from end
         finally:
             Workflow.summary = summary
 

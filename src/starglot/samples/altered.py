@@ -68,7 +68,9 @@ def alter_test_spectra(
     """
     test = sample.filter(pc.equal(sample["split"], "test"))
     if not len(test):
-        raise StarglotError("the sample has no test spectra to alter", todo="take a larger sample")
+        raise StarglotError(
+            "the sample has no test spectra to alter", where=f"{len(sample)} spectra", todo="take a larger sample"
+        )
     first = drawing_order(test["star_id"], test["obsid"].to_numpy(), seed)[:limit]
     drawn = test.take(pa.array(np.sort(first))).sort_by("obsid")
     known = labels.take(pc.index_in(drawn["obsid"], value_set=labels["obsid"].combine_chunks()))

@@ -35,7 +35,12 @@ def draw(labels: pa.Table, task: Task, size: str, split: Split, seed: int) -> tu
     """
     plan = task.sample
     if size not in plan.sizes:
-        raise StarglotError(f"the task has no size '{size}'", allowed=", ".join(plan.sizes))
+        raise StarglotError(
+            f"the task has no size '{size}'",
+            where="sample: sizes",
+            allowed=", ".join(plan.sizes),
+            todo="name one of these, or add it to the task's sizes",
+        )
     rows, bins = in_groups(labels, plan)
     order = drawing_order(rows["star_id"], rows["obsid"].to_numpy(), seed)
     of = rows["class"].to_numpy(zero_copy_only=False)

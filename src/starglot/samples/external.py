@@ -33,6 +33,7 @@ def draw_external(
     if not len(rows):
         raise StarglotError(
             f"no cleaned spectrum has a label of {survey}",
+            where=f"run.validation: {survey}",
             todo=f"take {survey} out of run.validation, or check its catalogue and the match",
         )
     splits, folds = split_of(rows["star_id"].to_pylist(), split, seed)

@@ -20,7 +20,9 @@ def leave_out(sample: pa.Table, fold: int) -> pa.Table:
     held_out = pc.equal(sample["fold"], fold)
     if not pc.any(held_out).as_py():
         raise StarglotError(
-            f"no star of this sample is in fold {fold}", todo="take a larger sample, or fewer folds (split.folds)"
+            f"no star of this sample is in fold {fold}",
+            where=f"{len(sample)} spectra",
+            todo="take a larger sample, or fewer folds (split.folds)",
         )
     kept = pc.if_else(pc.equal(sample["split"], "val"), "val", "train")
     split = pc.if_else(held_out, "test", kept)

@@ -59,7 +59,9 @@ def _cleaned(spectra: Iterable[Path]) -> pa.Table:
         obsid = pq.read_table(path, columns=["obsid"])["obsid"]
         parts.append(pa.table({"obsid": obsid, "shard": pa.array([path.stem] * len(obsid), pa.string())}))
     if not parts:
-        raise StarglotError("there is no shard to collect labels from", todo="run: snakemake inventory")
+        raise StarglotError(
+            "there is no shard to collect labels from", allowed="one or more", todo="run: snakemake inventory clean"
+        )
     return pa.concat_tables(parts)
 
 

@@ -46,7 +46,12 @@ def match(
     targets = other.filter(pc.is_valid(other[other_id])).sort_by(other_id).combine_chunks()
     names = targets[other_id].to_pylist()
     if len(set(names)) < len(names):
-        raise StarglotError(f"{other_id} is not unique in the other survey", todo="keep one row per star there")
+        raise StarglotError(
+            f"{other_id} is not unique in the other survey",
+            where=f"first: {next(b for a, b in enumerate(names[1:]) if b == names[a])}",
+            allowed="one row per star",
+            todo="keep one row per star there",
+        )
     star_of, same_release = _by_gaia(stars, targets, gaia_release)
     n_gaia = int((star_of >= 0).sum())
     target, star = _by_position(stars, targets, star_of, same_release, radius_arcsec)

@@ -40,7 +40,12 @@ def binned(flux: np.ndarray, width: int) -> np.ndarray:
     """
     m = flux.shape[1] // width
     if m < 1:
-        raise StarglotError(f"a bin of {width} values is wider than the grid", allowed=f"1 to {flux.shape[1]}")
+        raise StarglotError(
+            f"a bin of {width} values is wider than the grid",
+            where="models: bin",
+            allowed=f"1 to {flux.shape[1]}",
+            todo="lower `bin`",
+        )
     if width == 1:
         return flux.astype(np.float32) / np.float32(FLUX_SCALE)
     means: np.ndarray = flux[:, : m * width].reshape(len(flux), m, width).mean(axis=2, dtype=np.float32)

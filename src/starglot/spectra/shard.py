@@ -148,6 +148,7 @@ def _where(selected: pa.Table, row: int) -> str:
 def _misread(obsid: int, what: str) -> StarglotError:
     return StarglotError(
         f"the reader of the survey's spectra does not give each of the rows once: obsid {obsid} {what}",
+        allowed="every row of the shard, once",
         todo="correct `read` of the survey (docs/extending.md)",
     )
 

@@ -119,7 +119,12 @@ def _convert(values: np.ndarray, column: Column, where: Where) -> tuple[pa.Array
     if column.kind in _ELEMENT_KIND:
         return _vectors(values, column, where), {}
     if values.ndim != 1:
-        raise StarglotError(f"column {column.name} holds arrays where single values were expected", where=where.path)
+        raise StarglotError(
+            f"column {column.name} holds arrays where single values were expected",
+            where=where.path,
+            allowed="one value a row",
+            todo="write the column with one value a row",
+        )
     if column.kind in ("text", "date"):
         return texts_of(values), {}
     if column.kind == "id":
@@ -174,7 +179,12 @@ def _limits(values: np.ndarray, where: Where) -> pa.Array:
 
 def _vectors(values: np.ndarray, column: Column, where: Where) -> pa.Array:
     if values.ndim != 2:
-        raise StarglotError(f"column {column.name} holds single values where arrays were expected", where=where.path)
+        raise StarglotError(
+            f"column {column.name} holds single values where arrays were expected",
+            where=where.path,
+            allowed="an array in every row",
+            todo="use an unmodified file of the release",
+        )
     flat, _ = _convert(values.reshape(-1), Column(column.name, (), _ELEMENT_KIND[column.kind]), where)
     offsets = np.arange(0, values.size + 1, values.shape[1], dtype=np.int32)
     return pa.ListArray.from_arrays(pa.array(offsets), flat)

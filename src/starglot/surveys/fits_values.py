@@ -85,7 +85,12 @@ def _refuse(info: Mapping[str, Any], where: str) -> None:
             todo="write the catalogue with such a column (astropy: table[name] = ...)",
         )
     if info["repeat"] == 0:
-        raise StarglotError("the column has room for no value (its repeat count is 0)", where=where)
+        raise StarglotError(
+            "the column has room for no value",
+            where=where,
+            allowed="a repeat count of 1 or more",
+            todo="write the catalogue without this column, or with values in it",
+        )
 
 
 def _native(values: np.ndarray) -> np.ndarray:
@@ -110,7 +115,12 @@ def _whole(values: np.ndarray, header: fits.Header, number: int, where: str) -> 
     if f"TNULL{number}" in header and values.dtype.kind in "iu":
         missing = values == int(header[f"TNULL{number}"]) + int(header.get(f"TZERO{number}", 0))
     if values.dtype == np.uint64 and (values[~missing] >= 2**63).any():
-        raise StarglotError("the column holds whole numbers of 2**63 and above", where=where)
+        raise StarglotError(
+            "the column holds whole numbers of 2**63 and above",
+            where=where,
+            allowed="whole numbers below 2**63",
+            todo="write the column as text",
+        )
     values = values.astype(np.int64)
     values[missing] = MISSING_WHOLE
     return values

@@ -80,6 +80,7 @@ def _require_plates(candidates: pa.Table) -> None:
         raise StarglotError(
             f"{len(bad)} plate(s), of {sum(plate['count_all'] for plate in bad)} spectra, cannot be folders of "
             f"spectra: {named}",
+            where="planid and lmjd of the catalogue",
             allowed="a planid without '/', not '.', '..' or empty; an lmjd of five digits",
             todo="correct planid and lmjd of these rows in the catalogue",
         )

@@ -145,7 +145,9 @@ def train_baseline(
     split = sample["split"].to_numpy(zero_copy_only=False)
     train, val = rows.where(split == "train"), rows.where(split == "val")
     if not len(train):
-        raise StarglotError("the training split of this sample is empty", todo="take a larger sample")
+        raise StarglotError(
+            "the training split of this sample is empty", where=f"{len(sample)} spectra", todo="take a larger sample"
+        )
 
     # ---- fit, save
     with full_disk_explained(place):

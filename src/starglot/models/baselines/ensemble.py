@@ -189,6 +189,7 @@ def _aligned(settings: Ensemble, tables: Sequence[pa.Table]) -> list[pa.Table]:
             raise StarglotError(
                 f"the predictions of '{member}' are not of the same spectra and labels as those of "
                 f"'{settings.members[0]}'",
+                where="models: members",
                 todo="predict with both members again: snakemake predict",
             )
     return ordered

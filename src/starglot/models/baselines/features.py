@@ -20,7 +20,12 @@ def prepared(flux: np.ndarray, spectrum: Spectrum) -> np.ndarray:
     if spectrum.preparation == "as_is":
         return flux
     if flux.shape[1] < COARSE:
-        raise StarglotError(f"{flux.shape[1]} bins are too few for the preparation 'continuum'", todo="lower `bin`")
+        raise StarglotError(
+            f"{flux.shape[1]} bins are too few for the preparation 'continuum'",
+            where="models: bin",
+            allowed=f"{COARSE} or more bins",
+            todo="lower `bin`",
+        )
     return np.hstack([divide_by_continuum(flux), coarse_log_flux(flux, COARSE)]).astype(np.float32)
 
 

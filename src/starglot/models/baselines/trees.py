@@ -32,6 +32,7 @@ def library() -> Any:
     except OSError as error:
         raise StarglotError(
             f"LightGBM cannot be loaded: {error}",
+            where="models of kind lightgbm",
             todo="install the OpenMP runtime (Debian and Ubuntu: apt install libgomp1; conda: libgomp)",
         ) from error
     return lightgbm
