@@ -115,7 +115,7 @@ def external_predictions(wildcards):
         task=wildcards.task,
         model=derive.judged_outside(CONFIG),
         size=derive.sizes_of(CONFIG, wildcards.task)[-1],
-        set=CONFIG.run.validation,
+        set=derive.judges(CONFIG, wildcards.task),
     )
 
 

@@ -2,10 +2,9 @@
 
 
 def external_tables():
-    """Residuals against external surveys, where any is configured."""
-    if not CONFIG.run.validation:
-        return []
-    return expand("<results>/tables/external_{task}.csv", task=CONFIG.run.tasks)
+    """Residuals against external surveys, of tasks that any of them can judge."""
+    judged = [task for task in CONFIG.run.tasks if derive.judges(CONFIG, task)]
+    return expand("<results>/tables/external_{task}.csv", task=judged)
 
 
 def kiel_figures():

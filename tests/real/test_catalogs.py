@@ -30,6 +30,9 @@ from tasks import task_of
 
 pytestmark = pytest.mark.real
 
+#: All stars of LAMOST with any of its labels, as `select` is told.
+EVERYONE = [{"labels": Lamost.brings, "counts": dict.fromkeys("AFGKM")}]
+
 
 def rows_of(path: Path) -> list[dict[str, str]]:
     with open(path, encoding="utf-8") as handle:
@@ -70,8 +73,7 @@ def test_lamost_dr1_rows_find_their_files(real_files: Path, tmp_path: Path) -> N
             there.add(row["obsid"])
     assert len(there) > 30
     catalog = catalog.append_column("star_id", star_ids(catalog))
-    everyone = dict.fromkeys("AFGKM", None)
-    shards = inventory(select(catalog, everyone, set(), {"r": 2.0, "i": 2.0}, 1.0, seed=1), tmp_path, find_files)
+    shards = inventory(select(catalog, EVERYONE, set(), {"r": 2.0, "i": 2.0}, 1.0, seed=1), tmp_path, find_files)
     found = [row for rows in shards.values() for row in rows.to_pylist()]
     assert {row["obsid"] for row in found if row["size"]} == there & {row["obsid"] for row in found}
     assert all(row["size"] == (tmp_path / row["file"]).stat().st_size for row in found if row["size"])
@@ -201,7 +203,7 @@ def test_from_catalogue_to_sample_on_real_stars(release: Path, hipparcos: Path) 
         catalog, apogee.read_catalog(Apogee(release="dr12", catalog=str(hipparcos))), "apogee_id", "dr3", 3.0
     )
     assert len(others) == 0, "the positions are invented"
-    chosen = select(catalog, dict.fromkeys("AFGKM", None), set(), settings.snr_min, 1.2, seed=1)
+    chosen = select(catalog, EVERYONE, set(), settings.snr_min, 1.2, seed=1)
     shards = inventory(chosen, Path(settings.spectra), find_files)
     rows = [row for table in shards.values() for row in table.to_pylist()]
     assert sorted(shards) == ["58000-REAL00", "58001-REAL01"]

@@ -74,3 +74,15 @@ def test_a_language_model_may_have_any_name(paper: Config) -> None:
         ("abundances", "all"),
         ("atmosphere", "1.5e6"),
     ]
+
+
+def test_a_survey_judges_the_tasks_whose_labels_it_brings(paper: Config) -> None:
+    """GALAH has no phosphorus: of a task that asks for nothing else it is no judge, and its stars are not matched."""
+    raw = paper.model_dump(mode="json", exclude_unset=True)
+    raw["tasks"]["abundances"]["question"]["labels"] = ["p_fe"]
+    raw["run"] |= {"tasks": ["abundances"], "sizes": ["all"], "validation": ["galah"]}
+    raw["scaling"] |= {"tasks": []}
+    config = load_config(raw)
+    assert derive.judges(config, "abundances") == [] and derive.label_surveys(config, "lamost") == ["apogee"]
+    assert derive.judges(paper, "abundances") == ["galah", "gaia_eso"]
+    assert derive.label_surveys(paper, "lamost") == ["apogee", "gaia_eso", "galah"]

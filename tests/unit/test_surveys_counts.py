@@ -334,7 +334,7 @@ def test_every_row_that_is_no_candidate_has_a_reason(tmp_path: Path) -> None:
     made[3]["snrr"], made[4]["teff"], made[4]["logg"], made[4]["feh"] = "", "", "", ""
     table, _ = read(tmp_path, made)
     table, counts = table.append_column("star_id", star_ids(table)), Counts()
-    everyone = dict.fromkeys("AFGKM", None)
+    everyone = [{"labels": Lamost.brings, "counts": dict.fromkeys("AFGKM")}]
     chosen = select(table, everyone, set(), {"r": 2.0}, 1.2, seed=1, counts=counts, places=Lamost.places)
     adds_up(counts, 6, len(chosen))
     assert chosen["obsid"].to_pylist() == [101001, 101006]

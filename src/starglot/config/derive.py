@@ -151,10 +151,16 @@ def sweep_set(config: Config, task: str, size: str) -> str:
 
 
 def label_surveys(config: Config, survey: str) -> list[str]:
-    """Surveys whose stars are matched to those of ``survey`` and selected: label sources and external validation."""
-    tasks = [config.tasks[task] for task in config.run.tasks]
-    sources = [task.sample.source for task in tasks if View(task.view).survey == survey]
-    return sorted({*sources, *config.run.validation} - {survey})
+    """Surveys whose stars are matched to those of ``survey`` and selected: label sources and judges of its tasks."""
+    tasks = [name for name in config.run.tasks if View(config.tasks[name].view).survey == survey]
+    sources = {config.tasks[name].sample.source for name in tasks}
+    return sorted(sources.union(*(judges(config, name) for name in tasks)) - {survey})
+
+
+def judges(config: Config, task: str) -> list[str]:
+    """The surveys of ``run: validation`` that bring any of a task's labels."""
+    labels, named = set(config.tasks[task].labels), config.surveys.named()
+    return [survey for survey in config.run.validation if labels & set(named[survey].brings)]
 
 
 def wanted_spectra(config: Config, survey: str) -> list[dict[str, Any]]:
