@@ -41,6 +41,7 @@ COARSE = 10
 #: Rounds of :meth:`Codec.flux` for a continuum; on stellar spectra three already reach the rounding error.
 _ROUNDS = 4
 
+#: The largest number of three digits.
 _HIGHEST = 999
 _INT16 = np.iinfo(np.int16)
 _PACKED = np.array([f"{value:03d}" for value in range(_HIGHEST + 1)], dtype="S3")
