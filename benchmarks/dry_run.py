@@ -85,13 +85,10 @@ def snakemake(folder: Path, *arguments: str) -> tuple[str, str]:
 SETTLE = """
 import asyncio, os, sys
 from pathlib import Path
-from snakemake import cli
 from snakemake.settings.types import ExecutionSettings
-from snakemake.workflow import Workflow
+from starglot.rebuilds.plan import show_graph
 
-def settle(workflow, detailed=False):
-    workflow._prepare_dag(forceall=False, ignore_incomplete=True, lock_warn_only=True)
-    workflow._build_dag()
+def settle(workflow):
     workflow.execution_settings = ExecutionSettings()
     for job in workflow.dag.jobs:
         for path in map(Path, job.output):
@@ -103,8 +100,7 @@ def settle(workflow, detailed=False):
         workflow.async_run(workflow.persistence.finished(job))
     print("JOBS", len(list(workflow.dag.jobs)))
 
-Workflow.summary = settle
-cli.main(["--summary", "--cores", "1", "--configfile", "over.yaml"])
+show_graph(["--cores", "1", "--configfile", "over.yaml"], settle)
 """
 
 

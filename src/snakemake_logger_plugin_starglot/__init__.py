@@ -16,11 +16,16 @@ from snakemake_interface_logger_plugins.settings import LogHandlerSettingsBase
 
 from starglot.progress import Progress, described, in_words, read_expected
 
-#: Snakemake's plain messages that a reader should see; the others tell how it works.
+# Some of what Snakemake (9) logs is no event, and known by its words alone: tests/contract/test_private_interfaces.py
+# looks for them in the Snakemake that is installed.
+#: Its plain messages that a reader should see; the others tell how it works.
 _TOLD = ("Nothing to be done", "Trying to restart")
 
 #: How it says that it was told to stop, once or again and again.
 _STOPPING = ("Terminating processes", "Will exit after finishing")
+
+#: Errors after the one that names the job, its rule and its log.
+_REPEATED = ("CalledProcessError in file", "At least one job did not complete successfully")
 
 _CLEAR = "\r\x1b[K"
 
@@ -139,7 +144,7 @@ def _jobs(number: int) -> str:
 
 
 def _error(text: str) -> list[str]:
-    """Lines of an error of Snakemake's; none for the one that repeats, with its command, which job has failed."""
-    if "CalledProcessError in file" in text or "At least one job did not complete successfully" in text:
+    """Lines of an error of Snakemake's; none for those that repeat which job has failed, and with what command."""
+    if any(words in text for words in _REPEATED):
         return []
     return text.strip().splitlines()

@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Collection
 
 _LOCKED = "To end what the last run left, keep what it finished, and unlock: make recover"
+#: Snakemake (9) says in words alone which file it was; tests/contract/test_private_interfaces.py looks for these.
 _NO_RULE = re.compile(r"No rule to produce (\S+)")
 
 

@@ -63,7 +63,7 @@ class Stopped(BaseException):
 
     def __init__(self, number: int):
         super().__init__(signal.Signals(number).name)
-        self.status = 128 + number
+        self.status = 128 + number  # as shells count the end by a signal
 
 
 def end_when_told() -> None:

@@ -35,7 +35,7 @@ class Fingerprints:
         entry = (self._remembered() | self._taken).get(str(path), {})
         if {key: entry.get(key) for key in facts} == facts:
             return str(entry["sha256"])
-        if now.st_size > 2**30:
+        if now.st_size > 2**30:  # long enough to wonder why nothing happens
             log.warning("reading %s once (%.1f GB) to know it again by its content", path, now.st_size / 1e9)
         digest = file_digest(path)
         self._taken[str(path)] = {**facts, "sha256": digest}

@@ -28,6 +28,7 @@ def stable_hash(values: Iterable[object], salt: str) -> np.ndarray:
 
 def unit_interval(hashes: np.ndarray) -> np.ndarray:
     """Map uint64 hashes to float64 in [0, 1)."""
+    # The 53 bits that a float64 holds exactly: more would be rounded, the largest up to 1.
     return (hashes >> np.uint64(11)).astype(np.float64) * 2.0**-53
 
 

@@ -31,6 +31,8 @@ log = logging.getLogger(__name__)
 #: Slurm jobs of this project are named by this and the id of their run (profiles/slurm: slurm-jobname-prefix).
 JOB_PREFIX = "starglot_"
 _NOTE = ".snakemake/starglot.json"
+#: Where Snakemake (9) keeps its locks, and a file for each output of a job that has begun and not ended.  It has no
+#: command that tells of either; tests/workflow/test_recovery.py kills runs of the Snakemake that is installed.
 _LOCKS = ".snakemake/locks"
 _MARKS = ".snakemake/incomplete"
 #: What decides what a run makes, besides its command line and the files named there.

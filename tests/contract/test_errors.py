@@ -1,7 +1,12 @@
-"""Every error of ours says what to do next: a user who meets one is not left with a verdict."""
+"""Every error of ours says what to do next, and its tests would miss it: a user is not left with a verdict."""
 
 import ast
 from pathlib import Path
+
+import pytest
+
+from refusals import refused
+from starglot.errors import StarglotError
 
 
 def raised(path: Path) -> list[ast.Call]:
@@ -19,3 +24,23 @@ def test_an_error_has_a_next_step_and_a_place_or_what_was_allowed(project: Path)
             if "todo" not in given or not given & {"where", "allowed"}:
                 wanting.append(f"{path.relative_to(project)}:{call.lineno}")
     assert not wanting, "errors without a `todo`, or with neither `where` nor `allowed`"
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"todo": "run: snakemake qa"},
+        {"todo": "run: snakemake qa", "where": "qa/17.parquet"},
+        {"where": "qa/7.parquet"},
+        {"todo": "run: snakemake clean", "where": "qa/7.parquet"},
+    ],
+    ids=["no place", "another place", "no next step", "another next step"],
+)
+def test_a_test_of_an_error_sees_what_is_missing(fields: dict[str, str]) -> None:
+    whole = StarglotError("7 spectra are not there", where="qa/7.parquet", todo="run: snakemake qa")
+    with refused(7, where="7.parquet", todo="snakemake qa"):
+        raise whole
+    with pytest.raises(AssertionError), refused(7, where="7.parquet", todo="snakemake qa"):
+        raise StarglotError("7 spectra are not there", **fields)
+    with pytest.raises(AssertionError), refused(17):
+        raise whole

@@ -15,19 +15,15 @@ pytestmark = pytest.mark.workflow
 #: Jobs of a finished project, as lines of JSON.
 PROGRAM = """
 import json, sys
-from snakemake import cli
-from snakemake.workflow import Workflow
+from starglot.rebuilds.plan import show_graph
 
-def instead(workflow, detailed=False):
-    workflow._prepare_dag(forceall=False, ignore_incomplete=True, lock_warn_only=True)
-    workflow._build_dag()
+def look(workflow):
     for job in workflow.dag.jobs:
         if job.shellcmd:
             facts = {"rule": job.rule.name, "command": job.shellcmd, "input": list(map(str, job.input))}
             print("JOB", json.dumps({**facts, "output": list(map(str, job.output))}))
 
-Workflow.summary = instead
-cli.main(["--summary", *sys.argv[1:]])
+show_graph(sys.argv[1:], look)
 """
 
 #: What a job may read besides its inputs, by rule: part of a path below results/, and why it is no input.

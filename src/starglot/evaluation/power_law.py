@@ -103,12 +103,14 @@ def judge_law(
         found.append((NONE, "sigma does not fall measurably"))
     else:
         bottom, top = interval(np.where(drawn.a <= 0, 0.0, drawn.alpha), level)
+        # At either end of the range that is searched, the end itself is no finding.
         if bottom <= 2 * ALPHA_RANGE[0]:
             found.append((UNSHOWN, "the interval of alpha reaches down to 0"))
         if top >= 0.99 * ALPHA_RANGE[1]:
             found.append((UNSHOWN, f"alpha has no upper end below {ALPHA_RANGE[1]:g}: sigma levels off too soon"))
     if len(n) >= LEAST_POINTS:
         left, noise = sigma - law.at(n)[0], np.std(copies - drawn.at(n), axis=0)
+        # Copies without noise would make any rest infinite.
         off = np.abs(left) / np.maximum(noise, 1e-12 + 1e-6 * sigma)
         if off.max() > _OFF:
             worst = int(np.argmax(off))

@@ -164,6 +164,7 @@ def _law(
         return out | {"verdict": UNSHOWN, "because": f"three {things} or more determine a curve, not {len(n)}"}
     sigma = np.array([point.sigma for point in points])
     copies = np.stack([point.copies for point in points], axis=1)
+    # A point without noise would have all the weight of the fit.
     error = np.maximum(np.std(copies, axis=0), 1e-6 * sigma.max() + 1e-12)
     law, drawn = fit_power_law(n, sigma, error), fit_power_law(n, copies, error)
     # Without a falling part there is no exponent: such a copy counts as flat.

@@ -140,6 +140,7 @@ def points_of(
         found[where] = Point(
             trained,
             sigma=float(values.mean()),
+            # Few seeds: a normal draw may reach below 0, which no spread does.
             copies=mean * np.maximum(1 + jitter, 0.05),
             by_seed=values,
             n=len(common),

@@ -2,6 +2,9 @@
 
 The library's own cache is copied as a whole for every token that is added to it, which is most of the time of long
 answers in large batches.  Here a layer's keys and values lie in a buffer that is larger than what it holds.
+
+The layer leans on the insides of transformers' own (5.23: ``keys``, ``values``, ``is_initialized``,
+``lazy_initialization``); tests/unit/test_inference_cache.py holds the two against each other.
 """
 
 from __future__ import annotations

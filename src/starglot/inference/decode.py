@@ -73,6 +73,14 @@ class _Growing:
     nodes: list[_Node]
 
 
+def attention_of(model: Any) -> str:
+    """Which implementation of attention a model was loaded with: 'sdpa', 'eager' and others.
+
+    Transformers (5.23) has a public way to choose it, and none to ask for it.
+    """
+    return str(model.config._attn_implementation)
+
+
 class Decoder:
     """Answers prompts with a Hugging Face causal language model.
 
@@ -86,7 +94,7 @@ class Decoder:
         self._alphabet: Alphabet = read_alphabet(tokenizer)
         self._pieces = Pieces(tokenizer)
         self._pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else 0
-        kind = model.config._attn_implementation
+        kind = attention_of(model)
         if kind not in ("sdpa", "eager"):
             raise StarglotError(
                 f"digit trees need a free attention mask; '{kind}' has none",
@@ -296,7 +304,7 @@ class _Batch:
         prompt = self._visible[:, None, :].expand(-1, branch.shape[1], -1)
         answers = torch.arange(self.answered, device=self.device) < torch.from_numpy(base).to(self.device)[..., None]
         mask = torch.cat([prompt, answers, torch.from_numpy(branch).to(self.device)], dim=-1)[:, None]
-        if self.model.config._attn_implementation == "sdpa":
+        if attention_of(self.model) == "sdpa":
             return mask
         dtype = self.model.get_input_embeddings().weight.dtype
         return torch.zeros(mask.shape, dtype=dtype, device=self.device).masked_fill_(~mask, torch.finfo(dtype).min)

@@ -183,7 +183,7 @@ class DigitTree:
         if probability >= self.prune:
             return True
         place = self._place(text)
-        return place is None or place[1] > _WIDE * self.resolution * 1.001
+        return place is None or place[1] > _WIDE * self.resolution * 1.001  # widths are powers of ten, and inexact
 
     def _know(self, number: str, probability: float) -> None:
         self._remember(number, probability)
@@ -241,6 +241,7 @@ class DigitTree:
         unit = min(last, 10.0 ** -(like_fraction if self.decimals is None else self.decimals))
         start = float(text.lstrip("-")) * (1.0 if "." in text else last)
         middle = start + (last - unit) / 2
+        # The variance of evenly spaced numbers that are all as likely.
         return (-middle if text.startswith("-") else middle), last, (last**2 - unit**2) / 12
 
     def distribution(self) -> Distribution | None:

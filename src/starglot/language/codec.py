@@ -39,6 +39,7 @@ COARSE = 10
 #: Rounds of :meth:`Codec.flux` for a continuum; on stellar spectra three already reach the rounding error.
 _ROUNDS = 4
 
+#: The largest number of three digits.
 _HIGHEST = 999
 
 

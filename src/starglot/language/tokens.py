@@ -29,6 +29,7 @@ _PROBE = (0, 1000, *range(1, 1000, 7), 300, 30, 999, 1001, 1500, 32767, -1, -30,
 _FIRST = (303, -3, 0, 1000)
 #: Thousandths whose ids stand in an array; spectra with values beyond take the way over the text.
 _LOW, _HIGH = -1000, 1000
+#: Beginnings of questions that are remembered, one for each set of labels asked for.
 _MOST_HEADS = 4096
 
 
@@ -106,6 +107,7 @@ class PromptTokens:
 
     def typical(self) -> int:
         """Tokens of the question for all labels about a spectrum with values of two and three digits."""
+        # 37 and 990 have no common factor: every value from 10 to 999 comes once before any comes again.
         return len(self.prompt(self.task.labels, np.arange(self.codec.n_values) * 37 % 990 + 10))
 
     def per_value(self) -> float:

@@ -122,7 +122,8 @@ def _same_on_every_processor(model: PreTrainedModel) -> None:
     """Keep bitsandbytes (0.50) from its own CPU kernel for answers, on processors that compute in bfloat16.
 
     It rounds the scales of the weights to bfloat16, so that such a machine answers differently from any other, and it
-    takes no layer whose width is not a multiple of the block of 64 weights that share a scale.
+    takes no layer whose width is not a multiple of the block of 64 weights that share a scale.  There is no setting
+    for it but this undocumented attribute (tests/contract/test_private_interfaces.py looks whether it is there).
     """
     from bitsandbytes.nn.modules import Linear4bit
 

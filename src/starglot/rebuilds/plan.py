@@ -6,7 +6,7 @@ import contextlib
 import io
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,45 +16,65 @@ from starglot.hashing import file_digest
 from starglot.provenance.code import code_definitions
 from starglot.rebuilds.explain import Job
 
+#: The series of Snakemake whose private steps :func:`show_graph` takes.
+_SERIES = "9"
+
+
+def show_graph(arguments: Sequence[str], look: Callable[[Any], None]) -> None:
+    """Have Snakemake build its graph of jobs, as a run with ``arguments`` would, and show its Workflow to ``look``.
+
+    Nothing runs.  Snakemake prints its graph, and has no public way to ask what is in it: for this once, what
+    ``--summary`` calls is replaced; it builds the graph by the same two private steps and does not print it.
+
+    Raises StarglotError when Snakemake is not of a release that this was made for, and, with its own words, when it
+    cannot plan.
+    """
+    import snakemake
+    from snakemake import cli
+    from snakemake.workflow import Workflow
+
+    if snakemake.__version__.split(".")[0] != _SERIES:
+        raise StarglotError(
+            "the graph of jobs cannot be looked at with this release of Snakemake",
+            where=f"snakemake {snakemake.__version__}",
+            allowed=f"snakemake {_SERIES}",
+            todo="make setup",
+        )
+    shown = False
+
+    def instead(workflow: Any, detailed: bool = False) -> None:
+        nonlocal shown
+        workflow._prepare_dag(forceall=workflow.dag_settings.forceall, ignore_incomplete=True, lock_warn_only=True)
+        workflow._build_dag()
+        look(workflow)
+        shown = True
+
+    summary, Workflow.summary = Workflow.summary, instead
+    said = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(said):
+            cli.main(["--summary", *arguments])
+    except SystemExit as end:
+        if not shown:
+            raise StarglotError(
+                f"snakemake cannot plan this; it says:\n{said.getvalue().strip()}",
+                where=f"snakemake {' '.join(arguments)}",
+                todo="correct what it names, then plan again",
+            ) from end
+    finally:
+        Workflow.summary = summary
+
 
 class Plan:
     """The jobs that snakemake would run for some arguments, in order, and where the workflow keeps things.
 
-    Raises StarglotError when snakemake cannot plan them, with its own words.
+    Raises StarglotError as :func:`show_graph` does.
     """
 
     def __init__(self, arguments: Sequence[str]):
-        from snakemake import cli
-        from snakemake.workflow import Workflow
-
         self.jobs: list[Job] = []
         self.results = self.state = self.scripts = Path()
-        built = False
-
-        def instead(workflow: Any, detailed: bool = False) -> None:
-            nonlocal built
-            workflow._prepare_dag(
-                forceall=workflow.dag_settings.forceall, ignore_incomplete=True, lock_warn_only=True
-            )
-            workflow._build_dag()
-            self._take(workflow)
-            built = True
-
-        # --summary builds the graph of jobs, as a run would, and runs nothing.
-        summary, Workflow.summary = Workflow.summary, instead
-        said = io.StringIO()
-        try:
-            with contextlib.redirect_stderr(said):
-                cli.main(["--summary", *arguments])
-        except SystemExit as end:
-            if not built:
-                raise StarglotError(
-                    f"snakemake cannot plan this; it says:\n{said.getvalue().strip()}",
-                    where=f"snakemake {' '.join(arguments)}",
-                    todo="correct what it names, then plan again",
-                ) from end
-        finally:
-            Workflow.summary = summary
+        show_graph(arguments, self._take)
 
     def _take(self, workflow: Any) -> None:
         config = workflow.globals["CONFIG"]
@@ -89,7 +109,7 @@ def _described(workflow: Any, job: Any) -> Job:
     else:
         changed = [path for path in checksums if path in inputs - remade and _differs(path, checksums[path])]
     lasting = {repr(value) for value in job.non_derived_params}
-    before = [other for other in dag.dependencies[job] if other in dag._needrun and other.output]
+    before = [other for other in dag.dependencies[job] if dag.needrun(other) and other.output]
     return Job(
         rule=job.rule.name,
         wildcards=dict(job.wildcards.items()),

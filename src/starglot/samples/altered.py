@@ -139,6 +139,7 @@ def _through_sdss(wavelength: np.ndarray, flux: np.ndarray, good: np.ndarray, sn
     with tempfile.TemporaryDirectory() as folder:
         for fiber, (row, ratio) in enumerate(zip(onto, snr, strict=True), start=1):
             level = ratio if np.isfinite(ratio) and ratio > 0 else _SNR
+            # Plate and day are those of a real file; no spectrum is known by them here.
             path = write_sdss_spectrum(pixels, row, level, 266, 51602, fiber, Path(folder))
             raw = read_sdss_spectrum(path)
             found.append(RawSpectrum(raw.wavelength, raw.flux, raw.ivar * held, raw.mask))

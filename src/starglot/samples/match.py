@@ -151,8 +151,9 @@ def _by_position(
     half_span = (stars.epoch[star].max() - stars.epoch[star].min()) / 2
     years = middle - np.where(np.isfinite(epoch[target]), epoch[target], middle)
     at_middle = moved(ra[target], dec[target], pmra[target], pmdec[target], years)
-    room = np.nan_to_num(np.hypot(pmra[target], pmdec[target])) * 1e-3 * half_span
+    room = np.nan_to_num(np.hypot(pmra[target], pmdec[target])) * 1e-3 * half_span  # mas to arcsec
     star_vectors = unit_vectors(stars.ra[star], stars.dec[star])
+    # A milliarcsecond more, for rounding.
     lists = cKDTree(star_vectors).query_ball_point(at_middle, chord(radius_arcsec + room + 1e-3))
     t = np.repeat(np.arange(len(target)), [len(found) for found in lists])
     s = np.concatenate([np.asarray(found, np.int64) for found in lists]) if len(t) else np.empty(0, np.int64)

@@ -15,6 +15,7 @@ def redraw_flux(flux: np.ndarray, augment: Augment, rng: np.random.Generator) ->
     """
     rows, width = flux.shape
     level = augment.noise * np.exp(0.5 * rng.standard_normal((rows, 1)))
+    # Not below the sky's noise, where a star has next to no flux.
     out = flux + level * np.sqrt(np.clip(flux, 0.05, None)) * rng.standard_normal(flux.shape)
     at = np.linspace(-1, 1, width)
     slope, bend = augment.tilt * rng.standard_normal((2, rows, 1))

@@ -84,7 +84,7 @@ def _unreadable(path: Path, error: Exception) -> StarglotError:
         return StarglotError(
             f"the catalogue is not there{hint}", where=path, todo="fetch it or correct its path; see `make check`"
         )
-    if isinstance(error, OSError) and error.errno in (28, 122):
+    if isinstance(error, OSError) and error.errno in (28, 122):  # ENOSPC, EDQUOT
         return StarglotError(
             "no room to inflate the compressed catalogue",
             where=path,

@@ -61,7 +61,7 @@ def _orders(texts: list[str]) -> tuple[bool, bool]:
     for text in texts:
         last = _YEAR_LAST.fullmatch(text)
         if last and last.group(2) != ".":
-            day_first |= int(last.group(1)) > 12
+            day_first |= int(last.group(1)) > 12  # no month
             month_first |= int(last.group(3)) > 12
     return day_first, month_first
 

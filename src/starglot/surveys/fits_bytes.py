@@ -86,7 +86,7 @@ def _members(content: bytes) -> bytes:
         return content
     parts = []
     while content[:2] == b"\x1f\x8b":
-        stream = zlib.decompressobj(wbits=31)
+        stream = zlib.decompressobj(wbits=31)  # the largest window (15), with a header as gzip writes it (16)
         try:
             parts.append(stream.decompress(content))
         except zlib.error as error:

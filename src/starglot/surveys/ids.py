@@ -85,6 +85,7 @@ def _gaia_id(text: str, release: str | None) -> tuple[str | None, str | None]:
     of, number = matched.groups()
     value = exact_integer(number)
     if value is None:
+        # From 2**53 on, a floating-point number stands for several whole ones.
         return None, "rounded_id" if _NUMBER.fullmatch(number) and float(number) >= 2**53 else "no_gaia_id"
     if value <= 0 or _NO_GAIA.fullmatch(str(value)):
         return None, None
@@ -124,6 +125,7 @@ def were_rounded(ids: np.ndarray) -> np.ndarray:
     ids of a column are among them, or nearly all of many, and chance would hardly make it so, those are True.
     """
     unique = np.unique(ids)
+    # The step between neighbouring floating-point numbers, of 53 bits, where each id is.
     step = np.left_shift(np.int64(1), np.maximum(np.frexp(unique.astype(np.float64))[1] - 53, 0).astype(np.int64))
     held = unique % step == 0
     telling = step > _GAIA_STEP

@@ -129,6 +129,7 @@ def _doubt_degrees(raw: pa.Table, path: Path) -> None:
     """Say so where right ascensions look like hours: a wrong position matches nothing, and silently."""
     ra = floats(raw["ra"])
     ra = ra[np.isfinite(ra)]
+    # Enough rows, all below 24 and over more than half of that: a narrow field in degrees can be there, too.
     if len(ra) >= 20 and ra.max() < 24 and np.ptp(ra) > 12:
         log.warning(
             "%s: every ra is below 24 (%g to %g): are these hours?  Degrees are expected", path, *np.sort(ra)[[0, -1]]

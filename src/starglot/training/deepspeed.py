@@ -37,6 +37,8 @@ def on_the_cpu() -> None:
     """Let ZeRO-3 run between CPU processes, over gloo: the recipe can be tried, and tested, without a GPU.
 
     Accelerate leaves DeepSpeed out on a CPU, and DeepSpeed would compile a shared-memory transport for a minute.
+    Neither has a setting against it, so that both are told in what they keep private (accelerate 1.15, DeepSpeed
+    0.19; tests/contract/test_private_interfaces.py looks whether it is there).
     Call it under a launcher, before the training's arguments are made.
     """
     os.environ["DS_ACCELERATOR"] = "cpu"

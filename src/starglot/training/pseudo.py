@@ -34,6 +34,7 @@ _VALUES: dict[str, Callable[[float], float]] = {
     "logg": lambda z: min(max(3.2 + 0.8 * z, 0.0), 5.49),
     "feh": lambda z: -0.2 + 0.45 * z,
 }
+#: Mean and spread (dex) of pseudo-abundances.
 _ABUNDANCE = 0.05, 0.25
 #: Pseudo-classes by pseudo-temperature, falling.
 _LETTERS = ((7400.0, "A"), (6000.0, "F"), (5200.0, "G"), (3900.0, "K"), (-np.inf, "M"))
@@ -59,6 +60,7 @@ def quantities(written: NDArray[np.int16], components: int, windows: int, seed: 
     scaled = (flux - flux.mean(axis=0)) / np.maximum(flux.std(axis=0), 1.0)
     width = scaled.shape[1]
     components = min(components, *scaled.shape)
+    # Spectra that directions are taken from: enough for a few tens of them, and the decomposition stays short.
     chosen = rng.permutation(len(scaled))[:4000]
     directions = np.linalg.svd(scaled[chosen], full_matrices=False)[2][:components]
     signs = np.sign(directions[np.arange(components), np.abs(directions).argmax(axis=1)])  # svd leaves it open
@@ -68,6 +70,7 @@ def quantities(written: NDArray[np.int16], components: int, windows: int, seed: 
 
 
 def _contrast(width: int, rng: np.random.Generator) -> NDArray[np.float64]:
+    # 1 to 8 values to either side, narrow ones as often as wide ones by the logarithm.
     half = int(np.exp(rng.uniform(0, np.log(8.99)))) if width > 40 else 0
     centre = int(rng.integers(half + 1, width - half - 1))
     weight = np.zeros(width)
