@@ -11,7 +11,11 @@ refused.
 from __future__ import annotations
 
 import argparse
+import json
+import logging
+import os
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,7 +37,7 @@ SOME_REFUSED = 3
 WRITERS: dict[str, Callable[[pd.DataFrame, Path], Any]] = {
     ".csv": lambda frame, path: frame.to_csv(path, index=False),
     ".parquet": lambda frame, path: frame.to_parquet(path, index=False),
-    ".json": lambda frame, path: frame.to_json(path, orient="records", indent=1),
+    ".json": lambda frame, path: path.write_text(_as_json(frame), encoding="utf-8"),
     ".fits": lambda frame, path: _as_table(frame).write(path, format="fits", overwrite=True),
 }
 
@@ -59,6 +63,7 @@ def predict(folder: str, files: Sequence[str], out: Path | None = None, wide: bo
 
     from starglot.inference.load import COLUMNS, Model
 
+    _quiet()
     model = Model(folder)
     print(_headline(model))
     answered = model.answer([single for file in files for single in model.read(file)])
@@ -71,6 +76,15 @@ def predict(folder: str, files: Sequence[str], out: Path | None = None, wide: bo
     if refused:
         print(f"{refused} of {len(answered)} spectra refused", file=sys.stderr)
     return 0 if not refused else SOME_REFUSED if refused < len(answered) else 1
+
+
+def _quiet() -> None:
+    """No progress bars and no remarks of libraries among the answers; an answer with a fault is flagged."""
+    os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"
+    os.environ["TRANSFORMERS_VERBOSITY"] = "error"
+    os.environ["TQDM_DISABLE"] = "1"
+    logging.basicConfig(level=logging.CRITICAL)
+    warnings.simplefilter("ignore")
 
 
 def _headline(model: Model) -> str:
@@ -119,6 +133,12 @@ def _write(frame: pd.DataFrame, out: Path) -> None:
             f"the table cannot be written: {error.strerror or error}", where=out, todo="name another place with --out"
         ) from error
     print(f"\n{len(frame)} rows written to {out}")
+
+
+def _as_json(frame: pd.DataFrame) -> str:
+    """A list of rows, numbers with all their digits, null for what is not there."""
+    rows = frame.astype(object).where(frame.notna(), None).to_dict("records")
+    return json.dumps(rows, indent=1) + "\n"
 
 
 def _as_table(frame: pd.DataFrame) -> Any:

@@ -19,7 +19,7 @@ from starglot.spectra.raw import RawSpectrum
 from starglot.spectra.rejection import SpectrumRejected
 from starglot.spectra.resample import wavelength_grid
 from starglot.surveys.identify import FileSpectrum, read_file
-from starglot.surveys.plain_spectrum import ALLOWED, PLAIN, from_columns
+from starglot.surveys.plain_spectrum import ALLOWED, NO_ERROR, PLAIN, from_columns
 
 #: A spectrum is answered, with a flag, if no more than this part of the grid is without good pixels.
 MOST_MISSING = 0.25
@@ -110,7 +110,7 @@ def _cleaned(file: str, survey: str, found: FileSpectrum, recipe: Recipe) -> Sin
     if gaps:
         listed = ", ".join(f"{low:.0f}-{high:.0f}" for low, high in gaps)
         single.notes.append(f"no good pixel at {listed} A ({single.missing:.1%} of the range): filled in")
-    single.snr = _snr(raw, good) if PLAIN != survey or len(np.unique(raw.ivar[good])) > 1 else None
+    single.snr = None if NO_ERROR in found.assumed else _snr(raw, good)
     return single
 
 

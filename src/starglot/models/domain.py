@@ -1,16 +1,17 @@
 """The spectra that a model was trained on, as a region: principal components of their flux, and how far others lie.
 
 A spectrum is two numbers to it: the distance within the first components (Mahalanobis, per component), which is large
-for what the components can make and no training spectrum is; and the residual, what they cannot make at all.  Each
-has a threshold that all but a few validation spectra are below.  What lies above either is unlike anything that the
-model has seen, whatever it answers.
+for what the components can make and no training spectrum is; and the residual, what they cannot make at all, in units
+of what they leave of training spectra there: a line where no star has one counts more than noise where all have some.
+Each has a threshold that all but a few validation spectra are below.  What lies above either is unlike anything that
+the model has seen, whatever it answers.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,23 +24,32 @@ from starglot.tables import FLUX_SCALE, atomic_path
 
 #: The file in a model's folder.
 DOMAIN = "domain.safetensors"
+_TENSORS = ("components", "mean", "scale", "scatter")
 #: Most components, and training spectra for each at least.
 COMPONENTS, SPECTRA_EACH = 20, 10
+#: Fewest training spectra.
+FEWEST = 3
 #: About so many bins of flux are compared.
 BINS = 490
 #: Part of the validation spectra that is within each threshold.
 QUANTILE = 0.99
+#: Scatter of flux that storing it in thousandths leaves in a bin, about.
+LEAST_SCATTER = 1e-4
+#: Standard deviation of a normal distribution over its median absolute deviation.
+_ROBUST = 1.4826
 #: Fewest validation spectra that a threshold is taken from; below, it is taken from the training spectra as well.
 LEAST = 10
 
 
 @dataclass(frozen=True)
 class Domain:
-    """mean (bins,), components (k, bins), scale (k,): standard deviations; thresholds; grid values of a bin."""
+    """mean (bins,), components (k, bins); scale (k,) and scatter (bins,): what training spectra have along these and
+    beside them; thresholds; grid values of a bin."""
 
     mean: np.ndarray
     components: np.ndarray
     scale: np.ndarray
+    scatter: np.ndarray
     most_distance: float
     most_residual: float
     width: int
@@ -48,12 +58,11 @@ class Domain:
         """Distance and residual, both (n,), of cleaned spectra (n, grid), int16.
 
         distance: root mean square of the components in standard deviations; residual: root mean square over the bins
-        of the flux, normalised as the recipe does it, that the components leave.
+        of what the components leave, in units of the scatter there.
         """
-        away = rebin(flux / FLUX_SCALE, self.width) - self.mean
-        along = away @ self.components.T
-        left = away - along @ self.components
-        return np.sqrt(np.mean((along / self.scale) ** 2, axis=1)), np.sqrt(np.mean(left**2, axis=1))
+        along, left = parts(rebin(flux / FLUX_SCALE, self.width) - self.mean, self.components)
+        distance = np.sqrt(np.mean((along / self.scale) ** 2, axis=1))
+        return distance, np.sqrt(np.mean((left / self.scatter) ** 2, axis=1))
 
     def excess(self, flux: np.ndarray) -> np.ndarray:
         """(n,) the greater of distance and residual, each over its threshold: above 1 is outside of the domain."""
@@ -61,28 +70,34 @@ class Domain:
         return np.maximum(distance / self.most_distance, residual / self.most_residual)
 
 
+def parts(away: np.ndarray, components: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Spectra (n, bins) less the mean, along components (k, bins) and beside them: (n, k) and (n, bins)."""
+    along = away @ components.T
+    return along, away - along @ components
+
+
 def learn_domain(train: np.ndarray, val: np.ndarray) -> Domain:
     """The region of training spectra, with thresholds from validation spectra; both (n, grid), int16.
 
-    Raises StarglotError when there are too few training spectra for one component.
+    Raises StarglotError when there are too few training spectra to tell what they have in common.
     """
-    if len(train) < 2 * SPECTRA_EACH:
+    if len(train) < FEWEST:
         raise StarglotError(
             f"{len(train)} training spectra say too little of what spectra look like",
-            allowed=f"{2 * SPECTRA_EACH} or more",
+            allowed=f"{FEWEST} or more",
             todo="take a larger sample",
         )
     width = max(1, train.shape[1] // BINS)
     binned = rebin(train / FLUX_SCALE, width)
     mean = binned.mean(axis=0)
     variance, vectors = np.linalg.eigh(np.cov(binned - mean, rowvar=False, bias=True))
-    wanted = min(COMPONENTS, len(train) // SPECTRA_EACH, len(mean))
+    wanted = min(COMPONENTS, max(1, len(train) // SPECTRA_EACH), len(mean))
     scale = np.sqrt(np.maximum(variance[::-1][:wanted], np.finfo(float).tiny))
-    bare = Domain(mean, np.ascontiguousarray(vectors[:, ::-1][:, :wanted].T), scale, 1.0, 1.0, width)
+    components = np.ascontiguousarray(vectors[:, ::-1][:, :wanted].T)
+    _, left = parts(binned - mean, components)
+    bare = Domain(mean, components, scale, LEAST_SCATTER + _ROBUST * np.median(np.abs(left), axis=0), 1.0, 1.0, width)
     distance, residual = bare.measure(val if len(val) >= LEAST else np.concatenate([train, val]))
-    most = [threshold(values) for values in (distance, residual)]
-    # Spectra without noise and with fewer dimensions than components leave nothing at all.
-    return Domain(bare.mean, bare.components, bare.scale, most[0], max(most[1], 1 / FLUX_SCALE), width)
+    return replace(bare, most_distance=threshold(distance), most_residual=threshold(residual))
 
 
 def threshold(values: np.ndarray) -> float:
@@ -103,7 +118,7 @@ def save_domain(domain: Domain, path: str | Path, facts: Mapping[str, Any]) -> N
     from safetensors.numpy import save_file
 
     numbers = {"most_distance": domain.most_distance, "most_residual": domain.most_residual, "width": domain.width}
-    tensors = {name: np.ascontiguousarray(getattr(domain, name)) for name in ("components", "mean", "scale")}
+    tensors = {name: np.ascontiguousarray(getattr(domain, name)) for name in _TENSORS}
     with atomic_path(path) as partial:
         save_file(tensors, str(partial), metadata={"starglot": json.dumps({**numbers, **facts}, sort_keys=True)})
 
@@ -115,7 +130,7 @@ def load_domain(path: str | Path) -> tuple[Domain, dict[str, Any]]:
     try:
         with safe_open(str(path), framework="numpy") as handle:
             facts = json.loads(handle.metadata()["starglot"])
-            tensors = {name: handle.get_tensor(name) for name in ("components", "mean", "scale")}
+            tensors = {name: handle.get_tensor(name) for name in _TENSORS}
     except (OSError, SafetensorError, KeyError, TypeError) as error:
         raise StarglotError(
             f"what the model was trained on cannot be read: {error}",

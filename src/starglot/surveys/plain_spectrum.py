@@ -30,6 +30,8 @@ ALLOWED = (
     f"({', '.join(ERROR)})"
 )
 
+#: Assumed of a spectrum without errors, whose S/N is not known therefore.
+NO_ERROR = "every pixel with a finite flux is good, as no error is given"
 _VACUUM = "wavelengths are those in vacuum"
 #: Greatest number that stands for log10 of a wavelength in Angstrom.
 _LOG10 = 6.0
@@ -85,7 +87,7 @@ def from_columns(
         raise SpectrumRejected("lengths_differ", ", ".join(f"{name} {n}" for name, n in lengths.items()))
     if sigma is None:
         ivar = np.isfinite(value).astype(float)
-        assumed.append("every pixel with a finite flux is good, as no error is given")
+        assumed.append(NO_ERROR)
     else:
         with np.errstate(divide="ignore", invalid="ignore"):
             ivar = sigma if inverse_variance else 1.0 / sigma**2
