@@ -31,6 +31,7 @@ include: "rules/external.smk"
 include: "rules/bases.smk"
 include: "rules/training.smk"
 include: "rules/predictions.smk"
+include: "rules/answers.smk"
 include: "rules/targets.smk"
 include: "rules/tables.smk"
 include: "rules/figures.smk"
@@ -40,10 +41,11 @@ include: "rules/report.smk"
 
 
 rule all:
-    """Everything that `run:` asks for: tables, figures and the report."""
+    """Everything that `run:` asks for: tables, figures, the report, models that answer by themselves."""
     default_target: True
     input:
         rules.tables.input,
+        DESCRIBED,
         "<results>/report.html",
 
 

@@ -1,3 +1,22 @@
 """Starglot: language models that read stellar spectra."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from starglot.inference.load import Model
+
 __version__ = "0.1.0"
+
+
+def load(folder: str | Path) -> Model:
+    """A trained model from its folder, ready to answer (docs/use-a-model.md).
+
+    Raises :class:`starglot.errors.StarglotError` for a folder that is none of a model, of another format, or changed.
+    """
+    from starglot.inference.load import Model
+
+    return Model(folder)

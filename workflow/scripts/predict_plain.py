@@ -3,12 +3,8 @@
 import argparse
 
 from starglot.cli import parser, run
-from starglot.inference.baselines import Reader, predict_arguments, predict_files
-from starglot.models.baselines.class_mean import read_class_mean
-from starglot.models.baselines.ridge import read_ridge
-from starglot.registry import Registry
-
-READERS: Registry[Reader] = Registry({"class_mean": read_class_mean, "ridge": read_ridge})
+from starglot.inference.baselines import predict_arguments, predict_files
+from starglot.models.baselines.plain import READERS
 
 
 def main(args: argparse.Namespace) -> None:

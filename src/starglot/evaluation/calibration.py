@@ -12,6 +12,7 @@ likelihood: it is there for models that are now and then far too sure of themsel
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -134,6 +135,22 @@ def calibrate(val_raw: pa.Table, raw: pa.Table) -> tuple[pa.Table, dict[str, Any
     for note in notes:
         log.warning(note)
     return table.cast(PREDICTION), {"labels": labels, "notes": notes}
+
+
+def fitted_scales(val_raw: pa.Table) -> list[dict[str, Any]]:
+    """The scales that :func:`calibrate` takes from validation stars, JSON-able: label, class, scale, floor, n.
+
+    The class '' is all classes, the label '' is that of labels without a scale of their own.
+    """
+    fitted, _ = _fit(val_raw)
+    return [{"label": label, "class": letter, **vars(scale)} for (label, letter), scale in fitted.items()]
+
+
+def with_sigma(raw: pa.Table, scales: Sequence[Mapping[str, Any]]) -> pa.Table:
+    """``raw`` (``tables.PREDICTION``) with its sigma column filled by the scales of :func:`fitted_scales`."""
+    fitted = {(one["label"], one["class"]): Scale(one["scale"], one["floor"], one["n"]) for one in scales}
+    table: pa.Table = raw.set_column(raw.column_names.index("sigma"), "sigma", _sigmas(raw, fitted)).cast(PREDICTION)
+    return table
 
 
 def _fit(val: pa.Table) -> tuple[dict[tuple[str, str], Scale], list[str]]:

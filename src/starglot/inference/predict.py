@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import heapq
 import logging
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -288,3 +288,16 @@ def _with_truth(answered: pa.Table, truth: pa.Table, task: Task, seen_stars: Sta
         )
     told = Told(answered["value"], answered["sigma_raw"], answered["status"], answered["class_pred"])
     return prediction_table(truth, task.labels, label_values(truth, task.labels), told, are_seen(truth, seen_stars))
+
+
+def answer_questions(
+    settings: Llm, task: Task, encoding: Encoding, wavelength: Wavelength, base: Path, adapter_dir: Path
+) -> Callable[[Sequence[tuple[int, str]]], pa.Table]:
+    """A loaded model: (obsid, question) in batches -> raw predictions without truth, by obsid and label.
+
+    The answers are those of :func:`predict_llm` to the same questions.  base: the folder of the base that the adapter
+    was trained on; that it is this one is the caller's to check.
+    """
+    recorded = check_model(adapter_dir).get("frame")
+    answerer = _Answerer(settings, task, encoding, wavelength, base, adapter_dir, recorded)
+    return lambda questions: answerer.predict(questions, tqdm(disable=True))

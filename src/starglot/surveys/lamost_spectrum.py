@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import errno
 import re
+from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
 
@@ -54,6 +55,19 @@ def read_spectrum(path: str | PathLike[str]) -> RawSpectrum:
         return _from_image(content, found[0], [unit.text("EXTNAME") for unit in found[1:]])
     except NotReadable as error:
         raise SpectrumRejected("layout_unknown", str(error)) from error
+
+
+def is_lamost(found: Sequence[Unit]) -> bool:
+    """Whether these are the header and data units of a spectrum in one of the layouts above."""
+    named = {name.lower() for name in re.split(r"[,\s]+", found[0].text("EXTEN0")) if name}
+    if {"flux", "inverse", "ormask"} <= named:
+        return True
+    table = next((unit for unit in found[1:] if unit.text("EXTNAME").upper() == "COADD"), None)
+    if table is None:
+        # A spectrum that lost its table says so when it is read.
+        return found[0].text("TELESCOP").upper() == "LAMOST"
+    columns = {table.text(f"TTYPE{place}").upper() for place in range(1, table.count("TFIELDS", 0) + 1)}
+    return set(COLUMNS) <= columns
 
 
 def _from_table(content: bytes, unit: Unit, primary: Unit) -> RawSpectrum:

@@ -9,6 +9,7 @@ is not looked at: in legacy files it is that of the plate, whose first pixels a 
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from os import PathLike
 
 import numpy as np
@@ -17,6 +18,7 @@ from astropy.utils.exceptions import AstropyWarning
 
 from starglot.spectra.raw import RawSpectrum
 from starglot.spectra.rejection import SpectrumRejected
+from starglot.surveys.fits_bytes import Unit
 
 COLUMNS = ("flux", "loglam", "ivar", "and_mask", "or_mask")
 
@@ -58,3 +60,11 @@ def read_sdss_spectrum(path: str | PathLike[str]) -> RawSpectrum:
         ivar=values["ivar"],
         mask=mask,
     )
+
+
+def is_sdss(found: Sequence[Unit]) -> bool:
+    """Whether these are the header and data units of such a file."""
+    table = next((unit for unit in found[1:] if unit.text("EXTNAME").upper() == "COADD"), None)
+    if table is None:
+        return False
+    return set(COLUMNS) <= {table.text(f"TTYPE{n}").lower() for n in range(1, table.count("TFIELDS", 0) + 1)}

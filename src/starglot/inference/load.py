@@ -1,0 +1,191 @@
+"""A trained model as an object: `starglot.load(folder).predict("spec.fits")` (docs/use-a-model.md)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from starglot.config.recipes import Recipe
+from starglot.errors import StarglotError
+from starglot.evaluation.calibration import with_sigma
+from starglot.inference.answering import Answers, open_model
+from starglot.inference.flags import OF_SPECTRUM, label_flags, spectrum_flags
+from starglot.inference.single import Single, read_spectra, spectra_of
+from starglot.labels import LABELS
+from starglot.models.domain import DOMAIN, load_domain
+from starglot.models.folder import read_description
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from astropy.table import Table
+
+#: Columns of an answer, a row for each spectrum and label.
+COLUMNS = (
+    "file",
+    "spectrum",
+    "survey",
+    "class",
+    "label",
+    "value",
+    "sigma",
+    "unit",
+    "status",
+    "flags",
+    "snr",
+    "excess",
+    "problem",
+)
+#: Those that are of a spectrum: what a row for each spectrum begins with.
+_OF_SPECTRUM = ("file", "spectrum", "survey", "class")
+#: Status of a spectrum that the model was not asked about.
+REFUSED = "refused"
+
+
+@dataclass(frozen=True)
+class Answered:
+    """A spectrum and what the model says of it: rows of COLUMNS, one for each label."""
+
+    single: Single
+    rows: list[dict[str, Any]]
+
+
+class Model:
+    """A model that answers by itself, from a folder that holds all that it needs."""
+
+    def __init__(self, folder: str | Path):
+        """Raises StarglotError for a folder that is none of a model, of another format, changed, or not whole."""
+        self.folder = Path(folder)
+        #: What ``model.json`` says: recipe, question, encoding, base, calibration, versions.
+        self.about = read_description(self.folder)
+        self._domain, self.domain = load_domain(self.folder / DOMAIN)
+        self._recipe = Recipe.model_validate(self.about["recipe"])
+        self._answers: Answers = open_model(self.folder, self.about)
+
+    @property
+    def labels(self) -> list[str]:
+        """Names of the labels that it answers with, in order."""
+        return list(self.about["question"]["question"]["labels"])
+
+    def predict(
+        self, spectra: Any, *, wide: bool = False, classes: Sequence[str | None] | None = None
+    ) -> pd.DataFrame:
+        """Labels with uncertainties and flags.
+
+        spectra: a path; (wavelength, flux) or (wavelength, flux, error), arrays (n,) or (spectra, n); or a list.
+        classes: the catalogue's class of each spectrum, where it is known (None where not): what a model that tells
+        no class itself has for its uncertainties.
+        Returns a row for each spectrum and label (COLUMNS), or, ``wide``, for each spectrum: a column of each label
+        and its sigma.  A spectrum that cannot be used has the status 'refused' and the problem in words.
+        Raises StarglotError when none of the spectra can be used.
+        """
+        import pandas as pd
+
+        answered = self.answer(read_spectra(spectra, self._recipe), classes)
+        if not any(one.single.flux is not None for one in answered):
+            raise _nothing_usable(answered)
+        frame = pd.DataFrame([row for one in answered for row in one.rows], columns=list(COLUMNS))
+        return self.widened(frame) if wide else frame
+
+    def predict_table(
+        self, spectra: Any, *, wide: bool = False, classes: Sequence[str | None] | None = None
+    ) -> Table:
+        """:meth:`predict` as an astropy table; in a wide one the columns of labels have units."""
+        return to_table(self.predict(spectra, wide=wide, classes=classes))
+
+    def answer(self, singles: Sequence[Single], classes: Sequence[str | None] | None = None) -> list[Answered]:
+        """What the model says of cleaned spectra, refused ones among them, in their order."""
+        groups = [None] * len(singles) if classes is None else list(classes)
+        if len(groups) != len(singles):
+            raise StarglotError(f"{len(groups)} classes for {len(singles)} spectra", allowed="one for each, or None")
+        usable = [at for at, single in enumerate(singles) if single.flux is not None]
+        if not usable:
+            return [Answered(single, self._refused(single)) for single in singles]
+        flux = spectra_of(singles)
+        table = with_sigma(self._answers(flux, [groups[at] for at in usable]), self.about["calibration"]).to_pylist()
+        excess, k = self._domain.excess(flux), len(self.labels)
+        rows: dict[int, list[dict[str, Any]]] = {}
+        for place, at in enumerate(usable):
+            rows[at] = self._rows(singles[at], table[place * k : place * k + k], float(excess[place]))
+        return [Answered(single, rows.get(at) or self._refused(single)) for at, single in enumerate(singles)]
+
+    def read(self, spectra: Any) -> list[Single]:
+        """The spectra of files or arrays, cleaned by the model's recipe."""
+        return read_spectra(spectra, self._recipe)
+
+    def _rows(self, single: Single, told: Sequence[dict[str, Any]], excess: float) -> list[dict[str, Any]]:
+        of_spectrum = spectrum_flags(excess, single.snr, single.missing, self.domain)
+        return [
+            self._row(
+                single,
+                one["label"],
+                value=one["value"],
+                sigma=one["sigma"],
+                status=one["status"],
+                flags=[*of_spectrum, *label_flags(one["label"], one["value"], one["status"], self.domain)],
+                excess=excess,
+                letter=one["class_pred"],
+            )
+            for one in told
+        ]
+
+    def _refused(self, single: Single) -> list[dict[str, Any]]:
+        return [self._row(single, label, status=REFUSED) for label in self.labels]
+
+    def _row(self, single: Single, label: str, **said: Any) -> dict[str, Any]:
+        number = {name: np.nan if said.get(name) is None else said[name] for name in ("value", "sigma", "excess")}
+        return {
+            "file": single.file,
+            "spectrum": single.name,
+            "survey": single.survey,
+            "class": said.get("letter") or "",
+            "label": label,
+            "value": number["value"],
+            "sigma": number["sigma"],
+            "unit": LABELS[label].unit,
+            "status": said["status"],
+            "flags": ";".join(said.get("flags", ())),
+            "snr": np.nan if single.snr is None else single.snr,
+            "excess": number["excess"],
+            "problem": single.problem or "",
+        }
+
+    def widened(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """A row for each spectrum: flags of labels are written label:flag."""
+        import pandas as pd
+
+        k, rows = len(self.labels), []
+        for first in range(0, len(frame), k):
+            mine = frame.iloc[first : first + k].to_dict("records")
+            row = {name: mine[0][name] for name in _OF_SPECTRUM}
+            flags: dict[str, None] = {}
+            for one in mine:
+                row |= {one["label"]: one["value"], f"{one['label']}_sigma": one["sigma"]}
+                for flag in filter(None, one["flags"].split(";")):
+                    flags[flag if flag in OF_SPECTRUM else f"{one['label']}:{flag}"] = None
+            rows.append(
+                {**row, "flags": ";".join(flags), **{name: mine[0][name] for name in ("snr", "excess", "problem")}}
+            )
+        return pd.DataFrame(rows)
+
+
+def to_table(frame: pd.DataFrame) -> Table:
+    """An astropy table of answers; columns of labels and of their sigmas have units."""
+    from astropy.table import Table
+
+    table = Table.from_pandas(frame)
+    for name in table.colnames:
+        if (label := name.removesuffix("_sigma")) in LABELS and LABELS[label].unit:
+            table[name].unit = LABELS[label].unit
+    return table
+
+
+def _nothing_usable(answered: Sequence[Answered]) -> StarglotError:
+    if not answered:
+        return StarglotError("there is no spectrum to answer", todo="name one or more files")
+    first = answered[0].single
+    what = "the spectrum cannot be used" if len(answered) == 1 else f"none of {len(answered)} spectra can be used"
+    return StarglotError(f"{what}: {first.problem}", where=first.file or None, todo="give another file")

@@ -1,0 +1,77 @@
+"""Where the rest of a model is: its base, and an ensemble's members, in its folder or in the results around it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from starglot.config.bases import is_hub_id
+from starglot.errors import StarglotError
+from starglot.models.bases import check_base, describe, local_folder
+from starglot.models.folder import BASE, MEMBERS, MODEL
+
+_EXPORT = "copy models with what they stand on, where they were made: starglot export MODEL_FOLDER NEW_FOLDER"
+
+
+def find_own_base(folder: Path, about: Mapping[str, Any]) -> Path:
+    """The base that the model in ``folder`` was trained on, known by the digests of its files.
+
+    Looked for in the model's folder, among the results that the folder stands in, where it was at the training, and,
+    for one of the hub, in the local cache.  about: the model's description.
+    Raises StarglotError when it is nowhere, or when what is there is another one.
+    """
+    said = about["base"]
+    if not isinstance(said, Mapping):
+        raise StarglotError(
+            "the model does not say which base it was trained on", where=folder / MODEL, todo="train it again"
+        )
+    folder = folder.absolute()
+    places = [str(folder / BASE), str(_results(folder) / "bases" / Path(said["name"]).name), said["name"]]
+    other: StarglotError | None = None
+    for place in dict.fromkeys(places):
+        revision = said["revision"] if is_hub_id(place) else None
+        if (found := local_folder(place, revision)) is None:
+            continue
+        try:
+            check_base({"base": said}, describe(place, _memory(), revision), folder)
+            return found
+        except StarglotError as error:
+            other = error
+    fetch = f"fetch it: hf download {said['name']} --revision {said['revision']}"
+    raise other or StarglotError(
+        "the base that the model was trained on is not here",
+        where=folder,
+        allowed=f"{said['name']}, digest {said['digest'][:12]}, in one of: {', '.join(dict.fromkeys(places))}",
+        todo=fetch if is_hub_id(said["name"]) else _EXPORT,
+    )
+
+
+def find_members(folder: Path, members: Sequence[str]) -> list[Path]:
+    """The folders of an ensemble's members.  Raises StarglotError when one is not there."""
+    found, folder = [], folder.absolute()
+    for member in members:
+        places = [folder / MEMBERS / member, folder.parents[1] / member / folder.name]
+        place = next((place for place in places if (place / MODEL).is_file()), None)
+        if place is None:
+            raise StarglotError(
+                f"the member '{member}' of the ensemble is not here, or has no {MODEL}",
+                where=folder,
+                allowed=" or ".join(str(place) for place in places),
+                todo=_EXPORT,
+            )
+        found.append(place)
+    return found
+
+
+def _results(folder: Path) -> Path:
+    """The results that a model's folder, models/TASK/MODEL/SIZE, stands in; itself where there is no such tree."""
+    above = folder.parents
+    return above[3] if len(above) > 3 else folder
+
+
+def _memory() -> Path:
+    """Where the digests of bases are remembered: of the user, since a model may lie where nothing can be written."""
+    cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return Path(cache).expanduser() / "starglot" / "fingerprints.json"

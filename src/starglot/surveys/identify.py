@@ -1,0 +1,83 @@
+"""Single files of spectra, told apart by what is in them: each survey says which are its own, and reads them.
+
+As in astropy and specutils: identify, then read.  A survey whose files can be given by themselves has an entry in
+``FILE_READERS``; whatever its catalogue, its place on the disk or the file's name are does not matter.  Tables of
+wavelength and flux that are no survey's are read by :mod:`starglot.surveys.plain_spectrum`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from starglot.registry import Registry
+from starglot.spectra.raw import RawSpectrum
+from starglot.spectra.rejection import SpectrumRejected
+from starglot.surveys.fits_bytes import NotReadable, Unit, inflate, units
+from starglot.surveys.lamost_spectrum import is_lamost, read_spectrum
+from starglot.surveys.plain_spectrum import PLAIN, read_plain
+from starglot.surveys.sdss_spectrum import is_sdss, read_sdss_spectrum
+
+
+@dataclass(frozen=True)
+class FileSpectrum:
+    """A spectrum of a file: its name there ('' in a file of one), and what it is, or why it cannot be used.
+
+    assumed: what its file does not say and was taken to be so, in words.
+    """
+
+    name: str
+    spectrum: RawSpectrum | SpectrumRejected
+    assumed: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class FileReader:
+    """A survey's files, one at a time.
+
+    owns: whether a FITS file with these header and data units is the survey's; read: its spectra.  ``read`` may raise
+    SpectrumRejected for a file that cannot be used as a whole.
+    """
+
+    owns: Callable[[Sequence[Unit]], bool]
+    read: Callable[[Path], list[FileSpectrum]]
+
+
+def _one(read: Callable[[Path], RawSpectrum]) -> Callable[[Path], list[FileSpectrum]]:
+    """The reader of files that hold one spectrum each."""
+    return lambda path: [FileSpectrum("", read(path))]
+
+
+#: Surveys whose files are recognised, in the order in which they are tried.
+FILE_READERS: Registry[FileReader] = Registry(
+    {
+        "lamost": FileReader(is_lamost, _one(read_spectrum)),
+        "sdss": FileReader(is_sdss, _one(read_sdss_spectrum)),
+    }
+)
+
+
+def read_file(path: Path) -> tuple[str, list[FileSpectrum]]:
+    """Whose file it is (a key of ``FILE_READERS``, or ``PLAIN``), and its spectra.
+
+    Raises SpectrumRejected for a file that is not there, that cannot be read, or that holds no spectrum.
+    """
+    try:
+        content = inflate(path.read_bytes())
+    except FileNotFoundError:
+        raise SpectrumRejected("file_missing", "no such file") from None
+    except OSError as error:
+        raise SpectrumRejected("file_unreadable", error.strerror or type(error).__name__) from error
+    except NotReadable as error:
+        raise SpectrumRejected("file_unreadable", str(error)) from error
+    if content.startswith(b"SIMPLE  ="):
+        try:
+            found = units(content)
+        except NotReadable as error:
+            raise SpectrumRejected("file_unreadable", str(error)) from error
+        for survey, reader in FILE_READERS.items():
+            if reader.owns(found):
+                return survey, reader.read(path)
+    spectrum, assumed = read_plain(path)
+    return PLAIN, [FileSpectrum("", spectrum, tuple(assumed))]

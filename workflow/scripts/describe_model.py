@@ -1,0 +1,28 @@
+"""All that an answer of a trained model needs, written into its folder."""
+
+import argparse
+import shutil
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
+from starglot.cli import parser, run
+from starglot.evaluation.calibration import fitted_scales
+from starglot.models.domain import DOMAIN
+from starglot.models.folder import describe_model
+from starglot.tables import atomic_path
+
+
+def main(args: argparse.Namespace) -> None:
+    folder = Path(args.model).parent
+    with atomic_path(folder / DOMAIN) as partial:
+        shutil.copyfile(args.domain, partial)
+    describe_model(folder, args.settings, fitted_scales(pq.read_table(args.val)))
+
+
+if __name__ == "__main__":
+    command = parser(__doc__)
+    command.add_argument("--model", required=True, help="manifest of the model")
+    command.add_argument("--val", required=True, help="raw predictions of validation stars")
+    command.add_argument("--domain", required=True, help="what the training spectra of its sample look like")
+    run(main, command)
