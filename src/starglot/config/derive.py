@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import Any, cast
+from typing import Any, TypeAlias, cast
 
 from pydantic import BaseModel
 
@@ -18,6 +18,9 @@ from starglot.config.kinds import family_of, is_language_model, reading
 from starglot.config.llm import Llm
 from starglot.config.models import Config
 from starglot.config.names import Derived
+from starglot.config.patch_llm import PatchLlm
+from starglot.config.patches import Patches
+from starglot.config.random_base import RandomBase
 from starglot.config.recipes import View
 from starglot.config.strict import Init
 from starglot.config.tasks import Task
@@ -25,6 +28,9 @@ from starglot.config.tiny import TinyBase
 from starglot.errors import StarglotError
 from starglot.forms import FORMS, Form
 from starglot.labels import ABUNDANCE_NAMES, ATMOSPHERE_NAMES, CLASSES
+
+#: Settings of language models, whether they read flux as text or as tokens.
+LanguageModel: TypeAlias = Llm | PatchLlm
 
 #: Prediction sets that are judged by another survey's labels.
 EXTERNAL_SETS: tuple[str, ...] = ("galah", "gaia_eso")
@@ -214,7 +220,8 @@ def trained_on(config: Config, task: str, model: str, size: str) -> list[tuple[s
     settings = model_of(config, model)
     if members := members_of(settings):
         return sorted({seen for member in members for seen in trained_on(config, task, member, size)})
-    if base := config.bases.get(getattr(settings, "base", "")):
+    base = config.bases.get(getattr(settings, "base", ""))
+    if isinstance(base, TinyBase):
         samples.append((base.task, base.size))
     return sorted(set(samples))
 
@@ -253,14 +260,24 @@ def judged_set(config: Config) -> str:
     return "test" if "test" in config.run.sets else config.run.sets[0]
 
 
-def language_models(config: Config) -> dict[str, Llm]:
+def language_models(config: Config) -> dict[str, LanguageModel]:
     """The language models of the configuration, by name."""
-    return {name: cast(Llm, model) for name, model in config.models.items() if is_language_model(model)}
+    return {name: cast(LanguageModel, model) for name, model in config.models.items() if is_language_model(model)}
 
 
 def tiny_bases(config: Config) -> dict[str, TinyBase]:
-    """The bases of the configuration that are tiny language models, by name."""
-    return {name: cast(TinyBase, base) for name, base in config.bases.items() if base.kind == "tiny"}
+    """The bases of the configuration that are tiny language models pre-trained here, by name."""
+    return {name: base for name, base in config.bases.items() if isinstance(base, TinyBase)}
+
+
+def random_bases(config: Config) -> dict[str, RandomBase]:
+    """The bases of the configuration that nothing is taught, by name."""
+    return {name: base for name, base in config.bases.items() if isinstance(base, RandomBase)}
+
+
+def token_encodings(config: Config) -> list[str]:
+    """Names of the encodings by which flux becomes tokens, and no text."""
+    return [name for name, encoding in config.encodings.items() if isinstance(encoding, Patches)]
 
 
 def run_language_models(config: Config) -> list[str]:

@@ -12,11 +12,12 @@ from pydantic import Field
 
 from starglot.config.degradation import Degradation
 from starglot.config.kinds import BASES, KINDS
+from starglot.config.patches import Patches
 from starglot.config.recipes import Recipe as Recipe
 from starglot.config.recipes import View
 from starglot.config.recipes import Wavelength as Wavelength
 from starglot.config.scaling import Repeats, Scaling
-from starglot.config.strict import BaseSettings, ModelSettings, Name, OptionalPath, PathText, Strict
+from starglot.config.strict import ModelSettings, Name, OptionalPath, PathText, Strict
 from starglot.config.surveys import Surveys
 from starglot.config.tasks import Task
 
@@ -65,6 +66,10 @@ class Encoding(Strict):
     )
 
 
+#: How flux enters a language model: as text, or as tokens.
+AnyEncoding = Annotated[Encoding | Patches, Field(discriminator="form")]
+
+
 class Qa(Strict):
     """Question-and-answer files."""
 
@@ -78,7 +83,7 @@ class Qa(Strict):
 
 
 if TYPE_CHECKING:
-    Base = BaseSettings
+    Base = Strict
     Model = ModelSettings
 else:
     Base = Annotated[Union[tuple(BASES.values())], Field(discriminator="kind")]  # noqa: UP007
@@ -146,7 +151,7 @@ class Config(Strict):
     split: Split = Split()
     select: Select = Select()
     tasks: dict[Name, Task]
-    encodings: dict[Name, Encoding]
+    encodings: dict[Name, AnyEncoding]
     qa: Qa = Qa()
     bases: dict[Name, Base] = Field({})
     models: dict[Name, Model]

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from starglot.config.tiny import TinyBase
 
 if TYPE_CHECKING:
+    from starglot.config.random_base import RandomBase
     from torch import Tensor
     from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
@@ -24,7 +25,7 @@ _HARMONICS, _FADE = 24, 0.7
 _MAX_POSITIONS = 16384
 
 
-def build_tiny(settings: TinyBase, tokenizer: PreTrainedTokenizerFast) -> LlamaForCausalLM:
+def build_tiny(settings: TinyBase | RandomBase, tokenizer: PreTrainedTokenizerFast) -> LlamaForCausalLM:
     """A tiny Llama with random weights and number tokens that know their order.
 
     The random state is set from ``settings.seed``, so the same settings give the same weights.

@@ -1,0 +1,78 @@
+"""The loss of an answer: soft targets and expectations of its numbers, and the text around them."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy, huber_loss
+
+from starglot.language.number_answers import NUMBERS, AnswerTokens, NumberScale
+from starglot.models.patch_llm import SpectrumLlm
+from starglot.training.data import IGNORED
+
+#: The Huber loss turns linear at so many errors of a label.
+_LINEAR_AT = 2.5
+
+
+class AnswerLoss(nn.Module):
+    """Mean over the known labels of KL(Gaussian of the label's error || prediction) and of the Huber loss of the expected
+    number, and the mean cross-entropy of all other tokens.
+
+    The prediction's probabilities are those among all tokens of the vocabulary, so that other tokens lose against
+    numbers, too; the expectation is over number tokens.
+    """
+
+    slots: Tensor
+    numbers: Tensor
+    error: Tensor
+    grid: Tensor
+
+    def __init__(self, answer: AnswerTokens, scales: list[NumberScale], huber: float, text: float):
+        super().__init__()
+        self.huber, self.text = huber, text
+        self.register_buffer("slots", torch.as_tensor(answer.slots), persistent=False)
+        self.register_buffer("numbers", torch.as_tensor(answer.numbers), persistent=False)
+        error = torch.tensor([scale.error / scale.step for scale in scales])
+        self.register_buffer("error", error, persistent=False)
+        self.register_buffer("grid", torch.arange(NUMBERS).float(), persistent=False)
+
+    def forward(self, logits: Tensor, labels: Tensor, target: Tensor) -> Tensor:
+        """logits (n, length, vocabulary); labels (n, length): ids of the text, IGNORED at numbers; target (n, labels):
+        true numbers (0 to 999, with fractions), NaN where unknown."""
+        entropy = cross_entropy(logits.flatten(0, 1).float(), labels.flatten(), ignore_index=IGNORED)
+        of_all = logits[:, self.slots].float()
+        of_numbers = of_all[..., self.numbers]
+        known = torch.isfinite(target)
+        true = torch.nan_to_num(target)
+        soft = (-0.5 * ((self.grid - true[..., None]) / self.error[:, None]) ** 2).log_softmax(dim=-1)
+        logged = of_numbers - of_all.logsumexp(dim=-1, keepdim=True)
+        divergence = (soft.exp() * (soft - logged)).sum(dim=-1)
+        expected = (of_numbers.softmax(dim=-1) * self.grid).sum(dim=-1)
+        off = (expected - true) / (_LINEAR_AT * self.error)
+        distance = huber_loss(off, torch.zeros_like(off), reduction="none")
+        each = torch.where(known, divergence + self.huber * distance, 0.0)
+        return each.sum() / known.sum().clamp(min=1) + self.text * entropy
+
+
+class WithLoss(nn.Module):
+    """A model and the loss of its answers, as the Trainer wants them; its state is the model's."""
+
+    def __init__(self, model: SpectrumLlm, loss: AnswerLoss):
+        super().__init__()
+        self.model, self.loss, self.config = model, loss, model.config
+
+    def forward(self, fine: Tensor, coarse: Tensor, answer: Tensor, labels: Tensor, target: Tensor) -> dict[str, Tensor]:
+        """{'loss': ...} of answers (n, length) to pixels and coarse values; the rest as of :class:`AnswerLoss`."""
+        return {"loss": self.loss(self.model(fine, coarse, answer), labels, target)}
+
+    def activation_checkpointing_enable(self, **options: object) -> None:
+        """As of the model."""
+        self.model.activation_checkpointing_enable(**options)
+
+    def state_dict(self, *args: object, **kwargs: object) -> dict[str, Tensor]:
+        """As of the model."""
+        return self.model.state_dict()
+
+    def load_state_dict(self, state_dict: dict[str, Tensor], strict: bool = True, assign: bool = False) -> object:  # type: ignore[override]
+        """As of the model."""
+        return self.model.load_state_dict(state_dict, strict, assign)
