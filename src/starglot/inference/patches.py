@@ -131,7 +131,7 @@ class _Answerer:
 
         llm, tokenizer = load_for_inference(base, folder, settings.quantisation)
         hidden = llm.get_input_embeddings().weight.shape[1]
-        projector = load_projector(encoding, wavelength.size, hidden, folder).to(llm.device)
+        projector = load_projector(encoding, wavelength.size, hidden, folder, trained).to(llm.device)
         self.model = SpectrumLlm(projector, llm, Prompt(tokenizer, task, wavelength, trained["frame"])).to(llm.device)
         self.model.eval()
         self.scales, self.batch, self.coarse = scales_from_data(trained["numbers"]), settings.decoding.batch, encoding.coarse

@@ -16,6 +16,7 @@ from starglot.config.patches import Patches
 from starglot.config.recipes import Wavelength
 from starglot.config.tasks import Task
 from starglot.errors import StarglotError
+from starglot.hashing import file_digest
 from starglot.language.chat import frame
 from starglot.language.number_answers import AnswerTokens, NumberScale
 from starglot.language.prompts import CLOSE, OPEN, head
@@ -166,14 +167,25 @@ def save_projector(projector: Projector, folder: Path) -> None:
         save_file(state, str(partial))
 
 
-def load_projector(settings: Patches, size: int, hidden: int, folder: Path) -> Projector:
-    """The projector that was saved in ``folder``.
+def load_projector(
+    settings: Patches, size: int, hidden: int, folder: Path, manifest: Mapping[str, Any] | None = None
+) -> Projector:
+    """The projector that was saved in ``folder``; manifest: of its model, which names it by its digest.
 
-    Raises StarglotError when it cannot be read, or is one of other settings, another grid or another width.
+    Raises StarglotError when it cannot be read, is not the one that was trained, or is one of other settings, another
+    grid or another width.
     """
     path = Path(folder) / PROJECTOR_FILE
     try:
         state = load_file(str(path))
+        named = (manifest or {}).get("files", {}).get(PROJECTOR_FILE)
+        if named is not None and file_digest(path) != named:
+            raise StarglotError(
+                "the projector is not the one that was trained",
+                where=path,
+                allowed="the file that its manifest.json names by its digest",
+                todo="put it back, or train the model again: snakemake train",
+            )
     except (OSError, SafetensorError) as error:
         raise StarglotError(
             f"the projector cannot be read: {error}", where=path, todo="train the model first: snakemake train"

@@ -56,7 +56,7 @@ def statistics_of(fine: np.ndarray, coarse: np.ndarray, directions: int) -> Stat
     Noise is what the spectrum's main directions leave, so lines are no noise.
     Raises StarglotError when there are too few spectra.
     """
-    n = len(fine)
+    n, m = fine.shape
     if n < 4:
         raise StarglotError(
             f"{n} training spectra are too few for the statistics of pixels", allowed="4 or more", todo="take more"
@@ -67,10 +67,10 @@ def statistics_of(fine: np.ndarray, coarse: np.ndarray, directions: int) -> Stat
     mean = np.where(gone, 0.0, values).sum(axis=0) / count
     centred = np.where(gone, 0.0, values - mean)
     scatter = np.sqrt((centred**2).sum(axis=0) / count) + _LEAST_SCATTER
-    rank = min(_SIGNAL, n // 4)
+    rank = min(_SIGNAL, n // 4, max(1, m // 20))
     left, _ = _directions_of(centred, rank)
     rest = centred - left @ (left.T @ centred)
-    noise = np.sqrt((rest**2).mean(axis=0) * n / (n - rank))
+    noise = np.sqrt((rest**2).mean(axis=0) * n / (n - rank) * m / (m - rank))
     noise = np.maximum(gaussian_filter1d(noise, _SMOOTHING), _LEAST_NOISE)
     over_noise = centred / noise
     left, power = _directions_of(over_noise, min(directions, n - 1))

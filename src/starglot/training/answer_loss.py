@@ -16,7 +16,7 @@ _LINEAR_AT = 2.5
 
 class AnswerLoss(nn.Module):
     """Mean over the known labels of KL(Gaussian of the label's error || prediction) and of the Huber loss of the expected
-    number, and the mean cross-entropy of all other tokens.
+    number; the cross-entropy of the class; and the mean cross-entropy of all other tokens.
 
     The prediction's probabilities are those among all tokens of the vocabulary, so that other tokens lose against
     numbers, too; the expectation is over number tokens.
@@ -29,7 +29,7 @@ class AnswerLoss(nn.Module):
 
     def __init__(self, answer: AnswerTokens, scales: list[NumberScale], huber: float, text: float):
         super().__init__()
-        self.huber, self.text = huber, text
+        self.huber, self.text, self.letter = huber, text, answer.letter
         self.register_buffer("slots", torch.as_tensor(answer.slots), persistent=False)
         self.register_buffer("numbers", torch.as_tensor(answer.numbers), persistent=False)
         error = torch.tensor([scale.error / scale.step for scale in scales])
@@ -37,9 +37,16 @@ class AnswerLoss(nn.Module):
         self.register_buffer("grid", torch.arange(NUMBERS).float(), persistent=False)
 
     def forward(self, logits: Tensor, labels: Tensor, target: Tensor) -> Tensor:
-        """logits (n, length, vocabulary); labels (n, length): ids of the text, IGNORED at numbers; target (n, labels):
-        true numbers (0 to 999, with fractions), NaN where unknown."""
-        entropy = cross_entropy(logits.flatten(0, 1).float(), labels.flatten(), ignore_index=IGNORED)
+        """logits (n, length, vocabulary); labels (n, length): ids of the text, IGNORED at numbers and unknown classes;
+        target (n, labels): true numbers (0 to 999, with fractions), NaN where unknown."""
+        counted = labels != IGNORED
+        entropy = cross_entropy(logits.transpose(1, 2).float(), labels, ignore_index=IGNORED, reduction="none")
+        of_class = torch.zeros_like(entropy[0, 0])
+        if self.letter is not None:
+            told = counted[:, self.letter]
+            of_class = entropy[:, self.letter].sum() / told.sum().clamp(min=1)
+            counted = counted & (torch.arange(labels.shape[1], device=labels.device) != self.letter)
+        of_text = (entropy * counted).sum() / counted.sum()
         of_all = logits[:, self.slots].float()
         of_numbers = of_all[..., self.numbers]
         known = torch.isfinite(target)
@@ -51,7 +58,7 @@ class AnswerLoss(nn.Module):
         off = (expected - true) / (_LINEAR_AT * self.error)
         distance = huber_loss(off, torch.zeros_like(off), reduction="none")
         each = torch.where(known, divergence + self.huber * distance, 0.0)
-        return each.sum() / known.sum().clamp(min=1) + self.text * entropy
+        return each.sum() / known.sum().clamp(min=1) + of_class + self.text * of_text
 
 
 class WithLoss(nn.Module):

@@ -218,7 +218,7 @@ def _projector(
 
     hidden = base.get_input_embeddings().weight.shape[1]
     if start is not None:
-        return load_projector(encoding, wavelength.size, hidden, start)
+        return load_projector(encoding, wavelength.size, hidden, start, check_model(start))
     few = np.unique(np.linspace(0, len(flux) - 1, min(len(flux), ENOUGH)).astype(int))
     statistics = statistics_of(*pixels(np.asarray(flux[few]), encoding.coarse), encoding.directions)
     set_seed(seed)
