@@ -36,6 +36,31 @@ def faults(config: Config, **changes: Any) -> list[str]:
 
 CASES: list[tuple[str, dict[str, Any], str]] = [
     (
+        "demo",
+        {"encodings__patches__width": 5000},
+        "encodings.patches.width: 5000 is more than the 4901 values of recipes.paper.wavelength",
+    ),
+    ("demo", {"encodings__patches__stride": 200}, "encodings.patches.stride: 200 is more than the width, 140"),
+    (
+        "demo",
+        {"models__llm-patches__encoding": "demo"},
+        "models.llm-patches.encoding: 'demo' has form packed; a kind: patch_llm reads patch tokens",
+    ),
+    (
+        "demo",
+        {"models__llm-demo__encoding": "patches"},
+        "models.llm-demo.encoding: 'patches' has form patches; patch tokens need kind: patch_llm",
+    ),
+    (
+        "demo",
+        {"models__llm-patches__base": "tiny"},
+        "models.llm-patches.base: 'tiny' was pre-trained on flux as text (encoding 'demo')",
+    ),
+    ("demo", {"models__llm-demo__base": "random"}, "models.llm-demo.base: 'random' is of kind random"),
+    ("demo", {"models__llm-patches__training__deepspeed": True}, "models.llm-patches.training.deepspeed: a projector"),
+    ("demo", {"bases__random__heads": 7}, "bases.random: hidden (128) must be a multiple of heads (7)"),
+    ("demo", {"models__llm-patches__lora__rank": 500}, "models.llm-patches.lora.rank: 500 is out of range 1-128"),
+    (
         "paper",
         {"recipes__paper__wavelength__stop": 9200.0},
         "recipes.paper.wavelength: 3800-9200 A is not covered by the release (3700-9099 A",

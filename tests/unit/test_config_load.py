@@ -79,7 +79,8 @@ def test_shipped_configurations_load_and_are_what_the_paper_says(project: Path) 
         ({"models__ridge__kind": "rigde"}, "models.ridge: unknown kind 'rigde'; did you mean 'ridge'?"),
         (
             {"models__ridge": {}},
-            "models.ridge: needs a `kind`: llm, patch_llm, class_mean, ridge, lightgbm, resnet50, cnn, gru, mlp, ensemble",
+            "models.ridge: needs a `kind`: llm, patch_llm, class_mean, ridge, lightgbm, resnet50, cnn, gru, mlp, "
+            "ensemble",
         ),
         ({"surveys__lamost__stellar": ...}, "surveys.lamost.stellar: this key is needed"),
         (

@@ -62,16 +62,15 @@ def base(tmp_path_factory):
 def train(folder, name, survey, base, task=TASK, how=None, start=None, labels=None):
     known = survey.labels if labels is None else labels
     spectra = Spectra(survey.sample, known, survey.shard_path, {"sample": "s", "task": task.question.form})
-    return train_patches(
-        how or settings(), task, ENCODING, WAVE, "s", str(base), start, spectra, folder / name, folder / f"state-{name}", {"n": name}
-    )  # fmt: skip
+    out, state = folder / name, folder / f"state-{name}"
+    how = how or settings()
+    return train_patches(how, task, ENCODING, WAVE, "s", str(base), start, spectra, out, state, {"n": name})
 
 
 def ask(folder, survey, base, out, task=TASK, batch=32, state="answers"):
     asked = settings().model_copy(update={"decoding": settings().decoding.model_copy(update={"batch": batch})})
-    return predict_patches(
-        asked, task, ENCODING, WAVE, base, folder, survey.of("test"), survey.labels, survey.shard_path, {}, [], out / state
-    )  # fmt: skip
+    spectra = (survey.of("test"), survey.labels, survey.shard_path, {})
+    return predict_patches(asked, task, ENCODING, WAVE, base, folder, *spectra, [], out / state)
 
 
 @pytest.fixture(scope="module")
@@ -268,6 +267,8 @@ def test_questions_have_a_place_for_the_tokens(survey, tmp_path) -> None:
     assert sorted(row["obsid"] for row in rows) == sorted(survey.of("train")["obsid"].to_pylist())
     truth = {each["obsid"]: each for each in survey.labels.to_pylist()}
     for row in rows[:50]:
-        assert parse_question(TASK, row["question"]) == (TASK.labels, "") and row["question"].endswith("<flux></flux>")
+        assert parse_question(TASK, row["question"]) == (TASK.labels, "") and row["question"].endswith(
+            "<flux></flux>"
+        )
         said = parse(TASK, TASK.labels, row["answer"])
         assert said.values["teff"] == pytest.approx(truth[row["obsid"]]["teff"], abs=0.5)

@@ -165,8 +165,8 @@ def _encodings(config: Config) -> Iterator[str]:
                 yield f"encodings.{name}.{key}: {width} is more than the {size} values of {grid}"
         if isinstance(encoding, Patches) and encoding.step > encoding.width:
             yield (
-                f"encodings.{name}.stride: {encoding.step} is more than the width, {encoding.width}: the values between "
-                "two patches would never be read"
+                f"encodings.{name}.stride: {encoding.step} is more than the width, {encoding.width}: the values "
+                "between two patches would never be read"
             )
 
 
@@ -196,15 +196,19 @@ def _language_model(config: Config, at: str, model: LanguageModel) -> Iterator[s
     if model.encoding not in config.encodings:
         yield unknown(f"{at}.encoding", model.encoding, config.encodings)
     elif isinstance(config.encodings[model.encoding], Patches) != isinstance(model, PatchLlm):
-        of = "a kind: patch_llm reads patch tokens" if isinstance(model, PatchLlm) else "patch tokens need kind: patch_llm"
+        of = (
+            "a kind: patch_llm reads patch tokens"
+            if isinstance(model, PatchLlm)
+            else "patch tokens need kind: patch_llm"
+        )
         yield f"{at}.encoding: '{model.encoding}' has form {config.encodings[model.encoding].form}; {of}"
     taught, untaught = tiny_bases(config).get(model.base), random_bases(config).get(model.base)
     built = taught or untaught
     if isinstance(model, PatchLlm):
         if taught:
             yield (
-                f"{at}.base: '{model.base}' was pre-trained on flux as text (encoding '{taught.encoding}'); a model of "
-                "kind patch_llm stands on a base of kind random, a folder or a Hugging Face id"
+                f"{at}.base: '{model.base}' was pre-trained on flux as text (encoding '{taught.encoding}'); a model "
+                "of kind patch_llm stands on a base of kind random, a folder or a Hugging Face id"
             )
         if model.training.deepspeed:
             yield f"{at}.training.deepspeed: a projector cannot be sharded; leave it false"
@@ -271,9 +275,11 @@ def _bases(config: Config) -> Iterator[str]:
         yield from _task_and_size(config, at, tiny.task, tiny.size)
         if tiny.encoding not in config.encodings:
             yield unknown(f"{at}.encoding", tiny.encoding, config.encodings)
-    for name, base in {**tiny_bases(config), **random_bases(config)}.items():
-        if base.hidden % base.heads:
-            yield f"bases.{name}: hidden ({base.hidden}) must be a multiple of heads ({base.heads})"
+    shapes = {name: (base.hidden, base.heads) for name, base in tiny_bases(config).items()}
+    shapes |= {name: (base.hidden, base.heads) for name, base in random_bases(config).items()}
+    for name, (hidden, heads) in shapes.items():
+        if hidden % heads:
+            yield f"bases.{name}: hidden ({hidden}) must be a multiple of heads ({heads})"
 
 
 def _task_and_size(config: Config, at: str, task: str, size: str) -> Iterator[str]:

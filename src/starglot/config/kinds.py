@@ -28,7 +28,7 @@ class Family:
     """Kinds of model that the same code trains.
 
     needs: what they read; curve: whether a training leaves a loss curve; stretched: settings with so many times the
-    passes over the spectra, None where spectra are not read over and over; language: whether a language model answers.
+    passes over the spectra, None where spectra are not read over and over; language: whether of language models.
     """
 
     needs: Needs

@@ -1,4 +1,4 @@
-"""Settings of language models that read patch tokens: what is trained, on which losses, and how spectra are varied."""
+"""Settings of language models that read patch tokens: what is trained, on which losses, how spectra are varied."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Settings of the encoding `patches`: flux as continuous tokens, made of pieces of the spectrum by a trained projector."""
+"""Settings of the encoding `patches`: continuous tokens, made of pieces of the spectrum by a trained projector."""
 
 from __future__ import annotations
 
@@ -35,7 +35,10 @@ class Patches(Strict):
     whitening: float = Field(0.5, gt=0, le=1, description="1: shrunk to the noise; 0.5: half way in the logarithm.")
     directions: int = Field(60, ge=1, le=1000, description="Principal directions that are shrunk.")
     coarse: int = Field(
-        10, ge=2, le=1000, description="Means of log flux over as many stretches, the spectrum's shape: one token more."
+        10,
+        ge=2,
+        le=1000,
+        description="Means of log flux over as many stretches, the spectrum's shape: one token more.",
     )
 
     @property

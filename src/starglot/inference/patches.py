@@ -24,8 +24,8 @@ from starglot.errors import StarglotError
 from starglot.fingerprint import memory
 from starglot.hashing import digest_of, file_digest
 from starglot.labels import CLASSES
-from starglot.models.bases import MANIFEST, check_base, check_model, describe, find_base
 from starglot.models.baselines.rows import Rows, ShardPath, blocks, rows_of
+from starglot.models.bases import MANIFEST, check_base, check_model, describe, find_base
 from starglot.models.predictions import Stars, Told, are_seen, prediction_table
 from starglot.store import is_whole, making, workplace
 from starglot.tables import write_parquet
@@ -61,8 +61,8 @@ def predict_patches(
     answer, as :func:`starglot.training.patches.train_patches` takes them; seen_stars, state, code: as of
     :func:`starglot.inference.predict.predict_llm`.
 
-    Raises StarglotError when a spectrum is missing, the model is not as it was trained or the base not the one that it
-    was trained on, or when the accelerator's memory is too small.
+    Raises StarglotError when a spectrum is missing, the model is not as it was trained or the base not the one that
+    it was trained on, or when the accelerator's memory is too small.
     """
     trained = check_model(folder)
     rows = rows_of(task, sample.sort_by("obsid"), labels)
@@ -96,7 +96,9 @@ def predict_patches(
                     write_parquet(table, made / _TABLE)
     tables = [pq.read_table(block / _TABLE) for block in kept]
     answered = pa.concat_tables(tables) if tables else _empty(len(task.labels))
-    value, sigma = (np.array(answered[name].to_pylist(), float).reshape(-1, len(task.labels)) for name in ("value", "sigma"))
+    value, sigma = (
+        np.array(answered[name].to_pylist(), float).reshape(-1, len(task.labels)) for name in ("value", "sigma")
+    )
     told = Told(
         value,
         sigma,
@@ -126,15 +128,20 @@ class _Answerer:
     ):
         """trained: the model's manifest, which holds the numbers' scales and the frame of the training."""
         from starglot.language.number_answers import scales_from_data
+        from starglot.language.patch_prompt import Prompt
         from starglot.models.llm import load_for_inference
-        from starglot.models.patch_llm import Prompt, SpectrumLlm, load_projector
+        from starglot.models.patch_llm import SpectrumLlm, load_projector
 
         llm, tokenizer = load_for_inference(base, folder, settings.quantisation)
         hidden = llm.get_input_embeddings().weight.shape[1]
         projector = load_projector(encoding, wavelength.size, hidden, folder, trained).to(llm.device)
         self.model = SpectrumLlm(projector, llm, Prompt(tokenizer, task, wavelength, trained["frame"])).to(llm.device)
         self.model.eval()
-        self.scales, self.batch, self.coarse = scales_from_data(trained["numbers"]), settings.decoding.batch, encoding.coarse
+        self.scales, self.batch, self.coarse = (
+            scales_from_data(trained["numbers"]),
+            settings.decoding.batch,
+            encoding.coarse,
+        )
 
     def table(self, rows: Rows, shard_path: ShardPath, bar: Any) -> pa.Table:
         """Class, values and sigmas of the rows, in their order."""
@@ -151,7 +158,10 @@ class _Answerer:
             value[part], sigma[part], code[part] = told
             bar.update(len(told[2]))
         letters = [CLASSES[each] if each >= 0 else None for each in code.tolist()]
-        columns = {name: pa.array(list(each), _empty(value.shape[1]).schema.field(name).type) for name, each in (("value", value), ("sigma", sigma))}
+        columns = {
+            name: pa.array(list(each), _empty(value.shape[1]).schema.field(name).type)
+            for name, each in (("value", value), ("sigma", sigma))
+        }
         return pa.table({"class": pa.array(letters, pa.string()), **columns})
 
     def _read(self, flux: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -52,7 +52,9 @@ def number_scales(labels: Sequence[str], truth: np.ndarray, errors: np.ndarray) 
         known = truth[np.isfinite(truth[:, j]), j]
         given = errors[np.isfinite(errors[:, j]) & (errors[:, j] > 0), j]
         if not len(known):
-            scales[name] = NumberScale(label.low, label.high, (label.high - label.low) / 20, (label.low + label.high) / 2)
+            scales[name] = NumberScale(
+                label.low, label.high, (label.high - label.low) / 20, (label.low + label.high) / 2
+            )
             continue
         wider = _MARGIN * max(float(np.ptp(known)), 10.0**-label.decimals)
         low, high = max(label.low, float(known.min()) - wider), min(label.high, float(known.max()) + wider)

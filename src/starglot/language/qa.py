@@ -152,7 +152,7 @@ def _rows(task: Task, sample: pa.Table, labels: pa.Table, files: Mapping[str, in
 
 
 def question_rows(task: Task, sample: pa.Table, labels: pa.Table, files: Mapping[str, int], seed: int) -> pa.Table:
-    """The sample's rows in order of obsid, with labels and the number of the file of their split that each goes to."""
+    """The sample's rows in order of obsid, with labels and, in ``file``, which file of its split each goes to."""
     return _rows(task, sample, labels, files, seed)
 
 

@@ -13,13 +13,10 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from starglot.config.patches import Patches
-from starglot.config.recipes import Wavelength
-from starglot.config.tasks import Task
 from starglot.errors import StarglotError
 from starglot.hashing import file_digest
-from starglot.language.chat import frame
-from starglot.language.number_answers import AnswerTokens, NumberScale
-from starglot.language.prompts import CLOSE, OPEN, head
+from starglot.language.number_answers import NumberScale
+from starglot.language.patch_prompt import Prompt
 from starglot.models.projector import Projector
 from starglot.tables import atomic_path
 
@@ -28,28 +25,6 @@ if TYPE_CHECKING:
 
 #: The projector's file, beside the adapter's.
 PROJECTOR_FILE = "projector.safetensors"
-
-
-class Prompt:
-    """Token ids before and behind the spectrum, and the answer's: the question is the same for all spectra of a task."""
-
-    def __init__(self, tokenizer: Any, task: Task, wavelength: Wavelength, recorded: Mapping[str, list[int]] | None = None):
-        """recorded: the frame of the training; without one, the tokenizer's."""
-        around = frame(tokenizer) if recorded is None else [recorded[key] for key in ("before", "between", "after")]
-        self.frame = dict(zip(("before", "between", "after"), map(list, around), strict=True))
-
-        def encode(text: str) -> list[int]:
-            ids: list[int] = tokenizer(text, add_special_tokens=False)["input_ids"]
-            return ids
-
-        asked = encode(head(task, wavelength, task.labels) + OPEN)
-        self.before = [*self.frame["before"], *asked]
-        self.behind = [*encode(CLOSE), *self.frame["between"]]
-        self.answer = AnswerTokens(tokenizer, task, self.frame["after"])
-
-    def length(self, spectrum: int) -> int:
-        """Tokens of the prompt with a spectrum of so many."""
-        return len(self.before) + spectrum + len(self.behind)
 
 
 class Told(NamedTuple):
@@ -192,7 +167,11 @@ def load_projector(
         ) from error
     projector = Projector(settings, size, hidden, 1.0)
     own = projector.state_dict()
-    other = sorted(name for name in {*own, *state} if name not in own or name not in state or own[name].shape != state[name].shape)
+    other = sorted(
+        name
+        for name in {*own, *state}
+        if name not in own or name not in state or own[name].shape != state[name].shape
+    )
     if other:
         raise StarglotError(
             f"the projector is one of other patches, another grid or another base: '{other[0]}' differs",

@@ -22,7 +22,7 @@ from starglot.registry import Registry
 
 #: Spectra that statistics are taken from, at most: a thousand and more give means and directions to a few per cent.
 ENOUGH = 1600
-#: Directions that are taken for signal where noise is measured, and the smoothing of the noise along the grid (values).
+#: Directions that are taken for signal where noise is measured, and the noise's smoothing along the grid (values).
 _SIGNAL, _SMOOTHING = 40, 3.0
 #: Least noise and scatter of a pixel, and of a coarse value.
 _LEAST_NOISE, _LEAST_SCATTER, _LEAST_COARSE = 2e-3, 1e-4, 1e-3
@@ -126,7 +126,9 @@ class Projector(nn.Module):
     out_size: Tensor
     index: Tensor
 
-    def __init__(self, settings: Patches, size: int, hidden: int, out_size: float, statistics: Statistics | None = None):
+    def __init__(
+        self, settings: Patches, size: int, hidden: int, out_size: float, statistics: Statistics | None = None
+    ):
         """size: values of the grid; out_size: standard deviation of a first token's numbers, as of the base's own;
         statistics: None where a saved projector's are loaded."""
         super().__init__()

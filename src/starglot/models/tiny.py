@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING
 from starglot.config.tiny import TinyBase
 
 if TYPE_CHECKING:
-    from starglot.config.random_base import RandomBase
     from torch import Tensor
     from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
+
+    from starglot.config.random_base import RandomBase
 
 #: Standard deviations at the start: other weights, rows of the embedding, rows of the output layer.
 _WEIGHT_STD, _EMBEDDING_STD, _HEAD_STD = 0.08, 0.5, 0.1

@@ -1,8 +1,9 @@
 """Pixels of cleaned spectra as patch tokens are made of them: over a smooth continuum, at full resolution.
 
 A pixel is asinh((flux / continuum - 1) / 0.05), scaled so that no flux is -1 and twice the continuum is 1: weak lines
-are written in proportion, deep ones in their logarithm, as in the text encodings.  What the continuum takes away stays
-as coarse means of log flux.  A pixel that cleaning has filled in is NaN, as far as that can be seen (:func:`crossed`).
+are written in proportion, deep ones in their logarithm, as in the text encodings.  What the continuum takes away
+stays as coarse means of log flux.  A pixel that cleaning has filled in is NaN, as far as that can be seen
+(:func:`crossed`).
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ from starglot.tables import FLUX_SCALE
 WEAK = 0.05
 #: The continuum is found on means of so many values: it is the same to a thousandth, at a tenth of the time.
 _BIN = 10
-#: Values of a straight line that count as one across a gap (cleaning crosses gaps of more than 30 A so), what rounding
-#: makes of a straight line, and how many values at either end of one may belong to it by chance.
+#: Values of a straight line that count as one across a gap (cleaning crosses gaps of more than 30 A so), what
+#: rounding makes of a straight line, and how many values at either end of one may belong to it by chance.
 _STRAIGHT, _ROUNDING, _CHANCE = 30, 1.5, 3
 _LIGHT = 299792.458  # km/s
 
@@ -76,8 +77,8 @@ def redraw_pixels(
     """
     n, m = fine.shape
     if augment.velocity:
-        shift = 1 + augment.velocity * rng.standard_normal(n) / _LIGHT
-        fine = np.stack([_at(row, wave, wave / each) for row, each in zip(fine, shift, strict=True)])
+        shift: NDArray[np.float64] = 1 + augment.velocity * rng.standard_normal(n) / _LIGHT
+        fine = np.stack([_at(fine[row], wave, wave / shift[row]) for row in range(n)])
     if augment.noise:
         level = augment.noise * np.exp(0.5 * rng.standard_normal((n, 1)))
         fine = fine + level.astype(np.float32) * noise * rng.standard_normal((n, m), dtype=np.float32)
@@ -87,9 +88,10 @@ def redraw_pixels(
         coarse = coarse + (0.05 * (slope * at + 0.5 * bend * (at**2 - 1 / 3))).astype(np.float32)
     if augment.gaps:
         fine = fine.copy()
-        for row, count in enumerate(rng.poisson(augment.gaps, n)):
-            for first, width in zip(rng.integers(0, m, count), rng.integers(1, augment.gap_width + 1, count), strict=True):
-                fine[row, first : first + width] = np.nan
+        for row in range(n):
+            for _ in range(int(rng.poisson(augment.gaps))):
+                first = int(rng.integers(0, m))
+                fine[row, first : first + int(rng.integers(1, augment.gap_width + 1))] = np.nan
     return fine, coarse
 
 
@@ -99,7 +101,5 @@ def _at(row: Floats, wave: np.ndarray, wanted: np.ndarray) -> Floats:
     left = at.astype(np.int64)
     part = (at - left).astype(np.float32)
     a, b, c, d = (row[np.minimum(left + step, len(row) - 1)] for step in (-1, 0, 1, 2))
-    curve: Floats = b + 0.5 * part * (
-        c - a + part * (2 * a - 5 * b + 4 * c - d + part * (3 * (b - c) + d - a))
-    )
+    curve: Floats = b + 0.5 * part * (c - a + part * (2 * a - 5 * b + 4 * c - d + part * (3 * (b - c) + d - a)))
     return curve

@@ -15,8 +15,8 @@ _LINEAR_AT = 2.5
 
 
 class AnswerLoss(nn.Module):
-    """Mean over the known labels of KL(Gaussian of the label's error || prediction) and of the Huber loss of the expected
-    number; the cross-entropy of the class; and the mean cross-entropy of all other tokens.
+    """Mean over the known labels of KL(Gaussian of the label's error || prediction) and of the Huber loss of the
+    expected number; the cross-entropy of the class; and the mean cross-entropy of all other tokens.
 
     The prediction's probabilities are those among all tokens of the vocabulary, so that other tokens lose against
     numbers, too; the expectation is over number tokens.
@@ -37,8 +37,8 @@ class AnswerLoss(nn.Module):
         self.register_buffer("grid", torch.arange(NUMBERS).float(), persistent=False)
 
     def forward(self, logits: Tensor, labels: Tensor, target: Tensor) -> Tensor:
-        """logits (n, length, vocabulary); labels (n, length): ids of the text, IGNORED at numbers and unknown classes;
-        target (n, labels): true numbers (0 to 999, with fractions), NaN where unknown."""
+        """logits (n, length, vocabulary); labels (n, length): ids of the text, IGNORED at numbers and unknown
+        classes; target (n, labels): true numbers (0 to 999, with fractions), NaN where unknown."""
         counted = labels != IGNORED
         entropy = cross_entropy(logits.transpose(1, 2).float(), labels, ignore_index=IGNORED, reduction="none")
         of_class = torch.zeros_like(entropy[0, 0])
@@ -68,7 +68,9 @@ class WithLoss(nn.Module):
         super().__init__()
         self.model, self.loss, self.config = model, loss, model.config
 
-    def forward(self, fine: Tensor, coarse: Tensor, answer: Tensor, labels: Tensor, target: Tensor) -> dict[str, Tensor]:
+    def forward(
+        self, fine: Tensor, coarse: Tensor, answer: Tensor, labels: Tensor, target: Tensor
+    ) -> dict[str, Tensor]:
         """{'loss': ...} of answers (n, length) to pixels and coarse values; the rest as of :class:`AnswerLoss`."""
         return {"loss": self.loss(self.model(fine, coarse, answer), labels, target)}
 

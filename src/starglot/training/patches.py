@@ -1,4 +1,4 @@
-"""Training of a language model that reads patch tokens: adapters on a frozen, quantised base, and a projector in full."""
+"""Training of a language model that reads patch tokens: adapters on a frozen base, and a projector in full."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 import shutil
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,16 +20,16 @@ from starglot.config.recipes import Wavelength
 from starglot.config.tasks import Task
 from starglot.errors import StarglotError
 from starglot.fingerprint import memory
-from starglot.labels import LABELS
+from starglot.labels import CLASSES, LABELS
 from starglot.models import llm
-from starglot.models.bases import ADAPTER_FILES, check_base, check_model, describe, find_base
 from starglot.models.baselines.rows import Rows, ShardPath, rows_of
+from starglot.models.bases import check_base, check_model, describe, find_base
 from starglot.models.predictions import label_values
 from starglot.spectra.resample import wavelength_grid
 from starglot.store import CHECKPOINTS, MADE
 from starglot.tables import write_json
 from starglot.training.begun import note_length
-from starglot.training.delivery import MANIFEST, deliver, digests, hand_back_or_begin, versions, write_run
+from starglot.training.delivery import MANIFEST, deliver, hand_back_or_begin, versions, write_run
 from starglot.training.finetune import check_devices, effective_batch, make_plan
 from starglot.training.flux import map_flux
 from starglot.training.time_limit import listen
@@ -93,7 +93,8 @@ def train_patches(
         return finished
     # What trains takes seconds to import, which work that is handed back does not wait for.
     from starglot.language.number_answers import scales_as_data
-    from starglot.models.patch_llm import Prompt, SpectrumLlm, save_projector
+    from starglot.language.patch_prompt import Prompt
+    from starglot.models.patch_llm import SpectrumLlm, save_projector
     from starglot.training.answer_loss import AnswerLoss, WithLoss
     from starglot.training.loop import explained, make_trainer, run, write_curve
     from starglot.training.patch_draws import PatchCollate, PatchDraws, Variation
@@ -175,7 +176,8 @@ def train_patches(
             "prompt_tokens": prompt.length(projector.tokens),
             "spectrum_tokens": projector.tokens,
             "trainable_parameters": sum(each.numel() for each in model.parameters() if each.requires_grad),
-            "parameters": sum(each.numel() for each in projector.parameters()) + adapted.get_nb_trainable_parameters()[1],
+            "parameters": sum(each.numel() for each in projector.parameters())
+            + adapted.get_nb_trainable_parameters()[1],
         },
         "seed": settings.seed,
         "metrics": metrics,
@@ -197,10 +199,12 @@ def train_patches(
 
 
 def _rows(task: Task, spectra: Spectra) -> tuple[Rows, np.ndarray]:
-    """The sample's rows in order of obsid, and errors (rows, labels) of their labels, NaN where there are none."""
+    """The sample's rows in order of obsid, by class, and errors (rows, labels) of their labels, NaN where none."""
     sample = spectra.sample.sort_by("obsid")
     labels = spectra.labels.sort_by("obsid")
     rows = rows_of(task, sample, labels)
+    letters = sample["class"].to_pylist()
+    rows = replace(rows, code=np.array([CLASSES.index(each) if each in CLASSES else -1 for each in letters], int))
     at = np.searchsorted(labels["obsid"].to_numpy(), rows.obsid)
     errors = label_values(labels, [LABELS[label].error for label in task.labels])
     return rows, errors[at]
@@ -225,9 +229,7 @@ def _projector(
     return Projector(encoding, wavelength.size, hidden, token_size(base), statistics)
 
 
-def _scales(
-    task: Task, truth: np.ndarray, errors: np.ndarray, began: Mapping[str, Any]
-) -> dict[str, NumberScale]:
+def _scales(task: Task, truth: np.ndarray, errors: np.ndarray, began: Mapping[str, Any]) -> dict[str, NumberScale]:
     """Scales of the task's labels: those that the start has learnt stay as they were."""
     from starglot.language.number_answers import number_scales, scales_from_data
 
