@@ -31,7 +31,7 @@ from starglot.store import is_whole, making, workplace
 from starglot.tables import write_parquet
 
 if TYPE_CHECKING:
-    import torch
+    from starglot.models.patch_llm import Reading
 
 log = logging.getLogger(__name__)
 
@@ -130,10 +130,10 @@ class _Answerer:
         from starglot.language.number_answers import scales_from_data
         from starglot.language.patch_prompt import Prompt
         from starglot.models.llm import load_for_inference
-        from starglot.models.patch_llm import SpectrumLlm, load_projector
+        from starglot.models.patch_llm import SpectrumLlm, load_projector, width_of
 
         llm, tokenizer = load_for_inference(base, folder, settings.quantisation)
-        hidden = llm.get_input_embeddings().weight.shape[1]
+        hidden = width_of(llm)
         projector = load_projector(encoding, wavelength.size, hidden, folder, trained).to(llm.device)
         self.model = SpectrumLlm(projector, llm, Prompt(tokenizer, task, wavelength, trained["frame"])).to(llm.device)
         self.model.eval()
@@ -154,17 +154,16 @@ class _Answerer:
         for first in range(0, len(rows), self.batch):
             part = slice(first, first + self.batch)
             assert flux is not None  # there are rows
-            told = self._read(flux[part])
-            value[part], sigma[part], code[part] = told
-            bar.update(len(told[2]))
+            found = self._read(flux[part])
+            value[part], sigma[part], code[part] = found.value, found.sigma, found.code
+            bar.update(len(found.code))
+        named: dict[str, np.ndarray] = {"value": value, "sigma": sigma}
         letters = [CLASSES[each] if each >= 0 else None for each in code.tolist()]
-        columns = {
-            name: pa.array(list(each), _empty(value.shape[1]).schema.field(name).type)
-            for name, each in (("value", value), ("sigma", sigma))
-        }
+        schema = _empty(rows.truth.shape[1]).schema
+        columns = {name: pa.array(list(each), schema.field(name).type) for name, each in named.items()}
         return pa.table({"class": pa.array(letters, pa.string()), **columns})
 
-    def _read(self, flux: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def _read(self, flux: np.ndarray) -> Reading:
         import torch
 
         from starglot.spectra.pixels import pixels
@@ -172,13 +171,9 @@ class _Answerer:
         device = self.model.before.device
         fine, coarse = (torch.from_numpy(each).to(device) for each in pixels(flux, self.coarse))
         try:
-            return self._told(fine, coarse)
+            return self.model.read(fine, coarse, self.scales)
         except torch.OutOfMemoryError as error:
             raise StarglotError(
                 f"the accelerator's memory is too small for {len(flux)} spectra at a time",
                 todo="lower the model's decoding: batch and run again; finished blocks are kept",
             ) from error
-
-    def _told(self, fine: torch.Tensor, coarse: torch.Tensor) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        answers = self.model.read(fine, coarse, self.scales)
-        return answers.value, answers.sigma, answers.code

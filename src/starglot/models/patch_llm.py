@@ -22,12 +22,13 @@ from starglot.tables import atomic_path
 
 if TYPE_CHECKING:
     from peft import PeftModel
+    from transformers import PreTrainedModel
 
 #: The projector's file, beside the adapter's.
 PROJECTOR_FILE = "projector.safetensors"
 
 
-class Told(NamedTuple):
+class Reading(NamedTuple):
     """What answers say: values and standard deviations (n, labels) in the labels' units; code (n,) of the class, -1
     where the form tells none."""
 
@@ -43,9 +44,10 @@ class SpectrumLlm(nn.Module):
     behind: Tensor
     numbers: Tensor
 
-    def __init__(self, projector: Projector, llm: PeftModel, prompt: Prompt):
+    def __init__(self, projector: Projector, llm: PreTrainedModel | PeftModel, prompt: Prompt):
         super().__init__()
-        self.projector, self.llm, self.prompt = projector, llm, prompt
+        self.projector, self.prompt = projector, prompt
+        self.llm: Any = llm
         self.config = llm.config
         for name, ids in (("before", prompt.before), ("behind", prompt.behind), ("numbers", prompt.answer.numbers)):
             self.register_buffer(name, torch.as_tensor(np.asarray(ids, np.int64)), persistent=False)
@@ -68,7 +70,7 @@ class SpectrumLlm(nn.Module):
     # ------------------------------------------------------------ answers
 
     @torch.no_grad()
-    def read(self, fine: Tensor, coarse: Tensor, scales: Mapping[str, NumberScale]) -> Told:
+    def read(self, fine: Tensor, coarse: Tensor, scales: Mapping[str, NumberScale]) -> Reading:
         """Answers, step by step on one cache: the form's text is given, so every answer can be read.
 
         At a number the value is the mean of the distribution over number tokens and sigma its standard deviation;
@@ -107,7 +109,7 @@ class SpectrumLlm(nn.Module):
                 likeliest = logits[:, letters].argmax(dim=-1)
                 code, said = likeliest.cpu().numpy(), letters[likeliest][:, None]
             written = place + 1
-        return Told(value, sigma, code)
+        return Reading(value, sigma, code)
 
     # ------------------------------------------------------------ what is trained
 
@@ -115,7 +117,7 @@ class SpectrumLlm(nn.Module):
         """Recompute the base's activations, as the Trainer asks for it."""
         self.llm.get_base_model().activation_checkpointing_enable(**options)
 
-    def state_dict(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
+    def state_dict(self, *args: Any, **kwargs: Any) -> dict[str, Any]:  # type: ignore[override]
         """Weights of projector and adapters, and the projector's statistics; none of the frozen base."""
         trained = {name for name, weight in self.named_parameters() if weight.requires_grad}
         state: dict[str, Any] = super().state_dict(*args, **kwargs)
@@ -128,6 +130,11 @@ class SpectrumLlm(nn.Module):
         if strict and (missing or result.unexpected_keys):
             raise RuntimeError(f"not this model's weights: {sorted([*missing, *result.unexpected_keys])[:3]}")
         return type(result)(sorted(missing), result.unexpected_keys)
+
+
+def width_of(llm: Any) -> int:
+    """Numbers of a base's token."""
+    return int(llm.get_input_embeddings().weight.shape[1])
 
 
 def token_size(llm: Any) -> float:

@@ -77,7 +77,7 @@ def redraw_pixels(
     """
     n, m = fine.shape
     if augment.velocity:
-        shift: NDArray[np.float64] = 1 + augment.velocity * rng.standard_normal(n) / _LIGHT
+        shift = np.asarray(1 + augment.velocity * rng.standard_normal(n) / _LIGHT)
         fine = np.stack([_at(fine[row], wave, wave / shift[row]) for row in range(n)])
     if augment.noise:
         level = augment.noise * np.exp(0.5 * rng.standard_normal((n, 1)))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, huber_loss
@@ -74,14 +77,14 @@ class WithLoss(nn.Module):
         """{'loss': ...} of answers (n, length) to pixels and coarse values; the rest as of :class:`AnswerLoss`."""
         return {"loss": self.loss(self.model(fine, coarse, answer), labels, target)}
 
-    def activation_checkpointing_enable(self, **options: object) -> None:
+    def activation_checkpointing_enable(self, **options: Any) -> None:
         """As of the model."""
         self.model.activation_checkpointing_enable(**options)
 
-    def state_dict(self, *args: object, **kwargs: object) -> dict[str, Tensor]:
+    def state_dict(self, *args: Any, **kwargs: Any) -> dict[str, Any]:  # type: ignore[override]
         """As of the model."""
         return self.model.state_dict()
 
-    def load_state_dict(self, state_dict: dict[str, Tensor], strict: bool = True, assign: bool = False) -> object:  # type: ignore[override]
+    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
         """As of the model."""
         return self.model.load_state_dict(state_dict, strict, assign)

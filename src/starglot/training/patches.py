@@ -216,11 +216,11 @@ def _projector(
     """The start's projector, or a fresh one with the statistics of training flux."""
     from transformers import set_seed
 
-    from starglot.models.patch_llm import load_projector, token_size
+    from starglot.models.patch_llm import load_projector, token_size, width_of
     from starglot.models.projector import ENOUGH, Projector, statistics_of
     from starglot.spectra.pixels import pixels
 
-    hidden = base.get_input_embeddings().weight.shape[1]
+    hidden = width_of(base)
     if start is not None:
         return load_projector(encoding, wavelength.size, hidden, start, check_model(start))
     few = np.unique(np.linspace(0, len(flux) - 1, min(len(flux), ENOUGH)).astype(int))
