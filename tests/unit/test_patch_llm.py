@@ -196,6 +196,15 @@ def test_a_killed_training_ends_as_if_it_had_not_been_killed(survey, base, tmp_p
     assert files[0] == files[1] and again["metrics"] == whole["metrics"]
 
 
+def test_recomputed_activations_and_parts_of_a_batch_change_nothing(survey, base, tmp_path) -> None:
+    few = settings(epochs=0.2).model_copy(update={"lora": settings().lora.model_copy(update={"dropout": 0.0})})
+    plan = few.training.model_copy(update={"gradient_checkpointing": True, "batch": 5, "accumulate": 2})
+    one = train(tmp_path, "one", survey, base, how=few)
+    two = train(tmp_path, "two", survey, base, how=few.model_copy(update={"training": plan}))
+    assert two["counts"]["examples"] == one["counts"]["examples"] == 70
+    assert two["metrics"]["val_loss"] == pytest.approx(one["metrics"]["val_loss"], rel=0.02)
+
+
 def test_what_was_done_is_handed_back(trained, survey, base, tmp_path) -> None:
     folder, manifest = trained
     shutil.rmtree(folder)
