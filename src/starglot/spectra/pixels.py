@@ -21,7 +21,7 @@ WEAK = 0.05
 _BIN = 10
 #: Values of a straight line that count as one across a gap (cleaning crosses gaps of more than 30 A so), what
 #: rounding makes of a straight line, and how many values at either end of one may belong to it by chance.
-_STRAIGHT, _ROUNDING, _CHANCE = 30, 1.5, 3
+_STRAIGHT, _ROUNDING, _CHANCE = 40, 0.8, 3
 _LIGHT = 299792.458  # km/s
 
 Floats = NDArray[np.float32]
@@ -50,7 +50,7 @@ def crossed(flux: np.ndarray) -> NDArray[np.bool_]:
     """(n, m) stored flux to whether a value belongs to a straight line, by which cleaning crosses a wide gap.
 
     Shorter gaps are crossed by a curve, which cannot be told from flux.  Noise of half a thousandth and more is never
-    straight for so long.
+    straight for so long; a spectrum without any noise may be, where it is flat to a thousandth.
     """
     values = np.asarray(flux, dtype=np.int64)
     found = np.zeros(values.shape, bool)
@@ -62,7 +62,8 @@ def crossed(flux: np.ndarray) -> NDArray[np.bool_]:
             if stop - start < _STRAIGHT:
                 continue
             inner = values[row, start + _CHANCE : stop - _CHANCE]
-            line = np.linspace(inner[0], inner[-1], len(inner))
+            at = np.arange(len(inner))
+            line = np.polynomial.Polynomial.fit(at, inner, 1)(at)
             found[row, start:stop] = np.abs(inner - line).max() <= _ROUNDING
     return found
 
