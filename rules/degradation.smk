@@ -70,6 +70,7 @@ use rule write_external_qa as write_altered_qa with:
         "<results>/benchmarks/write_altered_qa/{task}/{encoding}/{set}.tsv"
     wildcard_constraints:
         set=one_of(ALTERED_SETS),
+        encoding=TEXT_ENCODING,
 
 
 def altered_predictions(sets):

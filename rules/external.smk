@@ -108,6 +108,7 @@ rule write_external_qa:
         "<results>/benchmarks/write_external_qa/{task}/{encoding}/{set}.tsv"
     wildcard_constraints:
         set=EXTERNAL,
+        encoding=TEXT_ENCODING,
     priority: AWAITED
     conda:
         ENV
@@ -140,3 +141,4 @@ use rule write_external_qa as write_own_line_qa with:
         "<results>/benchmarks/write_own_line_qa/{task}/{encoding}/{set}.tsv"
     wildcard_constraints:
         set="own_line",
+        encoding=TEXT_ENCODING,

@@ -46,6 +46,7 @@ rule write_qa:
         "<results>/benchmarks/write_qa/{task}/{encoding}/{size}.tsv"
     wildcard_constraints:
         size=SAMPLE,
+        encoding=TEXT_ENCODING,
     priority: AWAITED
     conda:
         ENV

@@ -10,9 +10,9 @@ from starglot.config.recipes import View
 from starglot.surveys.shard_names import SHARD_NAME
 
 LLMS = derive.run_language_models(CONFIG)
-ALL_LLMS, BASELINES, ENSEMBLES = (
+ALL_LLMS, PATCH_LLMS, BASELINES, ENSEMBLES = (
     reading(CONFIG.models, CONFIG.models, needs)
-    for needs in ("questions", "spectra", "predictions")
+    for needs in ("questions", "spectra and base", "spectra", "predictions")
 )
 #: Models whose training leaves a loss curve: of the configuration, and of `run:`.
 ALL_CURVED = derive.curved(CONFIG, CONFIG.models)
@@ -49,6 +49,11 @@ ALL_CANDIDATES = [
 SIZE = one_of({size for task in CONFIG.tasks.values() for size in task.sample.sizes})
 #: A size, or what is left of it without a fold: '1e5.f3'.
 SAMPLE = rf"(?:{SIZE})(?:\.f[0-9]+)?"
+
+
+#: Encodings by which flux becomes text, and those by which it becomes tokens.
+TOKEN_ENCODING = one_of(derive.token_encodings(CONFIG))
+TEXT_ENCODING = one_of(set(CONFIG.encodings) - set(derive.token_encodings(CONFIG)))
 
 
 wildcard_constraints:

@@ -11,11 +11,13 @@ from typing import Literal
 from starglot.config.bases import is_hub_id
 from starglot.config.derive import hub_or_folder_bases, language_models
 from starglot.config.models import Config
+from starglot.config.patches import Patches
 from starglot.config.recipes import View
 from starglot.config.survey import SpectrumSurvey, Survey
 from starglot.errors import StarglotError
 from starglot.language.chat import frame
 from starglot.language.length import check_length
+from starglot.language.patch_prompt import Prompt
 from starglot.language.tokens import PromptTokens
 from starglot.models.bases import local_folder, missing_files
 from starglot.models.llm import load_config, load_tokenizer
@@ -186,8 +188,12 @@ def _unfit(config: Config, folder: Path, users: Iterable[str]) -> str:
             around = sum(map(len, frame(tokenizer)))
             for task in map(config.tasks.__getitem__, config.run.tasks):
                 grid = config.recipe_of(task.view).wavelength
-                tokens = PromptTokens(tokenizer, task, config.encodings[model.encoding], grid)
-                check_length(around + tokens.typical(), 0, tokens, settings, folder)
+                encoding = config.encodings[model.encoding]
+                if isinstance(encoding, Patches):
+                    Prompt(tokenizer, task, grid)
+                else:
+                    tokens = PromptTokens(tokenizer, task, encoding, grid)
+                    check_length(around + tokens.typical(), 0, tokens, settings, folder)
         except StarglotError as error:
             return f"{name}: {error.what}"
     return ""

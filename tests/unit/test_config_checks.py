@@ -37,6 +37,15 @@ def faults(config: Config, **changes: Any) -> list[str]:
 
 #: Which configuration, what is changed in it, and the key and the names and numbers that the fault must give.
 CASES: list[tuple[Any, ...]] = [
+    ("demo", {"encodings__patches__width": 5000}, "encodings.patches.width", 5000, 4901),
+    ("demo", {"encodings__patches__stride": 200}, "encodings.patches.stride", 200, 140),
+    ("demo", {"models__llm-patches__encoding": "demo"}, "models.llm-patches.encoding", "demo", "patch_llm"),
+    ("demo", {"models__llm-demo__encoding": "patches"}, "models.llm-demo.encoding", "patches", "patch_llm"),
+    ("demo", {"models__llm-patches__base": "tiny"}, "models.llm-patches.base", "tiny", "demo"),
+    ("demo", {"models__llm-demo__base": "random"}, "models.llm-demo.base", "random"),
+    ("demo", {"models__llm-patches__training__deepspeed": True}, "models.llm-patches.training.deepspeed"),
+    ("demo", {"bases__random__heads": 7}, "bases.random", 128, 7),
+    ("demo", {"models__llm-patches__lora__rank": 500}, "models.llm-patches.lora.rank", 500, "1-128"),
     ("paper", {"recipes__paper__wavelength__stop": 9200.0}, "recipes.paper.wavelength", "3800-9200", "3700-9099"),
     ("paper", {"recipes__paper__wavelength__stop": 3000.0}, "recipes.paper.wavelength", 3000, 3800),
     ("paper", {"tasks__atmosphere__sample__view": "lamots/paper"}, "tasks.atmosphere.sample.view", "lamots"),

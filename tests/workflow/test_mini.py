@@ -181,6 +181,32 @@ def test_a_network_and_an_ensemble_are_built_on_request(mini):
     assert len((network / "loss.csv").read_text().splitlines()) == 9
 
 
+def test_a_model_that_reads_patch_tokens_is_built_on_request(mini):
+    """Both stages, on a base that nothing was taught; questions with a place for the tokens."""
+    mini.snakemake(
+        "results/predictions/atmosphere/llm-patches/mini/test.parquet",
+        "results/predictions/abundances/llm-patches/all/test.parquet",
+        "results/predictions/abundances/llm-patches/all/own_line.raw.parquet",
+        "results/qa/abundances/patches/all/test-0001.jsonl.gz",
+    )
+    for task, size, labels in (("atmosphere", "mini", 3), ("abundances", "all", 21)):
+        table = pq.read_table(mini.path(f"predictions/{task}/llm-patches/{size}/test.parquet"))
+        assert table.schema.remove_metadata() == tables.PREDICTION
+        sample = pq.read_table(mini.path(f"samples/{task}/{size}.parquet")).to_pandas()
+        frame = table.to_pandas()
+        assert set(frame.obsid) == set(sample.obsid[sample.split == "test"])
+        assert len(frame) == labels * frame.obsid.nunique() and not frame.seen.any()
+        assert (frame.status == "ok").all() and np.isfinite(frame.value).all() and (frame.sigma > 0).all()
+    first, second = (
+        tables.read_json(mini.path(f"models/{name}/manifest.json"))
+        for name in ("atmosphere/llm-patches/mini", "abundances/llm-patches/all")
+    )
+    assert second["continues"] == first["files"] and first["counts"]["spectrum_tokens"] == 19
+    assert second["files"]["projector.safetensors"] != first["files"]["projector.safetensors"]
+    with gzip.open(mini.path("qa/abundances/patches/all/test-0001.jsonl.gz"), "rt") as lines:
+        assert all(json.loads(line)["question"].endswith("<flux></flux>") for line in lines)
+
+
 def test_a_fold_is_tried_by_a_model_that_never_saw_it(mini):
     mini.snakemake("results/predictions/atmosphere/ridge.f1/mini/test.parquet")
     sample = pq.read_table(mini.path("samples/atmosphere/mini.parquet")).to_pandas()

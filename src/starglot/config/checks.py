@@ -7,12 +7,13 @@ from collections.abc import Iterable, Iterator
 from starglot.config.bases import is_hub_id
 from starglot.config.by_size import at_size
 from starglot.config.degradation import Change
-from starglot.config.derive import is_sampled, language_models, tiny_bases
+from starglot.config.derive import LanguageModel, is_sampled, language_models, random_bases, tiny_bases
 from starglot.config.derived import members_of
 from starglot.config.faults import nearest
-from starglot.config.llm import Llm
 from starglot.config.models import Config, Model
 from starglot.config.names import Derived, read_name
+from starglot.config.patch_llm import PatchLlm
+from starglot.config.patches import Patches
 from starglot.config.paths import path_faults
 from starglot.config.recipes import View, Wavelength
 from starglot.config.strict import init_of
@@ -169,8 +170,14 @@ def _sample(config: Config, at: str, task: Task) -> Iterator[str]:
 def _encodings(config: Config) -> Iterator[str]:
     for name, encoding in config.encodings.items():
         for grid, size in _grids(config):
-            if encoding.bin > size:
-                yield f"encodings.{name}.bin: {encoding.bin} is more than the {size} values of {grid}"
+            key, width = ("width", encoding.width) if isinstance(encoding, Patches) else ("bin", encoding.bin)
+            if width > size:
+                yield f"encodings.{name}.{key}: {width} is more than the {size} values of {grid}"
+        if isinstance(encoding, Patches) and encoding.step > encoding.width:
+            yield (
+                f"encodings.{name}.stride: {encoding.step} is more than the width, {encoding.width}: the values "
+                "between two patches would never be read"
+            )
 
 
 def _models(config: Config) -> Iterator[str]:
@@ -195,12 +202,30 @@ def _models(config: Config) -> Iterator[str]:
         yield from _language_model(config, f"models.{name}", llm)
 
 
-def _language_model(config: Config, at: str, model: Llm) -> Iterator[str]:
+def _language_model(config: Config, at: str, model: LanguageModel) -> Iterator[str]:
     if model.encoding not in config.encodings:
         yield unknown(f"{at}.encoding", model.encoding, config.encodings)
-    built = tiny_bases(config).get(model.base)
-    if built and built.encoding != model.encoding:
-        yield f"{at}: its base '{model.base}' was made for encoding '{built.encoding}', not '{model.encoding}'"
+    elif isinstance(config.encodings[model.encoding], Patches) != isinstance(model, PatchLlm):
+        of = (
+            "a kind: patch_llm reads patch tokens"
+            if isinstance(model, PatchLlm)
+            else "patch tokens need kind: patch_llm"
+        )
+        yield f"{at}.encoding: '{model.encoding}' has form {config.encodings[model.encoding].form}; {of}"
+    taught, untaught = tiny_bases(config).get(model.base), random_bases(config).get(model.base)
+    built = taught or untaught
+    if isinstance(model, PatchLlm):
+        if taught:
+            yield (
+                f"{at}.base: '{model.base}' was pre-trained on flux as text (encoding '{taught.encoding}'); a model "
+                "of kind patch_llm stands on a base of kind random, a folder or a Hugging Face id"
+            )
+        if model.training.deepspeed:
+            yield f"{at}.training.deepspeed: a projector cannot be sharded; leave it false"
+    elif untaught:
+        yield f"{at}.base: '{model.base}' is of kind random and writes no digits; give this model one of kind tiny"
+    elif taught and taught.encoding != model.encoding:
+        yield f"{at}: its base '{model.base}' was made for encoding '{taught.encoding}', not '{model.encoding}'"
     if built and model.lora.rank > built.hidden:
         yield f"{at}.lora.rank: {model.lora.rank} is out of range 1-{built.hidden} (the base's width)"
     if model.revision and (built or not is_hub_id(model.base)):
@@ -255,14 +280,16 @@ def _members(config: Config, at: str, model: Model) -> Iterator[str]:
 
 
 def _bases(config: Config) -> Iterator[str]:
-    for name, base in config.bases.items():
-        yield from _task_and_size(config, f"bases.{name}", base.task, base.size)
     for name, tiny in tiny_bases(config).items():
         at = f"bases.{name}"
+        yield from _task_and_size(config, at, tiny.task, tiny.size)
         if tiny.encoding not in config.encodings:
             yield unknown(f"{at}.encoding", tiny.encoding, config.encodings)
-        if tiny.hidden % tiny.heads:
-            yield f"{at}: hidden ({tiny.hidden}) must be a multiple of heads ({tiny.heads})"
+    shapes = {name: (base.hidden, base.heads) for name, base in tiny_bases(config).items()}
+    shapes |= {name: (base.hidden, base.heads) for name, base in random_bases(config).items()}
+    for name, (hidden, heads) in shapes.items():
+        if hidden % heads:
+            yield f"bases.{name}: hidden ({hidden}) must be a multiple of heads ({heads})"
 
 
 def _task_and_size(config: Config, at: str, task: str, size: str) -> Iterator[str]:

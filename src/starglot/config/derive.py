@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import Any, cast
+from typing import Any, TypeAlias, cast
 
 from pydantic import BaseModel
 
@@ -18,14 +18,20 @@ from starglot.config.kinds import family_of, is_language_model, reading
 from starglot.config.llm import Llm
 from starglot.config.models import Config
 from starglot.config.names import Derived
+from starglot.config.patch_llm import PatchLlm
+from starglot.config.patches import Patches
+from starglot.config.random_base import RandomBase
 from starglot.config.recipes import View
-from starglot.config.strict import init_of
+from starglot.config.strict import PretrainedBase, init_of
 from starglot.config.surveys import Surveys
 from starglot.config.tasks import Task
 from starglot.config.tiny import LanguageBase
 from starglot.errors import StarglotError
 from starglot.forms import FORMS, Form
 from starglot.labels import ABUNDANCE_NAMES, ATMOSPHERE_NAMES, CLASSES
+
+#: Settings of language models, whether they read flux as text or as tokens.
+LanguageModel: TypeAlias = Llm | PatchLlm
 
 #: Prediction sets that are samples of their own, not splits of one: spectra that a survey's labels judge, by the
 #: survey's name, and the mock's own-line test.
@@ -240,7 +246,8 @@ def trained_on(config: Config, task: str, model: str, size: str) -> list[tuple[s
     settings = model_of(config, model)
     if members := members_of(settings):
         return sorted({seen for member in members for seen in trained_on(config, task, member, size)})
-    if base := config.bases.get(getattr(settings, "base", "")):
+    base = config.bases.get(getattr(settings, "base", ""))
+    if isinstance(base, PretrainedBase):
         samples.append((base.task, base.size))
     return sorted(set(samples))
 
@@ -279,14 +286,24 @@ def judged_set(config: Config) -> str:
     return "test" if "test" in config.run.sets else config.run.sets[0]
 
 
-def language_models(config: Config) -> dict[str, Llm]:
+def language_models(config: Config) -> dict[str, LanguageModel]:
     """The language models of the configuration, by name."""
-    return {name: cast(Llm, model) for name, model in config.models.items() if is_language_model(model)}
+    return {name: cast(LanguageModel, model) for name, model in config.models.items() if is_language_model(model)}
 
 
 def tiny_bases(config: Config) -> dict[str, LanguageBase]:
     """The bases of the configuration that are small language models, pre-trained here, by name."""
     return {name: base for name, base in config.bases.items() if isinstance(base, LanguageBase)}
+
+
+def random_bases(config: Config) -> dict[str, RandomBase]:
+    """The bases of the configuration that nothing is taught, by name."""
+    return {name: base for name, base in config.bases.items() if isinstance(base, RandomBase)}
+
+
+def token_encodings(config: Config) -> list[str]:
+    """Names of the encodings by which flux becomes tokens, and no text."""
+    return [name for name, encoding in config.encodings.items() if isinstance(encoding, Patches)]
 
 
 def run_language_models(config: Config) -> list[str]:

@@ -14,6 +14,9 @@ from pydantic import BaseModel, ValidationError
 
 from starglot.config.models import Config
 
+#: Keys that choose among models in a union.
+TAGS = ("kind", "form")
+
 
 def sentences(raw: Mapping[str, Any], error: ValidationError) -> list[str]:
     """One sentence per fault; alternatives of one value ('a number' or 'a map') are joined."""
@@ -97,9 +100,10 @@ def _say(items: list[Any]) -> str:
     if kind == "missing":
         return "this key is needed"
     if kind == "union_tag_not_found":
-        return f"needs a `kind`: {', '.join(_tags_at(first['loc']))}"
+        return f"needs a `{_tag(first)}`: {', '.join(_tags_at(first['loc']))}"
     if kind == "union_tag_invalid":
-        return f"unknown kind '{first['ctx']['tag']}'; {nearest(first['ctx']['tag'], _tags_at(first['loc']))}"
+        given = first["ctx"]["tag"]
+        return f"unknown {_tag(first)} '{given}'; {nearest(given, _tags_at(first['loc']))}"
     if kind == "string_pattern_mismatch":
         return "a name has letters, digits, '.', '_' and '-', and begins with a letter or digit"
     wanted = " or ".join(_wanted(item["msg"]) for item in items).replace(" or should be ", " or ")
@@ -111,6 +115,11 @@ def _say(items: list[Any]) -> str:
         hint = f"; did you mean '{near[0]}'?" if near else ""
     shown = repr(given)
     return f"{wanted} (given: {shown if len(shown) <= 60 else shown[:57] + '...'}){hint}"
+
+
+def _tag(item: Any) -> str:
+    """The key that chooses among models, where it is missing or unknown."""
+    return str(item["ctx"]["discriminator"]).strip("'")
 
 
 def _wanted(message: str) -> str:
@@ -165,8 +174,8 @@ def _plain(kind: Any) -> set[Any]:
 
 def _kinds(model: type) -> tuple[Any, ...]:
     """Tags that choose ``model`` in a union of models."""
-    field = model.model_fields.get("kind") if issubclass(model, BaseModel) else None
-    return typing.get_args(field.annotation) if field else ()
+    fields = model.model_fields if issubclass(model, BaseModel) else {}
+    return tuple(tag for key in TAGS if key in fields for tag in typing.get_args(fields[key].annotation))
 
 
 def _models_in(kind: Any) -> Iterator[type[BaseModel]]:

@@ -12,12 +12,15 @@ from typing import Any, Literal
 
 from starglot.config.baselines import ClassMean, Cnn, Ensemble, Gru, LightGbm, Mlp, ResNet50, Ridge
 from starglot.config.llm import Llm
+from starglot.config.patch_llm import PatchLlm
+from starglot.config.random_base import RandomBase
 from starglot.config.strict import BaseSettings, ModelSettings
 from starglot.config.tiny import TinyBase
 from starglot.registry import Registry
 
-#: What a model is trained on and answers from: questions and answers, cleaned spectra, or other models' predictions.
-Needs = Literal["questions", "spectra", "predictions"]
+#: What a model is trained on and answers from: questions and answers, cleaned spectra, cleaned spectra in front of a
+#: language model, or other models' predictions.
+Needs = Literal["questions", "spectra", "spectra and base", "predictions"]
 
 
 @dataclass(frozen=True)
@@ -25,12 +28,13 @@ class Family:
     """Kinds of model that the same code trains.
 
     needs: what they read; curve: whether a training leaves a loss curve; stretched: settings with so many times the
-    passes over the spectra, None where spectra are not read over and over.
+    passes over the spectra, None where spectra are not read over and over; language: whether of language models.
     """
 
     needs: Needs
     curve: bool = False
     stretched: Callable[[Any, float], ModelSettings] | None = None
+    language: bool = False
 
 
 @dataclass(frozen=True)
@@ -64,7 +68,8 @@ def _rounds(model: Any, factor: float) -> ModelSettings:
 #: Families.  Those that need spectra have scripts of their own, train_<family>.py and predict_<family>.py.
 FAMILIES: Registry[Family] = Registry(
     {
-        "language": Family("questions", curve=True, stretched=_epochs),
+        "language": Family("questions", curve=True, stretched=_epochs, language=True),
+        "patches": Family("spectra and base", curve=True, stretched=_epochs, language=True),
         "network": Family("spectra", curve=True, stretched=_epochs),
         "trees": Family("spectra", stretched=_rounds),
         "plain": Family("spectra"),
@@ -76,6 +81,7 @@ FAMILIES: Registry[Family] = Registry(
 KINDS: Registry[Kind] = Registry(
     {
         "llm": Kind(Llm, "language"),
+        "patch_llm": Kind(PatchLlm, "patches"),
         "class_mean": Kind(ClassMean, "plain"),
         "ridge": Kind(Ridge, "plain"),
         "lightgbm": Kind(LightGbm, "trees"),
@@ -87,8 +93,8 @@ KINDS: Registry[Kind] = Registry(
     }
 )
 
-#: Every kind of base that is pre-trained here, likewise.
-BASES: Registry[type[BaseSettings]] = Registry({"tiny": TinyBase})
+#: Every kind of base that is made here, likewise.
+BASES: Registry[type[BaseSettings]] = Registry({"tiny": TinyBase, "random": RandomBase})
 
 
 def family_of(model: ModelSettings) -> Family:
@@ -98,7 +104,7 @@ def family_of(model: ModelSettings) -> Family:
 
 def is_language_model(model: ModelSettings) -> bool:
     """Whether a model is a language model, which the paper's tables show beside one that is none."""
-    return KINDS[model.kind].family == "language"
+    return family_of(model).language
 
 
 def reading(models: Iterable[str], settings: dict[str, ModelSettings], needs: Needs) -> list[str]:

@@ -12,6 +12,7 @@ from pydantic import Field
 
 from starglot.config.degradation import Degradation
 from starglot.config.kinds import BASES, KINDS
+from starglot.config.patches import Patches
 from starglot.config.recipes import Recipe as Recipe
 from starglot.config.recipes import View
 from starglot.config.recipes import Wavelength as Wavelength
@@ -70,6 +71,10 @@ class Encoding(Strict):
     labels: Literal["rounded", "float32"] = Field(
         "rounded", description="float32 writes the paper's noise digits ('0.15139999'); rounded is learnable."
     )
+
+
+#: How flux enters a language model: as text, or as tokens.
+AnyEncoding = Annotated[Encoding | Patches, Field(discriminator="form")]
 
 
 class Qa(Strict):
@@ -155,7 +160,7 @@ class Config(Strict):
     split: Split = Split()
     select: Select = Select()
     tasks: dict[Name, Task]
-    encodings: dict[Name, Encoding]
+    encodings: dict[Name, AnyEncoding]
     qa: Qa = Qa()
     bases: dict[Name, Base] = Field({})
     models: dict[Name, Model]

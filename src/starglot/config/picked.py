@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from starglot.config.derived import model_of
 from starglot.config.models import Config
 from starglot.config.recipes import View
+from starglot.config.strict import PretrainedBase
 from starglot.labels import ABUNDANCE_NAMES, ATMOSPHERE_NAMES
 
 #: Registries with an entry for each kind of model.
@@ -31,7 +32,8 @@ def picked(config: Config, wildcards: Mapping[str, str]) -> dict[str, tuple[str,
     if "task" in wildcards:
         tasks = [wildcards["task"]]
     elif "base" in wildcards:
-        tasks = [config.bases[wildcards["base"]].task]
+        base = config.bases[wildcards["base"]]
+        tasks = [base.task] if isinstance(base, PretrainedBase) else []
     else:
         tasks = [] if surveys else config.run.tasks
     labels = {label for name in tasks for label in config.tasks[name].labels}

@@ -12,6 +12,7 @@ import annotated_types
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from starglot.config.faults import TAGS
 from starglot.config.models import Config
 from starglot.labels import LABELS
 from starglot.rejections import REJECTIONS
@@ -42,9 +43,10 @@ def reference_markdown() -> str:
     parts = [_INTRO]
     for path, model in sections():
         title = f"`{path}`" if path else "Top level"
-        kind = model.model_fields.get("kind")
-        if kind and kind.is_required():
-            title += f" of kind `{typing.get_args(kind.annotation)[0]}`"
+        for key in TAGS:
+            tag = model.model_fields.get(key)
+            if tag and tag.is_required() and (tags := typing.get_args(tag.annotation)):
+                title += f" of {key} {' or '.join(f'`{each}`' for each in tags)}"
         parts.append(f"## {title}\n\n{_first_paragraph(model)}\n\n{_table(path, model)}")
     parts.append(_names())
     return "\n".join(parts)

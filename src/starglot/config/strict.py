@@ -43,9 +43,14 @@ class ModelSettings(Strict):
 
 
 class BaseSettings(Strict):
-    """What the settings of all bases that are pre-trained here have in common: `kind` says which it is."""
+    """What the settings of all bases that are made here have in common: `kind` says which it is."""
 
     kind: str
+
+
+class PretrainedBase(BaseSettings):
+    """A base that is trained here without labels, on the spectra of a sample."""
+
     task: str = Field(description="Its training spectra come from this task's sample ...")
     size: str = Field(description="... of this size (training split only, labels unread).")
 

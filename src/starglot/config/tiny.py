@@ -6,10 +6,10 @@ from typing import Literal
 
 from pydantic import Field
 
-from starglot.config.strict import BaseSettings
+from starglot.config.strict import PretrainedBase
 
 
-class LanguageBase(BaseSettings):
+class LanguageBase(PretrainedBase):
     """What the settings of all language models have in common that are pre-trained here on training flux."""
 
     encoding: str = Field(description="A name under `encodings`; models on this base use the same.")

@@ -157,6 +157,11 @@ def _rows(task: Task, sample: pa.Table, labels: pa.Table, files: Mapping[str, in
     return rows.append_column("file", pa.array(index)).append_column("ask_all", pa.array(ask_all))
 
 
+def question_rows(task: Task, sample: pa.Table, labels: pa.Table, files: Mapping[str, int], seed: int) -> pa.Table:
+    """The sample's rows in order of obsid, with labels and, in ``file``, which file of its split each goes to."""
+    return _rows(task, sample, labels, files, seed)
+
+
 def _by_shard(rows: pa.Table, shard_path: Callable[[str], Path]) -> list[tuple[Path, pa.Table]]:
     """For each shard, its spectra: obsid, split and file."""
     shards = rows["shard"].combine_chunks().dictionary_encode()

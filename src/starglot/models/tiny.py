@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from torch import Tensor
     from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
+    from starglot.config.random_base import RandomBase
+
 #: Standard deviations at the start: other weights, rows of the embedding, rows of the output layer.
 _WEIGHT_STD, _EMBEDDING_STD, _HEAD_STD = 0.08, 0.5, 0.1
 #: Harmonics of a number token's features, and the exponent with which they fade.
@@ -26,7 +28,7 @@ _HARMONICS, _FADE = 24, 0.7
 _MAX_POSITIONS = 16384
 
 
-def build_tiny(settings: LanguageBase, tokenizer: PreTrainedTokenizerFast) -> LlamaForCausalLM:
+def build_tiny(settings: LanguageBase | RandomBase, tokenizer: PreTrainedTokenizerFast) -> LlamaForCausalLM:
     """A tiny Llama with random weights and number tokens that know their order.
 
     The random state is set from ``settings.seed``, so the same settings give the same weights.

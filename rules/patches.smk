@@ -1,0 +1,163 @@
+"""Patch tokens: language models that read cleaned spectra through a projector, and the random base of demonstrations."""
+
+
+def random_base_settings(wildcards):
+    """What decides a random base."""
+    return leaves(base=derive.dump(CONFIG.bases[wildcards.base]))
+
+
+rule make_random_base:
+    """A tiny Llama with random weights; nothing is trained."""
+    output:
+        "<results>/bases/{base}/manifest.json",
+    log:
+        "<results>/logs/make_random_base/{base}.log",
+    wildcard_constraints:
+        base=one_of(derive.random_bases(CONFIG)),
+    conda:
+        ENV
+    resources:
+        mem_mb=grow(2000),
+        runtime=grow(10),
+    params:
+        scripts=scripts_folder,
+        settings=random_base_settings,
+        code=code("make_random_base"),
+    shell:
+        "python {params.scripts:q}/make_random_base.py --settings {params.settings:q} --manifest {output:q}"
+        " 2>&1 | tee {log:q}"
+
+
+def token_qa_settings(wildcards):
+    """What decides questions and answers: the task's form, the grid's range and the number of files."""
+    return leaves(
+        task=derive.asked(CONFIG.tasks[wildcards.task], training=True),
+        wavelength=task_grid(wildcards.task),
+        files=CONFIG.qa.files,
+        seed=CONFIG.seed,
+    )
+
+
+rule write_token_qa:
+    """One sample as question-and-answer files with a place for the spectrum's tokens."""
+    input:
+        sample=ancient("<results>/samples/{task}/{size}.parquet"),
+        labels=ancient("<results>/labels/{task}.parquet"),
+        digests=[
+            "<results>/samples/{task}/{size}.parquet.sha256",
+            "<results>/labels/{task}.parquet.sha256",
+        ],
+    output:
+        [
+            f"<results>/qa/{{task}}/{{encoding}}/{{size}}/{split}.sha256"
+            for split in CONFIG.qa.files
+        ],
+        [
+            f"<results>/qa/{{task}}/{{encoding}}/{{size}}/{split}-{part:04d}.jsonl.gz"
+            for split, count in CONFIG.qa.files.items()
+            for part in range(count)
+        ],
+    log:
+        "<results>/logs/write_token_qa/{task}/{encoding}/{size}.log",
+    wildcard_constraints:
+        size=SAMPLE,
+        encoding=TOKEN_ENCODING,
+    conda:
+        ENV
+    resources:
+        mem_mb=grow(8000),
+        runtime=grow(60),
+    params:
+        scripts=scripts_folder,
+        settings=token_qa_settings,
+        out=f"{CONFIG.results}/qa/{{task}}/{{encoding}}/{{size}}",
+        code=code("write_token_qa"),
+    shell:
+        "python {params.scripts:q}/write_token_qa.py --settings {params.settings:q} --sample {input.sample:q}"
+        " --labels {input.labels:q} --out {params.out:q} 2>&1 | tee {log:q}"
+
+
+rule train_patches:
+    """Adapters and projector; continues from its last good checkpoint, hands finished work back from the state folder."""
+    input:
+        sample=ancient(trained_sample),
+        labels=ancient("<results>/labels/{task}.parquet"),
+        digests=digests(trained_sample, "<results>/labels/{task}.parquet"),
+        index=view_index,
+        base=llm_base,
+        start=model_start,
+    output:
+        "<results>/models/{task}/{model}/{size}/manifest.json",
+    log:
+        "<results>/logs/train_patches/{task}/{model}/{size}.log",
+    benchmark:
+        "<results>/benchmarks/train_patches/{task}/{model}/{size}.tsv"
+    wildcard_constraints:
+        model=models_among(PATCH_LLMS),
+    priority: AWAITED
+    conda:
+        ENV
+    threads: answering_threads
+    resources:
+        mem_mb=grow(64000),  # the host holds the weights of each process once, at loading
+        runtime=1440,  # does not grow: a training that needs longer comes back by itself, from its checkpoint
+        gpu=llm_gpus,
+        nodes=llm_nodes,
+        mpi=over_nodes("srun"),
+        tasks=over_nodes("nodes"),
+        tasks_per_gpu=0,
+        slurm_extra=llm_slurm,
+    params:
+        scripts=scripts_folder,
+        settings=llm_settings,
+        processes=llm_processes,
+        base=llm_base_name,
+        state=kept_in("train"),
+        code=code("train_patches"),
+    shell:
+        "OMP_NUM_THREADS={threads} {params.scripts:q}/launch_training.sh {params.processes:q}"
+        " {params.scripts:q}/train_patches.py --settings {params.settings:q} --size {wildcards.size:q}"
+        " --sample {input.sample:q} --labels {input.labels:q} --index {input.index:q} --base {params.base:q}"
+        " --found {input.base:q} --continues {input.start:q} --code {params.code:q} --state {params.state:q}"
+        " --threads {threads} --manifest {output:q} 2>&1 | tee {log:q}"
+
+
+rule predict_patches:
+    """Ask a model that reads patch tokens; finished blocks are kept, a killed prediction goes on where it stopped."""
+    input:
+        model="<results>/models/{task}/{model}/{size}/manifest.json",
+        base=llm_base,
+        sample=ancient(predicted_sample),
+        labels=ancient(predicted_labels),
+        seen=ancient(seen_samples),
+        digests=digests(predicted_sample, predicted_labels, seen_samples),
+        index=predicted_index,
+    output:
+        raw="<results>/predictions/{task}/{model}/{size}/{set}.raw.parquet",
+        digest="<results>/predictions/{task}/{model}/{size}/{set}.raw.parquet.sha256",
+    log:
+        "<results>/logs/predict_patches/{task}/{model}/{size}/{set}.log",
+    benchmark:
+        "<results>/benchmarks/predict_patches/{task}/{model}/{size}/{set}.tsv"
+    wildcard_constraints:
+        model=models_among(PATCH_LLMS),
+    priority: AWAITED
+    conda:
+        ENV
+    threads: answering_threads
+    resources:
+        mem_mb=grow(32000),
+        runtime=grow(720),  # finished blocks are kept
+        gpu=answering_gpus,
+    params:
+        scripts=scripts_folder,
+        settings=answer_settings,
+        base=llm_base_name,
+        split=predicted_split,
+        state=kept_in("predict"),
+        code=code("predict_patches"),
+    shell:
+        "python {params.scripts:q}/predict_patches.py --settings {params.settings:q} --model {input.model:q}"
+        " --base {params.base:q} --sample {input.sample:q} --split {params.split:q} --labels {input.labels:q}"
+        " --index {input.index:q} --seen {input.seen:q} --code {params.code:q} --state {params.state:q}"
+        " --threads {threads} --out {output.raw:q} 2>&1 | tee {log:q}"

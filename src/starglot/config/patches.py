@@ -1,0 +1,47 @@
+"""Settings of the encoding `patches`: continuous tokens, made of pieces of the spectrum by a trained projector."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from starglot.config.strict import Strict
+
+
+class Patches(Strict):
+    """Flux as continuous tokens: pieces of the spectrum at full resolution, each mapped to the width of the base."""
+
+    form: Literal["patches"] = Field(
+        description="A trained projector makes tokens of the flux; question and answer stay text."
+    )
+    width: int = Field(140, ge=2, le=10_000, description="Grid values of a patch.")
+    stride: int | None = Field(
+        None, ge=1, description="Grid values from one patch's start to the next one's; null: the width, no overlap."
+    )
+    projector: Literal["shared", "patch", "mlp", "conv"] = Field(
+        "patch",
+        description="shared: one linear map for all patches; patch: a map of each patch's own; mlp: that and two "
+        "layers more; conv: convolutions first.",
+    )
+    scaling: Literal["noise", "sd"] = Field(
+        "noise", description="What divides a pixel less its mean: its noise, or its scatter over stars."
+    )
+    channels: Literal["plain", "whitened", "both"] = Field(
+        "plain",
+        description="whitened: the strongest directions of the flux are shrunk towards the noise, so that weak lines "
+        "are learnt at the same pace; both: two values a pixel.",
+    )
+    whitening: float = Field(0.5, gt=0, le=1, description="1: shrunk to the noise; 0.5: half way in the logarithm.")
+    directions: int = Field(60, ge=1, le=1000, description="Principal directions that are shrunk.")
+    coarse: int = Field(
+        10,
+        ge=2,
+        le=1000,
+        description="Means of log flux over as many stretches, the spectrum's shape: one token more.",
+    )
+
+    @property
+    def step(self) -> int:
+        """Grid values from one patch's start to the next one's."""
+        return self.stride or self.width

@@ -1,0 +1,20 @@
+"""Settings of a tiny language model that nothing has been taught: what adapters and a projector can stand on."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from starglot.config.strict import BaseSettings
+
+
+class RandomBase(BaseSettings):
+    """A tiny Llama with random weights and number tokens in their order, for patch tokens: no language model."""
+
+    kind: Literal["random"] = Field(description="Made in a second on a CPU; nothing is trained.")
+    hidden: int = Field(128, ge=16, description="Width.")
+    layers: int = Field(4, ge=1, description="Transformer layers.")
+    heads: int = Field(4, ge=1, description="Attention heads; must divide the width.")
+    rope_theta: float = Field(1000.0, gt=0, description="Rotary base; small, as prompts are short.")
+    seed: int = Field(0, description="Weights.")

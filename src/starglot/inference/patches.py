@@ -1,0 +1,180 @@
+"""Predictions of a language model that reads patch tokens: value and sigma of every label in the pass that answers.
+
+Work is done in blocks of spectra in order of obsid; a finished block is kept, so that a killed prediction goes on
+where it was, with the same result to the last bit.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from tqdm import tqdm
+
+from starglot.config.patch_llm import PatchLlm
+from starglot.config.patches import Patches
+from starglot.config.recipes import Wavelength
+from starglot.config.tasks import Task
+from starglot.errors import StarglotError
+from starglot.fingerprint import memory
+from starglot.hashing import digest_of, file_digest
+from starglot.labels import CLASSES
+from starglot.models.baselines.rows import Rows, rows_of
+from starglot.models.bases import MANIFEST, check_base, check_model, describe, find_base
+from starglot.models.predictions import Stars, Told, are_seen, prediction_table
+from starglot.spectra.sample_flux import ShardPath, blocks
+from starglot.store import is_whole, making, workplace
+from starglot.tables import write_parquet
+
+if TYPE_CHECKING:
+    from starglot.models.patch_llm import Reading
+
+log = logging.getLogger(__name__)
+
+#: About so many spectra are a block, the most that a killed prediction loses.
+_BLOCK = 2048
+_TABLE = "table.parquet"
+
+
+def predict_patches(
+    settings: PatchLlm,
+    task: Task,
+    encoding: Patches,
+    wavelength: Wavelength,
+    base: str | Path,
+    folder: Path,
+    sample: pa.Table,
+    labels: pa.Table,
+    shard_path: ShardPath,
+    inputs: Mapping[str, str],
+    seen_stars: Stars,
+    state: str | Path,
+    code: str = "",
+) -> pa.Table:
+    """Raw predictions (``tables.PREDICTION``, sigma null) for every spectrum of ``sample``, by obsid and label.
+
+    base: folder or Hugging Face id; folder: of the trained model; sample, labels, shard_path, inputs: the spectra to
+    answer, as :func:`starglot.training.patches.train_patches` takes them; seen_stars, state, code: as of
+    :func:`starglot.inference.predict.predict_llm`.
+
+    Raises StarglotError when a spectrum is missing, the model is not as it was trained or the base not the one that
+    it was trained on, or when the accelerator's memory is too small.
+    """
+    trained = check_model(folder)
+    rows = rows_of(task, sample.sort_by("obsid"), labels)
+    stars = sample.sort_by("obsid")
+    size = max(1, _BLOCK // settings.decoding.batch) * settings.decoding.batch
+    identity = {
+        "settings": settings.model_dump(include={"quantisation", "decoding"}),
+        "model": file_digest(folder / MANIFEST),
+        "inputs": dict(inputs),
+        "obsids": digest_of(rows.obsid.tolist()),
+        "block": size,
+        "code": code,
+    }
+    place = workplace(state, identity)
+    parts = [np.arange(first, min(first + size, len(rows))) for first in range(0, len(rows), size)]
+    kept = [place / f"block-{number:05d}" for number in range(len(parts))]
+    missing = [number for number, block in enumerate(kept) if not is_whole(block)]
+    if kept and not missing:
+        log.info("this was done before with the same settings, inputs and code: handing back %s", place)
+    if missing:
+        done = len(rows) - sum(len(parts[number]) for number in missing)
+        said = trained.get("base")
+        own = isinstance(said, Mapping) and said["name"] == str(base)
+        revision = said["revision"] if own and isinstance(said, Mapping) else None
+        check_base(trained, describe(base, memory(state), revision), folder)
+        answerer = _Answerer(settings, task, encoding, wavelength, find_base(base, revision), folder, trained)
+        with tqdm(total=len(rows), initial=done, desc="predict", unit="spectrum", mininterval=2) as bar:
+            for number in missing:
+                table = answerer.table(rows.where(parts[number]), shard_path, bar)
+                with making(kept[number]) as made:
+                    write_parquet(table, made / _TABLE)
+    tables = [pq.read_table(block / _TABLE) for block in kept]
+    answered = pa.concat_tables(tables) if tables else _empty(len(task.labels))
+    value, sigma = (
+        np.array(answered[name].to_pylist(), float).reshape(-1, len(task.labels)) for name in ("value", "sigma")
+    )
+    told = Told(
+        value,
+        sigma,
+        pa.array(["ok"] * value.size, pa.string()),
+        answered["class"].take(pa.array(np.repeat(np.arange(len(rows)), len(task.labels)))),
+    )
+    return prediction_table(stars, task.labels, rows.truth, told, are_seen(stars, seen_stars))
+
+
+def _empty(labels: int) -> pa.Table:
+    numbers = pa.list_(pa.float64(), labels)
+    return pa.schema([("class", pa.string()), ("value", numbers), ("sigma", numbers)]).empty_table()
+
+
+class _Answerer:
+    """A loaded model, shown a block of spectra at a time."""
+
+    def __init__(
+        self,
+        settings: PatchLlm,
+        task: Task,
+        encoding: Patches,
+        wavelength: Wavelength,
+        base: Path,
+        folder: Path,
+        trained: Mapping[str, Any],
+    ):
+        """trained: the model's manifest, which holds the numbers' scales and the frame of the training."""
+        from starglot.language.number_answers import scales_from_data
+        from starglot.language.patch_prompt import Prompt
+        from starglot.models.llm import load_for_inference
+        from starglot.models.patch_llm import SpectrumLlm, load_projector, width_of
+
+        llm, tokenizer = load_for_inference(base, folder, settings.quantisation)
+        hidden = width_of(llm)
+        projector = load_projector(encoding, wavelength.size, hidden, folder, trained).to(llm.device)
+        self.model = SpectrumLlm(projector, llm, Prompt(tokenizer, task, wavelength, trained["frame"])).to(llm.device)
+        self.model.eval()
+        self.scales, self.batch, self.coarse = (
+            scales_from_data(trained["numbers"]),
+            settings.decoding.batch,
+            encoding.coarse,
+        )
+
+    def table(self, rows: Rows, shard_path: ShardPath, bar: Any) -> pa.Table:
+        """Class, values and sigmas of the rows, in their order."""
+        value, sigma = (np.full(rows.truth.shape, np.nan) for _ in range(2))
+        code = np.full(len(rows), -1)
+        flux: np.ndarray | None = None
+        for at, some in blocks(rows, shard_path, "read"):
+            flux = np.empty((len(rows), some.shape[1]), np.int16) if flux is None else flux
+            flux[at] = some
+        for first in range(0, len(rows), self.batch):
+            part = slice(first, first + self.batch)
+            assert flux is not None  # there are rows
+            found = self._read(flux[part])
+            value[part], sigma[part], code[part] = found.value, found.sigma, found.code
+            bar.update(len(found.code))
+        named: dict[str, np.ndarray] = {"value": value, "sigma": sigma}
+        letters = [CLASSES[each] if each >= 0 else None for each in code.tolist()]
+        schema = _empty(rows.truth.shape[1]).schema
+        columns = {name: pa.array(list(each), schema.field(name).type) for name, each in named.items()}
+        return pa.table({"class": pa.array(letters, pa.string()), **columns})
+
+    def _read(self, flux: np.ndarray) -> Reading:
+        import torch
+
+        from starglot.spectra.pixels import pixels
+
+        device = self.model.before.device
+        fine, coarse = (torch.from_numpy(each).to(device) for each in pixels(flux, self.coarse))
+        try:
+            return self.model.read(fine, coarse, self.scales)
+        except torch.OutOfMemoryError as error:
+            raise StarglotError(
+                f"the accelerator's memory is too small for {len(flux)} spectra at a time",
+                todo="lower the model's decoding: batch and run again; finished blocks are kept",
+            ) from error

@@ -1,0 +1,106 @@
+"""Pixels of cleaned spectra as patch tokens are made of them: over a smooth continuum, at full resolution.
+
+A pixel is asinh((flux / continuum - 1) / 0.05), scaled so that no flux is -1 and twice the continuum is 1: weak lines
+are written in proportion, deep ones in their logarithm, as in the text encodings.  What the continuum takes away
+stays as coarse means of log flux.  A pixel that cleaning has filled in is NaN, as far as that can be seen
+(:func:`crossed`).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from starglot.config.patch_llm import PixelAugment
+from starglot.spectra.continuum import FLOOR, coarse_log_flux, smooth_continuum
+from starglot.tables import FLUX_SCALE
+
+#: Depths well below this are written in proportion, those well above in their logarithm.
+WEAK = 0.05
+#: The continuum is found on means of so many values: it is the same to a thousandth, at a tenth of the time.
+_BIN = 10
+#: Values of a straight line that count as one across a gap (cleaning crosses gaps of more than 30 A so), what
+#: rounding makes of a straight line, and how many values at either end of one may belong to it by chance.
+_STRAIGHT, _ROUNDING, _CHANCE = 40, 0.8, 3
+_LIGHT = 299792.458  # km/s
+
+Floats = NDArray[np.float32]
+
+
+def pixels(flux: np.ndarray, coarse: int) -> tuple[Floats, Floats]:
+    """(n, m) stored int16 flux to pixels (n, m), NaN where a gap was crossed, and (n, coarse) log flux in 0 to 1."""
+    values = np.asarray(flux, dtype=np.float64) / FLUX_SCALE
+    n, m = values.shape
+    width = min(_BIN, max(1, m // _BIN))
+    count = m // width
+    binned = values[:, : count * width].reshape(n, count, width).mean(axis=2)
+    at = np.clip((np.arange(m) - (width - 1) / 2) / width, 0, count - 1)
+    low = np.minimum(at.astype(int), count - 2)
+    part = at - low
+    smooth = smooth_continuum(binned)
+    continuum = smooth[:, low] * (1 - part) + smooth[:, low + 1] * part
+    fine = np.arcsinh((values / continuum - 1) / WEAK) / np.arcsinh(1 / WEAK)
+    fine = fine.clip(-1, 1).astype(np.float32)
+    fine[crossed(flux)] = np.nan
+    shape = 1 - coarse_log_flux(values, coarse) / np.log(FLOOR)
+    return fine, shape.astype(np.float32)
+
+
+def crossed(flux: np.ndarray) -> NDArray[np.bool_]:
+    """(n, m) stored flux to whether a value belongs to a straight line, by which cleaning crosses a wide gap.
+
+    Shorter gaps are crossed by a curve, which cannot be told from flux.  Noise of half a thousandth and more is never
+    straight for so long; a spectrum without any noise may be, where it is flat to a thousandth.
+    """
+    values = np.asarray(flux, dtype=np.int64)
+    found = np.zeros(values.shape, bool)
+    bent = np.abs(np.diff(values, 2, axis=1)) > 1
+    edges = np.diff(np.pad(~bent, ((0, 0), (1, 1))).astype(np.int8), axis=1)
+    for row in np.flatnonzero((~bent).sum(axis=1) >= _STRAIGHT - 2):
+        starts, stops = np.flatnonzero(edges[row] == 1), np.flatnonzero(edges[row] == -1)
+        for start, stop in zip(starts, stops + 2, strict=True):  # a second difference is of three values
+            if stop - start < _STRAIGHT:
+                continue
+            inner = values[row, start + _CHANCE : stop - _CHANCE]
+            at = np.arange(len(inner))
+            line = np.polynomial.Polynomial.fit(at, inner, 1)(at)
+            found[row, start:stop] = np.abs(inner - line).max() <= _ROUNDING
+    return found
+
+
+def redraw_pixels(
+    fine: Floats, coarse: Floats, augment: PixelAugment, noise: Floats, wave: np.ndarray, rng: np.random.Generator
+) -> tuple[Floats, Floats]:
+    """Pixels (n, m) and coarse values (n, c) drawn anew; labels do not change by it.
+
+    A shift by radial velocity (cubic interpolation), noise (level log-normal by row about ``augment.noise`` times
+    ``noise`` (m,)), a slope and a bend of the coarse values, and windows that become NaN.  wave: the grid (A).
+    """
+    n, m = fine.shape
+    if augment.velocity:
+        shift = np.asarray(1 + augment.velocity * rng.standard_normal(n) / _LIGHT)
+        fine = np.stack([_at(fine[row], wave, wave / shift[row]) for row in range(n)])
+    if augment.noise:
+        level = augment.noise * np.exp(0.5 * rng.standard_normal((n, 1)))
+        fine = fine + level.astype(np.float32) * noise * rng.standard_normal((n, m), dtype=np.float32)
+    if augment.tilt:
+        at = np.linspace(-1, 1, coarse.shape[1])
+        slope, bend = augment.tilt * rng.standard_normal((2, n, 1))
+        coarse = coarse + (0.05 * (slope * at + 0.5 * bend * (at**2 - 1 / 3))).astype(np.float32)
+    if augment.gaps:
+        fine = fine.copy()
+        for row in range(n):
+            for _ in range(int(rng.poisson(augment.gaps))):
+                first = int(rng.integers(0, m))
+                fine[row, first : first + int(rng.integers(1, augment.gap_width + 1))] = np.nan
+    return fine, coarse
+
+
+def _at(row: Floats, wave: np.ndarray, wanted: np.ndarray) -> Floats:
+    """One row at ``wanted`` wavelengths, by a cubic through four neighbours (Catmull and Rom); its ends are held."""
+    at = np.interp(wanted, wave, np.arange(len(wave), dtype=np.float64)).clip(1, max(1, len(wave) - 2.001))
+    left = at.astype(np.int64)
+    part = (at - left).astype(np.float32)
+    a, b, c, d = (row[np.minimum(left + step, len(row) - 1)] for step in (-1, 0, 1, 2))
+    curve: Floats = b + 0.5 * part * (c - a + part * (2 * a - 5 * b + 4 * c - d + part * (3 * (b - c) + d - a)))
+    return curve

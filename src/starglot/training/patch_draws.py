@@ -1,0 +1,110 @@
+"""Spectra and answers for the training of a model that reads patch tokens: what is drawn when, and batches of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from torch.utils.data import Dataset
+
+from starglot.config.patch_llm import PixelAugment
+from starglot.language.number_answers import AnswerTokens, NumberScale
+from starglot.models.baselines.rows import Rows
+from starglot.spectra.pixels import pixels, redraw_pixels
+from starglot.training.data import IGNORED
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Variation:
+    """How a spectrum is drawn anew: settings, noise of a pixel (size,), wavelengths (A), error of fed numbers."""
+
+    augment: PixelAugment
+    noise: np.ndarray
+    wave: np.ndarray
+    fed_error: float
+
+
+class PatchDraws(Dataset[dict[str, Any]]):
+    """The examples of a whole training in the order in which they are seen.
+
+    Pass after pass over the rows, each in an order of its own, cut or continued to ``length`` items.  Which row comes
+    when, and what is changed about it, depends on the seed and the row alone.
+    """
+
+    def __init__(
+        self,
+        rows: Rows,
+        flux: np.ndarray,
+        answer: AnswerTokens,
+        scales: Sequence[NumberScale],
+        coarse: int,
+        length: int,
+        seed: int,
+        variation: Variation | None = None,
+    ):
+        """flux: (rows, size) int16, in the order of ``rows``; variation: None leaves spectra and their order as they
+        are."""
+        self.rows, self.flux, self.answer, self.coarse = rows, flux, answer, coarse
+        self.length, self.seed, self.variation = length, seed, variation
+        low, step = (np.array([getattr(scale, name) for scale in scales]) for name in ("low", "step"))
+        self.number = (rows.truth - low) / step
+        self.middle = (np.array([scale.middle for scale in scales]) - low) / step
+        self.error = np.array([scale.error for scale in scales]) / step
+        self._order: tuple[int, np.ndarray] | None = None
+
+    def __len__(self) -> int:
+        return self.length
+
+    def __getitem__(self, number: int) -> dict[str, Any]:
+        """{'fine', 'coarse': of the spectrum; 'target': true numbers, NaN where unknown; 'fed': numbers that later
+        ones see; 'code': of the class, -1 unknown}."""
+        epoch, place = divmod(int(number), len(self.rows))
+        at = self._row(epoch, place)
+        fine, coarse = pixels(np.asarray(self.flux[at : at + 1]), self.coarse)
+        target = self.number[at]
+        fed = np.where(np.isfinite(target), target, self.middle)
+        if self.variation is not None:
+            rng = np.random.default_rng([self.seed, epoch, int(self.rows.obsid[at])])
+            how = self.variation
+            fine, coarse = redraw_pixels(fine, coarse, how.augment, how.noise, how.wave, rng)
+            fed = fed + how.fed_error * self.error * rng.standard_normal(len(fed))
+        return {"fine": fine[0], "coarse": coarse[0], "target": target, "fed": fed, "code": int(self.rows.group[at])}
+
+    def _row(self, epoch: int, place: int) -> int:
+        if self.variation is None:
+            return place
+        if self._order is None or self._order[0] != epoch:
+            self._order = epoch, np.random.default_rng([self.seed, epoch]).permutation(len(self.rows))
+        return int(self._order[1][place])
+
+
+@dataclass(frozen=True)
+class PatchCollate:
+    """Joins examples to a batch; all prompts and answers of a task are equally long."""
+
+    answer: AnswerTokens
+
+    def __call__(self, examples: Sequence[Mapping[str, Any]]) -> dict[str, Tensor]:
+        """fine (n, size), coarse (n, coarse), answer (n, length) ids, labels: the same for the loss of the text,
+        target (n, labels)."""
+        import torch
+
+        columns = {name: np.stack([each[name] for each in examples]) for name in ("fine", "coarse", "target", "fed")}
+        code = np.array([each["code"] for each in examples])
+        ids = self.answer.tokens(columns["fed"], code)
+        labels = ids.copy()
+        labels[:, self.answer.slots] = IGNORED
+        if self.answer.letter is not None:
+            labels[code < 0, self.answer.letter] = IGNORED
+        return {
+            "fine": torch.from_numpy(columns["fine"]),
+            "coarse": torch.from_numpy(columns["coarse"]),
+            "answer": torch.from_numpy(ids),
+            "labels": torch.from_numpy(labels),
+            "target": torch.from_numpy(columns["target"].astype(np.float32)),
+        }

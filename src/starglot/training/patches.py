@@ -1,0 +1,276 @@
+"""Training of a language model that reads patch tokens: adapters on a frozen base, and a projector in full."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+
+from starglot.config.patch_llm import PatchLlm, PatchTraining
+from starglot.config.patches import Patches
+from starglot.config.recipes import Wavelength
+from starglot.config.tasks import Task
+from starglot.errors import StarglotError
+from starglot.fingerprint import memory
+from starglot.labels import CLASSES, LABELS
+from starglot.models import llm
+from starglot.models.baselines.rows import Rows, rows_of
+from starglot.models.bases import check_base, check_model, describe, find_base
+from starglot.models.predictions import label_values
+from starglot.spectra.resample import wavelength_grid
+from starglot.spectra.sample_flux import ShardPath, map_flux
+from starglot.store import CHECKPOINTS, MADE
+from starglot.tables import write_json
+from starglot.training.begun import note_length
+from starglot.training.delivery import MANIFEST, deliver, hand_back_or_begin, versions, write_run
+from starglot.training.finetune import check_devices, effective_batch, make_plan
+from starglot.training.time_limit import listen
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import PreTrainedModel
+
+    from starglot.language.number_answers import NumberScale
+    from starglot.models.patch_llm import SpectrumLlm
+    from starglot.models.projector import Projector
+
+log = logging.getLogger(__name__)
+
+#: Validation looks at this many spectra at most: the loss is known to a few per cent then.
+_VALIDATED = 2000
+
+
+@dataclass(frozen=True)
+class Spectra:
+    """What a training reads: a sample and its labels as tables, a shard's file, and digests of them all."""
+
+    sample: pa.Table
+    labels: pa.Table
+    shard_path: ShardPath
+    inputs: Mapping[str, str]
+
+
+def train_patches(
+    settings: PatchLlm,
+    task: Task,
+    encoding: Patches,
+    wavelength: Wavelength,
+    size: str,
+    base: str | Mapping[str, Any],
+    start: Path | None,
+    spectra: Spectra,
+    out: Path,
+    state: Path,
+    identity: Mapping[str, Any],
+    script: Path | None = None,
+) -> dict[str, Any]:
+    """Train adapters and projector; returns the manifest that it writes last into ``out``.
+
+    base: folder or Hugging Face id, or what :func:`starglot.models.bases.describe` says of it; start: folder of the
+    trained model to continue from, None for a fresh one; spectra: whose training split is learnt, with labels and,
+    as far as the table has them, their errors; out: gets adapter, projector, tokenizer, loss.csv, run.json and
+    manifest.json; state, identity, script: as of :func:`starglot.training.finetune.finetune`.
+
+    Under torchrun every process calls it with the same arguments.  Raises StarglotError for a base that is not there
+    or whose tokenizer takes numbers apart, a start on another base or of other patches, a spectrum or label that is
+    missing, and GPUs that are not there.
+    """
+    listen()
+
+    # ---- set up
+    started = time.time()
+    chief = int(os.environ.get("RANK", "0")) == 0
+    place, finished = hand_back_or_begin(Path(state), identity, Path(out), script, chief)
+    if finished is not None:
+        return finished
+    # What trains takes seconds to import, which work that is handed back does not wait for.
+    from starglot.language.number_answers import scales_as_data
+    from starglot.language.patch_prompt import Prompt
+    from starglot.models.patch_llm import SpectrumLlm, save_projector
+    from starglot.training.answer_loss import AnswerLoss, WithLoss
+    from starglot.training.loop import explained, make_trainer, run, write_curve
+    from starglot.training.patch_draws import PatchCollate, PatchDraws, Variation
+
+    training = settings.training
+    check_devices(training)
+    log.info("%s, %s, on %s", out, size, f"{training.gpus} GPU(s)" if training.gpus else "the CPU")
+
+    # ---- load
+    stands_on = base if isinstance(base, Mapping) else describe(base, memory(state))
+    began = {} if start is None else check_model(start)
+    if start is not None:
+        check_base(began, stands_on, start)
+    base_folder = find_base(stands_on["name"], stands_on["revision"])
+    tokenizer = llm.load_tokenizer(base_folder)
+    prompt = Prompt(tokenizer, task, wavelength)
+    rows, errors = _rows(task, spectra)
+    split = spectra.sample.sort_by("obsid")["split"].to_numpy(zero_copy_only=False)
+    train, val = np.flatnonzero(split == "train"), np.flatnonzero(split == "val")[:_VALIDATED]
+    if not len(train):
+        raise StarglotError("the training split of this sample is empty", todo="take a larger sample")
+    read = np.concatenate([train, val])
+    flux = map_flux(rows.where(read), spectra.shard_path, spectra.inputs, Path(state) / "flux")
+    flux, held_out = flux[: len(train)], flux[len(train) :]
+    plan = make_plan(training, len(train), settings.seed)
+    if chief:
+        note_length(place, plan.steps, "steps")
+    arguments = plan.arguments(place / CHECKPOINTS)
+    loaded = llm.load_base(base_folder, settings.quantisation, for_training=True, on_gpu=plan.on_gpu)
+    projector = _projector(encoding, wavelength, loaded, flux, start, settings.seed)
+    _check_length(prompt.length(projector.tokens) + len(prompt.answer), loaded, stands_on["name"])
+    scales = _scales(task, rows.truth[train], errors[train], began)
+    if start is None:
+        adapted = llm.attach_adapter(loaded, settings.lora, settings.seed)
+    else:
+        llm.check_adapter(start, settings.lora)
+        adapted = llm.load_adapter(loaded, start, trainable=True)
+    model = SpectrumLlm(projector, adapted, prompt)
+
+    # ---- train
+    in_order = [scales[label] for label in task.labels]
+    varied = Variation(training.augment, _noise(projector), wavelength_grid(wavelength), training.fed_error)
+    drawn = plan.steps * effective_batch(training)
+    shared = (prompt.answer, in_order, encoding.coarse)
+    draws = PatchDraws(rows.where(train), flux, *shared, drawn, settings.seed, varied)
+    seen = PatchDraws(rows.where(val), held_out, *shared, len(val), seed=0)
+    loss = AnswerLoss(prompt.answer, in_order, training.huber, training.text)
+    collate = PatchCollate(prompt.answer)
+    trainer = make_trainer(WithLoss(model, loss), draws, collate, arguments, f"{task.question.form}, {size}")  # type: ignore[arg-type]
+    trainer.optimizer = _optimiser(model, training)
+    curve = run(trainer)
+
+    # ---- validate
+    metrics = {"train_loss": curve[-1]["loss"]}
+    if len(val):
+        metrics["val_loss"] = float(trainer.evaluate(seen)["eval_loss"])
+    log.info("loss: %s", metrics)
+
+    # ---- save
+    made = place / MADE
+    manifest = {
+        "kind": settings.kind,
+        "task": task.model_dump(),
+        "size": size,
+        "model": settings.model_dump(),
+        "encoding": encoding.model_dump(),
+        "wavelength": wavelength.model_dump(),
+        "base": dict(stands_on),
+        "continues": None if start is None else began.get("files"),
+        "frame": prompt.frame,
+        "numbers": scales_as_data(scales),
+        "inputs": dict(spectra.inputs),
+        "identity": place.name,
+        "counts": {
+            "train": len(train),
+            "val": int((split == "val").sum()),
+            "examples": drawn,
+            "steps": plan.steps,
+            "prompt_tokens": prompt.length(projector.tokens),
+            "spectrum_tokens": projector.tokens,
+            "trainable_parameters": sum(each.numel() for each in model.parameters() if each.requires_grad),
+            "parameters": sum(each.numel() for each in projector.parameters())
+            + adapted.get_nb_trainable_parameters()[1],
+        },
+        "seed": settings.seed,
+        "metrics": metrics,
+        "versions": versions(),
+    }
+    with explained(place):
+        if chief:
+            shutil.rmtree(made, ignore_errors=True)
+            adapted.save_pretrained(str(made))
+            (made / "README.md").unlink(missing_ok=True)
+            llm.order_adapter_config(made)
+            save_projector(projector, made)
+            tokenizer.save_pretrained(str(made))
+            write_curve(curve, made / "loss.csv")
+            write_run(made, started, examples_per_second=drawn / (time.time() - started))
+            write_json(manifest, made / MANIFEST)
+            deliver(made, place, Path(out))
+    return manifest
+
+
+def _rows(task: Task, spectra: Spectra) -> tuple[Rows, np.ndarray]:
+    """The sample's rows in order of obsid, by class, and errors (rows, labels) of their labels, NaN where none."""
+    sample = spectra.sample.sort_by("obsid")
+    labels = spectra.labels.sort_by("obsid")
+    rows = rows_of(task, sample, labels)
+    letters = sample["class"].to_pylist()
+    rows = replace(rows, group=np.array([CLASSES.index(each) if each in CLASSES else -1 for each in letters], int))
+    at = np.searchsorted(labels["obsid"].to_numpy(), rows.obsid)
+    errors = label_values(labels, [LABELS[label].error for label in task.labels])
+    return rows, errors[at]
+
+
+def _projector(
+    encoding: Patches, wavelength: Wavelength, base: PreTrainedModel, flux: np.ndarray, start: Path | None, seed: int
+) -> Projector:
+    """The start's projector, or a fresh one with the statistics of training flux."""
+    from transformers import set_seed
+
+    from starglot.models.patch_llm import load_projector, token_size, width_of
+    from starglot.models.projector import ENOUGH, Projector, statistics_of
+    from starglot.spectra.pixels import pixels
+
+    hidden = width_of(base)
+    if start is not None:
+        return load_projector(encoding, wavelength.size, hidden, start, check_model(start))
+    few = np.unique(np.linspace(0, len(flux) - 1, min(len(flux), ENOUGH)).astype(int))
+    statistics = statistics_of(*pixels(np.asarray(flux[few]), encoding.coarse), encoding.directions)
+    set_seed(seed)
+    return Projector(encoding, wavelength.size, hidden, token_size(base), statistics)
+
+
+def _scales(task: Task, truth: np.ndarray, errors: np.ndarray, began: Mapping[str, Any]) -> dict[str, NumberScale]:
+    """Scales of the task's labels: those that the start has learnt stay as they were."""
+    from starglot.language.number_answers import number_scales, scales_from_data
+
+    learnt = scales_from_data(began.get("numbers", {}))
+    return {**number_scales(task.labels, truth, errors), **{k: v for k, v in learnt.items() if k in task.labels}}
+
+
+def _noise(projector: Projector) -> np.ndarray:
+    noise: np.ndarray = projector.noise.cpu().numpy()
+    return noise
+
+
+def _optimiser(model: SpectrumLlm, training: PatchTraining) -> torch.optim.Optimizer:
+    """AdamW with a rate and a weight decay for adapters, and another for the projector; vectors do not decay."""
+    import torch
+
+    rates = {True: training.projector_learning_rate, False: training.learning_rate}
+    decays = {True: training.projector_weight_decay, False: training.weight_decay}
+    groups = []
+    for of_projector in (False, True):
+        own = [
+            each
+            for name, each in model.named_parameters()
+            if each.requires_grad and name.startswith("projector.") == of_projector
+        ]
+        for matrices in (True, False):
+            chosen = [each for each in own if (each.ndim > 1) == matrices]
+            decay = decays[of_projector] if matrices else 0.0
+            groups.append({"params": chosen, "lr": rates[of_projector], "weight_decay": decay})
+    return torch.optim.AdamW([group for group in groups if group["params"]], betas=(0.9, 0.98))
+
+
+def _check_length(tokens: int, base: PreTrainedModel, name: object) -> None:
+    """Raise StarglotError when prompt and answer are longer than the base's positions."""
+    from starglot.language.length import positions
+
+    most = positions(base.config)
+    if most is not None and tokens > most:
+        raise StarglotError(
+            f"a question and its answer ({tokens} tokens) are longer than the base's {most} positions",
+            where=name,
+            allowed=f"{most} tokens together",
+            todo="take wider patches (`width` in the encoding)",
+        )

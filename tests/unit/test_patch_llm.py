@@ -1,0 +1,283 @@
+"""A language model that reads patch tokens: its answers' tokens and loss, its training, and what is saved of it."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import math
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from baseline_spectra import GRID, NAMED, TASK, linear_survey
+from safetensors.numpy import load_file
+from transformers import PreTrainedTokenizerFast
+
+from starglot import tables
+from starglot.config.patch_llm import PatchLlm
+from starglot.config.patches import Patches
+from starglot.config.random_base import RandomBase
+from starglot.config.recipes import Wavelength
+from starglot.errors import StarglotError
+from starglot.inference.patches import predict_patches
+from starglot.labels import CLASSES, LABELS
+from starglot.language.answers import parse
+from starglot.language.number_answers import AnswerTokens, NumberScale, number_scales
+from starglot.language.prompts import parse_question
+from starglot.language.tiny_tokenizer import build_tokenizer
+from starglot.language.token_qa import write_token_qa
+from starglot.store import CHECKPOINTS, FINISHED
+from starglot.training.answer_loss import AnswerLoss
+from starglot.training.data import IGNORED
+from starglot.training.patches import Spectra, train_patches
+from starglot.training.random_base import make_random_base
+
+WAVE = Wavelength.model_validate({"start": 4000.0, "stop": 4000.0 + GRID - 1, "step": 1.0})
+ENCODING = Patches.model_validate({"form": "patches", "width": 16, "coarse": 4, "directions": 8, "channels": "both"})
+SCALES = [NumberScale(3000, 9000, 60, 5500), NumberScale(0, 5, 0.1, 4), NumberScale(-3, 1, 0.05, -0.2)]
+
+
+def settings(**training):
+    own = {"epochs": 2.0, "batch": 10, "accumulate": 1, "gradient_checkpointing": False, "checkpoints": 4, "gpus": 0}
+    lora = {"rank": 4, "alpha": 8, "dropout": 0.1}
+    return PatchLlm.model_validate(
+        {"kind": "patch_llm", "base": "r", "encoding": "p", "lora": lora, "training": {**own, **training}, "seed": 3}
+    )
+
+
+@pytest.fixture(scope="module")
+def survey(tmp_path_factory):
+    return linear_survey(tmp_path_factory.mktemp("survey"))
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("base")
+    make_random_base(RandomBase(kind="random", hidden=64, layers=2, heads=2), folder)
+    return folder
+
+
+def train(folder, name, survey, base, task=TASK, how=None, start=None, labels=None):
+    known = survey.labels if labels is None else labels
+    spectra = Spectra(survey.sample, known, survey.shard_path, {"sample": "s", "task": task.question.form})
+    out, state = folder / name, folder / f"state-{name}"
+    how = how or settings()
+    return train_patches(how, task, ENCODING, WAVE, "s", str(base), start, spectra, out, state, {"n": name})
+
+
+def ask(folder, survey, base, out, task=TASK, batch=32, state="answers"):
+    asked = settings().model_copy(update={"decoding": settings().decoding.model_copy(update={"batch": batch})})
+    spectra = (survey.of("test"), survey.labels, survey.shard_path, {})
+    return predict_patches(asked, task, ENCODING, WAVE, base, folder, *spectra, [], out / state)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory, survey, base):
+    folder = tmp_path_factory.mktemp("trained")
+    return folder / "model", train(folder, "model", survey, base, how=settings(epochs=10.0))
+
+
+# ---------------------------------------------------------------- tokens and loss
+
+
+@pytest.mark.parametrize("task", [TASK, NAMED])
+def test_an_answer_is_its_text_with_a_number_token_a_label(task) -> None:
+    tokenizer = build_tokenizer()
+    answer = AnswerTokens(tokenizer, task, [tokenizer.eos_token_id])
+    numbers = np.array([[12.4, 999.0, 1200.0][: len(task.labels)]])
+    text = tokenizer.decode(answer.tokens(numbers, np.array([3]))[0][:-1].tolist())
+    said = ["012", "999", "999"]
+    if task is TASK:
+        assert text == f"[ 'K', '{said[0]}', '{said[1]}', '{said[2]}']"
+    else:
+        assert text == f"[MG_FE:'{said[0]}', [Fe/H]:'{said[1]}']"
+    assert parse(task, task.labels, text).problem is None or "outside" in parse(task, task.labels, text).problem
+
+
+def test_a_tokenizer_that_takes_numbers_apart_is_refused() -> None:
+    from tokenizers import Tokenizer, models, pre_tokenizers
+
+    made = Tokenizer(models.WordLevel({**{chr(code): code for code in range(32, 127)}, "?": 0}, unk_token="?"))
+    made.pre_tokenizer = pre_tokenizers.Split("", "isolated")
+    with pytest.raises(StarglotError) as error:
+        AnswerTokens(PreTrainedTokenizerFast(tokenizer_object=made), TASK, [])
+    assert error.value.todo and error.value.allowed
+
+
+def test_scales_hold_every_training_label_and_the_catalogues_errors() -> None:
+    truth = np.array([[4000.0, 1.0], [8000.0, np.nan], [np.nan, 3.0]])
+    errors = np.array([[50.0, np.nan], [70.0, np.nan], [90.0, np.nan]])
+    scales = number_scales(["teff", "logg"], truth, errors)
+    assert (scales["teff"].low, scales["teff"].high) == (3800.0, 8200.0)
+    assert scales["teff"].error == 70.0 and scales["teff"].middle == 6000.0
+    assert scales["logg"].error == pytest.approx(0.1)  # a tenth of the scatter
+    nobody = number_scales(["feh"], np.full((3, 1), np.nan), np.full((3, 1), np.nan))["feh"]
+    assert (nobody.low, nobody.high) == (LABELS["feh"].low, LABELS["feh"].high)
+
+
+def test_the_loss_is_what_a_hand_computes() -> None:
+    tokenizer = build_tokenizer()
+    answer = AnswerTokens(tokenizer, TASK, [tokenizer.eos_token_id])
+    loss = AnswerLoss(answer, SCALES, huber=2.0, text=0.5)
+    rng = np.random.default_rng(0)
+    logits = rng.standard_normal((2, len(answer), len(tokenizer)))
+    target = np.array([[300.2, np.nan, 700.0], [10.0, 500.0, np.nan]])
+    ids = answer.tokens(np.nan_to_num(target), np.array([0, 4]))
+    labels = ids.copy()
+    labels[:, answer.slots] = IGNORED
+    given = (torch.tensor(each) for each in (logits, labels, target))
+    found = float(loss(*(each.float() if each.is_floating_point() else each for each in given)))
+
+    logged = logits - np.log(np.exp(logits).sum(axis=2, keepdims=True))
+    letter = -np.mean([logged[i, answer.letter, ids[i, answer.letter]] for i in range(2)])
+    fixed = [j for j in range(len(answer)) if j not in answer.slots and j != answer.letter]
+    text = -np.mean([logged[i, j, ids[i, j]] for i in range(2) for j in fixed])
+    each = []
+    for i, k in ((0, 0), (0, 2), (1, 0), (1, 1)):
+        width = SCALES[k].error / ((SCALES[k].high - SCALES[k].low) / 999)
+        soft = np.exp(-0.5 * ((np.arange(1000) - target[i, k]) / width) ** 2)
+        soft /= soft.sum()
+        of_all = logged[i, answer.slots[k], answer.numbers]
+        divergence = sum(p * (math.log(p) - q) for p, q in zip(soft, of_all, strict=True) if p > 0)
+        chance = np.exp(of_all) / np.exp(of_all).sum()
+        off = abs((chance * np.arange(1000)).sum() - target[i, k]) / (2.5 * width)
+        each.append(divergence + 2.0 * (off**2 / 2 if off < 1 else off - 0.5))
+    assert found == pytest.approx(np.mean(each) + letter + 0.5 * text, rel=1e-4)
+
+
+# ---------------------------------------------------------------- training
+
+
+def test_it_learns_and_every_answer_is_one(trained, survey, base, tmp_path) -> None:
+    folder, manifest = trained
+    table = ask(folder, survey, base, tmp_path)
+    assert table.schema.remove_metadata() == tables.PREDICTION
+    frame = table.to_pandas()
+    assert (frame.status == "ok").all() and len(frame) == 3 * 80 and (frame.sigma_raw > 0).all()
+    assert set(frame.class_pred) <= set(CLASSES) and (frame.class_pred == frame["class"]).mean() > 0.6
+    teff = frame[frame.label == "teff"]
+    assert 1 - ((teff.value - teff.truth) ** 2).mean() / teff.truth.var() > 0.8
+    assert manifest["counts"]["spectrum_tokens"] == 5 and set(manifest["numbers"]) == set(TASK.labels)
+
+
+def test_the_same_seed_gives_the_same_bytes_and_another_others(survey, base, tmp_path) -> None:
+    one, two = (train(tmp_path, name, survey, base) for name in ("a", "b"))
+    files = [tables.read_json(tmp_path / name / "manifest.json")["files"] for name in ("a", "b")]
+    assert files[0] == files[1] and one["metrics"] == two["metrics"]
+    train(tmp_path, "c", survey, base, how=settings().model_copy(update={"seed": 4}))
+    other = tables.read_json(tmp_path / "c" / "manifest.json")["files"]
+    assert other["projector.safetensors"] != files[0]["projector.safetensors"]
+
+
+def test_a_killed_training_ends_as_if_it_had_not_been_killed(survey, base, tmp_path, monkeypatch) -> None:
+    whole = train(tmp_path, "whole", survey, base)
+    from starglot.training import patch_draws
+
+    drawn = patch_draws.PatchDraws.__getitem__
+
+    def stop(self, number):
+        if number >= 400:
+            raise KeyboardInterrupt
+        return drawn(self, number)
+
+    monkeypatch.setattr(patch_draws.PatchDraws, "__getitem__", stop)
+    with pytest.raises(KeyboardInterrupt):
+        train(tmp_path, "killed", survey, base)
+    (place,) = [path for path in (tmp_path / "state-killed").iterdir() if (path / CHECKPOINTS).is_dir()]
+    sealed = sorted((place / CHECKPOINTS).glob("checkpoint-*"))
+    assert sealed and not (place / FINISHED).exists()
+    weights = load_file(sealed[-1] / "model.safetensors")
+    assert not any("embed_tokens" in name for name in weights)  # the frozen base is no part of a checkpoint
+    monkeypatch.setattr(patch_draws.PatchDraws, "__getitem__", drawn)
+    again = train(tmp_path, "killed", survey, base)
+    files = [tables.read_json(tmp_path / name / "manifest.json")["files"] for name in ("whole", "killed")]
+    assert files[0] == files[1] and again["metrics"] == whole["metrics"]
+
+
+def test_recomputed_activations_and_parts_of_a_batch_change_nothing(survey, base, tmp_path) -> None:
+    few = settings(epochs=0.2).model_copy(update={"lora": settings().lora.model_copy(update={"dropout": 0.0})})
+    plan = few.training.model_copy(update={"gradient_checkpointing": True, "batch": 5, "accumulate": 2})
+    one = train(tmp_path, "one", survey, base, how=few)
+    two = train(tmp_path, "two", survey, base, how=few.model_copy(update={"training": plan}))
+    assert two["counts"]["examples"] == one["counts"]["examples"] == 70
+    assert two["metrics"]["val_loss"] == pytest.approx(one["metrics"]["val_loss"], rel=0.02)
+
+
+def test_what_was_done_is_handed_back(trained, survey, base, tmp_path) -> None:
+    folder, manifest = trained
+    shutil.rmtree(folder)
+    again = train(folder.parent, "model", survey, base, how=settings(epochs=10.0))
+    assert again["numbers"] == manifest["numbers"] and (folder / "projector.safetensors").is_file()
+
+
+def test_a_second_stage_goes_on_from_the_first(trained, survey, base, tmp_path) -> None:
+    folder, manifest = trained
+    rng = np.random.default_rng(0)
+    labels = survey.labels.set_column(
+        survey.labels.column_names.index("mg_fe"), "mg_fe", [0.2 * rng.standard_normal(len(survey.labels))]
+    )
+    second = train(tmp_path, "second", survey, base, task=NAMED, start=folder, labels=labels)
+    assert second["numbers"]["feh"] == manifest["numbers"]["feh"]  # as learnt
+    one, two = (load_file(path / "projector.safetensors") for path in (folder, tmp_path / "second"))
+    assert np.array_equal(one["mean"], two["mean"]) and not np.array_equal(one["map.weight"], two["map.weight"])
+    table = ask(tmp_path / "second", survey, base, tmp_path, task=NAMED).to_pandas()
+    assert (table.status == "ok").all() and table.class_pred.isna().all()
+
+
+# ---------------------------------------------------------------- answers
+
+
+def test_batches_and_order_change_no_answer(trained, survey, base, tmp_path) -> None:
+    folder, _ = trained
+    one = ask(folder, survey, base, tmp_path, batch=32).to_pandas()
+    two = ask(folder, survey, base, tmp_path, batch=7, state="other").to_pandas()
+    assert two.obsid.tolist() == one.obsid.tolist() == sorted(one.obsid)
+    assert two.value.to_numpy() == pytest.approx(one.value.to_numpy(), rel=1e-3, abs=1e-2)
+
+
+def test_finished_blocks_are_handed_back(trained, survey, base, tmp_path, monkeypatch) -> None:
+    from starglot.models.patch_llm import SpectrumLlm
+
+    folder, _ = trained
+    first = ask(folder, survey, base, tmp_path)
+    monkeypatch.setattr(SpectrumLlm, "read", None)
+    assert ask(folder, survey, base, tmp_path).equals(first)
+
+
+def test_a_projector_of_another_encoding_is_refused(trained, survey, base, tmp_path) -> None:
+    from starglot.models.patch_llm import load_projector
+
+    with pytest.raises(StarglotError) as error:
+        load_projector(ENCODING.model_copy(update={"width": 8}), GRID, 64, trained[0])
+    assert str(error.value.where).endswith("projector.safetensors")
+
+
+def test_a_model_with_another_projector_than_it_was_trained_with_is_refused(trained, survey, base, tmp_path) -> None:
+    copied = tmp_path / "copied"
+    shutil.copytree(trained[0], copied)
+    path = copied / "projector.safetensors"
+    path.write_bytes(path.read_bytes()[:-4] + b"\0\0\0\0")
+    with pytest.raises(StarglotError):
+        ask(copied, survey, base, tmp_path)
+
+
+# ---------------------------------------------------------------- questions
+
+
+def test_questions_have_a_place_for_the_tokens(survey, tmp_path) -> None:
+    files = {"train": 2, "val": 1, "test": 1}
+    write_token_qa(tmp_path, TASK, WAVE, survey.sample, survey.labels, files, seed=1)
+    rows = []
+    for path in sorted(Path(tmp_path).glob("train-*.jsonl.gz")):
+        with gzip.open(path, "rt") as lines:
+            rows += [json.loads(line) for line in lines]
+    assert sorted(row["obsid"] for row in rows) == sorted(survey.of("train")["obsid"].to_pylist())
+    truth = {each["obsid"]: each for each in survey.labels.to_pylist()}
+    for row in rows[:50]:
+        assert parse_question(TASK, row["question"]) == (TASK.labels, "") and row["question"].endswith(
+            "<flux></flux>"
+        )
+        said = parse(TASK, TASK.labels, row["answer"])
+        assert said.values["teff"] == pytest.approx(truth[row["obsid"]]["teff"], abs=0.5)
