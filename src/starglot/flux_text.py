@@ -24,8 +24,8 @@ class FluxText:
     """A form of flux as text.
 
     write: the characters of a value, an integer number of thousandths; read: their value; number: matches them, and
-    nothing else; separator: what stands between two values, '' where each has as many characters (``width``);
-    low, high: what values are clipped to before they are written.
+    nothing else; separator: what stands between two values, '' where each has as many characters (``width``, of ASCII
+    and at most three: all of them stand in one table); low, high: what values are clipped to before they are written.
     """
 
     write: Callable[[int], str]
@@ -55,10 +55,8 @@ class FluxText:
             return values.astype(np.int16) if fits else None
         if not text or len(text) % self.width or not text.isascii():
             return None
-        pieces_ = np.frombuffer(text.encode("ascii"), dtype=self._table.dtype)
-        places, ordered = self._ordered
-        at = places[np.searchsorted(ordered, pieces_).clip(0, len(ordered) - 1)]
-        return (at + self.low).astype(np.int16) if np.array_equal(self._table[at], pieces_) else None
+        found = self._known[self._keys(text.encode("ascii"))]
+        return (found + self.low).astype(np.int16) if found.min() >= 0 else None
 
     @cached_property
     def _table(self) -> NDArray[np.bytes_]:
@@ -67,10 +65,19 @@ class FluxText:
         return np.array(written, dtype=f"S{self.width}")
 
     @cached_property
-    def _ordered(self) -> tuple[NDArray[np.int64], NDArray[np.bytes_]]:
-        """Places in the table, sorted by what stands there; and that."""
-        places = np.argsort(self._table)
-        return places, self._table[places]
+    def _known(self) -> NDArray[np.int32]:
+        """Place in the table of every text of ``width`` ASCII characters, by its key; -1 for what is no value."""
+        places = np.full(128 ** (self.width or 1), -1, np.int32)
+        places[self._keys(self._table.tobytes())] = np.arange(len(self._table))
+        return places
+
+    def _keys(self, content: bytes) -> NDArray[np.int32]:
+        """The characters of each value as one number."""
+        characters = np.frombuffer(content, dtype=np.uint8).reshape(-1, self.width or 1).astype(np.int32)
+        keys = characters[:, 0]
+        for place in range(1, characters.shape[1]):
+            keys = 128 * keys + characters[:, place]
+        return keys
 
 
 @lru_cache(maxsize=4096)

@@ -28,9 +28,10 @@ class LabelSurvey(Protocol):
 
         settings: of :attr:`SETTINGS`; counts: takes the account of rows and values that were left out.
 
-        Every table has ra, dec (deg), gaia_source_id and the labels with their errors.  One that others are matched
-        to has obsid (int64, unique), obsdate, shard, class and snr_{band}, too; one that is matched has the column
-        ``SETTINGS.star``, gaia_release, epoch, pmra and pmdec.
+        Every table has ra, dec (deg), gaia_source_id and the labels of ``SETTINGS.brings``.  One of a survey with
+        spectra has obsid (int64, unique), shard and the columns of ``SETTINGS.places``, too; another one the column
+        ``SETTINGS.star``.  What else is known of spectra (obsdate, class, snr_{band}, teff, logg, feh) or of stars
+        (gaia_release, epoch, pmra, pmdec), and the labels' errors, is null where the table does not have it.
         """
 
 
