@@ -92,7 +92,7 @@ def test_what_was_made_is_whole_and_alone(kept: Path) -> None:
 def test_no_damage_goes_unseen_and_what_is_made_again_is_whole(kept, damage, caplog) -> None:
     damage(kept)
     assert not is_whole(kept)
-    assert str(kept) in caplog.text and "doing it again" in caplog.text
+    assert str(kept) in caplog.text
     with making(kept) as made:
         (made / "weights").write_bytes(b"new")
     assert is_whole(kept) and (kept / "weights").read_bytes() == b"new"

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from refusals import refused
+from refusals import holds, refused
 from starglot.config.surveys import GaiaEso, Galah, Lamost
 from starglot.samples.identity import star_ids
 from starglot.samples.match import match
@@ -89,7 +89,7 @@ def test_ids_without_their_last_digits_are_told_with_number_and_example(
     assert table["gaia_source_id"].null_count == 5
     assert no_values(counts, "gaia_source_id") == {"rounded_id": (5, "row 1, '1.2345678901234568e+18'")}
     warned = [record for record in caplog.records if record.levelno == logging.WARNING]
-    assert len(warned) == 1 and "5 of 5 rows" in warned[0].getMessage()
+    assert len(warned) == 1 and holds(warned[0].getMessage(), "5 of 5")
 
 
 def test_ids_that_were_rounded_do_not_block_the_match_by_position(tmp_path: Path) -> None:

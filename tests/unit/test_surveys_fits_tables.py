@@ -372,7 +372,7 @@ def test_an_image_is_no_table_and_no_rows_are_said(tmp_path: Path, caplog: pytes
         read_columns(path, [OBSID])
     with caplog.at_level(logging.WARNING):
         assert read_columns(write(path, stars(0)), [OBSID]).num_rows == 0
-    assert any("no rows" in record.getMessage() for record in caplog.records)
+    assert any(str(path) in record.getMessage() for record in caplog.records)
 
 
 def test_chunks_are_the_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

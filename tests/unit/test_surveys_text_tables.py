@@ -192,7 +192,7 @@ def test_letters_of_another_coding(tmp_path: Path, caplog: pytest.LogCaptureFixt
     with caplog.at_level(logging.WARNING):
         assert read_columns(path, [NOTE])["note"].to_pylist() == ["plain", "Å", "é", "Å"]
     said = [record.getMessage() for record in caplog.records]
-    assert len(said) == 1 and "column note, row 2" in said[0] and "2 such texts" in said[0]
+    assert len(said) == 1 and holds(said[0], path, "note", "row 2", 2)
 
 
 @pytest.mark.parametrize(
@@ -231,7 +231,7 @@ def test_a_header_alone_and_nothing_at_all(tmp_path: Path, caplog: pytest.LogCap
         caplog.clear()
         with caplog.at_level(logging.WARNING):
             assert read_columns(path, [OBSID, TEFF]).num_rows == 0
-        assert any("no rows" in record.getMessage() for record in caplog.records)
+        assert any(str(path) in record.getMessage() for record in caplog.records)
     path.write_text("\n\n")
     refusal(path)
 
