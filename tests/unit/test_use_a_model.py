@@ -128,7 +128,8 @@ def test_each_flag_is_raised_for_what_it_means(model) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "words"),
     [
-        ("nothing.csv", b"", "no"),
+        ("nothing.csv", b"", "an empty file"),
+        ("page.csv", b"<!DOCTYPE html><html>log in</html>", "a web page"),
         ("picture.png", b"\x89PNG\r\n\x1a\n" + bytes(range(256)), "no FITS file and no table"),
         ("names.csv", b"a,b\n1,2\n3,4\n", "its columns are a, b"),
         ("text.csv", b"wavelength,flux\nx,y\nz,w\n", "no numbers"),

@@ -50,7 +50,7 @@ class Single:
     notes: list[str] = field(default_factory=list)
 
 
-def read_spectra(given: Any, recipe: Recipe) -> list[Single]:
+def read_singles(given: Any, recipe: Recipe) -> list[Single]:
     """The cleaned spectra of files or arrays.
 
     given: a path, or (wavelength, flux) or (wavelength, flux, error): arrays (n,), flux and error also (spectra, n),
@@ -63,7 +63,7 @@ def read_spectra(given: Any, recipe: Recipe) -> list[Single]:
         if not any(isinstance(part, str | PathLike) for part in given):
             return [_cleaned(*found, recipe) for found in _of_arrays(*given)]
     if isinstance(given, list | tuple):
-        return [single for one in given for single in read_spectra(one, recipe)]
+        return [single for one in given for single in read_singles(one, recipe)]
     raise StarglotError(
         f"this is no spectrum: {type(given).__name__}",
         allowed="a path; (wavelength, flux) or (wavelength, flux, error) as arrays; a list of these",

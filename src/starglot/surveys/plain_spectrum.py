@@ -16,6 +16,7 @@ import numpy as np
 
 from starglot.spectra.raw import RawSpectrum
 from starglot.spectra.rejection import SpectrumRejected
+from starglot.surveys.file_kind import is_fits, other_kind, start_of
 
 if TYPE_CHECKING:
     from astropy.table import Table
@@ -104,15 +105,18 @@ def _read(path: Path) -> Table:
     from astropy.table import Table
 
     try:
-        start = path.read_bytes()[:9]
+        start = start_of(path)
         if start.startswith(b"PAR1"):
             import pyarrow.parquet as pq
 
             return Table.from_pandas(pq.read_table(path).to_pandas())
-        if start == b"SIMPLE  =" or start[:2] == b"\x1f\x8b":
+        if is_fits(start):
             return _from_fits(path)
-        ecsv = start.startswith(b"# %ECSV")
-        return Table.read(path, format="ascii.ecsv" if ecsv else "ascii.csv")
+        if start.startswith(b"# %ECSV"):
+            return Table.read(path, format="ascii.ecsv")
+        if other := other_kind(start):
+            raise SpectrumRejected("file_unreadable", f"{other[0]}: {other[1]}")
+        return Table.read(path, format="ascii.csv")
     except SpectrumRejected:
         raise
     except Exception as error:  # astropy's guesses end in nearly anything
