@@ -28,7 +28,7 @@ def domain_of_sample(
 ) -> tuple[Domain, dict[str, Any]]:
     """The region of a sample's training spectra, and facts for a reader (JSON-able).
 
-    sample: ``tables.SAMPLE``; labels: obsid, shard, labels of the task, perhaps snr_r; shard_path: cleaned spectra of a shard.
+    sample: ``tables.SAMPLE``; labels: obsid, shard, the task's labels, perhaps snr_r; shard_path: shard -> spectra.
     Facts: spectra (training spectra); labels: by name low and high, the range of all but the wildest two in a
     thousand, and n; snr: least, median (of the r band, None where unknown); classes: spectra of each group.
     """
