@@ -18,8 +18,8 @@ from starglot.spectra.mask import good_pixels
 from starglot.spectra.raw import RawSpectrum
 from starglot.spectra.rejection import SpectrumRejected
 from starglot.spectra.resample import wavelength_grid
-from starglot.surveys.identify import FileSpectrum, read_file
-from starglot.surveys.plain_spectrum import ALLOWED, NO_ERROR, PLAIN, from_columns
+from starglot.surveys.identify import FILE_READERS, FileSpectrum, read_file
+from starglot.surveys.plain_spectrum import NO_ERROR, PLAIN, from_columns
 
 #: A spectrum is answered, with a flag, if no more than this part of the grid is without good pixels.
 MOST_MISSING = 0.25
@@ -154,7 +154,11 @@ def _sentence(why: SpectrumRejected, raw: RawSpectrum | None = None, recipe: Rec
         return "there is no such file"
     said = f"{REJECTIONS[why.reason]} ({why.detail})" if why.detail else REJECTIONS[why.reason]
     if why.reason == "layout_unknown":
-        return f"no spectrum is recognised in the file: {why.detail}; what is read is surveys' files, and {ALLOWED}"
+        known = ", ".join(FILE_READERS)
+        return (
+            f"no spectrum is recognised in the file: {why.detail}; read are spectra of {known}, and tables with "
+            "columns called wavelength, flux and, where it is known, error"
+        )
     if why.reason == "range_not_covered" and raw is not None and recipe is not None:
         grid, middle = wavelength_grid(recipe.wavelength), float(np.median(raw.wavelength))
         for unit, factor in _OTHER_UNITS.items():

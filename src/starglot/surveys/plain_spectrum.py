@@ -26,11 +26,6 @@ PLAIN = "table"
 WAVELENGTH = ("wavelength", "wave", "lambda", "lam", "wl", "loglam")
 FLUX = ("flux", "flux_density", "f_lambda")
 ERROR = ("error", "err", "flux_error", "flux_err", "e_flux", "uncertainty", "sigma", "ivar")
-ALLOWED = (
-    f"columns of wavelength ({', '.join(WAVELENGTH)}), flux ({', '.join(FLUX)}) and, where known, its error "
-    f"({', '.join(ERROR)})"
-)
-
 #: Assumed of a spectrum without errors, whose S/N is not known therefore.
 NO_ERROR = "every pixel with a finite flux is good, as no error is given"
 _VACUUM = "wavelengths are those in vacuum"
@@ -50,9 +45,10 @@ def read_plain(path: Path) -> tuple[RawSpectrum, list[str]]:
         names = {name.lower(): name for name in table.colnames}
         wave, flux, error = (_first(names, wanted) for wanted in (WAVELENGTH, FLUX, ERROR))
         if wave is None or flux is None:
-            listed = ", ".join(table.colnames[:12]) or "none"
+            shown = table.colnames[:6]
+            listed = (", ".join(shown) or "none") + (" ..." if len(table.colnames) > len(shown) else "")
             raise SpectrumRejected(
-                "layout_unknown", f"no survey's file, and no table of a spectrum: its columns are {listed}"
+                "layout_unknown", f"neither a known survey's nor a table of a spectrum, its columns are {listed}"
             )
         # One row of vectors is a spectrum, too.
         row = 0 if len(table) == 1 and table[flux].ndim > 1 else slice(None)
