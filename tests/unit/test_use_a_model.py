@@ -175,6 +175,25 @@ def test_surveys_are_told_apart_by_what_is_in_the_file(model, project: Path, tmp
         assert single.survey == "sdss" and single.flux is not None and single.snr > 3
 
 
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_damaged_files_are_read_or_refused(model, project: Path, files: dict[str, Path], tmp_path: Path) -> None:
+    rng = np.random.default_rng(8)
+    refused = 0
+    for path in (project / "tests/data/sdss/spec-0266-51602-0031.fits", files["nm.ecsv"], files["micron.fits"]):
+        whole = np.frombuffer(path.read_bytes(), np.uint8)
+        for case in range(25):
+            hurt = whole.copy()
+            if case % 2:
+                hurt = hurt[: rng.integers(1, len(hurt))]
+            else:
+                hurt[rng.integers(0, min(len(hurt), 12000), 30)] = rng.integers(0, 256, 30)
+            (tmp_path / "hurt").write_bytes(hurt.tobytes())
+            for single in model.read(tmp_path / "hurt"):
+                assert (single.flux is None) == bool(single.problem)
+                refused += single.flux is None
+    assert refused > 30
+
+
 def test_a_bad_one_among_several_does_not_stop_the_others(model, files: dict[str, Path], tmp_path: Path) -> None:
     answer = model.predict([tmp_path / "absent.fits", files["a.csv"]])
     assert answer["status"].tolist() == ["refused", "refused", "ok", "ok"]

@@ -75,10 +75,10 @@ def read_file(path: Path) -> tuple[str, list[FileSpectrum]]:
     if is_fits(content):
         try:
             found = units(content)
+            owner = next((survey for survey, reader in FILE_READERS.items() if reader.owns(found)), None)
         except NotReadable as error:
             raise SpectrumRejected("file_unreadable", str(error)) from error
-        for survey, reader in FILE_READERS.items():
-            if reader.owns(found):
-                return survey, reader.read(path)
+        if owner is not None:
+            return owner, FILE_READERS[owner].read(path)
     spectrum, assumed = read_plain(path)
     return PLAIN, [FileSpectrum("", spectrum, tuple(assumed))]
