@@ -13,6 +13,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 from astropy import units
+from astropy.io import fits
 from astropy.table import Table
 from described_model import WAVELENGTH, build, star
 
@@ -23,6 +24,10 @@ from starglot.errors import StarglotError
 from starglot.inference.answering import OPENERS
 from starglot.inference.flags import FLAGS
 from starglot.models.folder import FORMAT, MODEL
+from starglot.registry import Registry
+from starglot.spectra.raw import RawSpectrum
+from starglot.spectra.rejection import SpectrumRejected
+from starglot.surveys import identify
 from starglot.tables import read_json, write_json
 
 TEFF, FEH = 6000.0, -0.4
@@ -173,6 +178,28 @@ def test_surveys_are_told_apart_by_what_is_in_the_file(model, project: Path, tmp
         shutil.copy(path, renamed)
         (single,) = model.read(renamed)
         assert single.survey == "sdss" and single.flux is not None and single.snr > 3
+
+
+def test_a_survey_more_is_an_entry_more(model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A survey whose file holds a row of flux a spectrum, and one that cannot be used."""
+    spectra = np.stack([star(teff, FEH, 80, seed=3)[0] for teff in (5000.0, 7000.0)])
+    primary = fits.PrimaryHDU(spectra)
+    primary.header["TELESCOP"] = "MADE-UP"
+    primary.writeto(tmp_path / "many.fits")
+
+    def read(path: Path) -> list[identify.FileSpectrum]:
+        rows, good = fits.getdata(path).astype(float), np.ones(len(WAVELENGTH))
+        raw = [RawSpectrum(WAVELENGTH, row, good, np.zeros(len(row), np.int64)) for row in rows]
+        found = [identify.FileSpectrum(f"fibre {at}", each) for at, each in enumerate(raw)]
+        return [*found, identify.FileSpectrum("fibre 2", SpectrumRejected("no_good_pixel", "a broken fibre"))]
+
+    entry = identify.FileReader(lambda units: units[0].text("TELESCOP") == "MADE-UP", read)
+    monkeypatch.setattr(identify, "FILE_READERS", Registry({**identify.FILE_READERS, "made_up": entry}))
+    answer = model.predict(tmp_path / "many.fits", wide=True)
+    assert answer["survey"].tolist() == ["made_up"] * 3
+    assert answer["spectrum"].tolist() == ["fibre 0", "fibre 1", "fibre 2"]
+    assert answer["teff"][0] == pytest.approx(5000, abs=400) and answer["teff"][1] == pytest.approx(7000, abs=400)
+    assert "broken fibre" in answer["problem"][2]
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
