@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from starglot.config.recipes import Recipe
-from starglot.inference.single import read_spectra
+from starglot.inference.single import read_singles
 
 pytestmark = pytest.mark.real
 
@@ -25,7 +25,7 @@ SURVEYS = {
 def test_surveys_are_recognised_and_cleaned(real_files: Path, folder: str) -> None:
     survey, usable = SURVEYS[folder]
     read = [
-        single for path in sorted((real_files / folder).glob("*.fits")) for single in read_spectra(path, Recipe())
+        single for path in sorted((real_files / folder).glob("*.fits")) for single in read_singles(path, Recipe())
     ]
     assert read and {single.survey for single in read} == {survey}
     assert sum(single.flux is not None for single in read) == usable
@@ -39,5 +39,5 @@ def test_what_is_no_single_spectrum_is_refused_in_words(real_files: Path, folder
     paths = [path for path in sorted((real_files / folder).iterdir()) if path.is_file()]
     assert paths
     for path in paths:
-        (single,) = read_spectra(path, Recipe())
+        (single,) = read_singles(path, Recipe())
         assert single.flux is None and single.problem, path

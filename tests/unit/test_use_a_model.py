@@ -13,6 +13,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 from astropy import units
+from astropy.io import fits
 from astropy.table import Table
 from described_model import WAVELENGTH, build, star
 
@@ -23,6 +24,10 @@ from starglot.errors import StarglotError
 from starglot.inference.answering import OPENERS
 from starglot.inference.flags import FLAGS
 from starglot.models.folder import FORMAT, MODEL
+from starglot.registry import Registry
+from starglot.spectra.raw import RawSpectrum
+from starglot.spectra.rejection import SpectrumRejected
+from starglot.surveys import identify
 from starglot.tables import read_json, write_json
 
 TEFF, FEH = 6000.0, -0.4
@@ -128,7 +133,8 @@ def test_each_flag_is_raised_for_what_it_means(model) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "words"),
     [
-        ("nothing.csv", b"", "no"),
+        ("nothing.csv", b"", "an empty file"),
+        ("page.csv", b"<!DOCTYPE html><html>log in</html>", "a web page"),
         ("picture.png", b"\x89PNG\r\n\x1a\n" + bytes(range(256)), "no FITS file and no table"),
         ("names.csv", b"a,b\n1,2\n3,4\n", "its columns are a, b"),
         ("text.csv", b"wavelength,flux\nx,y\nz,w\n", "no numbers"),
@@ -172,6 +178,47 @@ def test_surveys_are_told_apart_by_what_is_in_the_file(model, project: Path, tmp
         shutil.copy(path, renamed)
         (single,) = model.read(renamed)
         assert single.survey == "sdss" and single.flux is not None and single.snr > 3
+
+
+def test_a_survey_more_is_an_entry_more(model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A survey whose file holds a row of flux a spectrum, and one that cannot be used."""
+    spectra = np.stack([star(teff, FEH, 80, seed=3)[0] for teff in (5000.0, 7000.0)])
+    primary = fits.PrimaryHDU(spectra)
+    primary.header["TELESCOP"] = "MADE-UP"
+    primary.writeto(tmp_path / "many.fits")
+
+    def read(path: Path) -> list[identify.FileSpectrum]:
+        rows, good = fits.getdata(path).astype(float), np.ones(len(WAVELENGTH))
+        raw = [RawSpectrum(WAVELENGTH, row, good, np.zeros(len(row), np.int64)) for row in rows]
+        found = [identify.FileSpectrum(f"fibre {at}", each) for at, each in enumerate(raw)]
+        return [*found, identify.FileSpectrum("fibre 2", SpectrumRejected("no_good_pixel", "a broken fibre"))]
+
+    entry = identify.FileReader(lambda units: units[0].text("TELESCOP") == "MADE-UP", read)
+    monkeypatch.setattr(identify, "FILE_READERS", Registry({**identify.FILE_READERS, "made_up": entry}))
+    answer = model.predict(tmp_path / "many.fits", wide=True)
+    assert answer["survey"].tolist() == ["made_up"] * 3
+    assert answer["spectrum"].tolist() == ["fibre 0", "fibre 1", "fibre 2"]
+    assert answer["teff"][0] == pytest.approx(5000, abs=400) and answer["teff"][1] == pytest.approx(7000, abs=400)
+    assert "broken fibre" in answer["problem"][2]
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_damaged_files_are_read_or_refused(model, project: Path, files: dict[str, Path], tmp_path: Path) -> None:
+    rng = np.random.default_rng(8)
+    refused = 0
+    for path in (project / "tests/data/sdss/spec-0266-51602-0031.fits", files["nm.ecsv"], files["micron.fits"]):
+        whole = np.frombuffer(path.read_bytes(), np.uint8)
+        for case in range(25):
+            hurt = whole.copy()
+            if case % 2:
+                hurt = hurt[: rng.integers(1, len(hurt))]
+            else:
+                hurt[rng.integers(0, min(len(hurt), 12000), 30)] = rng.integers(0, 256, 30)
+            (tmp_path / "hurt").write_bytes(hurt.tobytes())
+            for single in model.read(tmp_path / "hurt"):
+                assert (single.flux is None) == bool(single.problem)
+                refused += single.flux is None
+    assert refused > 30
 
 
 def test_a_bad_one_among_several_does_not_stop_the_others(model, files: dict[str, Path], tmp_path: Path) -> None:

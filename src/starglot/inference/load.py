@@ -14,7 +14,7 @@ from starglot.errors import StarglotError
 from starglot.evaluation.calibration import with_sigma
 from starglot.inference.answering import Answers, open_model
 from starglot.inference.flags import OF_SPECTRUM, label_flags, spectrum_flags
-from starglot.inference.single import Single, read_spectra, spectra_of
+from starglot.inference.single import Single, read_singles, spectra_of
 from starglot.labels import LABELS
 from starglot.models.domain import DOMAIN, load_domain
 from starglot.models.folder import read_description
@@ -84,7 +84,7 @@ class Model:
         """
         import pandas as pd
 
-        answered = self.answer(read_spectra(spectra, self._recipe), classes)
+        answered = self.answer(read_singles(spectra, self._recipe), classes)
         if not any(one.single.flux is not None for one in answered):
             raise _nothing_usable(answered)
         frame = pd.DataFrame([row for one in answered for row in one.rows], columns=list(COLUMNS))
@@ -114,7 +114,7 @@ class Model:
 
     def read(self, spectra: Any) -> list[Single]:
         """The spectra of files or arrays, cleaned by the model's recipe."""
-        return read_spectra(spectra, self._recipe)
+        return read_singles(spectra, self._recipe)
 
     def _rows(self, single: Single, told: Sequence[dict[str, Any]], excess: float) -> list[dict[str, Any]]:
         of_spectrum = spectrum_flags(excess, single.snr, single.missing, self.domain)

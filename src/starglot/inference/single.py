@@ -18,8 +18,8 @@ from starglot.spectra.mask import good_pixels
 from starglot.spectra.raw import RawSpectrum
 from starglot.spectra.rejection import SpectrumRejected
 from starglot.spectra.resample import wavelength_grid
-from starglot.surveys.identify import FileSpectrum, read_file
-from starglot.surveys.plain_spectrum import ALLOWED, NO_ERROR, PLAIN, from_columns
+from starglot.surveys.identify import FILE_READERS, FileSpectrum, read_file
+from starglot.surveys.plain_spectrum import NO_ERROR, PLAIN, from_columns
 
 #: A spectrum is answered, with a flag, if no more than this part of the grid is without good pixels.
 MOST_MISSING = 0.25
@@ -50,7 +50,7 @@ class Single:
     notes: list[str] = field(default_factory=list)
 
 
-def read_spectra(given: Any, recipe: Recipe) -> list[Single]:
+def read_singles(given: Any, recipe: Recipe) -> list[Single]:
     """The cleaned spectra of files or arrays.
 
     given: a path, or (wavelength, flux) or (wavelength, flux, error): arrays (n,), flux and error also (spectra, n),
@@ -63,7 +63,7 @@ def read_spectra(given: Any, recipe: Recipe) -> list[Single]:
         if not any(isinstance(part, str | PathLike) for part in given):
             return [_cleaned(*found, recipe) for found in _of_arrays(*given)]
     if isinstance(given, list | tuple):
-        return [single for one in given for single in read_spectra(one, recipe)]
+        return [single for one in given for single in read_singles(one, recipe)]
     raise StarglotError(
         f"this is no spectrum: {type(given).__name__}",
         allowed="a path; (wavelength, flux) or (wavelength, flux, error) as arrays; a list of these",
@@ -154,7 +154,11 @@ def _sentence(why: SpectrumRejected, raw: RawSpectrum | None = None, recipe: Rec
         return "there is no such file"
     said = f"{REJECTIONS[why.reason]} ({why.detail})" if why.detail else REJECTIONS[why.reason]
     if why.reason == "layout_unknown":
-        return f"no spectrum is recognised in the file: {why.detail}; what is read is surveys' files, and {ALLOWED}"
+        known = ", ".join(FILE_READERS)
+        return (
+            f"no spectrum is recognised in the file: {why.detail}; read are spectra of {known}, and tables with "
+            "columns called wavelength, flux and, where it is known, error"
+        )
     if why.reason == "range_not_covered" and raw is not None and recipe is not None:
         grid, middle = wavelength_grid(recipe.wavelength), float(np.median(raw.wavelength))
         for unit, factor in _OTHER_UNITS.items():

@@ -28,7 +28,7 @@ def domain_of_sample(
 ) -> tuple[Domain, dict[str, Any]]:
     """The region of a sample's training spectra, and facts for a reader (JSON-able).
 
-    sample: ``tables.SAMPLE``; labels: obsid, shard, snr_r, the task's labels; shard_path: a shard's cleaned spectra.
+    sample: ``tables.SAMPLE``; labels: obsid, shard, the task's labels, perhaps snr_r; shard_path: shard -> spectra.
     Facts: spectra (training spectra); labels: by name low and high, the range of all but the wildest two in a
     thousand, and n; snr: least, median (of the r band, None where unknown); classes: spectra of each group.
     """
@@ -61,7 +61,9 @@ def _of(labels: pa.Table, obsids: np.ndarray) -> pa.Table:
 
 
 def _numbers(table: pa.Table, name: str) -> np.ndarray:
-    """The finite values of a column."""
+    """The finite values of a column; none where the survey has no such column."""
+    if name not in table.column_names:
+        return np.empty(0)
     values = np.asarray(table[name].to_numpy(zero_copy_only=False), float)
     finite: np.ndarray = values[np.isfinite(values)]
     return finite

@@ -14,6 +14,7 @@ from pathlib import Path
 from starglot.registry import Registry
 from starglot.spectra.raw import RawSpectrum
 from starglot.spectra.rejection import SpectrumRejected
+from starglot.surveys.file_kind import is_fits
 from starglot.surveys.fits_bytes import NotReadable, Unit, inflate, units
 from starglot.surveys.lamost_spectrum import is_lamost, read_spectrum
 from starglot.surveys.plain_spectrum import PLAIN, read_plain
@@ -71,13 +72,13 @@ def read_file(path: Path) -> tuple[str, list[FileSpectrum]]:
         raise SpectrumRejected("file_unreadable", error.strerror or type(error).__name__) from error
     except NotReadable as error:
         raise SpectrumRejected("file_unreadable", str(error)) from error
-    if content.startswith(b"SIMPLE  ="):
+    if is_fits(content):
         try:
             found = units(content)
+            owner = next((survey for survey, reader in FILE_READERS.items() if reader.owns(found)), None)
         except NotReadable as error:
             raise SpectrumRejected("file_unreadable", str(error)) from error
-        for survey, reader in FILE_READERS.items():
-            if reader.owns(found):
-                return survey, reader.read(path)
+        if owner is not None:
+            return owner, FILE_READERS[owner].read(path)
     spectrum, assumed = read_plain(path)
     return PLAIN, [FileSpectrum("", spectrum, tuple(assumed))]

@@ -16,6 +16,7 @@ import numpy as np
 
 from starglot.spectra.raw import RawSpectrum
 from starglot.spectra.rejection import SpectrumRejected
+from starglot.surveys.file_kind import is_fits, other_kind, start_of
 
 if TYPE_CHECKING:
     from astropy.table import Table
@@ -25,11 +26,6 @@ PLAIN = "table"
 WAVELENGTH = ("wavelength", "wave", "lambda", "lam", "wl", "loglam")
 FLUX = ("flux", "flux_density", "f_lambda")
 ERROR = ("error", "err", "flux_error", "flux_err", "e_flux", "uncertainty", "sigma", "ivar")
-ALLOWED = (
-    f"columns of wavelength ({', '.join(WAVELENGTH)}), flux ({', '.join(FLUX)}) and, where known, its error "
-    f"({', '.join(ERROR)})"
-)
-
 #: Assumed of a spectrum without errors, whose S/N is not known therefore.
 NO_ERROR = "every pixel with a finite flux is good, as no error is given"
 _VACUUM = "wavelengths are those in vacuum"
@@ -49,9 +45,10 @@ def read_plain(path: Path) -> tuple[RawSpectrum, list[str]]:
         names = {name.lower(): name for name in table.colnames}
         wave, flux, error = (_first(names, wanted) for wanted in (WAVELENGTH, FLUX, ERROR))
         if wave is None or flux is None:
-            listed = ", ".join(table.colnames[:12]) or "none"
+            shown = table.colnames[:6]
+            listed = (", ".join(shown) or "none") + (" ..." if len(table.colnames) > len(shown) else "")
             raise SpectrumRejected(
-                "layout_unknown", f"no survey's file, and no table of a spectrum: its columns are {listed}"
+                "layout_unknown", f"neither a known survey's nor a table of a spectrum, its columns are {listed}"
             )
         # One row of vectors is a spectrum, too.
         row = 0 if len(table) == 1 and table[flux].ndim > 1 else slice(None)
@@ -104,15 +101,18 @@ def _read(path: Path) -> Table:
     from astropy.table import Table
 
     try:
-        start = path.read_bytes()[:9]
+        start = start_of(path)
         if start.startswith(b"PAR1"):
             import pyarrow.parquet as pq
 
             return Table.from_pandas(pq.read_table(path).to_pandas())
-        if start == b"SIMPLE  =" or start[:2] == b"\x1f\x8b":
+        if is_fits(start):
             return _from_fits(path)
-        ecsv = start.startswith(b"# %ECSV")
-        return Table.read(path, format="ascii.ecsv" if ecsv else "ascii.csv")
+        if start.startswith(b"# %ECSV"):
+            return Table.read(path, format="ascii.ecsv")
+        if other := other_kind(start):
+            raise SpectrumRejected("file_unreadable", f"{other[0]}: {other[1]}")
+        return Table.read(path, format="ascii.csv")
     except SpectrumRejected:
         raise
     except Exception as error:  # astropy's guesses end in nearly anything
