@@ -64,8 +64,11 @@ class SpectrumLlm(nn.Module):
         return embedded
 
     def _prompt(self, fine: Tensor, coarse: Tensor) -> Tensor:
-        before, behind = (self._embed(ids.expand(len(fine), -1)) for ids in (self.before, self.behind))
-        return torch.cat([before, self.projector(fine, coarse).to(before.dtype), behind], dim=1)
+        return torch.cat([self._embed(self.before.expand(len(fine), -1)), self._spectrum(fine, coarse)], dim=1)
+
+    def _spectrum(self, fine: Tensor, coarse: Tensor) -> Tensor:
+        behind = self._embed(self.behind.expand(len(fine), -1))
+        return torch.cat([self.projector(fine, coarse).to(behind.dtype), behind], dim=1)
 
     # ------------------------------------------------------------ answers
 
@@ -87,13 +90,17 @@ class SpectrumLlm(nn.Module):
         grid = torch.arange(len(self.numbers), dtype=torch.float64, device=fine.device)
         fixed = torch.as_tensor(answer.ids, device=fine.device)
         cache = DynamicCache(config=self.llm.config)
+        self.llm(
+            inputs_embeds=self._embed(self.before[None]), past_key_values=cache, use_cache=True, logits_to_keep=1
+        )
+        cache.batch_repeat_interleave(n)  # what stands before the spectrum is the same for all
         said = torch.empty((n, 0), dtype=torch.long, device=fine.device)
         written = 0
         for place in stops:
             text = torch.cat([said, fixed[written:place].expand(n, -1)], dim=1)
             inputs = self._embed(text)
             if not written:
-                inputs = torch.cat([self._prompt(fine, coarse), inputs], dim=1)
+                inputs = torch.cat([self._spectrum(fine, coarse), inputs], dim=1)
             out = self.llm(inputs_embeds=inputs, past_key_values=cache, use_cache=True, logits_to_keep=1)
             logits = out.logits[:, -1].double()
             if place in column:
