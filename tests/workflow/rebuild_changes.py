@@ -26,7 +26,7 @@ NEW_PLATE = "59100-NEW"
 def snakemake(folder: Path, *arguments: str) -> str:
     """Run snakemake in a project with its own code; returns what it said."""
     command = [sys.executable, "-m", "snakemake", "--cores", "2", "--configfile", *configs(folder), *arguments]
-    env = {**os.environ, "PYTHONPATH": f"{folder}/src", "OMP_NUM_THREADS": "1"}
+    env = {**os.environ, "PYTHONPATH": f"{folder}/src", "OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive"}
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, env=env)
     assert not done.returncode, f"{' '.join(command)}\n{done.stdout[-3000:]}\n{done.stderr[-6000:]}"
     return done.stdout + done.stderr

@@ -11,8 +11,10 @@ import subprocess
 import sys
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
+from typing import Any
 
 import pytest
 import yaml
@@ -28,13 +30,63 @@ ROWS = FILE["changes"]
 
 #: Rules that keep finished work, and rows in which they are listed.
 DEAR = set(expanded({"everything dear": "all"}, FILE["groups"]))
-RUN = [row for row in ROWS if DEAR & set(expanded(row["listed"], FILE["groups"]))]
-if not os.environ.get("STARGLOT_REBUILDS"):  # all of them run for a quarter of an hour and more
-    _SHORT = {"edit_survey_reader", "edit_spectrum_reader", "edit_normalise", "edit_draw", "edit_baselines"}
-    _SHORT |= {"edit_continuum", "edit_answers", "edit_digits", "set_snr_galah", "set_release", "set_radius"}
-    RUN = [row for row in RUN if row["change"] in _SHORT]
+TRIED = [row for row in ROWS if DEAR & set(expanded(row["listed"], FILE["groups"]))]
 
+Row = dict[str, Any]
+Rules = frozenset[str]
 Jobs = set[tuple[str, str]]
+
+
+def back(row: Row) -> Rules:
+    """Dear rules of which jobs are listed and handed back."""
+    return frozenset(DEAR & set(expanded(row.get("handed back") or {}, FILE["groups"])))
+
+
+def anew(row: Row) -> Rules:
+    """Dear rules of which jobs are listed and do their work."""
+    listed, handed = (expanded(row.get(column) or {}, FILE["groups"]) for column in ("listed", "handed back"))
+    return frozenset(rule for rule in DEAR & set(listed) if handed.get(rule) != listed[rule])
+
+
+class Trial:
+    """Changes made to one project, and what a run of snakemake then shows of dear rules.
+
+    back: rules whose jobs hand their work back after all of the changes, hence after each; anew: rule -> the one
+    change that makes a job of it do its work.
+    """
+
+    def __init__(self, rows: list[Row]):
+        self.rows = rows
+        causes = {rule: [row for row in rows if rule in anew(row)] for rule in DEAR}
+        self.back = {rule for row in rows for rule in back(row) if not causes[rule]}
+        self.anew = {rule: by[0] for rule, by in causes.items() if len(by) == 1}
+
+    def __str__(self) -> str:
+        return "+".join(row["change"] for row in self.rows)
+
+
+def trials() -> list[Trial]:
+    """As few trials as show of every change, and every dear rule that it lists, what the table says.
+
+    What is handed back is seen of many changes at once: had one of them reached a job, that job would do its work.
+    What is done anew is seen where no other of the changes has that effect on the rule.
+    """
+    calm = [row for row in TRIED if not anew(row)]
+    mixed = [row for row in TRIED if anew(row) and back(row)]
+    effects = {anew(row) for row in mixed}
+    if not effects or frozenset.intersection(*effects):  # a rule that no trial would leave alone
+        effects.add(frozenset())
+    found = [Trial([*calm, *(row for row in mixed if anew(row) == effect)]) for effect in sorted(effects, key=sorted)]
+    shown = {row["change"] for trial in found for row in trial.anew.values()}
+    rest = [row for row in TRIED if anew(row) and row["change"] not in shown]
+    apart: list[list[Row]] = []
+    for row in sorted(rest, key=lambda row: len(anew(row)), reverse=True):
+        free = [rows for rows in apart if not any(anew(row) & anew(other) for other in rows)]
+        if free:
+            free[0].append(row)
+        else:
+            apart.append([row])
+    return [*found, *map(Trial, apart)]
 
 
 class Planner:
@@ -101,19 +153,65 @@ def settled(mini, tmp_path_factory):
     return folder, said
 
 
-@pytest.fixture(scope="module")
-def planned(settled, planner, tmp_path_factory, request):
-    """Change (of the tests that were asked for) -> the project after it, and the jobs that snakemake then lists."""
-    asked = [item.callspec.params.get("row") for item in request.session.items if hasattr(item, "callspec")]
+@dataclass
+class Changed:
+    """A project after changes, the jobs that snakemake then lists, and its further arguments."""
 
-    def plan(row):
-        folder = tmp_path_factory.mktemp(row["change"]) / "project"
+    folder: Path
+    listed: Jobs
+    arguments: list[str]
+
+
+@pytest.fixture(scope="module")
+def changed(settled, planner, tmp_path_factory):
+    """Makes changes to a copy of the settled project."""
+
+    def change(*rows: Row) -> Changed:
+        folder = tmp_path_factory.mktemp(rows[0]["change"]) / "project"
         shutil.copytree(settled[0], folder, symlinks=True, copy_function=_copy)
-        arguments = CHANGES[row["change"]](folder) or []
-        return folder, planner.jobs(folder, arguments), arguments
+        arguments = [word for row in rows for word in CHANGES[row["change"]](folder) or []]
+        return Changed(folder, planner.jobs(folder, arguments), arguments)
+
+    return change
+
+
+def wanted(request: pytest.FixtureRequest, parameter: str) -> list[Any]:
+    """Values of a parameter of this file's tests that were asked for."""
+    mine = [item for item in request.session.items if item.path == Path(__file__) and hasattr(item, "callspec")]
+    return [item.callspec.params[parameter] for item in mine if parameter in item.callspec.params]
+
+
+@pytest.fixture(scope="module")
+def planned(changed, request):
+    """Change -> the project after it, two made at a time."""
+    with ThreadPoolExecutor(2) as pool:
+        return {row["change"]: pool.submit(changed, row) for row in wanted(request, "row")}
+
+
+@pytest.fixture(scope="module")
+def carried_out(changed, universe, request):
+    """Trial -> what should be handed back, and what was, of the jobs that it runs; two trials at a time."""
+
+    def carry_out(trial: Trial) -> tuple[dict[tuple[str, str], bool], dict[tuple[str, str], bool]]:
+        project = changed(*trial.rows)
+        known = universe | project.listed
+        should: dict[tuple[str, str], bool] = {}
+        for row in trial.rows:
+            handed = expected(row.get("handed back") or {}, known)
+            should |= {job: True for job in handed if job[0] in trial.back}
+            done = expected(row["listed"], known) - handed
+            for rule in (rule for rule, cause in trial.anew.items() if cause is row):
+                # The last: a model that starts from no other.
+                should[max(job for job in done if job[0] == rule)] = False
+        assert set(should) <= project.listed
+        logs = project.folder / "results/logs"
+        shutil.rmtree(logs)
+        paths = [f"results/{made(rule, name)}" for rule, name in sorted(should)]
+        snakemake(project.folder, *project.arguments, "--", *paths)
+        return should, {job: "handing back" in _log(logs, *job) for job in should}
 
     with ThreadPoolExecutor(2) as pool:
-        return {row["change"]: pool.submit(plan, row) for row in ROWS if row in asked}
+        return {str(trial): pool.submit(carry_out, trial) for trial in wanted(request, "trial")}
 
 
 def _copy(source: str, target: str) -> None:
@@ -132,8 +230,8 @@ def universe(settled, planner):
     return jobs
 
 
-def expected(listed: Mapping[str, object], known: Jobs, first: str) -> Jobs:
-    """The jobs that a row of the table stands for."""
+def expected(listed: Mapping[str, Any], known: Jobs, first: str = "") -> Jobs:
+    """The jobs that a row of the table stands for; first: the name of the first shard."""
     found: Jobs = set()
     for rule, which in expanded(listed, FILE["groups"]).items():
         mine = {wildcards for name, wildcards in known if name == rule}
@@ -159,28 +257,26 @@ def test_survey_files_that_moved_are_read_again_and_nothing_dear_runs(settled):
     assert not ran & (DEAR | {"draw_sample", "write_qa"})
 
 
+def test_every_row_with_dear_jobs_is_tried_in_both_columns():
+    back_seen = {(row["change"], rule) for trial in trials() for row in trial.rows for rule in trial.back & back(row)}
+    anew_seen = {(row["change"], rule) for trial in trials() for rule, row in trial.anew.items()}
+    assert len(TRIED) > 30
+    assert back_seen == {(row["change"], rule) for row in TRIED for rule in back(row)}
+    assert anew_seen >= {(row["change"], rule) for row in TRIED for rule in anew(row)}
+
+
 @pytest.mark.parametrize("row", ROWS, ids=[row["change"] for row in ROWS])
-def test_a_change_lists_what_the_table_says(row, planned, universe, settled, planner):
-    folder, listed, _ = planned[row["change"]].result()
-    first = sorted((folder / "results/catalog/selected/lamost").glob("*.parquet"))[0].stem
-    assert sorted(listed) == sorted(expected(row["listed"], universe | listed, first))
+def test_a_change_lists_what_the_table_says(row, planned, universe, settled):
+    project = planned[row["change"]].result()
+    first = sorted((project.folder / "results/catalog/selected/lamost").glob("*.parquet"))[0].stem
+    assert sorted(project.listed) == sorted(expected(row["listed"], universe | project.listed, first))
 
 
-@pytest.mark.parametrize("row", RUN, ids=[row["change"] for row in RUN])
-def test_of_the_jobs_listed_these_hand_their_work_back(row, planned, universe):
-    """All that should be handed back, and of what is made anew the first job of each rule."""
-    folder, listed, arguments = planned[row["change"]].result()
-    logs = folder / "results/logs"
-    shutil.rmtree(logs)
-    dear = sorted((rule, name) for rule, name in listed if rule in DEAR)
-    should = expected(row.get("handed back") or {}, universe | listed, "")
-    firsts = {rule: name for rule, name in reversed(dear) if (rule, name) not in should}
-    tried = {*should, *firsts.items()}
-    assert should <= set(dear) and tried
-    snakemake(folder, *arguments, "--", *(f"results/{made(rule, name)}" for rule, name in sorted(tried)))
-    assert all(_log(logs, rule, name) for rule, name in tried)
-    back = {(rule, name) for rule, name in tried if "handing back" in _log(logs, rule, name)}
-    assert sorted(back) == sorted(should)
+@pytest.mark.parametrize("trial", trials(), ids=str)
+def test_of_the_jobs_listed_these_hand_their_work_back(trial, carried_out):
+    """All that should be handed back, and of what is done anew a job of each rule."""
+    should, did = carried_out[str(trial)].result()
+    assert should and did == should
 
 
 def made(rule: str, wildcards: str) -> str:
