@@ -48,56 +48,45 @@ def anew(row: Row) -> Rules:
     return frozenset(rule for rule in DEAR & set(listed) if handed.get(rule) != listed[rule])
 
 
-@dataclass(frozen=True)
 class Trial:
-    """Changes made to one project, and the dear rules that a run of snakemake shows something of.
+    """Changes made to one project, and what a run of snakemake then shows of dear rules.
 
     back: rules whose jobs hand their work back after all of the changes, hence after each; anew: rule -> the one
     change that makes a job of it do its work.
     """
 
-    rows: tuple[Row, ...]
-    back: Rules
-    anew: Mapping[str, Row]
+    def __init__(self, rows: list[Row]):
+        self.rows = rows
+        causes = {rule: [row for row in rows if rule in anew(row)] for rule in DEAR}
+        self.back = {rule for row in rows for rule in back(row) if not causes[rule]}
+        self.anew = {rule: by[0] for rule, by in causes.items() if len(by) == 1}
 
     def __str__(self) -> str:
         return "+".join(row["change"] for row in self.rows)
 
 
 def trials() -> list[Trial]:
-    """As few runs of snakemake as show of every change, and every dear rule that it lists, what the table says.
+    """As few trials as show of every change, and every dear rule that it lists, what the table says.
 
     What is handed back is seen of many changes at once: had one of them reached a job, that job would do its work.
     What is done anew is seen where no other of the changes has that effect on the rule.
     """
     calm = [row for row in TRIED if not anew(row)]
     mixed = [row for row in TRIED if anew(row) and back(row)]
-    effects = sorted({anew(row) for row in mixed}, key=sorted)
-    if not effects or frozenset.intersection(*effects):
-        effects.append(frozenset())
-    together = [[*calm, *(row for row in mixed if anew(row) == effect)] for effect in effects]
+    effects = {anew(row) for row in mixed}
+    if not effects or frozenset.intersection(*effects):  # a rule that no trial would leave alone
+        effects.add(frozenset())
+    found = [Trial([*calm, *(row for row in mixed if anew(row) == effect)]) for effect in sorted(effects, key=sorted)]
+    shown = {row["change"] for trial in found for row in trial.anew.values()}
+    rest = [row for row in TRIED if anew(row) and row["change"] not in shown]
     apart: list[list[Row]] = []
-    alone = [group[len(calm)]["change"] for group in together if len(group) == len(calm) + 1]
-    for row in sorted(
-        (row for row in TRIED if anew(row) and row["change"] not in alone), key=lambda row: -len(anew(row))
-    ):
-        fits = (group for group in apart if not any(anew(row) & anew(other) for other in group))
-        group = next(fits, None)
-        if group is None:
-            apart.append(group := [])
-        group.append(row)
-
-    found: list[Trial] = []
-    seen: set[tuple[str, str]] = set()
-    for rows in [*together, *apart]:
-        shown = {rule for row in rows for rule in back(row) if (row["change"], rule) not in seen}
-        shown -= {rule for row in rows for rule in anew(row)}
-        seen |= {(row["change"], rule) for row in rows for rule in shown}
-        causes = {rule: [row for row in rows if rule in anew(row)] for rule in DEAR}
-        found.append(
-            Trial(tuple(rows), frozenset(shown), {rule: it[0] for rule, it in causes.items() if len(it) == 1})
-        )
-    return found
+    for row in sorted(rest, key=lambda row: len(anew(row)), reverse=True):
+        free = [rows for rows in apart if not any(anew(row) & anew(other) for other in rows)]
+        if free:
+            free[0].append(row)
+        else:
+            apart.append([row])
+    return [*found, *map(Trial, apart)]
 
 
 class Planner:
