@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import hypothesis
 import pytest
 from xdist.scheduler import LoadScopeScheduling
+
+# How long an example takes is the machine's affair.
+hypothesis.settings.register_profile("starglot", deadline=None)
+hypothesis.settings.load_profile("starglot")
 
 PROJECT = Path(__file__).resolve().parents[1]
 #: What takes minutes, longest first.  A folder's tests share a project, and one process runs them all; those of a

@@ -137,7 +137,7 @@ def test_bad_answers_do_not_count():
     assert one.equals(two)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(0, 1000), st.floats(1e-3, 1e3), st.integers(60, 400))
 def test_the_scale_follows_the_units(seed, unit, n):
     error, raw = draw(seed, n)

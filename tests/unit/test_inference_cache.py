@@ -8,7 +8,7 @@ from transformers import DynamicCache, LlamaConfig
 from starglot.inference.cache import roomy_cache
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(portions=st.lists(st.integers(1, 40), min_size=1, max_size=12), seed=st.integers(0, 99))
 def test_the_same_keys_and_values_as_the_library_s_cache(portions, seed):
     config = LlamaConfig(num_hidden_layers=2)

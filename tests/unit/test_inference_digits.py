@@ -152,7 +152,7 @@ def test_impossible_orders_are_not_followed():
     assert not {p for p in seen if p.count(".") > 1 or "-" in p[1:] or p.startswith((".", "-."))}
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     mean=st.floats(2500, 12000),
     sigma=st.floats(8, 400),

@@ -261,7 +261,7 @@ def test_the_day_is_the_same_every_day(bytewise, monkeypatch, asks):
 PIECES = st.text("<>/|[]\n aAbB:#", max_size=6)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     opens=st.fixed_dictionaries({"user": PIECES, "assistant": PIECES, "system": PIECES}),
     closes=st.fixed_dictionaries({"user": PIECES, "assistant": st.sampled_from(["</s>", "\n</s>", "<|im_end|>\n"])}),

@@ -63,7 +63,7 @@ def test_paper_keeps_negative_values_and_one_packed_clips():
 
 
 @each_encoding
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(flux=stored)
 def test_text_and_values_are_inverse(encoding: Encoding, flux: np.ndarray):
     codec = Codec(encoding, GRID)

@@ -68,7 +68,7 @@ def plain(tokenizer, text: str) -> list[int]:
 
 @pytest.mark.parametrize("encoding", ENCODINGS, ids=lambda e: f"{e.form}-{e.preparation}")
 @pytest.mark.parametrize("task", TASKS, ids=lambda t: t.question.form)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     flux=hnp.arrays(np.int16, (1, GRID.size), elements=st.integers(-1200, 1200) | st.integers(-32000, 32000)),
     data=st.data(),

@@ -56,7 +56,7 @@ def test_saha_ionises_the_sun_as_textbooks_do() -> None:
 
 
 @given(st.floats(3200, 9800), st.floats(0.5, 5.0), st.floats(-2.4, 0.5))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_denser_atmospheres_have_more_electrons(teff: float, logg: float, feh: float) -> None:
     low, high = layer(np.array([teff] * 2), np.array([logg, logg + 0.3]), np.array([feh] * 2)).log_pe
     assert high > low
@@ -73,7 +73,7 @@ def test_curve_of_growth_is_linear_then_flat_then_damped() -> None:
 
 
 @given(st.floats(3100, 9900), st.floats(0.2, 5.1), st.floats(-2.4, 0.5), st.floats(-0.6, 0.8), st.integers(0, 20))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_spectra_are_finite_and_positive(teff: float, logg: float, feh: float, x: float, element: int) -> None:
     flux = spectrum(teff, logg, feh, **{ABUNDANCE_NAMES[element]: x})
     assert np.isfinite(flux).all() and (flux > 0).all()

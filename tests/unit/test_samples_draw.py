@@ -51,7 +51,7 @@ def shuffled(table: pa.Table, seed: int = 1) -> pa.Table:
     return table.take(pa.array(np.random.default_rng(seed).permutation(len(table))))
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(seed=st.integers(0, 5), small=st.integers(5, 150), more=st.integers(0, 150), balanced=st.booleans())
 def test_sizes_are_nested_balanced_and_split_by_star(seed: int, small: int, more: int, balanced: bool) -> None:
     table = labels(600, seed)
@@ -181,7 +181,7 @@ def picked(
     return set(rows["obsid"].to_pylist())
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(seed=st.integers(0, 5), per_class=st.integers(1, 60), lost=st.floats(0, 0.1))
 def test_what_is_selected_holds_every_sample(seed: int, per_class: int, lost: float) -> None:
     """Drawing from the selected spectra gives what drawing from the whole catalogue would, files lost or not."""

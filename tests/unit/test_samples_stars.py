@@ -80,7 +80,7 @@ def test_position_groups_do_not_chain_and_cross_midnight() -> None:
     assert len(set(ids_of(near_pole).values())) == 1
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.tuples(st.integers(0, 12), st.integers(0, 12)), min_size=1, max_size=25), st.integers(0, 25))
 def test_later_rows_leave_earlier_ids_alone(places: list[tuple[int, int]], known: int) -> None:
     rows = [{"obsid": k, "ra": x * ARCSEC, "dec": y * ARCSEC} for k, (x, y) in enumerate(places)]
@@ -209,7 +209,7 @@ def test_an_id_twice_in_the_other_survey_is_refused() -> None:
         match(catalog([visit(1, "lamost:A", 1.0, 1.0)]), twice, "source_id", "dr3", 3.0)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     st.lists(st.tuples(st.integers(0, 8), st.integers(0, 8)), max_size=12, unique=True),
     st.lists(st.tuples(st.integers(0, 8), st.integers(0, 8)), max_size=12, unique=True),

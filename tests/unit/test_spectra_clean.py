@@ -76,7 +76,7 @@ def test_normalisations() -> None:
 # ---------------------------------------------------------------- resampling
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(seed=st.integers(0, 10**6), keep=st.floats(0.3, 1), step=st.sampled_from([0.7, 1.0, 2.5]))
 def test_cubic_values_are_those_of_scipy(seed: int, keep: float, step: float) -> None:
     rng = np.random.default_rng(seed)
@@ -139,7 +139,7 @@ def test_halves_go_to_the_even_neighbour_and_nothing_wraps() -> None:
 # ---------------------------------------------------------------- whole spectra
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(scale=st.integers(-20, 20), seed=st.integers(0, 10**6))
 def test_the_flux_scale_does_not_matter(scale: int, seed: int) -> None:
     recipe, arrays = Recipe(wavelength=SMALL), spectrum(seed)

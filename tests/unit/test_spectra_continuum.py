@@ -11,7 +11,7 @@ from starglot.spectra.continuum import coarse_log_flux, divide_by_continuum, smo
 from starglot.spectra.rebin import rebin, rebin_wavelength
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(rows=st.integers(0, 4), grid=st.integers(1, 60), data=st.data())
 def test_rebin_is_the_mean_of_neighbours_and_drops_the_rest(rows: int, grid: int, data: st.DataObject) -> None:
     width = data.draw(st.integers(1, grid))

@@ -69,7 +69,7 @@ def selection(kinds: list[str]) -> pa.Table:
     return pa.Table.from_pylist(rows, schema=SELECTED)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(kinds=st.lists(st.sampled_from(KINDS), max_size=8))
 def test_ids_are_conserved_in_order(kinds: list[str], root: Path) -> None:
     selected = selection(kinds)

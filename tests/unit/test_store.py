@@ -207,7 +207,7 @@ def test_the_seal_is_written_after_what_it_vouches_for_is_on_the_disk(tmp_path: 
 
 
 @pytest.mark.slow
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.lists(st.tuples(st.sampled_from(["ask", *DAMAGES]), st.integers(0, 2)), max_size=12))
 def test_in_any_order_of_damage_and_asking_what_comes_back_is_right(tmp_path_factory, steps) -> None:
     root = tmp_path_factory.mktemp("any")

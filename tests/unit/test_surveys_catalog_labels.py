@@ -137,7 +137,7 @@ def test_placeholders_are_null(tmp_path: Path, placeholder: float) -> None:
     assert rows[1]["mg_fe"] == pytest.approx(0.1)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(order=st.permutations(["C", "MG", "FE", "CE", "TI"]))
 def test_array_columns_are_read_in_the_order_of_the_file(tmp_path_factory: Any, order: list[str]) -> None:
     over_h = {"C": 0.1, "MG": 0.2, "FE": -0.25, "CE": 0.4, "TI": 0.5}

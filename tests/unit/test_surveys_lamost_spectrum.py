@@ -160,7 +160,7 @@ def test_absent_files_and_folders_in_their_place(tmp_path: Path) -> None:
         assert why.value.reason == reason
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     layout=st.sampled_from(["table", "image", "image of DR1"]),
     places=st.lists(st.tuples(st.integers(0, 7000), st.integers(0, 255)), min_size=1, max_size=8),

@@ -208,7 +208,7 @@ def test_a_tilt_changes_the_slope_and_not_the_details():
 example = st.tuples(st.integers(1, 9), st.lists(st.booleans(), min_size=1, max_size=6))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(example, min_size=1, max_size=5))
 def test_prompts_start_together_and_only_counted_tokens_are_labels(shapes):
     examples = [

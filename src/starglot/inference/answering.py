@@ -16,9 +16,11 @@ import pyarrow as pa
 
 from starglot.config.kinds import KINDS
 from starglot.config.models import Encoding, Wavelength
+from starglot.config.patches import Patches
 from starglot.config.tasks import Task
 from starglot.errors import StarglotError
 from starglot.inference.places import find_members, find_own_base
+from starglot.models.bases import check_model
 from starglot.models.folder import read_description
 from starglot.models.predictions import Told, label_values, prediction_table
 from starglot.registry import Registry
@@ -63,6 +65,24 @@ def _language(folder: Path, about: Mapping[str, Any], settings: Any, task: Task)
         table = ask([(at, question(task, wavelength, task.labels, text)) for at, text in enumerate(texts)])
         told = Told(table["value"], table["sigma_raw"], table["status"], table["class_pred"])
         stars = _stars(groups)
+        return prediction_table(stars, task.labels, label_values(stars, task.labels), told, _unseen(stars))
+
+    return answers
+
+
+def _patches(folder: Path, about: Mapping[str, Any], settings: Any, task: Task) -> Answers:
+    """A language model of patch tokens, which reads the pixels themselves."""
+    from starglot.inference.patches import Answerer, as_told
+
+    encoding, wavelength = (
+        Patches.model_validate(about["encoding"]),
+        Wavelength.model_validate(about["recipe"]["wavelength"]),
+    )
+    base = find_own_base(folder, about)
+    model = Answerer(settings, task, encoding, wavelength, base, folder, check_model(folder))
+
+    def answers(flux: np.ndarray, groups: Sequence[str | None]) -> pa.Table:
+        told, stars = as_told(model.answers(flux), len(task.labels)), _stars(groups)
         return prediction_table(stars, task.labels, label_values(stars, task.labels), told, _unseen(stars))
 
     return answers
@@ -127,7 +147,14 @@ def _ensemble(folder: Path, about: Mapping[str, Any], settings: Any, task: Task)
 
 #: How a model of each family is opened: its folder, its description, its settings, its task.
 OPENERS: Registry[Callable[[Path, Mapping[str, Any], Any, Task], Answers]] = Registry(
-    {"language": _language, "network": _network, "trees": _trees, "plain": _plain, "ensemble": _ensemble}
+    {
+        "language": _language,
+        "patches": _patches,
+        "network": _network,
+        "trees": _trees,
+        "plain": _plain,
+        "ensemble": _ensemble,
+    }
 )
 
 

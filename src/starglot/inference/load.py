@@ -100,7 +100,11 @@ class Model:
         """What the model says of cleaned spectra, refused ones among them, in their order."""
         groups = [None] * len(singles) if classes is None else list(classes)
         if len(groups) != len(singles):
-            raise StarglotError(f"{len(groups)} classes for {len(singles)} spectra", allowed="one for each, or None")
+            raise StarglotError(
+                f"{len(groups)} classes for {len(singles)} spectra",
+                allowed="one for each, or None",
+                todo="give as many classes as spectra",
+            )
         usable = [at for at, single in enumerate(singles) if single.flux is not None]
         if not usable:
             return [Answered(single, self._refused(single)) for single in singles]
@@ -185,7 +189,7 @@ def to_table(frame: pd.DataFrame) -> Table:
 
 def _nothing_usable(answered: Sequence[Answered]) -> StarglotError:
     if not answered:
-        return StarglotError("there is no spectrum to answer", todo="name one or more files")
+        return StarglotError("there is no spectrum to answer", where="spectra", todo="name one or more files")
     first = answered[0].single
     what = "the spectrum cannot be used" if len(answered) == 1 else f"none of {len(answered)} spectra can be used"
     return StarglotError(f"{what}: {first.problem}", where=first.file or None, todo="give another file")

@@ -7,7 +7,7 @@ where it was, with the same result to the last bit.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -89,7 +89,7 @@ def predict_patches(
         own = isinstance(said, Mapping) and said["name"] == str(base)
         revision = said["revision"] if own and isinstance(said, Mapping) else None
         check_base(trained, describe(base, memory(state), revision), folder)
-        answerer = _Answerer(settings, task, encoding, wavelength, find_base(base, revision), folder, trained)
+        answerer = Answerer(settings, task, encoding, wavelength, find_base(base, revision), folder, trained)
         with tqdm(total=len(rows), initial=done, desc="predict", unit="spectrum", mininterval=2) as bar:
             for number in missing:
                 table = answerer.table(rows.where(parts[number]), shard_path, bar)
@@ -97,16 +97,19 @@ def predict_patches(
                     write_parquet(table, made / _TABLE)
     tables = [pq.read_table(block / _TABLE) for block in kept]
     answered = pa.concat_tables(tables) if tables else _empty(len(task.labels))
-    value, sigma = (
-        np.array(answered[name].to_pylist(), float).reshape(-1, len(task.labels)) for name in ("value", "sigma")
-    )
-    told = Told(
+    told = as_told(answered, len(task.labels))
+    return prediction_table(stars, task.labels, rows.truth, told, are_seen(stars, seen_stars))
+
+
+def as_told(answered: pa.Table, labels: int) -> Told:
+    """What :class:`Answerer` says of n spectra and k ``labels``, as rows of the prediction table."""
+    value, sigma = (np.array(answered[name].to_pylist(), float).reshape(-1, labels) for name in ("value", "sigma"))
+    return Told(
         value,
         sigma,
         pa.array(["ok"] * value.size, pa.string()),
-        answered["class"].take(pa.array(np.repeat(np.arange(len(rows)), len(task.labels)))),
+        answered["class"].take(pa.array(np.repeat(np.arange(len(answered)), labels))),
     )
-    return prediction_table(stars, task.labels, rows.truth, told, are_seen(stars, seen_stars))
 
 
 def _empty(labels: int) -> pa.Table:
@@ -114,7 +117,7 @@ def _empty(labels: int) -> pa.Table:
     return pa.schema([("class", pa.string()), ("value", numbers), ("sigma", numbers)]).empty_table()
 
 
-class _Answerer:
+class Answerer:
     """A loaded model, shown a block of spectra at a time."""
 
     def __init__(
@@ -138,6 +141,7 @@ class _Answerer:
         projector = load_projector(encoding, wavelength.size, hidden, folder, trained).to(llm.device)
         self.model = SpectrumLlm(projector, llm, Prompt(tokenizer, task, wavelength, trained["frame"])).to(llm.device)
         self.model.eval()
+        self.task = task
         self.scales, self.batch, self.coarse = (
             scales_from_data(trained["numbers"]),
             settings.decoding.batch,
@@ -146,21 +150,26 @@ class _Answerer:
 
     def table(self, rows: Rows, shard_path: ShardPath, bar: Any) -> pa.Table:
         """Class, values and sigmas of the rows, in their order."""
-        value, sigma = (np.full(rows.truth.shape, np.nan) for _ in range(2))
-        code = np.full(len(rows), -1)
         flux: np.ndarray | None = None
         for at, some in blocks(rows, shard_path, "read"):
             flux = np.empty((len(rows), some.shape[1]), np.int16) if flux is None else flux
             flux[at] = some
-        for first in range(0, len(rows), self.batch):
+        assert flux is not None  # there are rows
+        return self.answers(flux, bar.update)
+
+    def answers(self, flux: np.ndarray, done: Callable[[int], Any] = lambda n: None) -> pa.Table:
+        """Class, values and sigmas of cleaned spectra, int16 (n, grid); done: hears of each batch's number."""
+        labels = len(self.task.labels)
+        value, sigma = (np.full((len(flux), labels), np.nan) for _ in range(2))
+        code = np.full(len(flux), -1)
+        for first in range(0, len(flux), self.batch):
             part = slice(first, first + self.batch)
-            assert flux is not None  # there are rows
             found = self._read(flux[part])
             value[part], sigma[part], code[part] = found.value, found.sigma, found.code
-            bar.update(len(found.code))
+            done(len(found.code))
         named: dict[str, np.ndarray] = {"value": value, "sigma": sigma}
         letters = [CLASSES[each] if each >= 0 else None for each in code.tolist()]
-        schema = _empty(rows.truth.shape[1]).schema
+        schema = _empty(labels).schema
         columns = {name: pa.array(list(each), schema.field(name).type) for name, each in named.items()}
         return pa.table({"class": pa.array(letters, pa.string()), **columns})
 
@@ -176,5 +185,6 @@ class _Answerer:
         except torch.OutOfMemoryError as error:
             raise StarglotError(
                 f"the accelerator's memory is too small for {len(flux)} spectra at a time",
+                where="models: decoding: batch",
                 todo="lower the model's decoding: batch and run again; finished blocks are kept",
             ) from error

@@ -103,6 +103,7 @@ def patch_starts(size: int, width: int, step: int) -> list[int]:
             f"a patch of {width} values is wider than the wavelength grid",
             where="encodings: width",
             allowed=f"2 to {size}",
+            todo="lower `width`",
         )
     starts = list(range(0, size - width + 1, step))
     if size - starts[-1] - width > _WORTH_A_PATCH * width:

@@ -115,7 +115,11 @@ def train_patches(
     split = spectra.sample.sort_by("obsid")["split"].to_numpy(zero_copy_only=False)
     train, val = np.flatnonzero(split == "train"), np.flatnonzero(split == "val")[:_VALIDATED]
     if not len(train):
-        raise StarglotError("the training split of this sample is empty", todo="take a larger sample")
+        raise StarglotError(
+            "the training split of this sample is empty",
+            where=f"task of {', '.join(task.labels)}",
+            todo="take a larger sample",
+        )
     read = np.concatenate([train, val])
     flux = map_flux(rows.where(read), spectra.shard_path, spectra.inputs, Path(state) / "flux")
     flux, held_out = flux[: len(train)], flux[len(train) :]
