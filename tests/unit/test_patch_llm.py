@@ -238,11 +238,11 @@ def test_batches_and_order_change_no_answer(trained, survey, base, tmp_path) -> 
 
 
 def test_finished_blocks_are_handed_back(trained, survey, base, tmp_path, monkeypatch) -> None:
-    from starglot.models.patch_llm import SpectrumLlm
+    from starglot.inference import patch_answers
 
     folder, _ = trained
     first = ask(folder, survey, base, tmp_path)
-    monkeypatch.setattr(SpectrumLlm, "read", None)
+    monkeypatch.setattr(patch_answers, "read_answers", None)
     assert ask(folder, survey, base, tmp_path).equals(first)
 
 

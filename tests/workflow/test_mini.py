@@ -185,18 +185,21 @@ def test_a_model_that_reads_patch_tokens_is_built_on_request(mini):
     """Both stages, on a base that nothing was taught; questions with a place for the tokens."""
     mini.snakemake(
         "results/predictions/atmosphere/llm-patches/mini/test.parquet",
-        "results/predictions/abundances/llm-patches/all/test.parquet",
         "results/predictions/abundances/llm-patches/all/own_line.raw.parquet",
         "results/qa/abundances/patches/all/test-0001.jsonl.gz",
     )
-    for task, size, labels in (("atmosphere", "mini", 3), ("abundances", "all", 21)):
-        table = pq.read_table(mini.path(f"predictions/{task}/llm-patches/{size}/test.parquet"))
+    for task, size, name, split, labels in (
+        ("atmosphere", "mini", "test.parquet", "test", 3),
+        ("abundances", "all", "own_line.raw.parquet", "own_line", 21),
+    ):
+        table = pq.read_table(mini.path(f"predictions/{task}/llm-patches/{size}/{name}"))
         assert table.schema.remove_metadata() == tables.PREDICTION
-        sample = pq.read_table(mini.path(f"samples/{task}/{size}.parquet")).to_pandas()
+        whole = size if split == "test" else split
+        sample = pq.read_table(mini.path(f"samples/{task}/{whole}.parquet")).to_pandas()
         frame = table.to_pandas()
-        assert set(frame.obsid) == set(sample.obsid[sample.split == "test"])
+        assert set(frame.obsid) == set(sample.obsid[sample.split == split])
         assert len(frame) == labels * frame.obsid.nunique() and not frame.seen.any()
-        assert (frame.status == "ok").all() and np.isfinite(frame.value).all() and (frame.sigma > 0).all()
+        assert (frame.status == "ok").all() and np.isfinite(frame.value).all() and (frame.sigma_raw > 0).all()
     first, second = (
         tables.read_json(mini.path(f"models/{name}/manifest.json"))
         for name in ("atmosphere/llm-patches/mini", "abundances/llm-patches/all")

@@ -32,7 +32,7 @@ from starglot.store import is_whole, making, workplace
 from starglot.tables import write_parquet
 
 if TYPE_CHECKING:
-    from starglot.models.patch_llm import Reading
+    from starglot.inference.patch_answers import Reading
 
 log = logging.getLogger(__name__)
 
@@ -176,12 +176,13 @@ class Answerer:
     def _read(self, flux: np.ndarray) -> Reading:
         import torch
 
+        from starglot.inference.patch_answers import read_answers
         from starglot.spectra.pixels import pixels
 
         device = self.model.before.device
         fine, coarse = (torch.from_numpy(each).to(device) for each in pixels(flux, self.coarse))
         try:
-            return self.model.read(fine, coarse, self.scales)
+            return read_answers(self.model, fine, coarse, self.scales)
         except torch.OutOfMemoryError as error:
             raise StarglotError(
                 f"the accelerator's memory is too small for {len(flux)} spectra at a time",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -15,7 +15,6 @@ from torch import Tensor, nn
 from starglot.config.patches import Patches
 from starglot.errors import StarglotError
 from starglot.hashing import file_digest
-from starglot.language.number_answers import NumberScale
 from starglot.language.patch_prompt import Prompt
 from starglot.models.projector import Projector
 from starglot.tables import atomic_path
@@ -26,15 +25,6 @@ if TYPE_CHECKING:
 
 #: The projector's file, beside the adapter's.
 PROJECTOR_FILE = "projector.safetensors"
-
-
-class Reading(NamedTuple):
-    """What answers say: values and standard deviations (n, labels) in the labels' units; code (n,) of the class, -1
-    where the form tells none."""
-
-    value: np.ndarray
-    sigma: np.ndarray
-    code: np.ndarray
 
 
 class SpectrumLlm(nn.Module):
@@ -55,70 +45,22 @@ class SpectrumLlm(nn.Module):
     def forward(self, fine: Tensor, coarse: Tensor, answer: Tensor) -> Tensor:
         """(n, length, vocabulary) logits that predict the ids of ``answer`` (n, length) for pixels (n, size) and
         coarse values (n, coarse)."""
-        inputs = torch.cat([self._prompt(fine, coarse), self._embed(answer[:, :-1])], dim=1)
+        inputs = torch.cat([self._prompt(fine, coarse), self.embed(answer[:, :-1])], dim=1)
         logits: Tensor = self.llm(inputs_embeds=inputs, use_cache=False, logits_to_keep=answer.shape[1]).logits
         return logits
 
-    def _embed(self, ids: Tensor) -> Tensor:
+    def embed(self, ids: Tensor) -> Tensor:
+        """Tokens (n, length, hidden) of ids (n, length), by the base's own embedding."""
         embedded: Tensor = self.llm.get_input_embeddings()(ids)
         return embedded
 
     def _prompt(self, fine: Tensor, coarse: Tensor) -> Tensor:
-        return torch.cat([self._embed(self.before.expand(len(fine), -1)), self._spectrum(fine, coarse)], dim=1)
+        return torch.cat([self.embed(self.before.expand(len(fine), -1)), self.spectrum(fine, coarse)], dim=1)
 
-    def _spectrum(self, fine: Tensor, coarse: Tensor) -> Tensor:
-        behind = self._embed(self.behind.expand(len(fine), -1))
+    def spectrum(self, fine: Tensor, coarse: Tensor) -> Tensor:
+        """Tokens of spectra and of what stands behind them, up to the answer."""
+        behind = self.embed(self.behind.expand(len(fine), -1))
         return torch.cat([self.projector(fine, coarse).to(behind.dtype), behind], dim=1)
-
-    # ------------------------------------------------------------ answers
-
-    @torch.no_grad()
-    def read(self, fine: Tensor, coarse: Tensor, scales: Mapping[str, NumberScale]) -> Reading:
-        """Answers, step by step on one cache: the form's text is given, so every answer can be read.
-
-        At a number the value is the mean of the distribution over number tokens and sigma its standard deviation;
-        the token nearest to the mean is what later steps see.  At the class the likeliest letter stands.
-        """
-        from transformers import DynamicCache
-
-        answer, n = self.prompt.answer, len(fine)
-        value, sigma = np.full((n, len(answer.labels)), np.nan), np.full((n, len(answer.labels)), np.nan)
-        code = np.full(n, -1)
-        stops = sorted([*answer.slots.tolist(), *([] if answer.letter is None else [answer.letter])])
-        column = {int(place): j for j, place in enumerate(answer.slots)}
-        scale = [scales[label] for label in answer.labels]
-        grid = torch.arange(len(self.numbers), dtype=torch.float64, device=fine.device)
-        fixed = torch.as_tensor(answer.ids, device=fine.device)
-        cache = DynamicCache(config=self.llm.config)
-        self.llm(
-            inputs_embeds=self._embed(self.before[None]), past_key_values=cache, use_cache=True, logits_to_keep=1
-        )
-        cache.batch_repeat_interleave(n)  # what stands before the spectrum is the same for all
-        said = torch.empty((n, 0), dtype=torch.long, device=fine.device)
-        written = 0
-        for place in stops:
-            text = torch.cat([said, fixed[written:place].expand(n, -1)], dim=1)
-            inputs = self._embed(text)
-            if not written:
-                inputs = torch.cat([self._spectrum(fine, coarse), inputs], dim=1)
-            out = self.llm(inputs_embeds=inputs, past_key_values=cache, use_cache=True, logits_to_keep=1)
-            logits = out.logits[:, -1].double()
-            if place in column:
-                chance = logits[:, self.numbers].softmax(dim=-1)
-                mean = chance @ grid
-                spread = (chance * (grid - mean[:, None]) ** 2).sum(dim=-1).sqrt()
-                j = column[place]
-                value[:, j] = scale[j].low + scale[j].step * mean.cpu().numpy()
-                sigma[:, j] = scale[j].step * spread.cpu().numpy()
-                said = self.numbers[mean.round().long()][:, None]
-            else:
-                letters = torch.as_tensor(answer.letters, device=fine.device)
-                likeliest = logits[:, letters].argmax(dim=-1)
-                code, said = likeliest.cpu().numpy(), letters[likeliest][:, None]
-            written = place + 1
-        return Reading(value, sigma, code)
-
-    # ------------------------------------------------------------ what is trained
 
     def activation_checkpointing_enable(self, **options: Any) -> None:
         """Recompute the base's activations, as the Trainer asks for it."""
