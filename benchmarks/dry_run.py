@@ -28,6 +28,11 @@ def project(folder: Path, plates: int, direct: bool) -> None:
     for part in PARTS:
         source = ROOT / part
         shutil.copytree(source, folder / part) if source.is_dir() else shutil.copy(source, folder / part)
+    # Where Slurm's own is installed and no cluster answers, importing the plugin of Snakemake waits 9 s for it.
+    scontrol = folder / "bin/scontrol"
+    scontrol.parent.mkdir()
+    scontrol.write_text("#!/bin/sh\nexit 1\n")
+    scontrol.chmod(0o755)
     data = folder / "data"
     data.mkdir()
     names = ("stellar", "mstellar", "apogee", "galah", "gaia_eso")
@@ -64,10 +69,15 @@ def project(folder: Path, plates: int, direct: bool) -> None:
             path.write_text(text.replace("index=view_index", "index=view_index, each=all_spectra"))
 
 
+def environment(folder: Path) -> dict[str, str]:
+    """What processes of the project see: its own code, and a Slurm that answers at once."""
+    return {**os.environ, "PYTHONPATH": f"{folder}/src", "PATH": f"{folder}/bin{os.pathsep}{os.environ['PATH']}"}
+
+
 def snakemake(folder: Path, *arguments: str) -> tuple[str, str]:
     """Run snakemake; returns its cost in words, and what it said."""
     command = [sys.executable, "-m", "snakemake", "--cores", "1", *arguments, "--configfile", "over.yaml"]
-    env = {**os.environ, "PYTHONPATH": f"{folder}/src"}
+    env = environment(folder)
     script = "import resource, subprocess, sys; r = subprocess.run(sys.argv[1:]);"
     script += "u = resource.getrusage(resource.RUSAGE_CHILDREN);"
     script += "print('COST', u.ru_maxrss, u.ru_utime + u.ru_stime); sys.exit(r.returncode)"
@@ -106,7 +116,7 @@ show_graph(["--cores", "1", "--configfile", "over.yaml"], settle)
 
 def settle(folder: Path) -> int:
     """Make and record all that there is to make; returns the number of jobs."""
-    env = {**os.environ, "PYTHONPATH": f"{folder}/src"}
+    env = environment(folder)
     for path in [*(folder / "data").iterdir(), *(folder / "results").rglob("*")]:
         os.utime(path, (1.7e9, 1.7e9))
     jobs = 0

@@ -18,7 +18,7 @@ from functools import cache
 from pathlib import Path
 
 import starglot
-from starglot.provenance.modules import DATA, DEFINITION, ENTRY, IMPORT, WHOLE, Module, Package, Reference
+from starglot.provenance.modules import DATA, DEFINITION, ENTRY, IMPORT, WHOLE, Module, Package, Reference, digest
 
 #: What the script itself is called among the definitions that it runs.
 SCRIPT = "script"
@@ -37,9 +37,8 @@ def code_definitions(script: str | Path, picked: Picked | None = None, package: 
     Further parts are ``module:name[entry]``, ``module:(import)`` and ``module:(files)``.
     """
     module = Module(package, SCRIPT, Path(script))
-    own = [module.import_text, *(module.text(name) for name in sorted(module.definitions))]
     parts = {_part(one): _hash(module, one) for one in reached(module, picked or {}) if not _is_own(one)}
-    return {SCRIPT: _short("".join(own)), **parts}
+    return {SCRIPT: module.digest, **parts}
 
 
 def _is_own(one: Reference) -> bool:
@@ -48,7 +47,7 @@ def _is_own(one: Reference) -> bool:
 
 def hash_of(definitions: Mapping[str, str]) -> str:
     """16 hex digits for definitions and their own hashes."""
-    return _short("".join(f"{name}\0{definitions[name]}\n" for name in sorted(definitions)))
+    return digest("".join(f"{name}\0{definitions[name]}\n" for name in sorted(definitions)))
 
 
 def reached(script: Module, picked: Picked) -> list[Reference]:
@@ -63,7 +62,7 @@ def reached(script: Module, picked: Picked) -> list[Reference]:
         if module.name in entered:
             return
         entered.add(module.name)
-        if module.import_text:
+        if module.digest_at_import:
             found.add(Reference(IMPORT, module.name))
             todo.extend(module.named_at_import)
         for other in sorted({*module.parents, *module.imported}):
@@ -122,12 +121,8 @@ def _hash(script: Module, one: Reference) -> str:
     if one.kind == DATA:
         return _carried(module.file.parent)
     if one.kind == IMPORT:
-        return _short(module.import_text)
-    return _short(module.text(one.name, one.entry if one.kind == ENTRY else None))
-
-
-def _short(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+        return module.digest_at_import
+    return module.digest_of(one.name, one.entry if one.kind == ENTRY else None)
 
 
 @cache
@@ -136,4 +131,4 @@ def _carried(folder: Path) -> str:
     subfolders = (one for one in folder.iterdir() if one.is_dir() and not (one / "__init__.py").exists())
     files = [path for part in [folder, *subfolders] for path in part.iterdir() if path.is_file()]
     carried = sorted(path for path in files if path.suffix not in (".py", ".pyc"))
-    return _short("".join(f"{path.name}\0{hashlib.sha256(path.read_bytes()).hexdigest()}\0" for path in carried))
+    return digest("".join(f"{path.name}\0{hashlib.sha256(path.read_bytes()).hexdigest()}\0" for path in carried))

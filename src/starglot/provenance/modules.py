@@ -8,6 +8,7 @@ itself are its own; a name that may stand for several things stands for all of t
 from __future__ import annotations
 
 import ast
+import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -100,10 +101,15 @@ class Module:
         self.registries = {name: tuple(entries) for name, entries in self._entries.items()}
         parts: dict[tuple[str, str | None], Sequence[ast.AST]] = {(name, None): it for name, it in self._made.items()}
         parts |= {(name, entry): [it] for name, all_ in self._entries.items() for entry, it in all_.items()}
-        self._text = {key: _text(nodes) for key, nodes in parts.items()}
+        texts = {key: _text(nodes) for key, nodes in parts.items()}
+        self._digests = {key: digest(text) for key, text in texts.items()}
         self._named = {key: self._named_by(nodes) for key, nodes in parts.items()}
-        #: The syntax trees of what runs at import and names nothing, as text, and what is named there.
-        self.import_text, self.named_at_import = _text(self._at_import), self._named_by(self._at_import)
+        #: What is named by what runs at import and is no definition; its digest, '' where there is none.
+        self.named_at_import = self._named_by(self._at_import)
+        at_import = _text(self._at_import)
+        self.digest_at_import = digest(at_import) if at_import else ""
+        #: Digest of the whole module, but for the entries of its registries.
+        self.digest = digest(at_import + "".join(texts[name, None] for name in sorted(self.definitions)))
         # While a run lasts, nobody needs the trees any more, which are a tenth of the memory that planning takes.
         del self._made, self._entries, self._at_import
 
@@ -118,9 +124,9 @@ class Module:
         parts = self.name.split(".")
         return [".".join(parts[:n]) for n in range(1, len(parts))]
 
-    def text(self, definition: str, entry: str | None = None) -> str:
-        """The syntax tree of a definition, as text: of a registry, what stands around its entries, or one of them."""
-        return self._text[definition, entry]
+    def digest_of(self, definition: str, entry: str | None = None) -> str:
+        """Digest of a definition's syntax tree: of a registry, what stands around its entries, or one of them."""
+        return self._digests[definition, entry]
 
     def named_in(self, definition: str, entry: str | None = None) -> frozenset[Reference]:
         """What a definition names, or an entry of a registry."""
@@ -314,6 +320,11 @@ class _Names(ast.NodeVisitor):
 
 
 # ---------------------------------------------------------------- trees
+
+
+def digest(text: str) -> str:
+    """16 hex digits for a text."""
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _text(nodes: Iterable[ast.AST]) -> str:
