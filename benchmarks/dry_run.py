@@ -96,7 +96,7 @@ SETTLE = """
 import asyncio, os, sys
 from pathlib import Path
 from snakemake.settings.types import ExecutionSettings
-from starglot.rebuilds.plan import show_graph
+from starglot.workflow.rebuilds.plan import show_graph
 
 def settle(workflow):
     workflow.execution_settings = ExecutionSettings()

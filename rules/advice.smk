@@ -2,7 +2,7 @@
 
 from snakemake.logging import logger
 
-from starglot.advice import Advice
+from starglot.workflow.advice import Advice
 
 
 def makes(path):

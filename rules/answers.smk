@@ -3,7 +3,7 @@
 
 def domain_settings(wildcards):
     """Whose labels' ranges are noted."""
-    return leaves(task=derive.asked(CONFIG.tasks[wildcards.task]))
+    return leaves(task=queries.task_params(CONFIG.tasks[wildcards.task]))
 
 
 rule learn_domain:
@@ -30,7 +30,7 @@ rule learn_domain:
     params:
         scripts=scripts_folder,
         settings=domain_settings,
-        code=code("learn_domain"),
+        code_hash=code_hash("learn_domain"),
     shell:
         "python {params.scripts:q}/learn_domain.py --settings {params.settings:q} --sample {input.sample:q}"
         " --labels {input.labels:q} --index {input.index:q} --out {output:q} 2>&1 | tee {log:q}"
@@ -43,7 +43,7 @@ def model_domain(wildcards):
 
 def description_settings(wildcards):
     """What decides a model's answers, beside its weights: recipe, question, encoding, decoding."""
-    model = derived.model_at(CONFIG, wildcards.model, wildcards.size)
+    model = variants.model_at(CONFIG, wildcards.model, wildcards.size)
     task = CONFIG.tasks[wildcards.task]
     view = View(task.view)
     encoding = getattr(model, "encoding", None)
@@ -51,12 +51,12 @@ def description_settings(wildcards):
         name=wildcards.model,
         size=wildcards.size,
         task=wildcards.task,
-        question=derive.grouped(task),
-        model=derive.dump(model, exclude={"init", "by_size"}),
-        recipe=derive.dump(CONFIG.recipes[view.recipe]),
+        question=queries.grouped_task_params(task),
+        model=queries.dump(model, exclude={"init", "by_size"}),
+        recipe=queries.dump(CONFIG.recipes[view.recipe]),
         survey=view.survey,
         release=CONFIG.surveys.named()[view.survey].release,
-        encoding=encoding and derive.dump(CONFIG.encodings[encoding]),
+        encoding=encoding and queries.dump(CONFIG.encodings[encoding]),
     )
 
 
@@ -80,7 +80,7 @@ rule describe_model:
     params:
         scripts=scripts_folder,
         settings=description_settings,
-        code=code("describe_model"),
+        code_hash=code_hash("describe_model"),
     shell:
         "python {params.scripts:q}/describe_model.py --settings {params.settings:q} --model {input.model:q}"
         " --val {input.val:q} --domain {input.domain:q} 2>&1 | tee {log:q}"

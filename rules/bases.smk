@@ -47,7 +47,7 @@ rule fetch_base:
         name=outside_base,
         revision=hub_revision,
         state=kept_in("bases"),
-        code=code("fetch_base"),
+        code_hash=code_hash("fetch_base"),
     shell:
         "HF_HUB_OFFLINE=0 python {params.scripts:q}/fetch_base.py --base {params.name:q} --revision {params.revision:q}"
         " --state {params.state:q} --manifest {output:q} 2>&1 | tee {log:q}"
@@ -80,7 +80,7 @@ use rule fetch_base as read_base with:
         revision="",
         files=own_base_state,
         state=kept_in("bases"),
-        code=code("fetch_base"),
+        code_hash=code_hash("fetch_base"),
 
 
 def qa_digest(task, encoding, size, split):
@@ -115,11 +115,11 @@ def base_settings(wildcards):
     """What decides a tiny base: its recipe, and the form of questions and answers."""
     base = CONFIG.bases[wildcards.base]
     return leaves(
-        base=derive.dump(base),
-        task=derive.asked(CONFIG.tasks[base.task]),
-        encoding=derive.dump(CONFIG.encodings[base.encoding]),
+        base=queries.dump(base),
+        task=queries.task_params(CONFIG.tasks[base.task]),
+        encoding=queries.dump(CONFIG.encodings[base.encoding]),
         wavelength=task_grid(base.task),
-        decimals=derive.decimals(CONFIG),
+        decimals=queries.decimals(CONFIG),
     )
 
 
@@ -137,7 +137,7 @@ rule build_base:
     benchmark:
         "<results>/benchmarks/build_base/{base}.tsv"
     wildcard_constraints:
-        base=one_of(derive.tiny_bases(CONFIG)),
+        base=one_of(queries.tiny_bases(CONFIG)),
     priority: AWAITED
     conda:
         ENV
@@ -149,7 +149,7 @@ rule build_base:
         scripts=scripts_folder,
         settings=base_settings,
         state=kept_in("bases"),
-        code=code("build_base"),
+        code_hash=code_hash("build_base"),
     shell:
         "python {params.scripts:q}/build_base.py --settings {params.settings:q} --qa {input.qa:q}"
-        " --labels {input.labels:q} --index {input.index:q} --code {params.code:q} --state {params.state:q} --threads {threads} --manifest {output:q} 2>&1 | tee {log:q}"
+        " --labels {input.labels:q} --index {input.index:q} --code-hash {params.code_hash:q} --state {params.state:q} --threads {threads} --manifest {output:q} 2>&1 | tee {log:q}"

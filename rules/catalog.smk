@@ -54,7 +54,7 @@ rule read_survey:
         scripts=scripts_folder,
         settings=survey_settings,
         contents=survey_contents,
-        code=code("read_survey"),
+        code_hash=code_hash("read_survey"),
     shell:
         "python {params.scripts:q}/read_survey.py --settings {params.settings:q} --survey {wildcards.survey:q}"
         " --out {output.catalog:q} 2>&1 | tee {log:q}"
@@ -69,7 +69,7 @@ def match_settings(wildcards):
     if other := surveys.get(wildcards.other):
         visits = {"labels": other.brings, "gaia_release": other.gaia_release}
     return leaves(
-        match=derive.dump(CONFIG.match),
+        match=queries.dump(CONFIG.match),
         gaia_release=surveys[wildcards.survey].gaia_release,
         star=CONFIG.surveys.named()[wildcards.other].star,
         **({"visits": visits} if visits else {}),
@@ -102,7 +102,7 @@ rule match_survey:
     params:
         scripts=scripts_folder,
         settings=match_settings,
-        code=code("match_survey"),
+        code_hash=code_hash("match_survey"),
     shell:
         "python {params.scripts:q}/match_survey.py --settings {params.settings:q} --catalog {input.catalog:q}"
         " --other {input.other:q} --out {output.match:q} 2>&1 | tee {log:q}"
@@ -112,7 +112,7 @@ def matches(wildcards):
     """The survey's matches with all that bring labels or judge."""
     return [
         f"<results>/match/{wildcards.survey}_{other}.parquet"
-        for other in derive.label_surveys(CONFIG, wildcards.survey)
+        for other in queries.label_surveys(CONFIG, wildcards.survey)
     ]
 
 
@@ -120,10 +120,10 @@ def selection_settings(wildcards):
     """What decides which rows are worth a look: labels and counts by task, cuts, columns that name a file."""
     survey = CONFIG.surveys.with_spectra()[wildcards.survey]
     return leaves(
-        wanted=derive.wanted_spectra(CONFIG, wildcards.survey),
+        wanted=queries.wanted_spectra(CONFIG, wildcards.survey),
         snr_min=survey.snr_min,
         places=survey.places,
-        select=derive.dump(CONFIG.select),
+        select=queries.dump(CONFIG.select),
         seed=CONFIG.seed,
     )
 
@@ -152,7 +152,7 @@ rule select_stars:
     params:
         scripts=scripts_folder,
         settings=selection_settings,
-        code=code("select_stars"),
+        code_hash=code_hash("select_stars"),
     shell:
         "python {params.scripts:q}/select_stars.py --settings {params.settings:q} --catalog {input.catalog:q}"
         " --matches {input.matches:q} --out {output.candidates:q} 2>&1 | tee {log:q}"
@@ -193,7 +193,7 @@ checkpoint inventory:
         scripts=scripts_folder,
         surveys=VIEWED_SURVEYS,
         roots=spectra_roots,
-        code=code("inventory"),
+        code_hash=code_hash("inventory"),
     shell:
         "python {params.scripts:q}/inventory.py --settings '{{}}' --surveys {params.surveys:q}"
         " --candidates {input.candidates:q} --roots {params.roots:q} --shards {output.shards:q}"

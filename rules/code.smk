@@ -4,17 +4,17 @@ from functools import cache
 
 from starglot.config.picked import picked
 from starglot.fingerprint import Fingerprints
-from starglot.provenance.code import code_definitions, hash_of
-from starglot.rebuilds.accepted import kept_hashes
-from starglot.rebuilds.explain import record_code
-from starglot.recovery import note_run
+from starglot.workflow.provenance.code import code_definitions, hash_of
+from starglot.workflow.rebuilds.accepted import kept_hashes
+from starglot.workflow.rebuilds.explain import record_code
+from starglot.workflow.recovery import note_run
 
 #: Code hash -> the definitions behind it, for every job that was looked at; jobs run once RUNNING says something.
 CODE, RUNNING = {}, []
 
 
 @cache
-def code_of(script, names):
+def code_hash_of(script, names):
     """(hash of a script's code, wildcards -> hash that stands for it); `names`: what it picks from registries."""
     definitions = code_definitions(SCRIPTS / f"{script}.py", dict(names))
     now = hash_of(definitions)
@@ -25,7 +25,7 @@ def code_of(script, names):
     return now, kept_hashes(ACCEPTED, script, now)
 
 
-def code(script):
+def code_hash(script):
     """Hash of the code that a job of this script runs; a param of every rule.
 
     For a job whose result was accepted as current (docs/rebuilds.md), the hash of the code that made the result.
@@ -34,7 +34,7 @@ def code(script):
     @of_many_jobs
     def hashed(wildcards):
         told = dict(wildcards.items())
-        now, kept = code_of(script, tuple(picked(CONFIG, told).items()))
+        now, kept = code_hash_of(script, tuple(picked(CONFIG, told).items()))
         return kept.get(frozenset(told.items()), now)
 
     return hashed

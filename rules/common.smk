@@ -91,7 +91,7 @@ def digests(*large):
 
 def task_grid(task):
     """The wavelengths that a task's spectra are cleaned to, as data."""
-    return derive.dump(CONFIG.recipe_of(CONFIG.tasks[task].view).wavelength)
+    return queries.dump(CONFIG.recipe_of(CONFIG.tasks[task].view).wavelength)
 
 
 def built(pattern, models=CONFIG.run.models, **extra):
@@ -102,7 +102,7 @@ def built(pattern, models=CONFIG.run.models, **extra):
         for path in expand(
             pattern,
             task=task,
-            size=derive.sizes_of(CONFIG, task),
+            size=queries.sizes_of(CONFIG, task),
             model=models,
             **extra,
         )

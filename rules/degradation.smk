@@ -3,17 +3,17 @@
 
 def unaltered_sample(wildcards):
     """The sample whose test spectra are altered: the task's largest."""
-    size = derive.sizes_of(CONFIG, wildcards.task)[-1]
+    size = queries.sizes_of(CONFIG, wildcards.task)[-1]
     return f"<results>/samples/{wildcards.task}/{size}.parquet"
 
 
 def alteration_settings(wildcards):
     """What decides altered spectra: the one change, how many spectra, and cleaning."""
     return leaves(
-        change=derive.dump(derive.change_of(CONFIG, wildcards.set)),
+        change=queries.dump(queries.change_of(CONFIG, wildcards.set)),
         resolution=CONFIG.degradation.resolution,
         limit=CONFIG.degradation.limit,
-        recipe=derive.dump(CONFIG.recipe_of(CONFIG.tasks[wildcards.task].view)),
+        recipe=queries.dump(CONFIG.recipe_of(CONFIG.tasks[wildcards.task].view)),
         seed=CONFIG.seed,
     )
 
@@ -47,7 +47,7 @@ rule alter_spectra:
     params:
         scripts=scripts_folder,
         settings=alteration_settings,
-        code=code("alter_spectra"),
+        code_hash=code_hash("alter_spectra"),
     shell:
         "python {params.scripts:q}/alter_spectra.py --settings {params.settings:q} --sample {input.sample:q}"
         " --labels {input.labels:q} --index {input.index:q} --spectra {output.spectra:q}"
@@ -81,7 +81,7 @@ def altered_predictions(sets):
             "<results>/predictions/{task}/{model}/{size}/{set}.parquet",
             task=wildcards.task,
             model=CONFIG.run.models,
-            size=derive.sizes_of(CONFIG, wildcards.task)[-1],
+            size=queries.sizes_of(CONFIG, wildcards.task)[-1],
             set=sets,
         )
 
@@ -91,11 +91,11 @@ def altered_predictions(sets):
 def degradation_settings(wildcards):
     """What the degradation table says: of the data as in table_settings, and the changes."""
     return leaves(
-        task=derive.asked(CONFIG.tasks[wildcards.task]),
+        task=queries.task_params(CONFIG.tasks[wildcards.task]),
         name=wildcards.task,
-        release=derive.release_of(CONFIG, wildcards.task),
+        release=queries.release_of(CONFIG, wildcards.task),
         mock=CONFIG.mock is not None,
-        changes=[derive.dump(change) for change in CONFIG.degradation.changes],
+        changes=[queries.dump(change) for change in CONFIG.degradation.changes],
     )
 
 
@@ -127,7 +127,7 @@ rule tabulate_degradation:
     params:
         scripts=scripts_folder,
         settings=degradation_settings,
-        code=code("tabulate_degradation"),
+        code_hash=code_hash("tabulate_degradation"),
     shell:
         "python {params.scripts:q}/tabulate_degradation.py --settings {params.settings:q}"
         " --predictions {input.altered:q} --unaltered {input.unaltered:q} --rejected {input.rejected:q}"

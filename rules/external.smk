@@ -31,7 +31,7 @@ rule collect_external_labels:
     params:
         scripts=scripts_folder,
         settings=label_settings,
-        code=code("collect_labels"),
+        code_hash=code_hash("collect_labels"),
     shell:
         "python {params.scripts:q}/collect_labels.py --settings {params.settings:q} --index {input.index:q}"
         " --candidates {input.candidates:q} --match {input.match:q} --external {wildcards.survey:q}"
@@ -42,7 +42,7 @@ def external_sample_settings(wildcards):
     """What decides the spectra of an external survey: how many, and whether they are told apart by class."""
     return leaves(
         limit=CONFIG.run.validation_limit,
-        split=derive.dump(CONFIG.split),
+        split=queries.dump(CONFIG.split),
         seed=CONFIG.seed,
         by_class=CONFIG.tasks[wildcards.task].sample.by_class,
     )
@@ -69,7 +69,7 @@ rule draw_external:
     params:
         scripts=scripts_folder,
         settings=external_sample_settings,
-        code=code("draw_external"),
+        code_hash=code_hash("draw_external"),
     shell:
         "python {params.scripts:q}/draw_external.py --settings {params.settings:q} --labels {input.labels:q}"
         " --survey {wildcards.survey:q} --out {output.sample:q} --manifest {output.manifest:q} 2>&1 | tee {log:q}"
@@ -78,8 +78,8 @@ rule draw_external:
 def external_qa_settings(wildcards):
     """What decides the text of a prediction set: as in qa_settings, one split of the set's name."""
     return leaves(
-        task=derive.asked(CONFIG.tasks[wildcards.task]),
-        encoding=derive.dump(CONFIG.encodings[wildcards.encoding]),
+        task=queries.task_params(CONFIG.tasks[wildcards.task]),
+        encoding=queries.dump(CONFIG.encodings[wildcards.encoding]),
         wavelength=task_grid(wildcards.task),
         files={wildcards.set: CONFIG.qa.files["test"]},
         seed=CONFIG.seed,
@@ -119,7 +119,7 @@ rule write_external_qa:
         scripts=scripts_folder,
         settings=external_qa_settings,
         out=f"{CONFIG.results}/qa/{{task}}/{{encoding}}/{{set}}",
-        code=code("write_qa"),
+        code_hash=code_hash("write_qa"),
     shell:
         "python {params.scripts:q}/write_qa.py --settings {params.settings:q} --sample {input.sample:q}"
         " --labels {input.labels:q} --index {input.index:q} --workers {threads} --out {params.out:q}"

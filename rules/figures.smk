@@ -28,7 +28,7 @@ rule draw_predicted:
     params:
         scripts=scripts_folder,
         settings=table_settings,
-        code=code("draw_predicted"),
+        code_hash=code_hash("draw_predicted"),
     shell:
         "python {params.scripts:q}/draw_predicted.py --settings {params.settings:q} --predictions {input.predictions:q}"
         " --model {wildcards.model:q} --size {wildcards.size:q} --set {wildcards.set:q}"
@@ -62,7 +62,7 @@ rule draw_kiel:
     params:
         scripts=scripts_folder,
         settings=table_settings,
-        code=code("draw_kiel"),
+        code_hash=code_hash("draw_kiel"),
     shell:
         "python {params.scripts:q}/draw_kiel.py --settings {params.settings:q} --predictions {input.predictions:q}"
         " --model {wildcards.model:q} --size {wildcards.size:q} --set {wildcards.set:q}"
@@ -87,7 +87,7 @@ rule draw_training:
         runtime=grow(10),
     params:
         scripts=scripts_folder,
-        code=code("draw_training"),
+        code_hash=code_hash("draw_training"),
     shell:
         "python {params.scripts:q}/draw_training.py --settings '{{}}' --model {input:q} --png {output.png:q}"
         " 2>&1 | tee {log:q}"
@@ -96,7 +96,9 @@ rule draw_training:
 def tasks_with(*figures):
     """Tasks whose form has these diagnostic figures beside those of every task."""
     return [
-        name for name in CONFIG.tasks if derive.form_of(CONFIG, name).figures == figures
+        name
+        for name in CONFIG.tasks
+        if queries.form_of(CONFIG, name).figures == figures
     ]
 
 
@@ -133,7 +135,7 @@ rule draw_diagnostics:
     params:
         scripts=scripts_folder,
         settings=table_settings,
-        code=code("draw_diagnostics"),
+        code_hash=code_hash("draw_diagnostics"),
     shell:
         "python {params.scripts:q}/draw_diagnostics.py --settings {params.settings:q}"
         " --predictions {input.predictions:q} --catalog {input.catalog:q} --index {input.index:q}"
@@ -228,12 +230,12 @@ if PAPER_FIGURES:
             scripts=scripts_folder,
             settings=leaves(
                 figures=PAPER_FIGURES,
-                release=derive.release_of(CONFIG),
+                release=queries.release_of(CONFIG),
                 mock=CONFIG.mock is not None,
             ),
             predictions=predictions_folder,
             out=figures_folder,
-            code=code("draw_paper"),
+            code_hash=code_hash("draw_paper"),
         shell:
             "python {params.scripts:q}/draw_paper.py --settings {params.settings:q}"
             " --predictions {params.predictions:q} --out {params.out:q} 2>&1 | tee {log:q}"

@@ -12,8 +12,8 @@ def qa_files(task, encoding, size, split):
 def qa_settings(wildcards):
     """What decides the text: the task's form, the encoding, the grid and the number of files."""
     return leaves(
-        task=derive.asked(CONFIG.tasks[wildcards.task], training=True),
-        encoding=derive.dump(CONFIG.encodings[wildcards.encoding]),
+        task=queries.task_params(CONFIG.tasks[wildcards.task], training=True),
+        encoding=queries.dump(CONFIG.encodings[wildcards.encoding]),
         wavelength=task_grid(wildcards.task),
         files=CONFIG.qa.files,
         seed=CONFIG.seed,
@@ -58,7 +58,7 @@ rule write_qa:
         scripts=scripts_folder,
         settings=qa_settings,
         out=f"{CONFIG.results}/qa/{{task}}/{{encoding}}/{{size}}",
-        code=code("write_qa"),
+        code_hash=code_hash("write_qa"),
     shell:
         "python {params.scripts:q}/write_qa.py --settings {params.settings:q} --sample {input.sample:q}"
         " --labels {input.labels:q} --index {input.index:q} --workers {threads} --out {params.out:q}"
@@ -71,7 +71,7 @@ def all_qa(wildcards):
     return [
         path
         for task in CONFIG.run.tasks
-        for size in derive.sizes_of(CONFIG, task)
+        for size in queries.sizes_of(CONFIG, task)
         for encoding in encodings
         for split in CONFIG.qa.files
         for path in qa_files(task, encoding, size, split)

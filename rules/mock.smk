@@ -30,14 +30,14 @@ if CONFIG.mock:
             runtime=grow(30),
         params:
             scripts=scripts_folder,
-            settings=leaves(mock=derive.dump(CONFIG.mock, exclude={"own_line"})),
-            code=code("make_mock"),
+            settings=leaves(mock=queries.dump(CONFIG.mock, exclude={"own_line"})),
+            code_hash=code_hash("make_mock"),
         shell:
             "python {params.scripts:q}/make_mock.py --settings {params.settings:q} --truth {output.truth:q}"
             " --catalogs {output.catalogs:q} --digests {output.digests:q} 2>&1 | tee {log:q}"
 
 
-OWN_LINE_TASK = derive.own_line_task(CONFIG)
+OWN_LINE_TASK = queries.own_line_task(CONFIG)
 
 
 if OWN_LINE_TASK:
@@ -63,12 +63,14 @@ if OWN_LINE_TASK:
         params:
             scripts=scripts_folder,
             settings=leaves(
-                task=derive.asked(CONFIG.tasks[OWN_LINE_TASK]),
-                recipe=derive.dump(CONFIG.recipe_of(CONFIG.tasks[OWN_LINE_TASK].view)),
+                task=queries.task_params(CONFIG.tasks[OWN_LINE_TASK]),
+                recipe=queries.dump(
+                    CONFIG.recipe_of(CONFIG.tasks[OWN_LINE_TASK].view)
+                ),
                 stars=CONFIG.mock.own_line,
                 seed=CONFIG.mock.seed,
             ),
-            code=code("make_own_line"),
+            code_hash=code_hash("make_own_line"),
         shell:
             "python {params.scripts:q}/make_own_line.py --settings {params.settings:q} --spectra {output.spectra:q}"
             " --index {output.index:q} --labels {output.labels:q} --sample {output.sample:q} 2>&1 | tee {log:q}"

@@ -2,23 +2,23 @@
 
 import re
 
-from starglot.config import derive, derived
+from starglot.config import queries, variants
 from starglot.config.bases import is_hub_id
 from starglot.config.kinds import reading
 from starglot.config.names import SUFFIX
 from starglot.config.recipes import View
 from starglot.surveys.shard_names import SHARD_NAME
 
-LLMS = derive.run_language_models(CONFIG)
+LLMS = queries.run_language_models(CONFIG)
 ALL_LLMS, PATCH_LLMS, BASELINES, ENSEMBLES = (
     reading(CONFIG.models, CONFIG.models, needs)
     for needs in ("questions", "spectra and base", "spectra", "predictions")
 )
 #: Models whose training leaves a loss curve: of the configuration, and of `run:`.
-ALL_CURVED = derive.curved(CONFIG, CONFIG.models)
-CURVED = derive.curved(CONFIG, CONFIG.run.models)
-ALTERED_SETS = derive.altered_sets(CONFIG)
-OUTSIDE_BASES = derive.outside_bases(CONFIG)
+ALL_CURVED = queries.curved(CONFIG, CONFIG.models)
+CURVED = queries.curved(CONFIG, CONFIG.run.models)
+ALTERED_SETS = queries.altered_sets(CONFIG)
+OUTSIDE_BASES = queries.outside_bases(CONFIG)
 HUB_BASES = [slug for slug, (name, _) in OUTSIDE_BASES.items() if is_hub_id(name)]
 
 
@@ -31,7 +31,7 @@ def one_of(names):
 
 
 def models_among(names):
-    """A wildcard that is one of the configuration's models, or derived from one: 'ridge.s1' (docs/scaling.md)."""
+    """A wildcard that is one of the configuration's models, or a variant of one: 'ridge.s1' (docs/scaling.md)."""
     return f"(?:{one_of(names)}){SUFFIX}"
 
 
@@ -52,8 +52,8 @@ SAMPLE = rf"(?:{SIZE})(?:\.f[0-9]+)?"
 
 
 #: Encodings by which flux becomes text, and those by which it becomes tokens.
-TOKEN_ENCODING = one_of(derive.token_encodings(CONFIG))
-TEXT_ENCODING = one_of(set(CONFIG.encodings) - set(derive.token_encodings(CONFIG)))
+TOKEN_ENCODING = one_of(queries.token_encodings(CONFIG))
+TEXT_ENCODING = one_of(set(CONFIG.encodings) - set(queries.token_encodings(CONFIG)))
 
 
 wildcard_constraints:
@@ -74,8 +74,8 @@ wildcard_constraints:
             "val",
             "test",
             "common",
-            derive.SWEEP_SET,
-            *derive.SAMPLED_SETS,
+            queries.SWEEP_SET,
+            *queries.SAMPLED_SETS,
             *ALTERED_SETS,
         )
     ),

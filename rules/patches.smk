@@ -3,7 +3,7 @@
 
 def random_base_settings(wildcards):
     """What decides a random base."""
-    return leaves(base=derive.dump(CONFIG.bases[wildcards.base]))
+    return leaves(base=queries.dump(CONFIG.bases[wildcards.base]))
 
 
 rule make_random_base:
@@ -13,7 +13,7 @@ rule make_random_base:
     log:
         "<results>/logs/make_random_base/{base}.log",
     wildcard_constraints:
-        base=one_of(derive.random_bases(CONFIG)),
+        base=one_of(queries.random_bases(CONFIG)),
     conda:
         ENV
     resources:
@@ -22,7 +22,7 @@ rule make_random_base:
     params:
         scripts=scripts_folder,
         settings=random_base_settings,
-        code=code("make_random_base"),
+        code_hash=code_hash("make_random_base"),
     shell:
         "python {params.scripts:q}/make_random_base.py --settings {params.settings:q} --manifest {output:q}"
         " 2>&1 | tee {log:q}"
@@ -31,7 +31,7 @@ rule make_random_base:
 def token_qa_settings(wildcards):
     """What decides questions and answers: the task's form, the grid's range and the number of files."""
     return leaves(
-        task=derive.asked(CONFIG.tasks[wildcards.task], training=True),
+        task=queries.task_params(CONFIG.tasks[wildcards.task], training=True),
         wavelength=task_grid(wildcards.task),
         files=CONFIG.qa.files,
         seed=CONFIG.seed,
@@ -71,7 +71,7 @@ rule write_token_qa:
         scripts=scripts_folder,
         settings=token_qa_settings,
         out=f"{CONFIG.results}/qa/{{task}}/{{encoding}}/{{size}}",
-        code=code("write_token_qa"),
+        code_hash=code_hash("write_token_qa"),
     shell:
         "python {params.scripts:q}/write_token_qa.py --settings {params.settings:q} --sample {input.sample:q}"
         " --labels {input.labels:q} --out {params.out:q} 2>&1 | tee {log:q}"
@@ -113,12 +113,12 @@ rule train_patches:
         processes=llm_processes,
         base=llm_base_name,
         state=kept_in("train"),
-        code=code("train_patches"),
+        code_hash=code_hash("train_patches"),
     shell:
         "OMP_NUM_THREADS={threads} {params.scripts:q}/launch_training.sh {params.processes:q}"
         " {params.scripts:q}/train_patches.py --settings {params.settings:q} --size {wildcards.size:q}"
         " --sample {input.sample:q} --labels {input.labels:q} --index {input.index:q} --base {params.base:q}"
-        " --found {input.base:q} --continues {input.start:q} --code {params.code:q} --state {params.state:q}"
+        " --found {input.base:q} --continues {input.start:q} --code-hash {params.code_hash:q} --state {params.state:q}"
         " --threads {threads} --manifest {output:q} 2>&1 | tee {log:q}"
 
 
@@ -155,9 +155,9 @@ rule predict_patches:
         base=llm_base_name,
         split=predicted_split,
         state=kept_in("predict"),
-        code=code("predict_patches"),
+        code_hash=code_hash("predict_patches"),
     shell:
         "python {params.scripts:q}/predict_patches.py --settings {params.settings:q} --model {input.model:q}"
         " --base {params.base:q} --sample {input.sample:q} --split {params.split:q} --labels {input.labels:q}"
-        " --index {input.index:q} --seen {input.seen:q} --code {params.code:q} --state {params.state:q}"
+        " --index {input.index:q} --seen {input.seen:q} --code-hash {params.code_hash:q} --state {params.state:q}"
         " --threads {threads} --out {output.raw:q} 2>&1 | tee {log:q}"

@@ -2,16 +2,16 @@
 
 
 def predicted_size(wildcards):
-    """Sample that holds the spectra of a prediction set: a size, less the fold that a derived model leaves out."""
-    size, _ = derive.set_source(CONFIG, wildcards.task, wildcards.size, wildcards.set)
-    if derive.is_sampled(wildcards.set):
+    """Sample that holds the spectra of a prediction set: a size, less the fold that a variant leaves out."""
+    size, _ = queries.set_source(CONFIG, wildcards.task, wildcards.size, wildcards.set)
+    if queries.is_sampled(wildcards.set):
         return size
-    return derived.sample_name(CONFIG, wildcards.model, size)
+    return variants.sample_name(CONFIG, wildcards.model, size)
 
 
 def predicted_split(wildcards):
     """Split whose spectra make up a prediction set."""
-    return derive.set_source(CONFIG, wildcards.task, wildcards.size, wildcards.set)[1]
+    return queries.set_source(CONFIG, wildcards.task, wildcards.size, wildcards.set)[1]
 
 
 def predicted_sample(wildcards):
@@ -20,15 +20,15 @@ def predicted_sample(wildcards):
 
 
 def predicted_labels(wildcards):
-    """True labels of a prediction set: those of the task, or the set's own (see derive.is_sampled)."""
-    if derive.is_sampled(wildcards.set):
+    """True labels of a prediction set: those of the task, or the set's own (see queries.is_sampled)."""
+    if queries.is_sampled(wildcards.set):
         return f"<results>/labels/{wildcards.task}/{wildcards.set}.parquet"
     return f"<results>/labels/{wildcards.task}.parquet"
 
 
 def predicted_qa(wildcards):
     """Questions of a prediction set."""
-    encoding = derived.model_of(CONFIG, wildcards.model).encoding
+    encoding = variants.model_of(CONFIG, wildcards.model).encoding
     return qa_files(
         wildcards.task, encoding, predicted_size(wildcards), predicted_split(wildcards)
     )
@@ -36,7 +36,7 @@ def predicted_qa(wildcards):
 
 def predicted_qa_digest(wildcards):
     """Digests of those questions."""
-    encoding = derived.model_of(CONFIG, wildcards.model).encoding
+    encoding = variants.model_of(CONFIG, wildcards.model).encoding
     size, split = predicted_size(wildcards), predicted_split(wildcards)
     return qa_digest(wildcards.task, encoding, size, split)
 
@@ -45,7 +45,7 @@ def seen_samples(wildcards):
     """Samples whose training stars the model has seen, its start's and its base's too."""
     return [
         f"<results>/samples/{task}/{size}.parquet"
-        for task, size in derive.trained_on(
+        for task, size in queries.trained_on(
             CONFIG, wildcards.task, wildcards.model, wildcards.size
         )
     ]
@@ -58,18 +58,18 @@ def answering_gpus(wildcards):
 
 def answering_threads(wildcards):
     """Threads of one prediction job: a tiny base's steps are too small to share, so its jobs go side by side."""
-    return 1 if derived.model_of(CONFIG, wildcards.model).base in CONFIG.bases else 16
+    return 1 if variants.model_of(CONFIG, wildcards.model).base in CONFIG.bases else 16
 
 
 def answer_settings(wildcards):
     """What decides the reading of answers: decoding, precision, the text's form."""
-    model = derived.model_of(CONFIG, wildcards.model)
+    model = variants.model_of(CONFIG, wildcards.model)
     return leaves(
-        model=derive.dump(
+        model=queries.dump(
             model, include={"kind", "base", "encoding", "quantisation", "decoding"}
         ),
-        task=derive.asked(CONFIG.tasks[wildcards.task]),
-        encoding=derive.dump(CONFIG.encodings[model.encoding]),
+        task=queries.task_params(CONFIG.tasks[wildcards.task]),
+        encoding=queries.dump(CONFIG.encodings[model.encoding]),
         wavelength=task_grid(wildcards.task),
     )
 
@@ -108,11 +108,11 @@ rule predict_llm:
         base=llm_base_name,
         split=predicted_split,
         state=kept_in("predict"),
-        code=code("predict_llm"),
+        code_hash=code_hash("predict_llm"),
     shell:
         "python {params.scripts:q}/predict_llm.py --settings {params.settings:q} --model {input.model:q}"
         " --base {params.base:q} --qa {input.qa:q} --sample {input.sample:q} --split {params.split:q}"
-        " --labels {input.labels:q} --seen {input.seen:q} --code {params.code:q} --state {params.state:q}"
+        " --labels {input.labels:q} --seen {input.seen:q} --code-hash {params.code_hash:q} --state {params.state:q}"
         " --threads {threads} --out {output.raw:q} 2>&1 | tee {log:q}"
 
 
@@ -156,11 +156,11 @@ rule predict_baseline:
         settings=baseline_settings,
         state=kept_in("predict"),
         split=predicted_split,
-        code=baseline_code("predict"),
+        code_hash=baseline_code_hash("predict"),
     shell:
         "python {params.scripts:q}/{params.script:q}.py --settings {params.settings:q} --model {input.model:q}"
         " --sample {input.sample:q} --split {params.split:q} --labels {input.labels:q} --seen {input.seen:q}"
-        " --index {input.index:q} --code {params.code:q} --state {params.state:q} --out {output.raw:q} 2>&1 | tee {log:q}"
+        " --index {input.index:q} --code-hash {params.code_hash:q} --state {params.state:q} --out {output.raw:q} 2>&1 | tee {log:q}"
 
 
 def members_set(wildcards):
@@ -189,7 +189,7 @@ rule combine_members:
     params:
         scripts=scripts_folder,
         settings=baseline_settings,
-        code=code("combine_members"),
+        code_hash=code_hash("combine_members"),
     shell:
         "python {params.scripts:q}/combine_members.py --settings {params.settings:q} --model {input.model:q}"
         " --raw {input.raw:q} --out {output.raw:q} 2>&1 | tee {log:q}"
@@ -217,7 +217,7 @@ rule calibrate:
         runtime=grow(20),
     params:
         scripts=scripts_folder,
-        code=code("calibrate"),
+        code_hash=code_hash("calibrate"),
     shell:
         "python {params.scripts:q}/calibrate.py --settings '{{}}' --raw {input.raw:q} --val {input.val:q}"
         " --out {output.predictions:q} --report {output.calibration:q} 2>&1 | tee {log:q}"

@@ -77,7 +77,7 @@ rule build_report:
     params:
         scripts=scripts_folder,
         settings=page_settings,
-        code=code("build_report"),
+        code_hash=code_hash("build_report"),
     shell:
         "python {params.scripts:q}/build_report.py --settings {params.settings:q} --out {output:q} 2>&1 | tee {log:q}"
 

@@ -23,7 +23,7 @@ def label_match(wildcards):
 
 def label_settings(wildcards):
     """What decides a task's labels."""
-    return leaves(task=derive.asked(CONFIG.tasks[wildcards.task]))
+    return leaves(task=queries.task_params(CONFIG.tasks[wildcards.task]))
 
 
 rule collect_labels:
@@ -48,7 +48,7 @@ rule collect_labels:
     params:
         scripts=scripts_folder,
         settings=label_settings,
-        code=code("collect_labels"),
+        code_hash=code_hash("collect_labels"),
     shell:
         "python {params.scripts:q}/collect_labels.py --settings {params.settings:q} --index {input.index:q}"
         " --candidates {input.candidates:q} --match {input.match:q} --out {output.labels:q} 2>&1 | tee {log:q}"
@@ -57,12 +57,12 @@ rule collect_labels:
 def sample_settings(wildcards):
     """What decides a sample: its task's labels, its size, the split and the seed."""
     task = CONFIG.tasks[wildcards.task]
-    question = derive.dump(task.question, exclude={"ask_all", "decimals"})
-    sample = derive.dump(task.sample)
+    question = queries.dump(task.question, exclude={"ask_all", "decimals"})
+    sample = queries.dump(task.sample)
     sample["sizes"] = {wildcards.size: sample["sizes"][wildcards.size]}
     return leaves(
         task={"question": question, "sample": sample},
-        split=derive.dump(CONFIG.split),
+        split=queries.dump(CONFIG.split),
         seed=CONFIG.seed,
     )
 
@@ -88,7 +88,7 @@ rule draw_sample:
     params:
         scripts=scripts_folder,
         settings=sample_settings,
-        code=code("draw_sample"),
+        code_hash=code_hash("draw_sample"),
     shell:
         "python {params.scripts:q}/draw_sample.py --settings {params.settings:q} --labels {input.labels:q}"
         " --size {wildcards.size:q} --out {output.sample:q} --manifest {output.manifest:q} 2>&1 | tee {log:q}"
@@ -111,7 +111,7 @@ rule leave_out_fold:
         runtime=grow(20),
     params:
         scripts=scripts_folder,
-        code=code("leave_out_fold"),
+        code_hash=code_hash("leave_out_fold"),
     shell:
         "python {params.scripts:q}/leave_out_fold.py --settings '{{}}' --sample {input.sample:q} --fold {wildcards.fold:q}"
         " --out {output.sample:q} 2>&1 | tee {log:q}"

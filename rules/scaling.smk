@@ -5,7 +5,7 @@ def swept(pattern):
     """Input function: `pattern` for every model and size of the scaling sweep, with the common test set as `set`."""
 
     def paths(wildcards):
-        derive.sweep_test_size(
+        queries.sweep_test_size(
             CONFIG, wildcards.task
         )  # says what is missing where there is nothing to sweep
         return [
@@ -13,10 +13,10 @@ def swept(pattern):
                 task=wildcards.task,
                 model=model,
                 size=size,
-                set=derive.sweep_set(CONFIG, wildcards.task, size),
+                set=queries.sweep_set(CONFIG, wildcards.task, size),
             )
-            for model in derive.sweep_models(CONFIG)
-            for size in derive.sweep_sizes(CONFIG, wildcards.task)
+            for model in queries.sweep_models(CONFIG)
+            for size in queries.sweep_sizes(CONFIG, wildcards.task)
         ]
 
     return paths
@@ -34,19 +34,19 @@ def sweep_samples(wildcards):
     """The samples of the scaling sweep."""
     return [
         f"<results>/samples/{wildcards.task}/{size}.parquet"
-        for size in derive.sweep_sizes(CONFIG, wildcards.task)
+        for size in queries.sweep_sizes(CONFIG, wildcards.task)
     ]
 
 
 def scaling_settings(wildcards):
     """What the tables of the scaling sweep are told."""
     return leaves(
-        task=derive.asked(CONFIG.tasks[wildcards.task]),
+        task=queries.task_params(CONFIG.tasks[wildcards.task]),
         name=wildcards.task,
-        release=derive.release_of(CONFIG, wildcards.task),
+        release=queries.release_of(CONFIG, wildcards.task),
         mock=CONFIG.mock is not None,
-        test_size=derive.sweep_test_size(CONFIG, wildcards.task),
-        scaling=derive.dump(CONFIG.scaling, include={"statistic", "extrapolate"}),
+        test_size=queries.sweep_test_size(CONFIG, wildcards.task),
+        scaling=queries.dump(CONFIG.scaling, include={"statistic", "extrapolate"}),
     )
 
 
@@ -82,7 +82,7 @@ rule tabulate_scaling:
     params:
         scripts=scripts_folder,
         settings=scaling_settings,
-        code=code("tabulate_scaling"),
+        code_hash=code_hash("tabulate_scaling"),
     shell:
         "python {params.scripts:q}/tabulate_scaling.py --settings {params.settings:q} --predictions {input.predictions:q}"
         " --models {input.models:q} --samples {input.samples:q} --points {output.points:q} --laws {output.laws:q}"
@@ -91,7 +91,7 @@ rule tabulate_scaling:
 
 def fold_predictions(wildcards):
     """Raw predictions of each fold, by the models that left it out."""
-    return repeats_of(wildcards.task, derive.repeated_models(CONFIG, folds_only=True))
+    return repeats_of(wildcards.task, queries.repeated_models(CONFIG, folds_only=True))
 
 
 rule tabulate_folds:
@@ -112,7 +112,7 @@ rule tabulate_folds:
     params:
         scripts=scripts_folder,
         settings=table_settings,
-        code=code("tabulate_folds"),
+        code_hash=code_hash("tabulate_folds"),
     shell:
         "python {params.scripts:q}/tabulate_folds.py --settings {params.settings:q} --predictions {input.predictions:q}"
         " --csv {output.csv:q} 2>&1 | tee {log:q}"

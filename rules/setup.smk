@@ -13,7 +13,7 @@ from snakemake.settings.types import DeploymentMethod
 from starglot.config.load import load_config
 from starglot.errors import StarglotError
 from starglot.folders import require_folders, require_writable
-from starglot.rebuilds.accepted import RECORDS, read_accepted
+from starglot.workflow.rebuilds.accepted import RECORDS, read_accepted
 from starglot.training.begun import RUN, new_run
 
 # A graph of thousands of jobs is millions of objects, hardly one of which is ever let go; at its own thresholds Python

@@ -3,7 +3,7 @@
 @cache
 def recipe_leaves(recipe):
     """The recipe, all of it: one text for all shards."""
-    return leaves(recipe=derive.dump(CONFIG.recipes[recipe]))
+    return leaves(recipe=queries.dump(CONFIG.recipes[recipe]))
 
 
 @of_many_jobs
@@ -34,10 +34,10 @@ rule clean_shard:
         scripts=scripts_folder,
         settings=recipe_settings,
         root=spectra_root,
-        code=code("clean_shard"),
+        code_hash=code_hash("clean_shard"),
     shell:
         "python {params.scripts:q}/clean_shard.py --settings {params.settings:q} --survey {wildcards.survey:q}"
-        " --selected {input:q} --root {params.root:q} --workers {threads} --code {params.code:q} --spectra {output.spectra:q}"
+        " --selected {input:q} --root {params.root:q} --workers {threads} --code-hash {params.code_hash:q} --spectra {output.spectra:q}"
         " --rejected {output.rejected:q} --digests {output.digests:q} 2>&1 | tee {log:q}"
 
 
@@ -77,7 +77,7 @@ rule index_spectra:
         runtime=10,
     params:
         scripts=scripts_folder,
-        code=code("index_spectra"),
+        code_hash=code_hash("index_spectra"),
     shell:
         "python {params.scripts:q}/index_spectra.py --settings '{{}}' --shards {input.shards:q}"
         " --out {output:q} 2>&1 | tee {log:q}"

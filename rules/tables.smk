@@ -1,7 +1,7 @@
 """Tables, computed from prediction tables alone."""
 
 #: The task whose labels table 1 of the paper counts, and these.
-COUNTED_TASK = derive.stage_of(CONFIG, 2) or CONFIG.run.tasks[-1]
+COUNTED_TASK = queries.stage_of(CONFIG, 2) or CONFIG.run.tasks[-1]
 COUNTED_LABELS = f"<results>/labels/{COUNTED_TASK}.parquet"
 
 
@@ -24,10 +24,10 @@ rule count_labels:
     params:
         scripts=scripts_folder,
         settings=leaves(
-            release=derive.release_of(CONFIG, COUNTED_TASK),
+            release=queries.release_of(CONFIG, COUNTED_TASK),
             mock=CONFIG.mock is not None,
         ),
-        code=code("count_labels"),
+        code_hash=code_hash("count_labels"),
     shell:
         "python {params.scripts:q}/count_labels.py --settings {params.settings:q} --labels {input.labels:q}"
         " --csv {output.csv:q} 2>&1 | tee {log:q}"
@@ -39,24 +39,24 @@ def task_predictions(wildcards):
         "<results>/predictions/{task}/{model}/{size}/{set}.parquet",
         task=wildcards.task,
         model=CONFIG.run.models,
-        size=derive.sizes_of(CONFIG, wildcards.task),
+        size=queries.sizes_of(CONFIG, wildcards.task),
         set=CONFIG.run.sets,
     )
 
 
 def controls(wildcards):
     """Where the catalogue's Teff, log g and [Fe/H] are, for tasks that are scored beyond them."""
-    scored = derive.form_of(CONFIG, wildcards.task).beyond_atmosphere
+    scored = queries.form_of(CONFIG, wildcards.task).beyond_atmosphere
     return candidates(wildcards) if scored else []
 
 
 def table_settings(wildcards):
     """What the tables say of the data: labels and groups in order, the release, whether it is a mock."""
     return leaves(
-        task=derive.asked(CONFIG.tasks[wildcards.task]),
+        task=queries.task_params(CONFIG.tasks[wildcards.task]),
         groups=CONFIG.tasks[wildcards.task].sample.group_names,
         name=wildcards.task,
-        release=derive.release_of(CONFIG, wildcards.task),
+        release=queries.release_of(CONFIG, wildcards.task),
         mock=CONFIG.mock is not None,
     )
 
@@ -101,7 +101,7 @@ rule tabulate_residuals:
     params:
         scripts=scripts_folder,
         settings=table_settings,
-        code=code("tabulate_residuals"),
+        code_hash=code_hash("tabulate_residuals"),
     shell:
         "python {params.scripts:q}/tabulate_residuals.py --settings {params.settings:q} --predictions {input.predictions:q}"
         " --catalog {input.catalog:q} --residuals {output.residuals:q} --headline {output.headline:q}"
@@ -113,9 +113,9 @@ def external_predictions(wildcards):
     return expand(
         "<results>/predictions/{task}/{model}/{size}/{set}.parquet",
         task=wildcards.task,
-        model=derive.judged_outside(CONFIG),
-        size=derive.sizes_of(CONFIG, wildcards.task)[-1],
-        set=derive.judges(CONFIG, wildcards.task),
+        model=queries.judged_outside(CONFIG),
+        size=queries.sizes_of(CONFIG, wildcards.task)[-1],
+        set=queries.judges(CONFIG, wildcards.task),
     )
 
 
@@ -145,7 +145,7 @@ rule tabulate_external:
     params:
         scripts=scripts_folder,
         settings=table_settings,
-        code=code("tabulate_residuals"),
+        code_hash=code_hash("tabulate_residuals"),
     shell:
         "python {params.scripts:q}/tabulate_residuals.py --settings {params.settings:q} --predictions {input.predictions:q}"
         " --residuals {output.csv:q} 2>&1 | tee {log:q}"
@@ -188,12 +188,12 @@ rule tabulate_paper:
     params:
         scripts=scripts_folder,
         settings=leaves(
-            tables=derive.paper_tables(CONFIG),
-            release=derive.release_of(CONFIG),
+            tables=queries.paper_tables(CONFIG),
+            release=queries.release_of(CONFIG),
             mock=CONFIG.mock is not None,
         ),
         out=tables_folder,
-        code=code("tabulate_paper"),
+        code_hash=code_hash("tabulate_paper"),
     shell:
         "python {params.scripts:q}/tabulate_paper.py --settings {params.settings:q} --residuals {input.residuals:q}"
         " --external {input.external:q} --out {params.out:q} 2>&1 | tee {log:q}"
@@ -205,8 +205,8 @@ def judged_predictions(wildcards):
         "<results>/predictions/{task}/{model}/{size}/{set}.parquet",
         task=wildcards.task,
         model=CONFIG.run.models,
-        size=derive.sizes_of(CONFIG, wildcards.task),
-        set=derive.judged_set(CONFIG),
+        size=queries.sizes_of(CONFIG, wildcards.task),
+        set=queries.judged_set(CONFIG),
     )
 
 
@@ -220,7 +220,7 @@ def judged_calibrations(wildcards):
 
 def repeated_predictions(wildcards):
     """Raw predictions by the models of other seeds and folds, of the set that is judged."""
-    return repeats_of(wildcards.task, derive.repeated_models(CONFIG))
+    return repeats_of(wildcards.task, queries.repeated_models(CONFIG))
 
 
 def repeats_of(task, models):
@@ -229,8 +229,8 @@ def repeats_of(task, models):
         "<results>/predictions/{task}/{model}/{size}/{set}.raw.parquet",
         task=task,
         model=models,
-        size=derive.sizes_of(CONFIG, task)[-1],
-        set=derive.judged_set(CONFIG),
+        size=queries.sizes_of(CONFIG, task)[-1],
+        set=queries.judged_set(CONFIG),
     )
 
 
@@ -268,7 +268,7 @@ rule tabulate_diagnostics:
         scripts=scripts_folder,
         settings=table_settings,
         out=tables_folder,
-        code=code("tabulate_diagnostics"),
+        code_hash=code_hash("tabulate_diagnostics"),
     shell:
         "python {params.scripts:q}/tabulate_diagnostics.py --settings {params.settings:q}"
         " --predictions {input.predictions:q} --calibrations {input.calibrations:q}"
@@ -284,7 +284,7 @@ def own_line_predictions():
         "<results>/predictions/{task}/{model}/{size}/own_line.parquet",
         task=OWN_LINE_TASK,
         model=CONFIG.run.models,
-        size=derive.sizes_of(CONFIG, OWN_LINE_TASK)[-1],
+        size=queries.sizes_of(CONFIG, OWN_LINE_TASK)[-1],
     )
 
 
@@ -316,8 +316,8 @@ if OWN_LINE_TASK:
             runtime=grow(10),
         params:
             scripts=scripts_folder,
-            settings=leaves(task=derive.asked(CONFIG.tasks[OWN_LINE_TASK])),
-            code=code("tabulate_own_line"),
+            settings=leaves(task=queries.task_params(CONFIG.tasks[OWN_LINE_TASK])),
+            code_hash=code_hash("tabulate_own_line"),
         shell:
             "python {params.scripts:q}/tabulate_own_line.py --settings {params.settings:q}"
             " --predictions {input.predictions:q} --changes {input.changes:q} --csv {output.csv:q}"
@@ -347,7 +347,7 @@ rule audit_leakage:
                 task: View(CONFIG.tasks[task].view).survey for task in CONFIG.run.tasks
             }
         ),
-        code=code("audit_leakage"),
+        code_hash=code_hash("audit_leakage"),
     shell:
         "python {params.scripts:q}/audit_leakage.py --settings {params.settings:q} --samples {input.samples:q}"
         " --catalogs {input.catalogs:q} --csv {output.csv:q} 2>&1 | tee {log:q}"

@@ -3,7 +3,7 @@
 
 def external_tables():
     """Residuals against external surveys, of tasks that any of them can judge."""
-    judged = [task for task in CONFIG.run.tasks if derive.judges(CONFIG, task)]
+    judged = [task for task in CONFIG.run.tasks if queries.judges(CONFIG, task)]
     return expand("<results>/tables/external_{task}.csv", task=judged)
 
 
@@ -14,7 +14,7 @@ def kiel_figures():
         for task in CONFIG.run.tasks
         if {"teff", "logg", "feh"} <= set(CONFIG.tasks[task].labels)
         for model in LLMS
-        for size in derive.sizes_of(CONFIG, task)
+        for size in queries.sizes_of(CONFIG, task)
         for name in CONFIG.run.sets
     ]
 
@@ -29,22 +29,22 @@ DIAGNOSTICS = ["calibration", "budget", "tails"]
 DIAGNOSTIC_FIGURES = ["trends", "repeats", "calibration", "worst"]
 
 
-PAPER_FIGURES = derive.paper_figures(CONFIG)
+PAPER_FIGURES = queries.paper_figures(CONFIG)
 
 
 def diagnostic_figures():
     """Diagnostic figures of the leading model, at the largest size of each task."""
     return [
-        f"<results>/figures/{kind}_{task}_{derive.leading_model(CONFIG)}_{derive.sizes_of(CONFIG, task)[-1]}"
-        f"_{derive.judged_set(CONFIG)}.png"
+        f"<results>/figures/{kind}_{task}_{queries.leading_model(CONFIG)}_{queries.sizes_of(CONFIG, task)[-1]}"
+        f"_{queries.judged_set(CONFIG)}.png"
         for task in CONFIG.run.tasks
-        for kind in [*DIAGNOSTIC_FIGURES, *derive.form_of(CONFIG, task).figures]
+        for kind in [*DIAGNOSTIC_FIGURES, *queries.form_of(CONFIG, task).figures]
     ]
 
 
 def shown_models():
     """Models whose predictions are drawn: the LLMs and the one beside them (any other on request, by path)."""
-    return derive.judged_outside(CONFIG)
+    return queries.judged_outside(CONFIG)
 
 
 def own_line_outputs():
@@ -57,7 +57,7 @@ def own_line_outputs():
 FOLD_TABLES = [
     f"<results>/tables/folds_{task}.csv"
     for task in CONFIG.run.tasks
-    if derive.repeated_models(CONFIG, folds_only=True)
+    if queries.repeated_models(CONFIG, folds_only=True)
 ]
 
 

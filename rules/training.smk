@@ -5,13 +5,13 @@ from starglot.config.kinds import FAMILIES, KINDS
 
 
 def trained_sample_name(wildcards):
-    """The sample that a model is trained on: of its size, less the fold that a derived model leaves out."""
-    return derived.sample_name(CONFIG, wildcards.model, wildcards.size)
+    """The sample that a model is trained on: of its size, less the fold that a variant leaves out."""
+    return variants.sample_name(CONFIG, wildcards.model, wildcards.size)
 
 
 def llm_qa(wildcards, split):
     """One split's questions and answers in the model's own encoding."""
-    encoding = derived.model_of(CONFIG, wildcards.model).encoding
+    encoding = variants.model_of(CONFIG, wildcards.model).encoding
     return qa_files(wildcards.task, encoding, trained_sample_name(wildcards), split)
 
 
@@ -27,7 +27,7 @@ def llm_val_qa(wildcards):
 
 def llm_digests(wildcards):
     """Digests of the training and the validation questions, and of the labels."""
-    encoding = derived.model_of(CONFIG, wildcards.model).encoding
+    encoding = variants.model_of(CONFIG, wildcards.model).encoding
     return [
         qa_digest(wildcards.task, encoding, trained_sample_name(wildcards), split)
         for split in ("train", "val")
@@ -36,7 +36,7 @@ def llm_digests(wildcards):
 
 def llm_base(wildcards):
     """What says which base it is: the manifest of one made by this workflow, or what was found of one from outside."""
-    model = derived.model_of(CONFIG, wildcards.model)
+    model = variants.model_of(CONFIG, wildcards.model)
     if model.base in CONFIG.bases:
         return f"<results>/bases/{model.base}/manifest.json"
     return f"<results>/bases/{base_slug(model.base, model.revision)}.json"
@@ -44,13 +44,13 @@ def llm_base(wildcards):
 
 def llm_base_name(wildcards):
     """The base as the training script loads it: a folder or a Hugging Face id."""
-    name = derived.model_of(CONFIG, wildcards.model).base
+    name = variants.model_of(CONFIG, wildcards.model).base
     return f"{CONFIG.results}/bases/{name}" if name in CONFIG.bases else name
 
 
 def model_start(wildcards):
     """Manifest of the trained model that training starts from, if any."""
-    start = derive.starts_from(CONFIG, wildcards.task, wildcards.model)
+    start = queries.starts_from(CONFIG, wildcards.task, wildcards.model)
     return "<results>/models/{}/{}/{}/manifest.json".format(*start) if start else []
 
 
@@ -59,18 +59,18 @@ def llm_settings(wildcards):
 
     Not the revision that its base is pinned to: the commit that was found is what counts.
     """
-    model = derived.model_at(CONFIG, wildcards.model, wildcards.size)
+    model = variants.model_at(CONFIG, wildcards.model, wildcards.size)
     return leaves(
-        model=derive.dump(model, exclude={"decoding", "init", "revision"}),
-        task=derive.asked(CONFIG.tasks[wildcards.task]),
-        encoding=derive.dump(CONFIG.encodings[model.encoding]),
+        model=queries.dump(model, exclude={"decoding", "init", "revision"}),
+        task=queries.task_params(CONFIG.tasks[wildcards.task]),
+        encoding=queries.dump(CONFIG.encodings[model.encoding]),
         wavelength=task_grid(wildcards.task),
     )
 
 
 def llm_training(wildcards):
     """How the model is trained: its GPUs and nodes are asked for by the rule."""
-    return derived.model_at(CONFIG, wildcards.model, wildcards.size).training
+    return variants.model_at(CONFIG, wildcards.model, wildcards.size).training
 
 
 def llm_gpus(wildcards):
@@ -145,13 +145,13 @@ rule train_llm:
         processes=llm_processes,
         base=llm_base_name,
         state=kept_in("train"),
-        code=code("train_llm"),
+        code_hash=code_hash("train_llm"),
     shell:
         "OMP_NUM_THREADS={threads} {params.scripts:q}/launch_training.sh {params.processes:q} {params.scripts:q}/train_llm.py"
         " --settings {params.settings:q} --size {wildcards.size:q}"
         " --train {input.train:q} --val {input.val:q} --labels {input.labels:q} --index {input.index:q}"
         " --base {params.base:q} --found {input.base:q}"
-        " --continues {input.start:q} --code {params.code:q} --state {params.state:q} --threads {threads}"
+        " --continues {input.start:q} --code-hash {params.code_hash:q} --state {params.state:q} --threads {threads}"
         " --manifest {output:q} 2>&1 | tee {log:q}"
 
 
@@ -164,21 +164,21 @@ def trained_sample(wildcards):
 
 def baseline_settings(wildcards):
     """What decides a baseline: its own settings at this size, and which labels it learns."""
-    model = derived.model_at(CONFIG, wildcards.model, wildcards.size)
+    model = variants.model_at(CONFIG, wildcards.model, wildcards.size)
     return leaves(
-        model=derive.dump(model, exclude={"init"}),
-        task=derive.grouped(CONFIG.tasks[wildcards.task]),
+        model=queries.dump(model, exclude={"init"}),
+        task=queries.grouped_task_params(CONFIG.tasks[wildcards.task]),
     )
 
 
 def baseline_gpus(wildcards):
     """GPUs of a baseline's jobs."""
-    return getattr(derived.model_of(CONFIG, wildcards.model), "gpus", 0)
+    return getattr(variants.model_of(CONFIG, wildcards.model), "gpus", 0)
 
 
 def family_name(wildcards):
     """The family of a model, after which its scripts are named."""
-    return KINDS[derived.model_of(CONFIG, wildcards.model).kind].family
+    return KINDS[variants.model_of(CONFIG, wildcards.model).kind].family
 
 
 def baseline_script(step):
@@ -190,10 +190,10 @@ def baseline_script(step):
     return script
 
 
-def baseline_code(step):
+def baseline_code_hash(step):
     """Hash of the code of :func:`baseline_script`."""
     families = [name for name, it in FAMILIES.items() if it.needs == "spectra"]
-    codes = {name: code(f"{step}_{name}") for name in families}
+    codes = {name: code_hash(f"{step}_{name}") for name in families}
 
     def hashed(wildcards):
         return codes[family_name(wildcards)](wildcards)
@@ -234,10 +234,10 @@ rule train_baseline:
         script=baseline_script("train"),
         settings=baseline_settings,
         state=kept_in("baselines"),
-        code=baseline_code("train"),
+        code_hash=baseline_code_hash("train"),
     shell:
         "python {params.scripts:q}/{params.script:q}.py --settings {params.settings:q} --sample {input.sample:q}"
-        " --labels {input.labels:q} --index {input.index:q} --continues {input.start:q} --code {params.code:q}"
+        " --labels {input.labels:q} --index {input.index:q} --continues {input.start:q} --code-hash {params.code_hash:q}"
         " --state {params.state:q} --manifest {output:q} 2>&1 | tee {log:q}"
 
 
@@ -246,7 +246,7 @@ def member_predictions(wildcards, name):
     return expand(
         "<results>/predictions/{task}/{member}/{size}/{set}.raw.parquet",
         task=wildcards.task,
-        member=derived.model_of(CONFIG, wildcards.model).members,
+        member=variants.model_of(CONFIG, wildcards.model).members,
         size=wildcards.size,
         set=name,
     )
@@ -276,7 +276,7 @@ rule fit_ensemble:
     params:
         scripts=scripts_folder,
         settings=baseline_settings,
-        code=code("fit_ensemble"),
+        code_hash=code_hash("fit_ensemble"),
     shell:
         "python {params.scripts:q}/fit_ensemble.py --settings {params.settings:q} --val {input.val:q}"
         " --manifest {output:q} 2>&1 | tee {log:q}"

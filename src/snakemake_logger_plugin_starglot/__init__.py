@@ -14,7 +14,7 @@ from snakemake_interface_logger_plugins.base import LogHandlerBase
 from snakemake_interface_logger_plugins.common import LogEvent
 from snakemake_interface_logger_plugins.settings import LogHandlerSettingsBase
 
-from starglot.progress import Progress, described, in_words, read_expected
+from starglot.workflow.progress import Progress, described, in_words, read_expected
 
 # Some of what Snakemake (9) logs is no event, and known by its words alone: tests/contract/test_private_interfaces.py
 # looks for them in the Snakemake that is installed.

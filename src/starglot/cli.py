@@ -59,7 +59,7 @@ class ProgressLines:
 
 
 class Stopped(BaseException):
-    """The job was told to end, by SIGINT or SIGTERM; like KeyboardInterrupt no Exception."""
+    """The job was stopped by SIGINT or SIGTERM; like KeyboardInterrupt, not a subclass of Exception."""
 
     def __init__(self, number: int):
         super().__init__(signal.Signals(number).name)
@@ -76,12 +76,12 @@ def end_when_told() -> None:
     def stop(number: int, frame: object) -> None:
         raise Stopped(number)
 
-    told, tell = os.pipe()
+    reader, tell = os.pipe()
     os.set_blocking(tell, False)
 
     def listen() -> None:
         while True:
-            number = os.read(told, 1)[0]
+            number = os.read(reader, 1)[0]
             if number in _ENDING:
                 time.sleep(_GRACE)
                 os._exit(128 + number)

@@ -43,8 +43,8 @@ class Form:
     beyond_atmosphere: bool = False
 
     def names(self, labels: Sequence[str]) -> str:
-        """What is asked for, as the question lists it."""
-        names = [*(["class"] if self.asks_class else []), *(LABELS[label].asked for label in labels)]
+        """The labels, as the question lists them."""
+        names = [*(["class"] if self.asks_class else []), *(LABELS[label].spelling for label in labels)]
         return self.separator.join(f"{self.quote}{name}{self.quote}" for name in names)
 
     @cached_property

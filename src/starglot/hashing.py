@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-#: Key of a manifest under which stand the code edits that were accepted for it (starglot.rebuilds.accepted).
+#: Key of a manifest under which stand the code edits that were accepted for it (starglot.workflow.rebuilds.accepted).
 ACCEPTED = "accepted_edits"
 #: Key of a manifest under which stands how the code was edited during the training (starglot.training.begun).
 BEGUN_WITH = "begun_with"

@@ -47,7 +47,7 @@ class Label:
 
     name: str
     apogee: str
-    asked: str
+    spelling: str
     display: str
     unit: str
     decimals: int
@@ -61,8 +61,8 @@ class Label:
         return f"{self.name}_err"
 
 
-def _abundance(asked: str, display: str) -> Label:
-    return Label(asked.lower(), asked, asked, display, "dex", 2, -3.0, 3.0)
+def _abundance(spelling: str, display: str) -> Label:
+    return Label(spelling.lower(), spelling, spelling, display, "dex", 2, -3.0, 3.0)
 
 
 TEFF = Label("teff", "TEFF", "Teff", "Teff", "K", 0, 2000.0, 60000.0)

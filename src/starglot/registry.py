@@ -12,7 +12,7 @@ class Registry(Mapping[str, T]):
     """Name -> thing, for things that a job picks by a name it was given.
 
     Written as a module's variable, with a dict in place: ``KINDS = Registry({"ridge": Ridge, ...})``.  Then the hash
-    of a job's code (:mod:`starglot.provenance.code`) counts those entries alone that the job picks, so that a new
+    of a job's code (:mod:`starglot.workflow.provenance.code`) counts only the entries that the job picks: a new
     entry, or an edit of another one, runs nothing again.  Code that a job runs therefore looks entries up by the
     names that the job was given; it does not go through all of them.
     """

@@ -42,31 +42,31 @@ _HEX = 24  # digits of the identity without the code
 # ---- places
 
 
-def workplace(state: str | Path, identity: Mapping[str, Any]) -> Path:
+def workplace(state: str | Path, ingredients: Mapping[str, Any]) -> Path:
     """The folder of one piece of work: named by the digest of all that it depends on, and the hash of its code.
 
     identity: JSON-able; its ``code``, where there is one, stands at the end of the name, so that the same work with
-    other code is found beside it (:func:`whatever_code`).
+    other code is found beside it (:func:`with_any_code`).
     """
-    work = digest_of({key: value for key, value in identity.items() if key != CODE})[:_HEX]
-    code = identity.get(CODE)
+    work = digest_of({key: value for key, value in ingredients.items() if key != CODE})[:_HEX]
+    code = ingredients.get(CODE)
     return Path(state) / (f"{work}-{code}" if code else work)
 
 
-def code_of(place: Path) -> str:
+def code_hash_of(place: Path) -> str:
     """The hash of the code at the end of a place's name."""
     return place.name[_HEX:].removeprefix("-")
 
 
-def whatever_code(place: Path) -> list[Path]:
+def with_any_code(place: Path) -> list[Path]:
     """The places of the same work with any code, as far as they are there."""
     return sorted(path for path in place.parent.glob(f"{place.name[:_HEX]}*") if path.is_dir())
 
 
-def held_beside(output: str | Path, identity: Mapping[str, Any]) -> Path:
+def held_place(output: str | Path, ingredients: Mapping[str, Any]) -> Path:
     """The place of work that is held beside its ``output`` until all its kind are done (:func:`drop_held`)."""
     output = Path(output)
-    return workplace(output.parent / _HELD / output.stem, identity)
+    return workplace(output.parent / _HELD / output.stem, ingredients)
 
 
 def drop_held(folder: str | Path) -> None:
@@ -139,7 +139,7 @@ def making(folder: Path) -> Iterator[Path]:
 
     A full disk becomes a :class:`starglot.errors.StarglotError` that names the folder.
     """
-    made = _beside(folder)
+    made = _partial(folder)
     try:
         with full_disk_said(folder):
             made.mkdir(parents=True)
@@ -158,7 +158,7 @@ def keep(made: Path, folder: Path, known: Mapping[str, str] | None = None) -> No
     if folder.is_dir() and fault(folder) is None:
         shutil.rmtree(made)
         return
-    old = _beside(folder)
+    old = _partial(folder)
     try:
         os.rename(folder, old)
     except FileNotFoundError:
@@ -181,14 +181,14 @@ def new_folder(place: Path) -> Path:
     return made
 
 
-def _beside(folder: Path) -> Path:
+def _partial(folder: Path) -> Path:
     return folder.with_name(f".{folder.name}.{os.getpid()}-{secrets.token_hex(4)}.partial")
 
 
 # ---- handing back
 
 
-def hand_out(kept: Path, folder: Path, last: str, *, link: bool = False, alone: bool = False) -> None:
+def copy_out(kept: Path, folder: Path, last: str, *, link: bool = False, alone: bool = False) -> None:
     """Put the files of the whole work ``kept`` into ``folder``, the one called ``last`` after all others.
 
     They count as new, so that they are not older than what they were made from.  link: as second names of the same

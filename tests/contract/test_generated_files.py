@@ -13,7 +13,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from starglot.config import reference
-from starglot.rebuilds import table
+from starglot.workflow.rebuilds import table
 
 CORE = "snakemake torch transformers peft bitsandbytes deepspeed astropy pandas pyarrow fitsio".split()
 

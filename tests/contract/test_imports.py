@@ -26,15 +26,16 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "tables",
         "store",
     ),
-    ("config", "provenance", "fingerprint", "rebuilds"),
+    ("config", "fingerprint"),
     ("spectra",),
     ("language", "models", "samples", "surveys", "mock"),
-    ("training", "inference", "evaluation", "plots", "report", "check", "fetch", "recovery", "progress", "advice"),
+    ("workflow",),
+    ("training", "inference", "evaluation", "plots", "report"),
     ("cli", "commands"),
     ("__main__",),
 )
 #: The one module that has Snakemake plan: `starglot explain` and `accept` ask what would run.
-PLANS = "rebuilds/plan.py"
+PLANS = "workflow/rebuilds/plan.py"
 HEAVY = ("torch", "transformers", "peft", "accelerate", "deepspeed", "matplotlib", "astropy", "fitsio")
 
 
@@ -96,9 +97,9 @@ def test_the_package_never_imports_scripts_or_tests(project: Path) -> None:
 @pytest.mark.parametrize(
     "modules",
     [
-        "config.load config.derive config.reference labels forms rejections statuses tables hashing errors "
-        "provenance fingerprint store cli",
-        "check fetch",
+        "config.load config.queries config.reference labels forms rejections statuses tables hashing errors "
+        "workflow.provenance fingerprint store cli",
+        "workflow.check workflow.fetch",
     ],
 )
 def test_what_every_command_starts_with_is_light(modules: str) -> None:

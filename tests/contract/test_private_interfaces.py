@@ -10,12 +10,12 @@ import pytest
 
 import snakemake_logger_plugin_starglot as lines
 from refusals import refused
-from starglot import advice
-from starglot.rebuilds.plan import show_graph
+from starglot.workflow import advice
+from starglot.workflow.rebuilds.plan import show_graph
 
 #: Private names of other libraries, by the one file that may use them.  Each says there why, and of which release.
 PLACES = {
-    "src/starglot/rebuilds/plan.py": {"_prepare_dag", "_build_dag"},  # snakemake
+    "src/starglot/workflow/rebuilds/plan.py": {"_prepare_dag", "_build_dag"},  # snakemake
     "src/starglot/inference/decode.py": {"_attn_implementation"},  # transformers
     "src/starglot/training/deepspeed.py": {"__compatible_ops__", "_prepare_backend"},  # deepspeed, accelerate
 }

@@ -18,10 +18,10 @@ from refusals import refused
 from starglot.config.models import Split
 from starglot.config.surveys import Apogee, Galah, Lamost
 from starglot.samples.draw import draw
-from starglot.samples.identity import star_ids
 from starglot.samples.inventory import inventory
 from starglot.samples.match import match
 from starglot.samples.select import select
+from starglot.samples.star_ids import star_ids
 from starglot.surveys import apogee, galah, lamost
 from starglot.surveys.columns import Column, read_columns
 from starglot.surveys.lamost_spectra import find_files, spectrum_file

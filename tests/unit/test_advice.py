@@ -4,7 +4,7 @@ import logging
 
 import pytest
 
-from starglot.advice import Advice
+from starglot.workflow.advice import Advice
 
 MODEL = "results/models/atmosphere/llm-demo/demo/manifest.json"
 MADE = {MODEL, "results/report.html"}

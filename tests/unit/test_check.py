@@ -13,11 +13,11 @@ import pytest
 import yaml
 
 from refusals import refused
-from starglot import check, fetch
-from starglot.check import external_inputs, lacking, render, require
 from starglot.config.load import merge, read_config
 from starglot.config.models import Config
 from starglot.folders import require_folders, require_writable
+from starglot.workflow import check, fetch
+from starglot.workflow.check import external_inputs, lacking, render, require
 
 TOKEN = "hf_" + "secret" * 4
 

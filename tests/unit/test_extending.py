@@ -23,7 +23,7 @@ import yaml
 
 from starglot.config.load import load_config, merge
 from starglot.config.picked import picked
-from starglot.provenance.code import code_definitions
+from starglot.workflow.provenance.code import code_definitions
 
 project, overlay = sys.argv[1], json.loads(sys.argv[2])
 raw = {}

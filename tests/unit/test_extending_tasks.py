@@ -8,9 +8,9 @@ import pyarrow as pa
 import pytest
 
 from starglot.config.checks import cross_check
-from starglot.config.derive import wanted_spectra
 from starglot.config.load import read_config
 from starglot.config.models import Config, Split, Wavelength
+from starglot.config.queries import wanted_spectra
 from starglot.config.surveys import Lamost
 from starglot.evaluation.residuals import residual_table
 from starglot.forms import FORMS, Form

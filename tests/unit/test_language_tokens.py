@@ -158,7 +158,7 @@ def test_phrases_and_names_are_one_token_and_digits_stand_alone(tokenizer, task)
     assert {"Given the normalized flux data sorted by wavelength, from", " angstrom to", "303", "307"} <= set(tokens)
     assert "".join(tokens) == asked and len(tokens) < 36 + len(task.labels)
     if task.question.form == "abundances":
-        assert {f" {LABELS[name].asked}" for name in task.labels} <= set(tokens)
+        assert {f" {LABELS[name].spelling}" for name in task.labels} <= set(tokens)
     text = render(task, "K", dict.fromkeys(task.labels, -2.5), task.labels, "rounded")
     answer = [tokenizer.decode([i]) for i in plain(tokenizer, text)]
     assert all(len(token) == 1 for token in answer if any(c.isdigit() for c in token))

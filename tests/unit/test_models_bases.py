@@ -209,13 +209,13 @@ def training_identity(project, monkeypatch, base, found=None):
             base=base,
             found=found,
             continues=None,
-            code="c",
+            code_hash="c",
             state="state/train",
             threads=1,
             manifest="out/manifest.json",
         )
     )
-    return seen["identity"], seen["base"]
+    return seen["ingredients"], seen["base"]
 
 
 def test_a_training_depends_on_what_is_in_its_base(here, project, monkeypatch):

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from doors import extend
-from starglot.provenance.code import code_definitions, hash_of
-from starglot.provenance.modules import Package
+from starglot.workflow.provenance.code import code_definitions, hash_of
+from starglot.workflow.provenance.modules import Package
 
 #: What its user writes, and what comes of it: trained and asked, by the functions that the scripts call.
 USE = """
@@ -24,7 +24,7 @@ import pyarrow.parquet as pq
 import yaml
 from baseline_spectra import TASK, linear_survey
 
-from starglot.config import derive, derived
+from starglot.config import queries, variants
 from starglot.config.kinds import family_of
 from starglot.config.load import load_config, merge
 from starglot.models.baselines.predict import predict
@@ -36,9 +36,10 @@ root, folder = map(Path, sys.argv[1:])
 block = yaml.safe_load("models: {mine: {kind: linear, bin: 2, labels: standard, inputs: standard, gpus: 0,"
                        " training: {epochs: 40, learning_rate: 0.01, stop_after: null}}}")
 config = load_config(merge(yaml.safe_load((root / "config/config.yaml").read_text()), block))
-assert family_of(config.models["mine"]).needs == "spectra" and derive.curved(config, ["mine"]) == ["mine"]
-assert derived.model_of(config, "mine.s3.x2").training.epochs == 80 and derived.model_of(config, "mine.s3").seed == 3
-settings, survey = derived.model_at(config, "mine", "1e5"), linear_survey(folder)
+assert family_of(config.models["mine"]).needs == "spectra" and queries.curved(config, ["mine"]) == ["mine"]
+assert variants.model_of(config, "mine.s3.x2").training.epochs == 80
+assert variants.model_of(config, "mine.s3").seed == 3
+settings, survey = variants.model_at(config, "mine", "1e5"), linear_survey(folder)
 train_baseline(fit_network, settings, TASK, survey.sample, survey.labels, survey.shard_path, folder / "mine",
                folder / "state", {}, "code")
 

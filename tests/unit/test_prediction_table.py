@@ -6,14 +6,14 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from starglot.models.predictions import Told, are_seen, label_values, prediction_table
+from starglot.models.predictions import Predicted, are_seen, label_values, prediction_table
 from starglot.tables import PREDICTION
 
 STARS = pa.table({"obsid": [7, 9], "star_id": ["gaia:1", "gaia:2"], "class": ["G", None]})
 
 
 def test_a_row_for_each_spectrum_and_label_with_null_for_what_is_missing():
-    told = Told(
+    told = Predicted(
         value=[[5700.0, np.nan], [4800.0, 2.5]],
         sigma=[[80.0, 0.1], [np.inf, 0.2]],
         status=["ok", "unparsable", "ok", "ok"],

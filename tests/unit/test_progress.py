@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from snakemake_interface_logger_plugins.common import LogEvent
 
 import snakemake_logger_plugin_starglot as plugin
-from starglot.progress import Progress, complaint, described, in_words, read_expected
+from starglot.workflow.progress import Progress, complaint, described, in_words, read_expected
 
 
 class Clock:

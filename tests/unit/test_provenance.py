@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from starglot.provenance.code import SCRIPT, code_definitions, hash_of
-from starglot.provenance.modules import Package
+from starglot.workflow.provenance.code import SCRIPT, code_definitions, hash_of
+from starglot.workflow.provenance.modules import Package
 
 #: A package in which a script reaches one() -> two() -> LIMIT, and nothing of c; KINDS is chosen from by name.
 FILES = {

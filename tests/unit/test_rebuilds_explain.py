@@ -7,9 +7,9 @@ import pytest
 
 from refusals import refused
 from starglot.hashing import manifest_digest
-from starglot.rebuilds.accepted import Acceptance, add_accepted, kept_hashes, note_in_manifest, read_accepted
-from starglot.rebuilds.explain import Job, causes, leaf_changes, record_code, report
-from starglot.rebuilds.table import BEGIN, END, expanded, markdown, with_table
+from starglot.workflow.rebuilds.accepted import Acceptance, add_accepted, kept_hashes, note_in_manifest, read_accepted
+from starglot.workflow.rebuilds.explain import Job, causes, leaf_changes, record_code, report
+from starglot.workflow.rebuilds.table import BEGIN, END, expanded, markdown, with_table
 
 OLD, NEW = "0123456789abcdef", "fedcba9876543210"
 

@@ -15,13 +15,13 @@ from report_results import GRID, demo_config, spectrum
 
 from refusals import refused
 from starglot.evaluation.tables_io import write_table
-from starglot.rebuilds.accepted import Acceptance
 from starglot.rejections import REJECTIONS
 from starglot.report.build import build_report
 from starglot.report.headline import standings, wins
 from starglot.report.inputs import inputs_of
 from starglot.report.plan import report_plan
 from starglot.tables import write_parquet
+from starglot.workflow.rebuilds.accepted import Acceptance
 
 
 @pytest.fixture(scope="module")

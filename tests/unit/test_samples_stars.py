@@ -14,9 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from refusals import refused
-from starglot.samples.identity import star_ids
 from starglot.samples.match import match, one_row_a_star
 from starglot.samples.sphere import moved, separation, unit_vectors
+from starglot.samples.star_ids import star_ids
 
 ARCSEC = 1 / 3600
 

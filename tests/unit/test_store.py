@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from starglot import store
-from starglot.store import SEAL, fault, hand_out, is_whole, making, seal, workplace
-from starglot.training.delivery import MANIFEST, deliver, hand_back
+from starglot.store import SEAL, copy_out, fault, is_whole, making, seal, workplace
+from starglot.training.delivery import MANIFEST, deliver, restore
 
 
 def cut(path: Path) -> None:
@@ -127,7 +127,7 @@ def test_files_that_nobody_sealed_are_not_handed_out(kept: Path, tmp_path: Path)
     seal_of = {name: facts for name, facts in json.loads((kept / SEAL).read_text()).items() if name == "weights"}
     (kept / SEAL).write_text(json.dumps(seal_of))
     assert is_whole(kept)
-    hand_out(kept, tmp_path / "out", last="weights")
+    copy_out(kept, tmp_path / "out", last="weights")
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["weights"]
 
 
@@ -143,7 +143,7 @@ def work(root: Path) -> bytes:
         with making(place) as made:
             (made / "a").write_bytes(b"a" * 5000)
             (made / "z").write_bytes(b"last")
-    hand_out(place, root / "out", last="z", link=True)
+    copy_out(place, root / "out", last="z", link=True)
     return (root / "out" / "a").read_bytes() + (root / "out" / "z").read_bytes()
 
 
@@ -235,8 +235,8 @@ def test_a_place_is_known_by_its_identity_and_beside_it_stands_the_same_with_oth
     other = workplace(tmp_path, {"rate": 2e-4, "questions": {"a": "x"}, "code": "c0de"})
     for place in (one, two, other):
         place.mkdir()
-    assert len({one, two, other}) == 3 and (store.code_of(one), store.code_of(two)) == ("c0de", "beef")
-    assert store.whatever_code(one) == sorted([one, two]) and store.whatever_code(other) == [other]
+    assert len({one, two, other}) == 3 and (store.code_hash_of(one), store.code_hash_of(two)) == ("c0de", "beef")
+    assert store.with_any_code(one) == sorted([one, two]) and store.with_any_code(other) == [other]
 
 
 # ---- checkpoints
@@ -301,19 +301,19 @@ def test_finished_work_is_handed_back_for_the_same_identity_only(tmp_path: Path,
     weights = {"adapter_model.safetensors": hashlib.sha256(b"weights").hexdigest()}
     assert deliver(folder, place, tmp_path / "out") == {"size": "demo", "files": weights}
     again = workplace(tmp_path / "state", {"questions": {"a": "digest"}, "learning_rate": 1e-4})
-    assert hand_back(again, tmp_path / "second") == {"size": "demo", "files": weights}
+    assert restore(again, tmp_path / "second") == {"size": "demo", "files": weights}
     for out in (tmp_path / "out", tmp_path / "second"):
         assert (out / "adapter_model.safetensors").read_bytes() == b"weights"
         assert json.loads((out / MANIFEST).read_text()) == {"size": "demo", "files": weights}
     other = workplace(tmp_path / "state", {"questions": {"a": "digest"}, "learning_rate": 2e-4})
-    assert hand_back(other, tmp_path / "third") is None
+    assert restore(other, tmp_path / "third") is None
     assert not (tmp_path / "third").exists()
 
 
 def test_of_several_processes_one_writes(tmp_path: Path, made) -> None:
     place, folder = made
     deliver(folder, place, tmp_path / "out")
-    assert hand_back(place, tmp_path / "second", write=False) == json.loads((tmp_path / "out" / MANIFEST).read_text())
+    assert restore(place, tmp_path / "second", write=False) == json.loads((tmp_path / "out" / MANIFEST).read_text())
     assert not (tmp_path / "second").exists()
 
 
@@ -331,7 +331,7 @@ def test_damaged_finished_work_is_done_again(tmp_path: Path, made, damage) -> No
     place, folder = made
     deliver(folder, place, tmp_path / "out")
     damage(place / "finished")
-    assert hand_back(place, tmp_path / "second") is None
+    assert restore(place, tmp_path / "second") is None
     assert not (tmp_path / "second").exists()
 
 
@@ -340,5 +340,5 @@ def test_checkpoints_go_once_the_work_is_delivered(tmp_path: Path, made) -> None
     deliver(folder, place, tmp_path / "out")
     assert [path.name for path in place.iterdir()] == ["finished"]
     (place / "checkpoints" / "checkpoint-1").mkdir(parents=True)  # as when it was killed before that
-    assert hand_back(place, tmp_path / "second") is not None
+    assert restore(place, tmp_path / "second") is not None
     assert [path.name for path in place.iterdir()] == ["finished"]

@@ -89,7 +89,7 @@ def table(folder: Path, survey, project) -> Ask:
             labels=folder / "labels.parquet",
             seen=[str(folder / "sample.parquet")],
             index=spectra / "index.tsv",
-            code="code",
+            code_hash="code",
             state=folder / "state",
             out=folder / "predicted.parquet",
         )
@@ -165,7 +165,7 @@ def plate(folder: Path, survey, project) -> Ask:
         selected=folder / "selected.parquet",
         root=str(folder / "root"),
         workers=1,
-        code="code",
+        code_hash="code",
         **dict(zip(("spectra", "rejected", "digests"), (str(spectra / name) for name in names), strict=True)),
     )
     main = script(project, "clean_shard").main

@@ -122,7 +122,7 @@ def test_a_survey_is_an_entry_and_goes_through_the_rules_scripts(
                     selected=str(root / "selected" / f"{shard}.parquet"),
                     root=str(root),
                     workers=1,
-                    code="code",
+                    code_hash="code",
                     spectra=str(out / f"{shard}.parquet"),
                     rejected=str(out / f"{shard}.rejected.parquet"),
                     digests=str(out / f"{shard}.sha256"),

@@ -34,7 +34,7 @@ if "KILLED_AT" in os.environ:
             os.kill(os.getpid(), 9)
     trees.seal = sealed
 """
-ASKED = "00000000c0dec0de"
+REQUESTED = "00000000c0dec0de"
 
 
 class Training:
@@ -46,7 +46,7 @@ class Training:
         shutil.copytree(project / "src", folder / "src", ignore=ignored)
         shutil.copytree(project / "workflow", folder / "workflow", ignore=ignored)
         (folder / "sitecustomize.py").write_text(KILLER)
-        self.code = ASKED
+        self.code = REQUESTED
 
     def start(self, run: str | None = None, killed_at: int | None = None) -> subprocess.CompletedProcess:
         """Run the script as the rule does, in a run of snakemake; killed_at: when so many models are done."""
@@ -77,7 +77,7 @@ class Training:
 
     @property
     def place(self) -> Path:
-        (place,) = (self.folder / "state/baselines").glob(f"*-{ASKED}")
+        (place,) = (self.folder / "state/baselines").glob(f"*-{REQUESTED}")
         return place
 
     def made(self) -> dict[str, bytes]:
@@ -126,7 +126,7 @@ def training(tmp_path: Path, project: Path, spectra: Path, killed_once: Path) ->
 
 def test_what_it_begins_with_is_on_record(training) -> None:
     record = read_json(training.place / "begun.json")
-    assert record["code"] == ASKED and record["run"] == "first" and record["target"] == "out/manifest.json"
+    assert record["code"] == REQUESTED and record["run"] == "first" and record["target"] == "out/manifest.json"
     assert record["length"] == [4, "models"]
     parts = {name.partition(":")[0] for name in record["definitions"]}
     assert {"script", "starglot.training.trees", "starglot.store"} <= parts
@@ -143,12 +143,12 @@ def test_with_the_same_code_any_run_goes_on_and_leaves_no_trace(training, undist
 
 def test_an_edit_of_a_comment_is_none(training, undisturbed) -> None:
     training.edit("# ---- train", "# ---- learn")
-    training.code = ASKED
+    training.code = REQUESTED
     done = training.start(run="second")
     assert done.returncode == 0 and training.made() == undisturbed and "begun_with" not in training.manifest()
 
 
-@pytest.mark.parametrize("code", [ASKED, "11111111beefbeef"], ids=["planned before the edit", "planned after it"])
+@pytest.mark.parametrize("code", [REQUESTED, "11111111beefbeef"], ids=["planned before the edit", "planned after it"])
 def test_edited_within_its_run_it_goes_on_with_the_code_that_it_began_with(training, undisturbed, code) -> None:
     training.edit()
     training.code = code
@@ -157,9 +157,9 @@ def test_edited_within_its_run_it_goes_on_with_the_code_that_it_began_with(train
     assert "going on with the definitions that it began with" in done.stderr and "continuing from" in done.stderr
     assert training.made() == undisturbed
     manifest = training.manifest()
-    assert manifest["identity"].endswith(ASKED)
+    assert manifest["identity"].endswith(REQUESTED)
     (note,) = manifest["begun_with"]
-    assert (note["code"], note["asked"]) == (ASKED, code)
+    assert (note["code"], note["asked"]) == (REQUESTED, code)
     assert note["definitions"] and all(name.startswith("starglot.training.trees") for name in note["definitions"])
     assert [path.name for path in training.place.iterdir()] == ["finished"]
 
@@ -224,7 +224,7 @@ def test_an_edit_that_was_accepted_goes_on_from_the_checkpoint(training, undistu
     training.edit()
     (mine,) = begun.begun_for(training.folder / "state", "out/manifest.json")
     begun.accept(mine, training.code, definitions(training), [], "the same to me")
-    training.code = ASKED  # as the workflow asks for it then
+    training.code = REQUESTED  # as the workflow asks for it then
     done = training.start(run="second")
     assert done.returncode == 0 and "continuing from" in done.stderr and "going on" not in done.stderr
     made = training.made()
@@ -293,7 +293,7 @@ def test_without_the_code_it_began_with_it_stops_also_in_its_own_run(training) -
 @pytest.mark.parametrize("edited", [False, True], ids=["same code", "edited"])
 def test_a_record_that_is_damaged_is_no_crash_and_no_loss(training, undisturbed, edited) -> None:
     record = read_json(training.place / "begun.json")
-    write_json(record["definitions"], training.folder / f"state/code/{ASKED}.json")  # as the workflow keeps it
+    write_json(record["definitions"], training.folder / f"state/code/{REQUESTED}.json")  # as the workflow keeps it
     (training.place / "begun.json").write_text('{"code": ')
     if edited:
         training.edit()

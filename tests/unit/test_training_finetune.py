@@ -116,7 +116,7 @@ def base(place, questions):
     return place / "base"
 
 
-def train(place, questions, base, name, identity=None, init=None, settings=None):
+def train(place, questions, base, name, ingredients=None, init=None, settings=None):
     manifest = finetune(
         settings or model(),
         TASK,
@@ -130,7 +130,7 @@ def train(place, questions, base, name, identity=None, init=None, settings=None)
         spectra(place),
         place / name,
         place / "state",
-        identity or {"name": name},
+        ingredients or {"name": name},
     )
     return place / name, manifest
 
@@ -340,7 +340,7 @@ def test_finished_work_comes_back_without_training(place, questions, base, train
     from starglot.training import loop
 
     monkeypatch.setattr(loop, "run", lambda *_: pytest.fail("trained again"))
-    again, manifest = train(place, questions, base, "again", identity={"name": "trained"})
+    again, manifest = train(place, questions, base, "again", ingredients={"name": "trained"})
     assert same(trained, again)
     assert manifest == read_json(again / "manifest.json") == read_json(trained / "manifest.json")
 

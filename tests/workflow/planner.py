@@ -23,7 +23,7 @@ def plan(folder: str, arguments: list[str]) -> list[list[str]]:
     os.chdir(folder)
     sys.path.insert(0, f"{folder}/src")
     import starglot
-    from starglot.rebuilds.plan import Plan
+    from starglot.workflow.rebuilds.plan import Plan
 
     assert Path(starglot.__file__).is_relative_to(folder), starglot.__file__
     return [[job.rule, " ".join(job.wildcards.values())] for job in Plan(arguments).jobs]

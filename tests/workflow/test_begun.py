@@ -12,8 +12,8 @@ import pytest
 from rebuild_changes import CODE, edit_function, lay_over
 from test_rebuilds import ROOT
 
-from starglot.rebuilds.accepted import read_accepted
 from starglot.tables import read_json
+from starglot.workflow.rebuilds.accepted import read_accepted
 
 pytestmark = pytest.mark.workflow
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from starglot.provenance.code import PACKAGE, SAID, SCRIPT, code_definitions, hash_of, reached
-from starglot.provenance.modules import Module, Package
+from starglot.workflow.provenance.code import PACKAGE, SAID, SCRIPT, code_definitions, hash_of, reached
+from starglot.workflow.provenance.modules import Module, Package
 
 ROOT = Path(__file__).parents[2]
 SCRIPTS = ROOT / "workflow/scripts"
@@ -49,7 +49,7 @@ def traces(mini) -> dict[tuple[str, str], set[str]]:
         command, *notes = path.read_text(encoding="utf-8").splitlines()
         words = json.loads(command)
         script = next(Path(word).stem for word in words if "workflow/scripts/" in word)
-        code = words[words.index("--code") + 1] if "--code" in words else ""
+        code = words[words.index("--code-hash") + 1] if "--code-hash" in words else ""
         found[script, code] |= {executed(note) for note in notes}
     return found
 

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.workflow
 #: Jobs of a finished project, as lines of JSON.
 PROGRAM = """
 import json, sys
-from starglot.rebuilds.plan import show_graph
+from starglot.workflow.rebuilds.plan import show_graph
 
 def look(workflow):
     for job in workflow.dag.jobs:

@@ -20,7 +20,7 @@ import pytest
 import yaml
 from rebuild_changes import CHANGES, CODE, configs, snakemake
 
-from starglot.rebuilds.table import expanded, read_table
+from starglot.workflow.rebuilds.table import expanded, read_table
 
 pytestmark = pytest.mark.workflow
 

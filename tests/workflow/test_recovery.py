@@ -10,7 +10,7 @@ import time
 import psutil
 import pytest
 
-from starglot import recovery
+from starglot.workflow import recovery
 
 pytestmark = pytest.mark.workflow
 

@@ -30,9 +30,9 @@ def main(args: argparse.Namespace) -> None:
         spectra=cleaned_spectra(pq.read_table(args.labels, columns=["obsid", "shard"]), args.index),
         out=Path(args.manifest).parent,
         state=Path(args.state),
-        identity={
+        ingredients={
             "settings": settings,
-            "code": args.code,
+            "code": args.code_hash,
             # They stand for the spectra, too: of a spectrum no more is seen than its question says (Codec.values).
             "questions": {path.name: file_digest(path) for path in questions},
         },
@@ -45,7 +45,7 @@ if __name__ == "__main__":
     command.add_argument("--qa", nargs="+", required=True, help="training questions; their answers stay unread")
     command.add_argument("--labels", required=True, help="which shard each spectrum is in")
     command.add_argument("--index", required=True, help="index of the cleaned spectra, in their folder")
-    command.add_argument("--code", required=True, help="hash of the code, part of the work's identity")
+    command.add_argument("--code-hash", required=True, help="hash of the code, part of the work's identity")
     command.add_argument("--state", required=True, help="folder of checkpoints and finished work")
     command.add_argument("--threads", type=int, default=1)
     command.add_argument("--manifest", required=True)

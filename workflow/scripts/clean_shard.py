@@ -16,15 +16,20 @@ import pyarrow.parquet as pq
 from starglot.cli import parser, run
 from starglot.config.recipes import Recipe
 from starglot.spectra.shard import clean_shard, spectra_metadata
-from starglot.store import hand_out, held_beside, is_whole, keep, new_folder
+from starglot.store import copy_out, held_place, is_whole, keep, new_folder
 from starglot.surveys.registry import SPECTRA
 from starglot.tables import read_digests, table_digest, write_digests, write_parquet
 
 
 def main(args: argparse.Namespace) -> None:
     selected = pq.read_table(args.selected)
-    identity = {"settings": args.settings, "root": args.root, "rows": table_digest(selected), "code": args.code}
-    place, digests = held_beside(args.spectra, identity), Path(args.digests)
+    ingredients = {
+        "settings": args.settings,
+        "root": args.root,
+        "rows": table_digest(selected),
+        "code": args.code_hash,
+    }
+    place, digests = held_place(args.spectra, ingredients), Path(args.digests)
     if is_whole(place):
         logging.info("this shard was finished by a job that was broken off with others: handing back %s", place)
     else:
@@ -32,7 +37,7 @@ def main(args: argparse.Namespace) -> None:
         made = new_folder(place.parent)
         clean_to(made, selected, args)
         keep(made, place, known=read_digests(made / digests.name))
-    hand_out(place, digests.parent, last=digests.name, link=True)
+    copy_out(place, digests.parent, last=digests.name, link=True)
 
 
 def clean_to(place: Path, selected: pa.Table, args: argparse.Namespace) -> None:
@@ -51,7 +56,7 @@ if __name__ == "__main__":
     command.add_argument("--selected", required=True)
     command.add_argument("--root", required=True, help="root of the spectra")
     command.add_argument("--workers", type=int, default=1)
-    command.add_argument("--code", required=True, help="hash of the code that runs")
+    command.add_argument("--code-hash", required=True, help="hash of the code that runs")
     command.add_argument("--spectra", required=True)
     command.add_argument("--rejected", required=True)
     command.add_argument("--digests", required=True, help="small file: digests of both")

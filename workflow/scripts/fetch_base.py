@@ -9,10 +9,10 @@ import argparse
 import os
 
 from starglot import cli
-from starglot.fetch import fetch_base
 from starglot.fingerprint import memory
 from starglot.models.bases import describe
 from starglot.tables import write_json
+from starglot.workflow.fetch import fetch_base
 
 
 def main(args: argparse.Namespace) -> None:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from starglot import cli
 from starglot.config import reference
-from starglot.rebuilds import table
 from starglot.tables import write_text
+from starglot.workflow.rebuilds import table
 
 
 def main(args: argparse.Namespace) -> None:

@@ -13,7 +13,7 @@ from starglot.config.recipes import Wavelength
 from starglot.config.tasks import Task
 from starglot.inference.patches import predict_patches
 from starglot.samples.split import training_stars
-from starglot.surveys.index import require_shards, sample_identity
+from starglot.surveys.index import require_shards, sample_digests
 from starglot.tables import write_with_digest
 
 
@@ -33,10 +33,10 @@ def main(args: argparse.Namespace) -> None:
         sample=sample,
         labels=labels,
         shard_path=lambda shard: folder / f"{shard}.parquet",
-        inputs=sample_identity(sample, labels, args.index),
+        inputs=sample_digests(sample, labels, args.index),
         seen_stars=training_stars(args.seen),
         state=args.state,
-        code=args.code,
+        code_hash=args.code_hash,
     )
     write_with_digest(predictions, args.out)
 
@@ -50,7 +50,7 @@ if __name__ == "__main__":
     command.add_argument("--labels", required=True)
     command.add_argument("--index", required=True, help="index of the cleaned spectra, in their folder")
     command.add_argument("--seen", nargs="+", required=True, help="samples whose training stars the model has seen")
-    command.add_argument("--code", required=True, help="hash of the code, part of the work's identity")
+    command.add_argument("--code-hash", required=True, help="hash of the code, part of the work's identity")
     command.add_argument("--state", required=True, help="folder of finished blocks")
     command.add_argument("--threads", type=int, default=1)
     command.add_argument("--out", required=True)

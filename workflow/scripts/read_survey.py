@@ -4,7 +4,7 @@ import argparse
 
 from starglot.cli import parser, run
 from starglot.config.survey import SpectrumSurvey
-from starglot.samples.identity import star_ids
+from starglot.samples.star_ids import star_ids
 from starglot.surveys.common_columns import with_common_columns
 from starglot.surveys.counts import Counts
 from starglot.surveys.registry import CATALOGS
@@ -19,7 +19,7 @@ def main(args: argparse.Namespace) -> None:
         named = star_ids(catalog, counts, args.survey, settings.own_ids, settings.gaia_release)
         catalog = catalog.append_column("star_id", named)
     write_with_digest(catalog, args.out)
-    counts.write_beside(args.out)
+    counts.write_next_to(args.out)
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ def main(args: argparse.Namespace) -> None:
         places=args.settings["places"],
     )
     write_with_digest(candidates, args.out)
-    counts.write_beside(args.out)
+    counts.write_next_to(args.out)
 
 
 if __name__ == "__main__":

@@ -28,8 +28,8 @@ def main(args: argparse.Namespace) -> None:
         task=settings["name"],
     )
     caption = f"Trained models on altered spectra of test stars: {of}."
-    told = "; ".join(f"{change.name}: {change.told}" for change in changes)
-    write_table(table, Path(args.csv).with_suffix(""), caption, [*NOTES, f"Changes: {told}."])
+    words = "; ".join(f"{change.name}: {change.words}" for change in changes)
+    write_table(table, Path(args.csv).with_suffix(""), caption, [*NOTES, f"Changes: {words}."])
     draw_degradation(table, Path(args.png).with_suffix(""), f"Altered test spectra, {of.removeprefix('task ')}")
 
 

@@ -13,7 +13,7 @@ from starglot.config.tasks import Task
 from starglot.fingerprint import memory
 from starglot.hashing import manifest_digest
 from starglot.models.bases import describe
-from starglot.surveys.index import require_shards, sample_identity
+from starglot.surveys.index import require_shards, sample_digests
 from starglot.tables import read_json
 from starglot.training.patches import Spectra, train_patches
 
@@ -25,7 +25,7 @@ def main(args: argparse.Namespace) -> None:
     found = read_json(args.found) if args.found else {}
     base = describe(args.base, memory(args.state), found.get("revision"))
     sample, labels = pq.read_table(args.sample), pq.read_table(args.labels)
-    inputs = sample_identity(sample, labels, args.index)
+    inputs = sample_digests(sample, labels, args.index)
     train_patches(
         PatchLlm.model_validate(settings["model"]),
         Task.model_validate(settings["task"]),
@@ -37,10 +37,10 @@ def main(args: argparse.Namespace) -> None:
         spectra=Spectra(sample, labels, lambda shard: folder / f"{shard}.parquet", inputs),
         out=Path(args.manifest).parent,
         state=Path(args.state),
-        identity={
+        ingredients={
             "settings": settings,
             "size": args.size,
-            "code": args.code,
+            "code": args.code_hash,
             **inputs,
             "base": base["digest"],
             "start": manifest_digest(args.continues) if args.continues else None,
@@ -58,7 +58,7 @@ if __name__ == "__main__":
     command.add_argument("--base", required=True, help="folder or Hugging Face id of the base model")
     command.add_argument("--found", nargs="?", help="what was found of the base (its revision), as JSON")
     command.add_argument("--continues", nargs="?", help="manifest of the model to continue from")
-    command.add_argument("--code", required=True, help="hash of the code, part of the work's identity")
+    command.add_argument("--code-hash", required=True, help="hash of the code, part of the work's identity")
     command.add_argument("--state", required=True, help="folder of checkpoints and finished work")
     command.add_argument("--threads", type=int, default=1)
     command.add_argument("--manifest", required=True)

@@ -16,10 +16,10 @@ import datetime
 from collections.abc import Sequence
 from pathlib import Path
 
-from starglot.rebuilds.accepted import RECORDS, Acceptance, add_accepted, note_in_manifest
-from starglot.rebuilds.explain import Job, causes, edited_definitions
-from starglot.rebuilds.plan import Plan
 from starglot.training.begun import Begun, accept, begun_for, definitions_of, finish_as_begun
+from starglot.workflow.rebuilds.accepted import RECORDS, Acceptance, add_accepted, note_in_manifest
+from starglot.workflow.rebuilds.explain import Job, causes, edited_definitions
+from starglot.workflow.rebuilds.plan import Plan
 
 AS_BEGUN = "finished with the code that the training began with"
 
@@ -69,14 +69,14 @@ def accept_all(because: str | None, arguments: Sequence[str]) -> None:
 
 
 def _begun(plan: Plan) -> list[tuple[Job, Begun]]:
-    """Jobs that would train anew what has begun with other code, and what has begun (the latest of it)."""
+    """Jobs that would restart a training that began with other code, each with the latest such training."""
     found = ((job, begun_for(plan.state, job.target)) for job in plan.jobs if job.target in job.missing)
-    return [(job, begun[-1]) for job, begun in found if begun and begun[-1].code != job.asked_code()]
+    return [(job, begun[-1]) for job, begun in found if begun and begun[-1].code != job.expected_code()]
 
 
 def _decided(job: Job, begun: Begun, because: str | None, scripts: Path) -> Acceptance:
     """Note the decision where the training has begun, and what the workflow has to know of it."""
-    given, here = job.asked_code(), definitions_of(scripts / f"{job.script}.py")
+    given, here = job.expected_code(), definitions_of(scripts / f"{job.script}.py")
     if because is None:
         finish_as_begun(begun)
     else:

@@ -9,8 +9,8 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from starglot import check
 from starglot.config.load import read_config
+from starglot.workflow import check
 
 
 def run(arguments: Sequence[str]) -> None:

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from starglot.rebuilds.explain import report
-from starglot.rebuilds.plan import Plan
+from starglot.workflow.rebuilds.explain import report
+from starglot.workflow.rebuilds.plan import Plan
 
 
 def run(arguments: Sequence[str]) -> None:

@@ -10,9 +10,9 @@ import argparse
 import os
 from collections.abc import Sequence
 
-from starglot.config.derive import hub_or_folder_bases
 from starglot.config.load import read_config
-from starglot.fetch import fetch_base
+from starglot.config.queries import hub_or_folder_bases
+from starglot.workflow.fetch import fetch_base
 
 
 def run(arguments: Sequence[str]) -> None:

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from starglot.recovery import recover
+from starglot.workflow.recovery import recover
 
 
 def run(arguments: Sequence[str]) -> None:

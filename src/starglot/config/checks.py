@@ -7,18 +7,18 @@ from collections.abc import Iterable, Iterator
 from starglot.config.bases import is_hub_id
 from starglot.config.by_size import at_size
 from starglot.config.degradation import Change
-from starglot.config.derive import LanguageModel, is_sampled, language_models, random_bases, tiny_bases
-from starglot.config.derived import members_of
 from starglot.config.faults import nearest
 from starglot.config.models import Config, Model
-from starglot.config.names import Derived, read_name
+from starglot.config.names import Variant, read_name
 from starglot.config.patch_llm import PatchLlm
 from starglot.config.patches import Patches
 from starglot.config.paths import path_faults
+from starglot.config.queries import LanguageModel, is_sampled, language_models, random_bases, tiny_bases
 from starglot.config.recipes import View, Wavelength
 from starglot.config.strict import init_of
 from starglot.config.surveys import Surveys
 from starglot.config.tasks import Bins, Task
+from starglot.config.variants import members_of
 from starglot.forms import FORMS
 from starglot.labels import LABELS
 
@@ -135,8 +135,8 @@ def _sample(config: Config, at: str, task: Task) -> Iterator[str]:
     if sample.balanced and not groups:
         yield f"{at}.balanced: there is nothing to balance over, as groups is null; set balanced: false"
     for size, count in sample.sizes.items():
-        if read_name(size).is_derived:
-            yield f"{at}.sizes.{size}: endings in .s, .f or .x and a number are those of derived models"
+        if read_name(size).is_variant:
+            yield f"{at}.sizes.{size}: endings in .s, .f or .x and a number are those of variants"
         if is_sampled(size):
             yield f"{at}.sizes.{size}: '{size}' is the name of a prediction set; call the size something else"
         if count is not None and count < 1:
@@ -184,9 +184,9 @@ def _models(config: Config) -> Iterator[str]:
     for name, model in config.models.items():
         at = f"models.{name}"
         said = read_name(name)
-        if said.is_derived:
+        if said.is_variant:
             yield (
-                f"{at}: this is the name of a model derived from '{said.model}' (.s1: seed 1, .f3: without fold 3, "
+                f"{at}: this is the name of a variant of '{said.model}' (.s1: seed 1, .f3: without fold 3, "
                 ".x2: twice the passes); call it something else"
             )
         yield from _members(config, f"{at}.members", model)
@@ -361,7 +361,7 @@ def _scaling(config: Config) -> Iterator[str]:
         if model not in config.run.models:
             yield unknown("repeats.models", model, config.run.models)
     for factor in sweep.passes:
-        if read_name(Derived("model", passes=factor).name).passes != factor:
+        if read_name(Variant("model", passes=factor).name).passes != factor:
             yield f"scaling.passes: {factor:g} has more than three decimals; they are part of a model's name"
     for key in ("seeds", "passes", "sizes", "models"):
         given = getattr(sweep, key) or []

@@ -43,7 +43,7 @@ class Change(Strict):
         return f"{ALTERED}{self.name}"
 
     @property
-    def told(self) -> str:
+    def words(self) -> str:
         """What it does, in words."""
         parts = [f"{self.velocity:+g} km/s"] if self.velocity else []
         parts += [f"resolution {self.resolution:g}"] if self.resolution else []

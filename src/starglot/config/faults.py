@@ -131,7 +131,7 @@ def _wanted(message: str) -> str:
 
 
 def _fields_at(loc: Sequence[Any]) -> list[str]:
-    """Valid keys beside the last part of a pydantic location."""
+    """Valid keys at the level of the last part of a pydantic location."""
     return [name for model in _models_in(_descend(loc[:-1])) for name in model.model_fields]
 
 

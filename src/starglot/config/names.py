@@ -1,6 +1,6 @@
-"""Names of derived models: 'ridge.s1' is 'ridge' with seed 1, and stands nowhere in the configuration.
+"""Names of variants of a model: 'ridge.s1' is 'ridge' with seed 1, and needs no entry in the configuration.
 
-A derived name is a configured one with up to three endings, in this order: ``.s1`` (seed 1), ``.f3`` (fold 3 is
+A variant's name is a configured model's with up to three endings, in this order: ``.s1`` (seed 1), ``.f3`` (fold 3 is
 left out of the training and is what the model is tried on), ``.x2`` (twice the configured passes over the spectra).
 """
 
@@ -21,7 +21,7 @@ _NAME = re.compile(rf"(.+?)(?:\.s({_WHOLE}))?(?:\.f({_WHOLE}))?(?:\.x({_FACTOR})
 
 
 @dataclass(frozen=True)
-class Derived:
+class Variant:
     """What a model's name says: the configured model, and what differs from it (None: as configured)."""
 
     model: str
@@ -38,18 +38,18 @@ class Derived:
         return f"{self.model}{seed}{fold}{passes}"
 
     @property
-    def is_derived(self) -> bool:
+    def is_variant(self) -> bool:
         """Whether the name has an ending."""
         return self.name != self.model
 
 
-def read_name(name: str) -> Derived:
+def read_name(name: str) -> Variant:
     """What ``name`` says; a name without endings says that nothing differs."""
     found = _NAME.fullmatch(name)
     if not found:
-        return Derived(name)
+        return Variant(name)
     model, seed, fold, passes = found.groups()
-    return Derived(
+    return Variant(
         model,
         None if seed is None else int(seed),
         None if fold is None else int(fold),

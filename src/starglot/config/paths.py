@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from starglot.config.derive import language_models
 from starglot.config.models import Config
+from starglot.config.queries import language_models
 
 #: In the name of a file that it makes or waits for, Snakemake reads {x} as a wildcard and <x> as a path of its own.
 _TAKEN = re.compile(r"[{}<>]")

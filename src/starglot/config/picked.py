@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from starglot.config.derived import model_of
 from starglot.config.models import Config
 from starglot.config.recipes import View
 from starglot.config.strict import PretrainedBase
+from starglot.config.variants import model_of
 from starglot.labels import ABUNDANCE_NAMES, ATMOSPHERE_NAMES
 
 #: Registries with an entry for each kind of model.

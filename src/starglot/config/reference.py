@@ -163,7 +163,7 @@ def _names() -> str:
         "| label | in questions | unit | decimals | within |",
         "|---|---|---|---|---|",
         *(
-            f"| `{it.name}` | `{it.asked}` | {it.unit} | {it.decimals} | {it.low:g} to {it.high:g} |"
+            f"| `{it.name}` | `{it.spelling}` | {it.unit} | {it.decimals} | {it.low:g} to {it.high:g} |"
             for it in LABELS.values()
         ),
     ]

@@ -56,7 +56,7 @@ class PretrainedBase(BaseSettings):
 
 
 class Augment(Strict):
-    """Changes drawn anew at each pass over a training spectrum; 0 switches one off (ours)."""
+    """Random changes of a training spectrum, different in each pass; 0 switches one off (ours)."""
 
     noise: float = Field(0.0, ge=0, le=1, description="Photon-like noise, relative to the flux maximum.")
     tilt: float = Field(0.0, ge=0, le=1, description="Smooth flux tilt, relative at the ends.")

@@ -80,7 +80,7 @@ class Sample(Strict):
 
 
 class Task(Strict):
-    """A question, and the sample that it is asked about."""
+    """A question and its sample."""
 
     question: Question
     sample: Sample

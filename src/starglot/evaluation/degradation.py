@@ -83,9 +83,9 @@ def degradation_table(
 
 def _unanswered(table: pa.Table, label: str) -> int:
     """Spectra with a truth whose answer is of no use."""
-    asked = pc.and_(pc.equal(table["label"], label), pc.is_valid(table["truth"]))
+    expected = pc.and_(pc.equal(table["label"], label), pc.is_valid(table["truth"]))
     usable = pc.and_(pc.equal(table["status"], "ok"), pc.is_valid(table["value"]))
-    return int(pc.sum(pc.and_(asked, pc.invert(usable))).as_py() or 0)
+    return int(pc.sum(pc.and_(expected, pc.invert(usable))).as_py() or 0)
 
 
 def paired_ratios(before: Judged, after: Judged, level: float, replicates: int, seed: int) -> dict[str, float]:

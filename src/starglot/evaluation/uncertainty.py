@@ -26,7 +26,7 @@ from starglot.tables import read_json
 SNR_EDGES: tuple[float, ...] = (0.0, 10.0, 20.0, 50.0, 100.0, np.inf)
 
 #: What 68 % intervals should cover for each label with at least so many test stars.
-ASKED, ASKED_STARS = (0.64, 0.72), 200
+SHOULD_COVER, COVERED_STARS = (0.64, 0.72), 200
 
 #: Estimates with an interval.
 _RESAMPLED = ("pull_mean", "pull_std", "coverage_68", "coverage_95", "crps")
@@ -110,10 +110,10 @@ def coverage_notes(frame: pd.DataFrame) -> list[str]:
     with which m validation stars are covered as promised, has a variance of p (1 - p) (1 / n + 1 / m) around p.
     """
     rows = frame[frame["part"] == ALL] if "part" in frame.columns else frame
-    rows = rows[(rows["n_stars"] >= ASKED_STARS) & (rows["n_val_stars"] > 0) & rows["coverage_68"].notna()]
+    rows = rows[(rows["n_stars"] >= COVERED_STARS) & (rows["n_val_stars"] > 0) & rows["coverage_68"].notna()]
     if rows.empty:
         return []
-    low, high = ASKED
+    low, high = SHOULD_COVER
     promised = COVERAGES["coverage_68"]
     error = np.sqrt(promised * (1 - promised) * (1 / rows["n_stars"] + 1 / rows["n_val_stars"]))
     rows = rows.assign(
@@ -128,8 +128,8 @@ def coverage_notes(frame: pd.DataFrame) -> list[str]:
     ]
     expected = sorted(round(total) for total in models.sum()["by_chance"])
     return [
-        f"Of labels with at least {ASKED_STARS} test stars, so many have 68 % intervals that cover {100 * low:g} to "
-        f"{100 * high:g} %: {', '.join(said)}. With sigmas that are right, and chance as it is among so few test and "
+        f"Of labels with at least {COVERED_STARS} test stars, so many have 68 % intervals that cover {100 * low:g} "
+        f"to {100 * high:g} %: {', '.join(said)}. With right sigmas, and the chance of so few test and "
         f"validation stars, it would be {' to '.join(dict.fromkeys((str(expected[0]), str(expected[-1]))))}."
     ]
 

@@ -22,7 +22,7 @@ from starglot.errors import StarglotError
 from starglot.inference.places import find_members, find_own_base
 from starglot.models.bases import check_model
 from starglot.models.folder import read_description
-from starglot.models.predictions import Told, label_values, prediction_table
+from starglot.models.predictions import Predicted, label_values, prediction_table
 from starglot.registry import Registry
 from starglot.tables import flux_column, read_json, spectra_schema, write_parquet
 
@@ -63,7 +63,7 @@ def _language(folder: Path, about: Mapping[str, Any], settings: Any, task: Task)
     def answers(flux: np.ndarray, groups: Sequence[str | None]) -> pa.Table:
         texts = (codec.text(row) for row in codec.values(flux))
         table = ask([(at, question(task, wavelength, task.labels, text)) for at, text in enumerate(texts)])
-        told = Told(table["value"], table["sigma_raw"], table["status"], table["class_pred"])
+        told = Predicted(table["value"], table["sigma_raw"], table["status"], table["class_pred"])
         stars = _stars(groups)
         return prediction_table(stars, task.labels, label_values(stars, task.labels), told, _unseen(stars))
 

@@ -19,7 +19,7 @@ from starglot.models.baselines.rows import Rows
 from starglot.samples.split import training_stars
 from starglot.spectra.sample_flux import ShardPath
 from starglot.store import FINISHED, is_whole, making, workplace
-from starglot.surveys.index import cleaned_spectra, sample_identity
+from starglot.surveys.index import cleaned_spectra, sample_digests
 from starglot.tables import write_parquet, write_with_digest
 
 log = logging.getLogger(__name__)
@@ -30,14 +30,14 @@ Reader = Callable[[Any, Task, Path, Rows, ShardPath], Answer]
 
 
 def predict_arguments(command: ArgumentParser) -> ArgumentParser:
-    """Declare what :func:`predict_files` is told on the command line, beside the settings; returns ``command``."""
+    """Declare the arguments of :func:`predict_files` other than settings; returns ``command``."""
     command.add_argument("--model", required=True, help="manifest of the model")
     command.add_argument("--sample", required=True)
     command.add_argument("--split", required=True)
     command.add_argument("--labels", required=True)
     command.add_argument("--seen", nargs="+", required=True, help="samples whose training stars the model has seen")
     command.add_argument("--index", required=True, help="index of the cleaned spectra, in their folder")
-    command.add_argument("--code", required=True, help="hash of the code, part of the work's identity")
+    command.add_argument("--code-hash", required=True, help="hash of the code, part of the work's identity")
     command.add_argument("--state", required=True, help="folder of finished work")
     command.add_argument("--out", required=True)
     return command
@@ -52,7 +52,7 @@ def predict_files(
     labels: str | Path,
     seen: Sequence[str],
     index: str | Path,
-    code: str,
+    code_hash: str,
     state: str | Path,
     out: str | Path,
 ) -> None:
@@ -68,23 +68,23 @@ def predict_files(
     task = Task.model_validate(settings["task"])
     whole, known, stars = pq.read_table(sample), pq.read_table(labels), training_stars(seen)
     shard_path = cleaned_spectra(known, index).shard_path
-    asked = whole.filter(pc.equal(whole["split"], split))
+    selected = whole.filter(pc.equal(whole["split"], split))
 
     def read(rows: Rows) -> Answer:
         return read_rows(chosen, task, Path(model).parent, rows, shard_path)
 
-    identity = {
+    ingredients = {
         "settings": settings,
-        "code": code,
+        "code": code_hash,
         "model": file_digest(model),
         "seen": digest_of(sorted(stars)),
-        **sample_identity(asked, known, index),
+        **sample_digests(selected, known, index),
     }
-    kept = workplace(state, identity) / FINISHED
+    kept = workplace(state, ingredients) / FINISHED
     if is_whole(kept):
         log.info("this was done before with the same settings, inputs and code: handing back %s", kept)
     else:
-        table = predict(read, task, asked, known, stars)
+        table = predict(read, task, selected, known, stars)
         with making(kept) as made:
             write_parquet(table, made / _TABLE)
         log.info("made %s rows, kept in %s", f"{len(table):,}", kept)

@@ -26,7 +26,7 @@ from starglot.hashing import digest_of, file_digest
 from starglot.labels import CLASSES
 from starglot.models.baselines.rows import Rows, rows_of
 from starglot.models.bases import MANIFEST, check_base, check_model, describe, find_base
-from starglot.models.predictions import Stars, Told, are_seen, prediction_table
+from starglot.models.predictions import Predicted, Stars, are_seen, prediction_table
 from starglot.spectra.sample_flux import ShardPath, blocks
 from starglot.store import is_whole, making, workplace
 from starglot.tables import write_parquet
@@ -54,7 +54,7 @@ def predict_patches(
     inputs: Mapping[str, str],
     seen_stars: Stars,
     state: str | Path,
-    code: str = "",
+    code_hash: str = "",
 ) -> pa.Table:
     """Raw predictions (``tables.PREDICTION``, sigma null) for every spectrum of ``sample``, by obsid and label.
 
@@ -69,15 +69,15 @@ def predict_patches(
     rows = rows_of(task, sample.sort_by("obsid"), labels)
     stars = sample.sort_by("obsid")
     size = max(1, _BLOCK // settings.decoding.batch) * settings.decoding.batch
-    identity = {
+    ingredients = {
         "settings": settings.model_dump(include={"quantisation", "decoding"}),
         "model": file_digest(folder / MANIFEST),
         "inputs": dict(inputs),
         "obsids": digest_of(rows.obsid.tolist()),
         "block": size,
-        "code": code,
+        "code": code_hash,
     }
-    place = workplace(state, identity)
+    place = workplace(state, ingredients)
     parts = [np.arange(first, min(first + size, len(rows))) for first in range(0, len(rows), size)]
     kept = [place / f"block-{number:05d}" for number in range(len(parts))]
     missing = [number for number, block in enumerate(kept) if not is_whole(block)]
@@ -101,10 +101,10 @@ def predict_patches(
     return prediction_table(stars, task.labels, rows.truth, told, are_seen(stars, seen_stars))
 
 
-def as_told(answered: pa.Table, labels: int) -> Told:
+def as_told(answered: pa.Table, labels: int) -> Predicted:
     """What :class:`Answerer` says of n spectra and k ``labels``, as rows of the prediction table."""
     value, sigma = (np.array(answered[name].to_pylist(), float).reshape(-1, labels) for name in ("value", "sigma"))
-    return Told(
+    return Predicted(
         value,
         sigma,
         pa.array(["ok"] * value.size, pa.string()),

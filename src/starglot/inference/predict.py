@@ -36,7 +36,7 @@ from starglot.language.qa import read_qa
 from starglot.language.tokens import PromptTokens
 from starglot.models.bases import base_files, check_base, check_model, describe, find_base
 from starglot.models.llm import load_for_inference
-from starglot.models.predictions import Stars, Told, are_seen, label_values, prediction_table
+from starglot.models.predictions import Predicted, Stars, are_seen, label_values, prediction_table
 from starglot.store import is_whole, making, workplace
 from starglot.tables import PREDICTION, write_parquet
 
@@ -66,7 +66,7 @@ def predict_llm(
     truth: pa.Table,
     seen_stars: Stars,
     state: str | Path,
-    code: str = "",
+    code_hash: str = "",
 ) -> pa.Table:
     """Raw predictions (``tables.PREDICTION``, sigma null) for every spectrum of ``truth``, by obsid and label.
 
@@ -88,7 +88,7 @@ def predict_llm(
     obsids = truth["obsid"].to_numpy()
     if len(np.unique(obsids)) != len(obsids):
         raise StarglotError(
-            "a spectrum stands twice among those to predict",
+            "a spectrum occurs twice in the sample",
             where=f"{len(truth)} spectra",
             todo="rebuild the sample: snakemake samples",
         )
@@ -96,10 +96,19 @@ def predict_llm(
     blocks = [obsids[first : first + rows] for first in range(0, len(obsids), rows)]
     known, revision = memory(state), _revision(trained, base)
     stands_on = trained.get("base") or describe(base, known, revision)
-    identity = _identity(
-        settings, task, encoding, wavelength, stands_on, adapter_dir, trained.get("frame"), qa_files, obsids, code
+    ingredients = _ingredients(
+        settings,
+        task,
+        encoding,
+        wavelength,
+        stands_on,
+        adapter_dir,
+        trained.get("frame"),
+        qa_files,
+        obsids,
+        code_hash,
     )
-    folder = workplace(state, identity)
+    folder = workplace(state, ingredients)
     kept = [folder / f"block-{number:05d}" for number in range(len(blocks))]
     missing = [number for number, block in enumerate(kept) if not is_whole(block)]
     if kept and not missing:
@@ -130,7 +139,7 @@ def _revision(trained: Mapping[str, Any], base: str | Path) -> str | None:
     return said["revision"] if isinstance(said, Mapping) and said["name"] == str(base) else None
 
 
-def _identity(
+def _ingredients(
     settings: Llm,
     task: Task,
     encoding: Encoding,
@@ -140,7 +149,7 @@ def _identity(
     recorded: Mapping[str, list[int]] | None,
     qa_files: Sequence[str | Path],
     obsids: np.ndarray,
-    code: str,
+    code_hash: str,
 ) -> dict[str, Any]:
     """What a block's bytes depend on."""
     model = [Path(adapter_dir) / name for name in base_files(Path(adapter_dir))]
@@ -157,7 +166,7 @@ def _identity(
         "questions": sorted(file_digest(path) for path in qa_files),
         "obsids": digest_of(obsids.tolist()),
         "block": _BLOCK,
-        "code": code,
+        "code": code_hash,
     }
 
 
@@ -286,8 +295,10 @@ def _with_truth(answered: pa.Table, truth: pa.Table, task: Task, seen_stars: Sta
             where=f"{len(answered)} rows, {len(truth)} spectra",
             todo="remove the state folder",
         )
-    told = Told(answered["value"], answered["sigma_raw"], answered["status"], answered["class_pred"])
-    return prediction_table(truth, task.labels, label_values(truth, task.labels), told, are_seen(truth, seen_stars))
+    predicted = Predicted(answered["value"], answered["sigma_raw"], answered["status"], answered["class_pred"])
+    return prediction_table(
+        truth, task.labels, label_values(truth, task.labels), predicted, are_seen(truth, seen_stars)
+    )
 
 
 def answer_questions(

@@ -95,7 +95,9 @@ def render(
     form = form_of(task)
     if form.names_labels:
         return (
-            "[" + ", ".join(f"{LABELS[label].asked}:{text}" for label, text in zip(labels, fields, strict=True)) + "]"
+            "["
+            + ", ".join(f"{LABELS[label].spelling}:{text}" for label, text in zip(labels, fields, strict=True))
+            + "]"
         )
     first = [f"'{class_letter or NULL}'"] if form.asks_class else []
     return "[ " + ", ".join([*first, *fields]) + "]"
@@ -145,7 +147,7 @@ class _Reader:
         content = match["content"]
         self.places[label] = match.span("content")
         plain = "".join(content.split())
-        asked = LABELS[label].asked
+        asked = LABELS[label].spelling
         if plain == NULL:
             return
         if not _NUMBER.fullmatch(plain):
@@ -224,7 +226,7 @@ def _read_list(reader: _Reader, text: str, classes: int) -> None:
         seen += 1
         at = _next(reader, text, match.end(), labels[max(seen - classes, 0) :])
     if seen < len(labels) + classes:
-        reader.fault(f"{LABELS[labels[max(seen - classes, 0)]].asked} is not answered")
+        reader.fault(f"{LABELS[labels[max(seen - classes, 0)]].spelling} is not answered")
 
 
 def _read_named(reader: _Reader, text: str) -> None:
@@ -232,7 +234,7 @@ def _read_named(reader: _Reader, text: str) -> None:
     at = _open(reader, text)
     if at is None:
         return
-    missing, named = list(reader.labels), {LABELS[label].asked: label for label in reader.labels}
+    missing, named = list(reader.labels), {LABELS[label].spelling: label for label in reader.labels}
     while at is not None:
         match = _NAMED_FIELD.match(text, at)
         if match is None:
@@ -251,4 +253,4 @@ def _read_named(reader: _Reader, text: str) -> None:
             reader.fault(f"{match['name']} was not asked for")
         at = _next(reader, text, match.end(), missing)
     if missing:
-        reader.fault(f"{LABELS[missing[0]].asked} is not answered")
+        reader.fault(f"{LABELS[missing[0]].spelling} is not answered")

@@ -98,7 +98,7 @@ class AnswerTokens:
 
         def written(letter: str, number: str) -> np.ndarray:
             if form.names_labels:
-                fields = [f"{LABELS[label].asked}:'{number}'" for label in self.labels]
+                fields = [f"{LABELS[label].spelling}:'{number}'" for label in self.labels]
                 return np.array(self._encode("[" + ", ".join(fields) + "]"))
             fields = [f"'{letter}'"] if form.asks_class else []
             return np.array(self._encode("[ " + ", ".join([*fields, *[f"'{number}'"] * len(self.labels)]) + "]"))

@@ -62,7 +62,7 @@ def parse_question(task: Task, text: str) -> tuple[list[str], str]:
             where=repr(text[:160]),
             todo="rebuild the questions: snakemake qa",
         )
-    named = {LABELS[label].asked: label for label in task.labels}
+    named = {LABELS[label].spelling: label for label in task.labels}
     asked = asked[1:] if form.asks_class else asked
     unknown = [name for name in asked if name not in named]
     if unknown:

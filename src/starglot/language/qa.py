@@ -243,7 +243,7 @@ def _read(path: Path) -> Iterator[pa.Table]:
 
 def _write_file(codec: Codec, path: Path, spill: Path, rows: pa.Table, task: Task, encoding: Encoding) -> int:
     """Write one file; returns the number of labels asked for in it."""
-    asked_for = 0
+    requested = 0
     with atomic_path(path) as partial, partial.open("wb") as raw:
         # No name and no time in the header, so that equal content means equal bytes.
         with gzip.GzipFile("", "wb", _GZIP_LEVEL, raw, mtime=0) as packed, io.BufferedWriter(packed, 1 << 20) as out:
@@ -253,14 +253,14 @@ def _write_file(codec: Codec, path: Path, spill: Path, rows: pa.Table, task: Tas
                 for row, at in zip(_dicts(rows), order, strict=True):
                     labels = [name for name in task.labels if row["ask_all"] or row[name] is not None]
                     labels = labels or task.labels
-                    asked_for += len(labels)
+                    requested += len(labels)
                     line = {
                         "obsid": row["obsid"],
                         "question": question(task, codec.wavelength, labels, codec.text(records["values"][at])),
                         "answer": render(task, row["class"], row, labels, encoding.labels),
                     }
                     out.write(json.dumps(line).encode() + b"\n")
-    return asked_for
+    return requested
 
 
 def _dicts(rows: pa.Table) -> Iterator[dict[str, Any]]:

@@ -40,7 +40,7 @@ def compute_dtype(on_gpu: bool) -> torch.dtype:
 
 @cache
 def _say_float32(gpu: str) -> None:
-    """Once a process: what is computed in is asked for in several places."""
+    """Cached, so logged once per process: several places need the precision."""
     log.warning("%s has no bfloat16 units (Ampere and later have): computing in float32, slower and larger", gpu)
 
 

@@ -1,4 +1,4 @@
-"""The table of predictions, whoever answered: a row for each spectrum and label, with what the catalogue knows."""
+"""The table of predictions, one format for all models: a row per spectrum and label, with the catalogue's value."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Stars: TypeAlias = Collection[str] | pa.Array
 
 
 @dataclass(frozen=True)
-class Told:
+class Predicted:
     """What a model says, a row for each spectrum and label.
 
     value, sigma: floats, NaN or null where there is none; status: of ``statuses.STATUSES``; letter: the spectrum's
@@ -30,7 +30,7 @@ class Told:
 
 
 def prediction_table(
-    stars: pa.Table, labels: Sequence[str], truth: np.ndarray, told: Told, seen: pa.Array
+    stars: pa.Table, labels: Sequence[str], truth: np.ndarray, predicted: Predicted, seen: pa.Array
 ) -> pa.Table:
     """Raw predictions (``tables.PREDICTION``; sigma is null until they are calibrated).
 
@@ -41,13 +41,13 @@ def prediction_table(
     each = pa.array(np.repeat(np.arange(n), k))
     columns = {
         **{name: stars[name].take(each) for name in ("obsid", "star_id", "class")},
-        "class_pred": told.letter,
+        "class_pred": predicted.letter,
         "label": pa.array(list(labels) * n, pa.string()),
         "truth": _floats(truth),
-        "value": _floats(told.value),
+        "value": _floats(predicted.value),
         "sigma": pa.nulls(n * k, pa.float64()),
-        "sigma_raw": _floats(told.sigma),
-        "status": told.status,
+        "sigma_raw": _floats(predicted.sigma),
+        "status": predicted.status,
         "seen": seen.take(each),
     }
     return pa.table(columns).cast(PREDICTION).combine_chunks()

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from starglot.evaluation.rows import judged
 from starglot.evaluation.statistics import normal_half_width
-from starglot.evaluation.uncertainty import ASKED, pit
+from starglot.evaluation.uncertainty import SHOULD_COVER, pit
 from starglot.labels import LABELS
 from starglot.plots.style import save, save_sentence, styled
 
@@ -52,7 +52,7 @@ def draw_calibration(predictions: pa.Table, stem: Path, title: str, labels: Sequ
         covered = np.array([np.mean(np.abs(pulls[name]) <= normal_half_width(0.68)) for name in names])
         error = [np.sqrt(0.68 * 0.32 / stars[name]) for name in names]
         at = np.arange(len(names))
-        axes[2].axvspan(*ASKED, color="0.88", linewidth=0)
+        axes[2].axvspan(*SHOULD_COVER, color="0.88", linewidth=0)
         axes[2].axvline(0.68, color="black", linewidth=0.8, linestyle="--")
         axes[2].errorbar(covered, at, xerr=error, fmt="o", color="#10206b", markersize=4, linewidth=1)
         axes[2].set_yticks(at, [f"{LABELS[name].display}  {stars[name]:,}" for name in names], fontsize=8)

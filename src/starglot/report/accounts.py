@@ -13,10 +13,10 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 
-from starglot.rebuilds.accepted import Acceptance
 from starglot.rejections import REJECTIONS
 from starglot.report.inputs import ReportInputs
 from starglot.tables import SPLITS, read_json
+from starglot.workflow.rebuilds.accepted import Acceptance
 
 #: Packages whose versions decide numbers or pages.
 _PACKAGES = (

@@ -82,8 +82,8 @@ def learnt(inputs: ReportInputs, task: str, headline: pd.DataFrame) -> list[str]
         table = read_predictions(path)
         spectra, stars = len(table["obsid"].unique()), len(table["star_id"].unique())
         unread = int(rows["n_unparsable"].sum())
-        asked = unread + int(rows["n"].sum())
-        read = "Every answer could be read" if unread == 0 else f"{unread:,} of {asked:,} values lack a usable answer"
+        total = unread + int(rows["n"].sum())
+        read = "Every answer could be read" if unread == 0 else f"{unread:,} of {total:,} values lack a usable answer"
         trained, of_stars = split_counts(inputs.samples[task, size], "train")
         said.append(
             f"{model} learnt {labels} from {trained:,} spectra of {of_stars:,} stars (size {size}) and is judged on "

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from starglot.config.recipes import View
-from starglot.rebuilds.accepted import RECORDS, Acceptance, read_accepted
-from starglot.recovery import noted_command
 from starglot.report.figure_files import FigureFile
+from starglot.workflow.rebuilds.accepted import RECORDS, Acceptance, read_accepted
+from starglot.workflow.recovery import noted_command
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from starglot.config import derive
+from starglot.config import queries
 from starglot.config.models import Config
 from starglot.evaluation.presentation import named_labels
 from starglot.report.figure_files import FigureFile
@@ -62,13 +62,13 @@ def report_plan(config: Config, results: Path, is_there: Callable[[Path], bool] 
     is_there: whether a table or figure is to be shown; the workflow shows those that are inputs of the page.
     """
     leading = _leading(config)
-    written = derive.dump(config, exclude_unset=True)
+    written = queries.dump(config, exclude_unset=True)
     tables = results / "tables"
     figures = figures_of(config, results / "figures", leading.values(), is_there)
     return {
         "settings": yaml.safe_dump(written, **_YAML),
         "folder": config.results,
-        "language_models": derive.run_language_models(config),
+        "language_models": queries.run_language_models(config),
         "release": _spectra_of(config),
         "mock": config.mock is not None,
         "leading": list(leading.values()),
@@ -84,7 +84,7 @@ def report_plan(config: Config, results: Path, is_there: Callable[[Path], bool] 
 def _spectra_of(config: Config) -> str:
     """Surveys and releases that the spectra are of: 'LAMOST (dr11_v1.1)'."""
     surveys = config.surveys.with_spectra()
-    viewed = [surveys[name] for name in derive.viewed_surveys(config, config.run.tasks)]
+    viewed = [surveys[name] for name in queries.viewed_surveys(config, config.run.tasks)]
     return ", ".join(f"{survey.title} ({survey.release})" for survey in viewed)
 
 
@@ -97,7 +97,7 @@ def shown_on_request(config: Config, results: Path) -> list[Path]:
 
 def _leading(config: Config) -> dict[str, tuple[str, str, str, str]]:
     return {
-        task: (task, derive.leading_model(config), derive.sizes_of(config, task)[-1], derive.judged_set(config))
+        task: (task, queries.leading_model(config), queries.sizes_of(config, task)[-1], queries.judged_set(config))
         for task in config.run.tasks
     }
 
@@ -106,7 +106,7 @@ def _runs(config: Config) -> list[tuple[str, str, str]]:
     return [
         (task, model, size)
         for task in config.run.tasks
-        for size in derive.sizes_of(config, task)
+        for size in queries.sizes_of(config, task)
         for model in config.run.models
     ]
 
@@ -150,7 +150,7 @@ def _all(config: Config, folder: Path) -> Iterator[FigureFile]:
         yield FigureFile(folder / f"training_{task}_{model}_{size}", f"Loss in training: {run}.", "cost")
     own_line = "Own-line test: response of each abundance to its own element alone (mock)."
     yield FigureFile(folder / "own_line", own_line, "classes")
-    for number, figure in derive.paper_figures(config).items():
+    for number, figure in queries.paper_figures(config).items():
         yield FigureFile(
             folder / f"figure_{number}",
             f"Figure {number} of the paper, here: {named_labels(figure['labels'], _NAMED)} by {figure['model']} "

@@ -56,7 +56,7 @@ def draw(labels: pa.Table, task: Task, size: str, split: Split, seed: int) -> tu
         raise StarglotError(
             f"too few spectra for size '{size}': {detail}",
             where=f"{len(rows)} cleaned spectra with labels",
-            todo="ask for a smaller size, raise select.margin if files were rejected, or set shortage: take_all",
+            todo="use a smaller size, raise select.margin if files were rejected, or set shortage: take_all",
         )
     for group, short in shortages.items():
         log.warning("size %s, %s: %d spectra of %d wanted", size, group, short["available"], short["wanted"])

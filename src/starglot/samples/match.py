@@ -12,8 +12,8 @@ from scipy.spatial import cKDTree
 
 from starglot.errors import StarglotError
 from starglot.labels import LABELS
-from starglot.samples.identity import ONE_ID_ARCSEC, gaia_prefix
 from starglot.samples.sphere import chord, moved, separation, unit_vectors
+from starglot.samples.star_ids import ONE_ID_ARCSEC, gaia_prefix
 from starglot.surveys.columns import floats
 
 log = logging.getLogger(__name__)

@@ -56,20 +56,20 @@ def clean_shard(
     place = {obsid: row for row, obsid in enumerate(obsids)}
     flux = np.empty((len(obsids), recipe.wavelength.size), np.int16)
     masked = np.zeros(len(obsids), np.int32)
-    kept, told = np.zeros(len(obsids), bool), np.zeros(len(obsids), bool)
+    kept, delivered = np.zeros(len(obsids), bool), np.zeros(len(obsids), bool)
     reasons: dict[int, tuple[int, str, str]] = {}
     for obsid, outcome in _outcomes(selected, root, recipe, read, workers):
         row = place.get(obsid)
-        if row is None or told[row]:
+        if row is None or delivered[row]:
             raise _misread(obsid, "was not asked for" if row is None else "came twice")
-        told[row] = True
+        delivered[row] = True
         first, second = outcome
         if isinstance(first, str):
             reasons[row] = (obsid, first, f"{_where(selected, row)}: {second}")
         else:
             flux[row], masked[row], kept[row] = first, int(second), True
-    if not told.all():
-        raise _misread(obsids[int(np.argmin(told))], "was asked for and did not come")
+    if not delivered.all():
+        raise _misread(obsids[int(np.argmin(delivered))], "was asked for and did not come")
     chosen = selected.filter(pa.array(kept))
     columns = [chosen["obsid"], chosen["star_id"], flux_column(flux[kept]), masked[kept]]
     spectra = pa.table(columns, schema=spectra_schema(recipe.wavelength.size))

@@ -197,12 +197,12 @@ def _tell(known: dict[str, Tally], refused: Refused, values: np.ndarray | pa.Arr
 
 
 def _nothing_left(column: Column, refused: Mapping[str, Tally], path: Path) -> StarglotError:
-    told = "; ".join(
+    reasons = "; ".join(
         f"{VALUE_REASONS[r].text} ({found.rows} rows, first: {found.first})" for r, found in refused.items()
     )
     allowed = f"{column.limits[0]:g} to {column.limits[1]:g}" if column.limits else None
     return StarglotError(
-        f"column {column.name} has no value that can be used: {told}",
+        f"column {column.name} has no value that can be used: {reasons}",
         where=path,
         allowed=allowed,
         todo="correct the column; docs/own-survey-files.md says what each may hold",

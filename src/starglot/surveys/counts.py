@@ -142,7 +142,7 @@ class Counts:
                 first = next(iter(columns.values())).first
                 log.log(_level(why), "values taken as missing, %s: %s; first: %s", why.text, listed, first)
 
-    def write_beside(self, table: str | Path) -> None:
+    def write_next_to(self, table: str | Path) -> None:
         """Write the account beside the table that it is of: ``lamost.counts.json`` for ``lamost.parquet``."""
         write_json(self.as_json(), Path(table).with_suffix(".counts.json"))
 

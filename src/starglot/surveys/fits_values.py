@@ -116,7 +116,7 @@ def _whole(values: np.ndarray, header: fits.Header, number: int, where: str) -> 
         missing = values == int(header[f"TNULL{number}"]) + int(header.get(f"TZERO{number}", 0))
     if values.dtype == np.uint64 and (values[~missing] >= 2**63).any():
         raise StarglotError(
-            "the column holds whole numbers of 2**63 and above",
+            "the column holds integers of 2**63 or more",
             where=where,
             allowed="whole numbers below 2**63",
             todo="write the column as text",

@@ -56,7 +56,7 @@ def shard_digests(index: str | Path, shards: Collection[str]) -> dict[str, str]:
     return {row[0]: row[1] for row in rows if row[0] in shards}
 
 
-def sample_identity(sample: pa.Table, labels: pa.Table, index: str | Path) -> dict[str, Any]:
+def sample_digests(sample: pa.Table, labels: pa.Table, index: str | Path) -> dict[str, Any]:
     """What work on a sample's spectra depends on: its rows, their labels, the cleaned spectra of their shards.
 
     labels: obsid, shard and label columns, of more stars perhaps: those of others do not count.

@@ -31,22 +31,22 @@ def header_of(lines: list[bytes], path: Path) -> Header:
     A comment does so ('#obsid,ra') when no later line names them: it has as many cells as the first row, none of them
     a number.  Raises StarglotError for a file without a header, or with columns between blanks.
     """
-    at, comments, told = 0, [], None
+    at, comments, record = 0, [], None
     while at < len(lines) and (not lines[at].strip() or lines[at].startswith(b"#") or _EXCEL.fullmatch(lines[at])):
         excel = _EXCEL.fullmatch(lines[at])
-        told = excel[1] if excel else told
+        record = excel[1] if excel else record
         if lines[at].startswith(b"#"):
             comments.append(lines[at].lstrip(b"# \t"))
         at += 1
     first = lines[at] if at < len(lines) else None
     # Words with blanks may be prose that happens to have as many commas; units stand below names.
     for comment in sorted(comments, key=lambda comment: b" " in re.sub(rb"\s*([,;|\t])\s*", rb"\1", comment.strip())):
-        separator = told or _separator(comment)
+        separator = record or _separator(comment)
         if separator and (first is None or _names(comment, first, separator)):
             return _header([comment], 0, lines[at:], at, separator, path)
     if first is None:
         raise StarglotError("the file has no line with column names", where=path, todo="fetch it again")
-    separator = told or _separator(first)
+    separator = record or _separator(first)
     if separator is None:
         raise StarglotError(
             "the columns are told apart by blanks alone, which a cell may hold, too",
@@ -77,9 +77,9 @@ def _header(lines: list[bytes], at: int, below: list[bytes], above: int, separat
 
 def _cells(separated: Separated, lines: list[bytes], at: int, path: Path, above: int = 0) -> tuple[list[bytes], int]:
     try:
-        told = separated.record(lines, at, last=True)
-        assert told is not None, "nothing follows the file's end"
-        return told
+        record = separated.record(lines, at, last=True)
+        assert record is not None, "nothing follows the file's end"
+        return record
     except BadRecord as bad:
         if separated.may_be_unquoted:
             return lines[at].split(separated.separator), 1

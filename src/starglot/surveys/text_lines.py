@@ -20,7 +20,7 @@ from starglot.errors import StarglotError
 
 #: Bytes of a file that are looked at together.
 BLOCK = 1 << 24
-#: What to do about a row that cannot be told into cells.
+#: What to do about a row that cannot be split into cells.
 MEND = "correct the row, or write the catalogue anew with a CSV writer (or as FITS)"
 #: Lines that a quoted cell may go over; what is not closed by then was not meant to be opened.
 _LONGEST = 200
@@ -37,7 +37,7 @@ _OPENED = re.compile(rb' *"')
 
 
 class BadRecord(Exception):
-    """A record that cannot be told into cells: what is wrong, and on which line, counted from the record's first."""
+    """A record that cannot be split into cells: what is wrong, and on which line, counted from the record's first."""
 
     def __init__(self, what: str, line: int = 0):
         super().__init__(what)
@@ -118,14 +118,14 @@ class Separated:
         if fits and self.separator == b"|" and at + 1 < len(lines) and self._fits(lines[at + 1]):
             return unwrapped, 1
         try:
-            told = self._over_lines(lines, at, last)
+            record = self._over_lines(lines, at, last)
         except BadRecord:
             if fits:
                 return unwrapped, 1
             raise
-        if told is None:
+        if record is None:
             return None
-        cells, used = told
+        cells, used = record
         if fits and len(cells) != self.width:
             return unwrapped, 1
         if used > 1 and self.width > 1 and all(map(self._fits, lines[at : at + used])):
@@ -138,14 +138,14 @@ class Separated:
 
     def _over_lines(self, lines: list[bytes], at: int, last: bool) -> tuple[list[bytes], int] | None:
         """A record with quotes taken for quotes, and the number of its lines; None where more lines are needed."""
-        told = self.cells(lines[at])
-        if told is not None:
-            return told[0], 1
+        record = self.cells(lines[at])
+        if record is not None:
+            return record[0], 1
         window = lines[at : at + _LONGEST]
         text = b"\n".join(window)
-        told = self.cells(text)
-        if told is not None:
-            return told[0], text.count(b"\n", 0, told[1]) + 1
+        record = self.cells(text)
+        if record is not None:
+            return record[0], text.count(b"\n", 0, record[1]) + 1
         if len(window) < _LONGEST and not last:
             return None
         raise BadRecord("a quote is opened and never closed")
@@ -198,12 +198,12 @@ class Separated:
                 at += 1
                 continue
             try:
-                told = self.record(lines, at, last)
+                record = self.record(lines, at, last)
             except BadRecord as bad:
                 raise BadRecord(bad.what, at + bad.line) from None
-            if told is None:
+            if record is None:
                 break
-            cells, used = told
+            cells, used = record
             if any(cell.strip(self._blank) for cell in cells):
                 out.append(self.separator.join(map(self._written, cells)))
                 multiline |= used > 1
@@ -223,10 +223,10 @@ class Separated:
         lines = block.text.split(b"\n")[:-1]
         first, width, count, at = 0, 0, 0, 0
         while at < len(lines):
-            told = self.record(lines, at, last)
-            if told is None:
+            record = self.record(lines, at, last)
+            if record is None:
                 break
-            cells, used = told
+            cells, used = record
             if len(cells) != self.width and any(cell.strip(self._blank) for cell in cells):
                 if not count:
                     first, width = block.line + at, len(cells)
@@ -283,7 +283,7 @@ def _recoded(decoder: codecs.IncrementalDecoder, read: bytes, path: Path, line: 
         return decoder.decode(read, final=not read).encode()
     except UnicodeError as error:
         raise StarglotError(
-            f"the text is not in the coding that its byte order mark says: {error}",
+            f"the text's encoding differs from its byte order mark: {error}",
             where=f"{path}, line {line} or below",
             todo="save it as UTF-8, or fetch it again if it is cut off",
         ) from error

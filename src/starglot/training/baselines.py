@@ -21,9 +21,9 @@ from starglot.models.baselines.files import WEIGHTS
 from starglot.models.baselines.rows import Rows, rows_of
 from starglot.spectra.sample_flux import Bins, ShardPath, map_flux
 from starglot.store import CHECKPOINTS, new_folder
-from starglot.surveys.index import cleaned_spectra, sample_identity
+from starglot.surveys.index import cleaned_spectra, sample_digests
 from starglot.tables import read_json, write_json
-from starglot.training.delivery import MANIFEST, deliver, digests, hand_back_or_begin, versions, write_run
+from starglot.training.delivery import MANIFEST, deliver, digests, restore_or_begin, versions, write_run
 from starglot.training.full_disk import full_disk_explained
 
 log = logging.getLogger(__name__)
@@ -59,12 +59,12 @@ class Fitted:
 
 
 def train_arguments(command: ArgumentParser) -> ArgumentParser:
-    """Declare what :func:`train_files` is told on the command line, beside the settings; returns ``command``."""
+    """Declare the arguments of :func:`train_files` other than settings; returns ``command``."""
     command.add_argument("--sample", required=True)
     command.add_argument("--labels", required=True)
     command.add_argument("--index", required=True, help="index of the cleaned spectra, in their folder")
     command.add_argument("--continues", nargs="?", help="manifest of the model to start from")
-    command.add_argument("--code", required=True, help="hash of the code, part of the work's identity")
+    command.add_argument("--code-hash", required=True, help="hash of the code, part of the work's identity")
     command.add_argument("--state", required=True, help="folder of checkpoints and finished work")
     command.add_argument("--manifest", required=True)
     return command
@@ -76,7 +76,7 @@ def train_files(
     sample: str | Path,
     labels: str | Path,
     index: str | Path,
-    code: str,
+    code_hash: str,
     state: str | Path,
     manifest: str | Path,
     continues: str | Path | None = None,
@@ -99,8 +99,8 @@ def train_files(
         cleaned_spectra(known, index).shard_path,
         Path(manifest).parent,
         Path(state),
-        sample_identity(rows, known, index),
-        code,
+        sample_digests(rows, known, index),
+        code_hash,
         Path(continues).parent if continues else None,
         script,
     )
@@ -116,7 +116,7 @@ def train_baseline(
     out: Path,
     state: Path,
     inputs: Mapping[str, str],
-    code: str,
+    code_hash: str,
     start: Path | None = None,
     script: Path | None = None,
 ) -> dict[str, Any]:
@@ -133,9 +133,9 @@ def train_baseline(
     # ---- set up
     started = time.time()
     about = {"model": settings.model_dump(), "task": task.model_dump()}
-    identity = {**about, "inputs": inputs, "code": code}
+    ingredients = {**about, "inputs": inputs, "code": code_hash}
     continues = {} if start is None else {"continues": digests([start / WEIGHTS])}
-    place, finished = hand_back_or_begin(Path(state), {**identity, **continues}, Path(out), script)
+    place, finished = restore_or_begin(Path(state), {**ingredients, **continues}, Path(out), script)
     if finished is not None:
         return finished
 

@@ -1,7 +1,7 @@
-"""A training that has begun goes on with the code that it began with, or asks; it never starts anew by itself.
+"""A training continues with the code that it began with, or stops with an error; it never restarts silently.
 
-An edit of the code, a ``git pull`` for instance, gives a training another identity; hours of work would be left
-behind for a changed line.  So a training notes what it begins with: the hash of its code, the definitions behind
+An edit of the code, a ``git pull`` for instance, makes a training count as another one; hours of work would be lost
+to a changed line.  So a training records what it begins with: the hash of its code, the definitions behind
 that, and the code itself, half a megabyte.  Asked for with other code before it is finished,
 
 * it goes on in a process that runs the code it began with, when the same run of snakemake asks: a job that comes back
@@ -9,7 +9,7 @@ that, and the code itself, half a megabyte.  Asked for with other code before it
 * it goes on with the code asked for, when a person has accepted that as equivalent (`starglot accept`);
 * it stops otherwise, and says what was edited and what can be done.
 
-What happened stands in the manifest.
+The manifest says what happened.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ from typing import Any, NoReturn
 
 from starglot.errors import StarglotError
 from starglot.hashing import file_digest
-from starglot.provenance.code import PACKAGE, code_definitions
-from starglot.store import CODE, FINISHED, code_of, is_whole, making, step_reached, whatever_code, workplace
+from starglot.store import CODE, FINISHED, code_hash_of, is_whole, making, step_reached, with_any_code, workplace
 from starglot.tables import atomic_path, read_json, write_json
+from starglot.workflow.provenance.code import PACKAGE, code_definitions
 
 log = logging.getLogger(__name__)
 
@@ -74,14 +74,14 @@ class Begun:
         """Whether it has not come to its end yet."""
         return not (self.place / FINISHED).is_dir()
 
-    def is_work_of(self, identity: Mapping[str, Any]) -> bool:
+    def is_work_of(self, ingredients: Mapping[str, Any]) -> bool:
         """Whether it is the work of an identity, code left aside.
 
         Another code may put more or less into an identity; what both know has to agree.
         """
-        if self.place in whatever_code(workplace(self.place.parent, identity)):
+        if self.place in with_any_code(workplace(self.place.parent, ingredients)):
             return True
-        mine, other = dict(self.record.get("identity", {})), _plain(identity)
+        mine, other = dict(self.record.get("identity", {})), _plain(ingredients)
         return bool(mine) and all(mine[key] == other[key] for key in mine.keys() & other.keys() - {CODE})
 
     def is_of_this_run(self) -> bool:
@@ -127,7 +127,9 @@ def new_run() -> str:
     return secrets.token_hex(8)
 
 
-def place_to_work(place: Path, identity: Mapping[str, Any], script: Path | None, target: Path, chief: bool) -> Path:
+def place_to_work(
+    place: Path, ingredients: Mapping[str, Any], script: Path | None, target: Path, chief: bool
+) -> Path:
     """Where to do the work of ``place``: where it has begun, or there, and then it begins now.
 
     identity: by which the place is named; script: of the workflow, that runs (None: called from Python, nothing is
@@ -139,7 +141,7 @@ def place_to_work(place: Path, identity: Mapping[str, Any], script: Path | None,
         return place
     here = definitions_of(script)
     unfinished = [begun for begun in _by_age(place.parent.glob(f"*/{_RECORD}")) if begun.is_unfinished()]
-    every = [begun for begun in unfinished if begun.is_work_of(identity)]
+    every = [begun for begun in unfinished if begun.is_work_of(ingredients)]
     mine = [begun for begun in every if begun.began_with(here)] or [it for it in every if it.accepted(here)]
     if mine:
         return _go_on_here(max(mine, key=lambda begun: begun.place == place), chief)
@@ -148,13 +150,13 @@ def place_to_work(place: Path, identity: Mapping[str, Any], script: Path | None,
     own = own or [begun for begun in every if begun.record.get("as_begun")]
     for begun in reversed(own if _AS_BEGUN not in os.environ else []):
         if step_reached(begun.place) is not None and begun.snapshot_is_whole():
-            _go_on_as_begun(begun, here, asked=code_of(place), chief=chief)
+            _go_on_as_begun(begun, here, requested=code_hash_of(place), chief=chief)
     for begun in reversed(every):
         step = step_reached(begun.place)
         if step is not None:
             raise _edited_meanwhile(begun, step, begun.edited(here))
     if chief:
-        _begin(place, identity, script, target, here)
+        _begin(place, ingredients, script, target, here)
     return place
 
 
@@ -191,7 +193,7 @@ def begun_for(state: Path, target: str) -> list[Begun]:
 
 
 def accept(begun: Begun, code: str, here: Mapping[str, str], reached: Collection[str], because: str) -> None:
-    """Let it go on with other code, which changes no result.
+    """Accept other code as equivalent, so that the training continues with it.
 
     code: its hash; here: of :func:`definitions_of`; reached: names of those that the job's code is made of now.
     """
@@ -209,7 +211,7 @@ def finish_as_begun(begun: Begun) -> None:
 # ---- beginning
 
 
-def _begin(place: Path, identity: Mapping[str, Any], script: Path, target: Path, here: Mapping[str, str]) -> None:
+def _begin(place: Path, ingredients: Mapping[str, Any], script: Path, target: Path, here: Mapping[str, str]) -> None:
     """Note what the training begins with; the record is written last."""
     kept, planned = place / _SNAPSHOT, _planned(place, here)
     edited = _others(planned, here)
@@ -218,10 +220,10 @@ def _begin(place: Path, identity: Mapping[str, Any], script: Path, target: Path,
     with atomic_path(kept) as partial:
         _pack(script, partial)
     record = {
-        "code": code_of(place),
+        "code": code_hash_of(place),
         "definitions": {name: here.get(name, "") for name in planned},
         "snapshot": file_digest(kept),
-        "identity": _plain(identity),
+        "identity": _plain(ingredients),
         "script": script.name,
         "arguments": sys.argv[1:],
         "target": str(target),
@@ -249,7 +251,7 @@ def _planned(place: Path, here: Mapping[str, str]) -> Mapping[str, str]:
 def _recorded(place: Path) -> Mapping[str, str]:
     """What the workflow recorded of the hash in a place's name; nothing where it did not."""
     try:
-        found = read_json(place.parent.parent / "code" / f"{code_of(place)}.json")
+        found = read_json(place.parent.parent / "code" / f"{code_hash_of(place)}.json")
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}
@@ -257,9 +259,9 @@ def _recorded(place: Path) -> Mapping[str, str]:
 
 def _commit(folder: Path) -> str | None:
     """The commit that is checked out around ``folder``, with '-dirty' where files differ from it."""
-    asked = ["git", "-C", str(folder), "describe", "--always", "--dirty", "--abbrev=40"]
+    requested = ["git", "-C", str(folder), "describe", "--always", "--dirty", "--abbrev=40"]
     try:
-        done = subprocess.run(asked, capture_output=True, text=True, timeout=30)
+        done = subprocess.run(requested, capture_output=True, text=True, timeout=30)
     except (OSError, subprocess.TimeoutExpired):
         return None
     return done.stdout.strip() or None
@@ -275,7 +277,7 @@ def _go_on_here(begun: Begun, chief: bool) -> Path:
     return begun.place
 
 
-def _go_on_as_begun(begun: Begun, here: Mapping[str, str], asked: str, chief: bool) -> NoReturn:
+def _go_on_as_begun(begun: Begun, here: Mapping[str, str], requested: str, chief: bool) -> NoReturn:
     """Replace this process by one that runs the code that the training began with."""
     edited = begun.edited(here)
     if chief:
@@ -283,7 +285,7 @@ def _go_on_as_begun(begun: Begun, here: Mapping[str, str], asked: str, chief: bo
             "edited since this training began: %s; going on with the definitions that it began with",
             named(edited) if edited else "its settings or inputs",
         )
-        note = _note(asked, edited, "the code that it began with", None)
+        note = _note(requested, edited, "the code that it began with", None)
         same = [old for old in begun.notes if {**old, "date": ""} == {**note, "date": ""}]
         begun.noted(notes=begun.notes if same else [*begun.notes, note], run=os.environ.get(RUN))
     folder = begun.place / _EXTRACTED
@@ -328,9 +330,9 @@ def _others(definitions: Mapping[str, str], here: Mapping[str, str]) -> list[str
     return sorted(name for name, kept in definitions.items() if here.get(name) != kept)
 
 
-def _note(asked: str, edited: Sequence[str], way: str, because: str | None) -> dict[str, Any]:
+def _note(requested: str, edited: Sequence[str], way: str, because: str | None) -> dict[str, Any]:
     today = datetime.date.today().isoformat()
-    return {"asked": asked, "definitions": list(edited), "date": today, "went_on_with": way, "because": because}
+    return {"asked": requested, "definitions": list(edited), "date": today, "went_on_with": way, "because": because}
 
 
 # ---- records
@@ -342,9 +344,9 @@ def _by_age(records: Iterable[Path]) -> list[Begun]:
     return sorted(found, key=lambda begun: str(begun.record.get("date", "")))
 
 
-def _plain(identity: Mapping[str, Any]) -> dict[str, Any]:
+def _plain(ingredients: Mapping[str, Any]) -> dict[str, Any]:
     """An identity as JSON gives it back."""
-    plain: dict[str, Any] = json.loads(json.dumps(identity, default=str))
+    plain: dict[str, Any] = json.loads(json.dumps(ingredients, default=str))
     return plain
 
 
@@ -360,4 +362,4 @@ def _read(place: Path) -> Begun | None:
     except (OSError, ValueError):
         pass
     log.warning("%s is unreadable: the training is taken to have begun with the code that its folder names", path)
-    return Begun(place, {"code": code_of(place), "definitions": _recorded(place) or {_UNKNOWN: ""}})
+    return Begun(place, {"code": code_hash_of(place), "definitions": _recorded(place) or {_UNKNOWN: ""}})

@@ -1,4 +1,4 @@
-"""What a finished training leaves: weights, a manifest, run.json; kept in the store, handed back when asked again.
+"""The output of a finished training: weights, manifest, run.json; stored, and restored when it is needed again.
 
 Snakemake removes outputs before it runs a rule again, also where nothing that matters has changed; hours of training
 must not be lost to that.
@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from starglot.hashing import BEGUN_WITH, file_digest
-from starglot.store import CHECKPOINTS, FINISHED, hand_out, is_whole, keep, workplace
+from starglot.store import CHECKPOINTS, FINISHED, copy_out, is_whole, keep, workplace
 from starglot.tables import read_json, write_json
 from starglot.training.begun import forget, place_to_work, what_happened
 
@@ -28,23 +28,23 @@ MANIFEST = "manifest.json"
 RUN = "run.json"
 
 
-def hand_back_or_begin(
-    state: Path, identity: Mapping[str, Any], out: Path, script: Path | None, chief: bool = True
+def restore_or_begin(
+    state: Path, ingredients: Mapping[str, Any], out: Path, script: Path | None, chief: bool = True
 ) -> tuple[Path, dict[str, Any] | None]:
     """The work's place in the store, and its manifest when it was finished before: then it is in ``out`` again.
 
     Else the training may begin there, or go on (:func:`starglot.training.begun.place_to_work`, which ``script`` and
     ``chief`` are for).
     """
-    asked = workplace(state, identity)
-    finished = hand_back(asked, out, write=chief)
+    wanted = workplace(state, ingredients)
+    finished = restore(wanted, out, write=chief)
     if finished is not None:
-        return asked, finished
-    place = place_to_work(asked, identity, script, out / MANIFEST, chief)
-    return place, hand_back(place, out, write=chief) if place != asked else None
+        return wanted, finished
+    place = place_to_work(wanted, ingredients, script, out / MANIFEST, chief)
+    return place, restore(place, out, write=chief) if place != wanted else None
 
 
-def hand_back(place: Path, out: Path, write: bool = True) -> dict[str, Any] | None:
+def restore(place: Path, out: Path, write: bool = True) -> dict[str, Any] | None:
     """Copy finished work to ``out`` and return its manifest, or None when there is none (or it is damaged).
 
     write: whether this process does the copying; of several, one does.
@@ -54,7 +54,7 @@ def hand_back(place: Path, out: Path, write: bool = True) -> dict[str, Any] | No
         return None
     if write:
         log.info("this was done before with the same settings, inputs and code: handing back %s", kept)
-        hand_out(kept, out, last=MANIFEST, alone=True)
+        copy_out(kept, out, last=MANIFEST, alone=True)
         _drop_what_led_there(place)
     manifest: dict[str, Any] = read_json(kept / MANIFEST)
     return manifest
@@ -74,7 +74,7 @@ def deliver(made: Path, place: Path, out: Path) -> dict[str, Any]:
         manifest[BEGUN_WITH] = happened
     write_json(manifest, made / MANIFEST)
     keep(made, place / FINISHED, known)
-    hand_out(place / FINISHED, out, last=MANIFEST, alone=True)
+    copy_out(place / FINISHED, out, last=MANIFEST, alone=True)
     _drop_what_led_there(place)
     return manifest
 

@@ -99,7 +99,7 @@ def train(
 
     seed: decides order and all that is drawn; the first weights are the caller's.  checkpoints: folder of this
     training alone; from the newest good one in it, a killed training goes on as if it had not been killed.
-    Raises StarglotError when the loss is no number any more.
+    Raises StarglotError when the loss is not a finite number.
     """
     network.to(device)
     note_length(checkpoints.parent, plan.epochs, "epochs")
@@ -153,7 +153,7 @@ class _Trainer:
                 held_out = self._validate()
                 if not math.isfinite(loss + held_out):
                     raise StarglotError(
-                        f"the loss is no number any more in epoch {progress.epoch + 1}",
+                        f"the loss is not a finite number in epoch {progress.epoch + 1}",
                         where="models: training",
                         todo="lower learning_rate, or the weight of the part of the loss that grows",
                     )

@@ -25,7 +25,7 @@ from starglot.store import CHECKPOINTS, MADE
 from starglot.tables import write_json
 from starglot.training.begun import note_length
 from starglot.training.deepspeed import on_the_cpu
-from starglot.training.delivery import MANIFEST, deliver, digests, hand_back_or_begin, versions, write_run
+from starglot.training.delivery import MANIFEST, deliver, digests, restore_or_begin, versions, write_run
 from starglot.training.time_limit import listen
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def finetune(
     spectra: CleanedSpectra,
     out: Path,
     state: Path,
-    identity: Mapping[str, Any],
+    ingredients: Mapping[str, Any],
     script: Path | None = None,
 ) -> dict[str, Any]:
     """Train adapters on a frozen, quantised base; returns the manifest that it writes last into ``out``.
@@ -73,7 +73,7 @@ def finetune(
     # ---- set up
     started = time.time()
     chief = int(os.environ.get("RANK", "0")) == 0
-    place, finished = hand_back_or_begin(Path(state), identity, Path(out), script, chief)
+    place, finished = restore_or_begin(Path(state), ingredients, Path(out), script, chief)
     if finished is not None:
         return finished
     # What trains takes seconds to import, which work that is handed back does not wait for.

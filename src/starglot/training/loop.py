@@ -21,7 +21,7 @@ from starglot.models.llm import compute_dtype
 from starglot.store import checkpoints, newest_good, prune, seal
 from starglot.tables import write_text
 from starglot.training.full_disk import full_disk_explained
-from starglot.training.time_limit import another_turn, asked_to_stop
+from starglot.training.time_limit import another_turn, stop_requested
 
 if TYPE_CHECKING:
     from peft import PeftModel
@@ -194,7 +194,7 @@ class _Seals(TrainerCallback):
 
 
 class _StopsInTime(TrainerCallback):
-    """When any process was asked to stop, all save a checkpoint at the end of this step, and stop there together."""
+    """When any process received the signal, all save a checkpoint after this step, and stop there together."""
 
     def __init__(self, trainer: Trainer):
         self.trainer = trainer
@@ -207,12 +207,12 @@ class _StopsInTime(TrainerCallback):
         return control
 
     def _anyone(self) -> bool:
-        """Whether any process was asked: they hear of it at different steps, and must stop at the same one."""
+        """Whether any process received it: it reaches them at different steps, and must stop at the same one."""
         accelerator = self.trainer.accelerator
         if accelerator.num_processes == 1:
-            return asked_to_stop()
-        asked = torch.tensor(float(asked_to_stop()), device=accelerator.device)
-        return bool(accelerator.reduce(asked, "sum") > 0)
+            return stop_requested()
+        requested = torch.tensor(float(stop_requested()), device=accelerator.device)
+        return bool(accelerator.reduce(requested, "sum") > 0)
 
 
 class _Progress(TrainerCallback):

@@ -23,7 +23,7 @@ _ENOUGH = 50_000
 def fit_network(work: Work) -> Fitted:
     """Train, keep the weights of the best epoch, measure the scatter; writes weights and ``loss.csv``.
 
-    Raises StarglotError when a GPU is asked for and not there, and when the loss is no number any more.
+    Raises StarglotError when a GPU is asked for and not there, and when the loss is not a finite number.
     """
     # ---- set up
     settings: Network = work.settings

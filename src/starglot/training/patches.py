@@ -30,7 +30,7 @@ from starglot.spectra.sample_flux import ShardPath, map_flux
 from starglot.store import CHECKPOINTS, MADE
 from starglot.tables import write_json
 from starglot.training.begun import note_length
-from starglot.training.delivery import MANIFEST, deliver, hand_back_or_begin, versions, write_run
+from starglot.training.delivery import MANIFEST, deliver, restore_or_begin, versions, write_run
 from starglot.training.finetune import check_devices, effective_batch, make_plan
 from starglot.training.time_limit import listen
 
@@ -69,7 +69,7 @@ def train_patches(
     spectra: Spectra,
     out: Path,
     state: Path,
-    identity: Mapping[str, Any],
+    ingredients: Mapping[str, Any],
     script: Path | None = None,
 ) -> dict[str, Any]:
     """Train adapters and projector; returns the manifest that it writes last into ``out``.
@@ -88,7 +88,7 @@ def train_patches(
     # ---- set up
     started = time.time()
     chief = int(os.environ.get("RANK", "0")) == 0
-    place, finished = hand_back_or_begin(Path(state), identity, Path(out), script, chief)
+    place, finished = restore_or_begin(Path(state), ingredients, Path(out), script, chief)
     if finished is not None:
         return finished
     # What trains takes seconds to import, which work that is handed back does not wait for.

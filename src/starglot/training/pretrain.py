@@ -27,7 +27,7 @@ from starglot.spectra.sample_flux import CleanedSpectra
 from starglot.store import CHECKPOINTS, new_folder
 from starglot.tables import write_json
 from starglot.training.begun import note_length
-from starglot.training.delivery import MANIFEST, deliver, digests, hand_back_or_begin, versions, write_run
+from starglot.training.delivery import MANIFEST, deliver, digests, restore_or_begin, versions, write_run
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +45,7 @@ def build_base(
     spectra: CleanedSpectra,
     out: Path,
     state: Path,
-    identity: Mapping[str, Any],
+    ingredients: Mapping[str, Any],
     script: Path | None = None,
 ) -> dict[str, Any]:
     """Build, pre-train and save a tiny base; returns the manifest that it writes last into ``out``.
@@ -58,7 +58,7 @@ def build_base(
     """
     # ---- set up
     started = time.time()
-    place, finished = hand_back_or_begin(Path(state), identity, Path(out), script)
+    place, finished = restore_or_begin(Path(state), ingredients, Path(out), script)
     if finished is not None:
         return finished
     # What trains takes seconds to import, which work that is handed back does not wait for.

@@ -1,4 +1,4 @@
-"""Training that outlives its time limit: told minutes before, it saves, ends, and asks for another turn.
+"""Training that takes longer than its time limit: warned minutes before, it saves a checkpoint and requeues its job.
 
 A scheduler's limit is a day where an epoch is a week.  Slurm sends a signal before the limit (``--signal``, asked for
 by the rule); training finishes its step, saves a checkpoint and puts its own job back into the queue (``scontrol
@@ -28,24 +28,24 @@ log = logging.getLogger(__name__)
 SIGNAL = signal.SIGURG
 #: Seconds that a job waits to be ended by the scheduler once it has been put back.
 _PATIENCE = 120
-_asked = False
+_stop_requested = False
 
 
 def listen() -> None:
     """Note ``SIGNAL`` from now on: also while a model is loading, and then training ends after its first step."""
-    global _asked
-    _asked = False
+    global _stop_requested
+    _stop_requested = False
     signal.signal(SIGNAL, _note)
 
 
 def _note(number: int, frame: FrameType | None) -> None:
-    global _asked
-    _asked = True
+    global _stop_requested
+    _stop_requested = True
 
 
-def asked_to_stop() -> bool:
+def stop_requested() -> bool:
     """Whether this process was told that its time is nearly up."""
-    return _asked
+    return _stop_requested
 
 
 def another_turn(trainer: Trainer) -> None:

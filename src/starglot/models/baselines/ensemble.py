@@ -19,7 +19,7 @@ from starglot.config.baselines import Ensemble
 from starglot.config.tasks import Task
 from starglot.errors import StarglotError
 from starglot.models.baselines.scatter import rms, scatter
-from starglot.models.predictions import Told, prediction_table
+from starglot.models.predictions import Predicted, prediction_table
 
 #: Fewest validation rows, answered by all members, from which weights are fitted; below, members count the same.
 _LEAST = 20
@@ -65,7 +65,7 @@ def combine(settings: Ensemble, task: Task, fitted: Mapping[str, Any], tables: S
         at = np.flatnonzero(names == name)
         value[at], sigma[at] = _combined(_answers(tables, name), fitted["labels"][name], settings)
     answered = np.isfinite(value)
-    told = Told(
+    told = Predicted(
         value,
         sigma,
         status=pc.if_else(pa.array(answered), "ok", first["status"]),

@@ -11,7 +11,7 @@ import pyarrow as pa
 from starglot.config.tasks import Task
 from starglot.language.prompts import form_of
 from starglot.models.baselines.rows import Rows, rows_of
-from starglot.models.predictions import Stars, Told, are_seen, prediction_table
+from starglot.models.predictions import Predicted, Stars, are_seen, prediction_table
 
 
 @dataclass(frozen=True)
@@ -37,10 +37,10 @@ def predict(
     k = answer.value.shape[1]
     asks_class = form_of(task).asks_class and (answer.predicted >= 0).any()
     letters = np.array([*rows.groups, None], dtype=object)[answer.predicted]  # -1 is the last, no class
-    told = Told(
+    predicted = Predicted(
         value=answer.value,
         sigma=answer.sigma,
         status=np.where(np.isfinite(answer.value.reshape(-1)), "ok", "not_answered").tolist(),
         letter=pa.array(np.repeat(letters, k) if asks_class else [None] * answer.value.size, pa.string()),
     )
-    return prediction_table(sample_rows, task.labels, rows.truth, told, are_seen(sample_rows, seen))
+    return prediction_table(sample_rows, task.labels, rows.truth, predicted, are_seen(sample_rows, seen))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from starglot.config import derive
+from starglot.config import queries
 from starglot.config.by_size import at_size
 from starglot.config.kinds import KINDS, family_of
 from starglot.config.load import load_config, read_config
@@ -32,8 +32,8 @@ def test_the_papers_recipes_by_size(paper: Config) -> None:
 
 
 def test_an_ensemble_has_seen_what_its_members_have(paper: Config) -> None:
-    assert derive.trained_on(paper, "atmosphere", "resnet50", "1e5") == [("atmosphere", "1e5")]
-    seen = derive.trained_on(paper, "abundances", "ensemble", "all")  # llm-packed starts from stage 1
+    assert queries.trained_on(paper, "atmosphere", "resnet50", "1e5") == [("atmosphere", "1e5")]
+    seen = queries.trained_on(paper, "abundances", "ensemble", "all")  # llm-packed starts from stage 1
     assert seen == [("abundances", "all"), ("atmosphere", "1.5e6")]
 
 
@@ -67,10 +67,10 @@ def test_a_language_model_may_have_any_name(paper: Config) -> None:
     raw["models"]["ensemble"]["members"] = ["reader", "resnet50"]
     raw["run"]["models"] = ["llm-ridge", "reader"]
     config = load_config(raw)
-    assert derive.run_language_models(config) == ["reader"]
-    assert derive.leading_model(config) == "reader"
-    assert derive.baseline_of(config) == ["llm-ridge"]
-    assert derive.trained_on(config, "abundances", "reader", "all") == [
+    assert queries.run_language_models(config) == ["reader"]
+    assert queries.leading_model(config) == "reader"
+    assert queries.baseline_of(config) == ["llm-ridge"]
+    assert queries.trained_on(config, "abundances", "reader", "all") == [
         ("abundances", "all"),
         ("atmosphere", "1.5e6"),
     ]
@@ -83,6 +83,6 @@ def test_a_survey_judges_the_tasks_whose_labels_it_brings(paper: Config) -> None
     raw["run"] |= {"tasks": ["abundances"], "sizes": ["all"], "validation": ["galah"]}
     raw["scaling"] |= {"tasks": []}
     config = load_config(raw)
-    assert derive.judges(config, "abundances") == [] and derive.label_surveys(config, "lamost") == ["apogee"]
-    assert derive.judges(paper, "abundances") == ["galah", "gaia_eso"]
-    assert derive.label_surveys(paper, "lamost") == ["apogee", "gaia_eso", "galah"]
+    assert queries.judges(config, "abundances") == [] and queries.label_surveys(config, "lamost") == ["apogee"]
+    assert queries.judges(paper, "abundances") == ["galah", "gaia_eso"]
+    assert queries.label_surveys(paper, "lamost") == ["apogee", "gaia_eso", "galah"]

@@ -13,8 +13,8 @@ from typing import Any
 from starglot.config.picked import picked
 from starglot.errors import StarglotError
 from starglot.hashing import file_digest
-from starglot.provenance.code import code_definitions
-from starglot.rebuilds.explain import Job
+from starglot.workflow.provenance.code import code_definitions
+from starglot.workflow.rebuilds.explain import Job
 
 #: The series of Snakemake whose private steps :func:`show_graph` takes.
 _SERIES = "9"

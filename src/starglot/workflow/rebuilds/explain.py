@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from starglot.provenance.code import SCRIPT
 from starglot.tables import read_json, write_json
+from starglot.workflow.provenance.code import SCRIPT
 
 _CODE = re.compile(r"'[0-9a-f]{16}'")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
@@ -58,10 +58,10 @@ class Job:
         come = [value for value in self._come().values() if _CODE.fullmatch(value)]
         return (gone[0].strip("'"), come[0].strip("'")) if gone and come else None
 
-    def asked_code(self) -> str:
+    def expected_code(self) -> str:
         """Hash of the code that it is asked for with; empty where it has none."""
-        asked = [value for value in self.now.values() if _CODE.fullmatch(value)]
-        return asked[0].strip("'") if asked else ""
+        found = [value for value in self.now.values() if _CODE.fullmatch(value)]
+        return found[0].strip("'") if found else ""
 
     def only_code(self) -> bool:
         """Whether an edit of the code is all that is different, jobs before it left aside."""

@@ -1,4 +1,4 @@
-"""What each rule is told of the configuration: the leaves it reads, and no others.
+"""The settings that each rule receives: the leaves of the configuration that it reads, and no others.
 
 A rule's params hold these mappings, so a changed leaf reruns exactly the rules that read it.
 """
@@ -13,11 +13,10 @@ from pydantic import BaseModel
 
 from starglot.config.bases import base_slug
 from starglot.config.degradation import ALTERED, Change
-from starglot.config.derived import derived, has_passes, members_of, model_of, own_seeds, sample_name
 from starglot.config.kinds import family_of, is_language_model, reading
 from starglot.config.llm import Llm
 from starglot.config.models import Config
-from starglot.config.names import Derived
+from starglot.config.names import Variant
 from starglot.config.patch_llm import PatchLlm
 from starglot.config.patches import Patches
 from starglot.config.random_base import RandomBase
@@ -26,6 +25,7 @@ from starglot.config.strict import PretrainedBase, init_of
 from starglot.config.surveys import Surveys
 from starglot.config.tasks import Task
 from starglot.config.tiny import LanguageBase
+from starglot.config.variants import has_passes, members_of, model_of, own_seeds, sample_name, variant
 from starglot.errors import StarglotError
 from starglot.forms import FORMS, Form
 from starglot.labels import ABUNDANCE_NAMES, ATMOSPHERE_NAMES, CLASSES
@@ -54,16 +54,16 @@ def dump(model: BaseModel, **kwargs: Any) -> dict[str, Any]:
     return model.model_dump(mode="json", **kwargs)
 
 
-def asked(task: Task, *, training: bool = False) -> dict[str, Any]:
+def task_params(task: Task, *, training: bool = False) -> dict[str, Any]:
     """The task as far as questions, answers and truth depend on it (no sizes: adding one changes no other)."""
     question = dump(task.question, exclude=set() if training else {"ask_all"})
     sample = dump(task.sample, exclude={*_DRAWING, "groups"})
     return {"question": question, "sample": {**sample, "groups": None, "sizes": {}, "balanced": False}}
 
 
-def grouped(task: Task) -> dict[str, Any]:
-    """The same with the groups, for those who tell spectra of one from those of another."""
-    about = asked(task)
+def grouped_task_params(task: Task) -> dict[str, Any]:
+    """The same with the groups, for jobs that need the group of a spectrum."""
+    about = task_params(task)
     return {**about, "sample": {**about["sample"], "groups": dump(task.sample)["groups"]}}
 
 
@@ -128,8 +128,8 @@ def repeated_models(config: Config, *, folds_only: bool = False) -> list[str]:
     repeats, names = config.repeats, []
     for name in repeats.models:
         own = own_seeds(config, name)
-        names += [Derived(name, seed).name for seed in repeats.seeds if own and own != {seed} and not folds_only]
-        names += [Derived(name, fold=fold).name for fold in range(config.split.folds if repeats.folds else 0)]
+        names += [Variant(name, seed).name for seed in repeats.seeds if own and own != {seed} and not folds_only]
+        names += [Variant(name, fold=fold).name for fold in range(config.split.folds if repeats.folds else 0)]
     return names
 
 
@@ -144,7 +144,7 @@ def sweep_models(config: Config) -> list[str]:
         own = own_seeds(config, name)
         seeds = [None if own == {seed} else seed for seed in config.scaling.seeds if own]
         factors = [None if factor == 1 else factor for factor in config.scaling.passes if has_passes(model)]
-        names += [Derived(name, seed, None, factor).name for factor in factors or [None] for seed in seeds or [None]]
+        names += [Variant(name, seed, None, factor).name for factor in factors or [None] for seed in seeds or [None]]
     return list(dict.fromkeys(names))
 
 
@@ -219,7 +219,7 @@ def starts_from(config: Config, task: str, model: str) -> tuple[str, str, str] |
     init = init_of(model_of(config, model))
     if init is None or init.task == task:
         return None
-    said = derived(config, model)
+    said = variant(config, model)
     return init.task, replace(said, model=init.model or said.model, passes=None).name, init.size
 
 
@@ -317,7 +317,7 @@ def curved(config: Config, models: Iterable[str]) -> list[str]:
 
 
 def baseline_of(config: Config) -> list[str]:
-    """The model beside the LLM, if any: the one named, else the last ResNet-50, else the last that is no blend."""
+    """What the LLM is compared with: the one named, else the last ResNet-50, else the last that is no blend."""
     named = config.tables.baseline
     if named and named in config.run.models:
         return [named]
@@ -326,7 +326,7 @@ def baseline_of(config: Config) -> list[str]:
 
 
 def judged_outside(config: Config) -> list[str]:
-    """Models that are judged by external surveys: the LLMs and the one beside them."""
+    """Models that are judged by external surveys: the LLMs and the one that they are compared with."""
     return [*run_language_models(config), *baseline_of(config)]
 
 

@@ -18,7 +18,17 @@ from functools import cache
 from pathlib import Path
 
 import starglot
-from starglot.provenance.modules import DATA, DEFINITION, ENTRY, IMPORT, WHOLE, Module, Package, Reference, digest
+from starglot.workflow.provenance.modules import (
+    DATA,
+    DEFINITION,
+    ENTRY,
+    IMPORT,
+    WHOLE,
+    Module,
+    Package,
+    Reference,
+    digest,
+)
 
 #: What the script itself is called among the definitions that it runs.
 SCRIPT = "script"

@@ -28,19 +28,19 @@ class Advice(logging.Filter):
         error = getattr(record, "exception", None)
         if error == "LockException":
             record.msg = f"{record.msg}\n{_LOCKED}"
-        elif error == "MissingRuleException" and (asked := _NO_RULE.search(str(record.msg))):
-            near = self.near(asked[1])
+        elif error == "MissingRuleException" and (wanted := _NO_RULE.search(str(record.msg))):
+            near = self.near(wanted[1])
             if near:
                 record.msg = f"{record.msg}\nDid you mean {' or '.join(near)}?"
         return True
 
-    def near(self, asked: str) -> list[str]:
+    def near(self, wanted: str) -> list[str]:
         """Targets that may have been meant, the nearest first; for a path also those with another word in it."""
-        found = difflib.get_close_matches(asked, self._targets, n=3, cutoff=0.75)
-        parts = asked.split("/")
+        found = difflib.get_close_matches(wanted, self._targets, n=3, cutoff=0.75)
+        parts = wanted.split("/")
         for i, part in enumerate(parts if len(parts) > 1 else []):
             for word in difflib.get_close_matches(part, self._words, n=3, cutoff=0.6):
                 path = "/".join([*parts[:i], word, *parts[i + 1 :]])
-                if path != asked and path not in found and self._makes(path):
+                if path != wanted and path not in found and self._makes(path):
                     found.append(path)
         return found[:3]

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from starglot.provenance.strip import called_name, children, stripped
+from starglot.workflow.provenance.strip import called_name, children, stripped
 
 #: What a module is cut into, or reached by: a definition, an entry of a registry (None: one that is not named), a
 #: whole module, an import of a module, or the files that a package carries beside its code.

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Literal
 
 from starglot.config.bases import is_hub_id
-from starglot.config.derive import hub_or_folder_bases, language_models
 from starglot.config.models import Config
 from starglot.config.patches import Patches
+from starglot.config.queries import hub_or_folder_bases, language_models
 from starglot.config.recipes import View
 from starglot.config.survey import SpectrumSurvey, Survey
 from starglot.errors import StarglotError

@@ -134,7 +134,7 @@ def _refuse_the_living(folder: Path, host: str, locked: bool, elsewhere: bool) -
         )
     if locked and host != platform.node() and not elsewhere:
         raise StarglotError(
-            f"the last run was started on {host}, and may be alive there",
+            f"the last run was started on {host}, and may still be running there",
             where=folder,
             todo=f"recover on {host}; or here with --elsewhere, when nothing runs there any more",
         )
@@ -259,7 +259,7 @@ def _snakemake(folder: Path, options: Sequence[str], action: str, targets: Seque
         raise StarglotError(
             f"snakemake {action} fails: {done.stderr.strip()[-2000:]}",
             where=folder,
-            todo="mend that, and recover again",
+            todo="correct the cause, and recover again",
         )
     return done.stdout
 

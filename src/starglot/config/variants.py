@@ -1,4 +1,4 @@
-"""Models by name: configured ones, and those derived from them (:mod:`starglot.config.names`)."""
+"""Models by name: configured ones, and variants of them (:mod:`starglot.config.names`)."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from starglot.config.by_size import at_size
 from starglot.config.faults import nearest
 from starglot.config.kinds import FAMILIES, KINDS, family_of
 from starglot.config.models import Config, Model
-from starglot.config.names import Derived, read_name
+from starglot.config.names import Variant, read_name
 from starglot.errors import StarglotError
 
 
-def derived(config: Config, name: str) -> Derived:
-    """What the name of a model says, if it is configured or can be derived.
+def variant(config: Config, name: str) -> Variant:
+    """What the name of a model says, if it is configured or a variant of one that is.
 
     Raises StarglotError for a model that is not configured, and for a fold that there is not.
     """
@@ -36,16 +36,16 @@ def derived(config: Config, name: str) -> Derived:
 
 
 def model_of(config: Config, name: str) -> Model:
-    """Settings of a configured model, or of one derived from it (:mod:`starglot.config.names`).
+    """Settings of a configured model, or of one variants of it (:mod:`starglot.config.names`).
 
     A seed is the model's own ``seed``, an ensemble's is its members'; a model that draws nothing has the same
     settings for all.  A fold is no setting: it decides what the model is trained on (:func:`sample_name`).
 
-    Raises StarglotError as :func:`derived` does, and where a model has no passes that could be multiplied.
+    Raises StarglotError as :func:`variant` does, and where a model has no passes that could be multiplied.
     """
-    said = derived(config, name)
+    said = variant(config, name)
     model = config.models[said.model]
-    if not said.is_derived:
+    if not said.is_variant:
         return model
     if said.passes is not None:
         model = _with_passes(model, name, said.passes)
@@ -76,7 +76,7 @@ def has_seed(model: Model) -> bool:
     return "seed" in type(model).model_fields
 
 
-def _seed_of(config: Config, member: str, said: Derived) -> int | None:
+def _seed_of(config: Config, member: str, said: Variant) -> int | None:
     return said.seed if has_seed(config.models[member]) else None
 
 
@@ -97,14 +97,14 @@ def _with_passes(model: Model, name: str, factor: float) -> Model:
     if stretched is None:
         can = [kind for kind, it in KINDS.items() if FAMILIES[it.family].stretched]
         raise StarglotError(
-            f"a model of kind {model.kind} makes no passes over its spectra that could be multiplied",
+            f"a model of kind {model.kind} has no number of passes to multiply",
             where=name,
             allowed=f"endings in .x for models of kind {', '.join(can)}",
-            todo="ask for it without the ending in .x",
+            todo="leave out the ending in .x",
         )
     return stretched(model, factor)
 
 
 def sample_name(config: Config, model: str, size: str) -> str:
     """The sample that ``model`` is trained and tried on at ``size``: 'demo', or 'demo.f3' less fold 3."""
-    return Derived(size, fold=derived(config, model).fold).name
+    return Variant(size, fold=variant(config, model).fold).name

@@ -1,4 +1,4 @@
-"""Models derived by name: 'ridge.s1', 'llm-packed.f3', 'cnn.s2.f0.x2'."""
+"""Variants of a model: 'ridge.s1', 'llm-packed.f3', 'cnn.s2.f0.x2'."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
 from refusals import refused
-from starglot.config import derive, derived
+from starglot.config import queries, variants
 from starglot.config.load import read_config
 from starglot.config.models import Config
-from starglot.config.names import SUFFIX, Derived, read_name
+from starglot.config.names import SUFFIX, Variant, read_name
 from starglot.config.strict import Name
 from starglot.samples.folds import leave_out
 from starglot.tables import SAMPLE
@@ -24,7 +24,7 @@ from starglot.tables import SAMPLE
 NUMBERS = st.none() | st.integers(0, 10**6)
 FACTORS = st.none() | st.integers(1, 10**6).map(lambda n: n / 1000)
 PLAIN = st.from_regex(TypeAdapter(Name).json_schema()["pattern"], fullmatch=True).filter(
-    lambda name: not read_name(name).is_derived
+    lambda name: not read_name(name).is_variant
 )
 
 
@@ -37,7 +37,7 @@ def paper(project: Path) -> Config:
 def test_a_name_says_what_it_was_made_of(
     model: str, seed: int | None, fold: int | None, passes: float | None
 ) -> None:
-    said = Derived(model, seed, fold, passes)
+    said = Variant(model, seed, fold, passes)
     assert read_name(said.name) == said
     assert re.fullmatch(re.escape(model) + SUFFIX, said.name)
 
@@ -52,48 +52,48 @@ def test_other_spellings_are_no_derived_models(paper: Config, name: str) -> None
     said = read_name(name)
     assert said.model not in paper.models
     with refused(where=name, allowed="ridge", todo="models"):
-        derived.model_of(paper, name)
+        variants.model_of(paper, name)
 
 
 def test_configured_models_are_what_they_are(paper: Config) -> None:
     for name, model in paper.models.items():
-        assert derived.model_of(paper, name) is model
-        assert derived.sample_name(paper, name, "1e5") == "1e5"
+        assert variants.model_of(paper, name) is model
+        assert variants.sample_name(paper, name, "1e5") == "1e5"
 
 
 def test_a_seed_is_the_models_own(paper: Config) -> None:
     for name in ("llm-packed", "lightgbm", "resnet50", "cnn", "gru", "mlp"):
-        model, other = paper.models[name], derived.model_of(paper, f"{name}.s7")
+        model, other = paper.models[name], variants.model_of(paper, f"{name}.s7")
         assert other.seed == 7
         assert other.model_dump(exclude={"seed"}) == model.model_dump(exclude={"seed"})
     for name in ("ridge", "class-mean"):  # nothing is drawn: every seed is the same model
-        assert derived.model_of(paper, f"{name}.s7") == paper.models[name]
-    assert derived.model_of(paper, "ensemble.s7.f2").members == ["llm-packed.s7.f2", "resnet50.s7.f2"]
+        assert variants.model_of(paper, f"{name}.s7") == paper.models[name]
+    assert variants.model_of(paper, "ensemble.s7.f2").members == ["llm-packed.s7.f2", "resnet50.s7.f2"]
 
 
 def test_passes_multiply_the_epochs_of_every_size(paper: Config) -> None:
     half = {
-        size: derived.model_at(paper, "llm-packed.x0.5", size).training.epochs for size in ("1e5", "5e5", "1.5e6")
+        size: variants.model_at(paper, "llm-packed.x0.5", size).training.epochs for size in ("1e5", "5e5", "1.5e6")
     }
     assert half == {"1e5": 1.5, "5e5": 1.0, "1.5e6": 0.5}
-    twice = [derived.model_at(paper, "resnet50-paper.x2", size).training.epochs for size in ("1e5", "5e5", "all")]
+    twice = [variants.model_at(paper, "resnet50-paper.x2", size).training.epochs for size in ("1e5", "5e5", "all")]
     assert twice == [160, 100, 200]
-    assert derived.model_of(paper, "lightgbm.x0.1").rounds == 300
+    assert variants.model_of(paper, "lightgbm.x0.1").rounds == 300
     for name in ("ridge.x2", "class-mean.x2", "ensemble.s1.x2"):
         with refused(where=name, allowed=(".x", "cnn")):
-            derived.model_of(paper, name)
+            variants.model_of(paper, name)
 
 
 def test_a_fold_is_left_out_of_all_that_a_model_has_learnt_from(paper: Config) -> None:
     name = "llm-packed.s1.f3"
-    assert derive.starts_from(paper, "abundances", name) == ("atmosphere", name, "1.5e6")
-    assert derive.trained_on(paper, "abundances", name, "all") == [
+    assert queries.starts_from(paper, "abundances", name) == ("atmosphere", name, "1.5e6")
+    assert queries.trained_on(paper, "abundances", name, "all") == [
         ("abundances", "all.f3"),
         ("atmosphere", "1.5e6.f3"),
     ]
-    assert derive.starts_from(paper, "abundances", "llm-packed.x2") == ("atmosphere", "llm-packed", "1.5e6")
+    assert queries.starts_from(paper, "abundances", "llm-packed.x2") == ("atmosphere", "llm-packed", "1.5e6")
     with refused(5, where="ridge.f5", allowed=(".f0", ".f4"), todo="split.folds"):
-        derived.sample_name(paper, "ridge.f5", "1e5")
+        variants.sample_name(paper, "ridge.f5", "1e5")
 
 
 def test_folds_try_every_star_once_and_learn_from_the_others() -> None:
@@ -129,25 +129,33 @@ def test_the_sweep_trains_each_model_once_a_seed(paper: Config) -> None:
         update={"models": ["ridge", "cnn", "ensemble"], "seeds": [0, 2], "passes": [1.0, 4.0]}
     )
     config = paper.model_copy(update={"scaling": sweep})
-    assert derive.sweep_models(config) == ["ridge", "cnn", "cnn.s2", "cnn.x4", "cnn.s2.x4", "ensemble", "ensemble.s2"]
-    assert derive.sweep_sizes(config, "atmosphere") == ["1e5", "5e5", "1.5e6"]
-    assert [derive.sweep_set(config, "atmosphere", size) for size in ("1e5", "5e5", "1.5e6")] == [
+    assert queries.sweep_models(config) == [
+        "ridge",
+        "cnn",
+        "cnn.s2",
+        "cnn.x4",
+        "cnn.s2.x4",
+        "ensemble",
+        "ensemble.s2",
+    ]
+    assert queries.sweep_sizes(config, "atmosphere") == ["1e5", "5e5", "1.5e6"]
+    assert [queries.sweep_set(config, "atmosphere", size) for size in ("1e5", "5e5", "1.5e6")] == [
         "test",
         "common",
         "common",
     ]
     named = config.model_copy(update={"scaling": sweep.model_copy(update={"test_size": "5e5"})})
     for size in ("1e5", "5e5", "1.5e6"):
-        source = derive.set_source(named, "atmosphere", size, derive.sweep_set(named, "atmosphere", size))
+        source = queries.set_source(named, "atmosphere", size, queries.sweep_set(named, "atmosphere", size))
         assert source == ("5e5", "test")
     with refused("'abundances'", where="scaling", allowed="all", todo=("sizes", "tasks")):
-        derive.sweep_test_size(config, "abundances")
+        queries.sweep_test_size(config, "abundances")
 
 
 def test_repeats_are_other_seeds_and_all_folds(paper: Config) -> None:
     repeats = paper.repeats.model_copy(update={"models": ["ridge", "cnn"], "seeds": [0, 5], "folds": True})
     config = paper.model_copy(update={"repeats": repeats})
     folds = [f"{name}.f{fold}" for name in ("ridge", "cnn") for fold in range(5)]
-    assert derive.repeated_models(config, folds_only=True) == folds
-    assert derive.repeated_models(config) == [*folds[:5], "cnn.s5", *folds[5:]]
-    assert derive.repeated_models(paper) == []
+    assert queries.repeated_models(config, folds_only=True) == folds
+    assert queries.repeated_models(config) == [*folds[:5], "cnn.s5", *folds[5:]]
+    assert queries.repeated_models(paper) == []

@@ -23,7 +23,7 @@ RECORDS = "accepted.json"
 
 @dataclass(frozen=True)
 class Acceptance:
-    """That ``target``, made by the code ``kept``, stands for what the code ``given`` would make.
+    """Record that ``target``, made by the code ``kept``, is valid for the code ``given``.
 
     definitions: what was edited between the two; because: the person's reason; date: ISO, of the decision.
     """
