@@ -23,7 +23,8 @@ from starglot.samples.match import match
 from starglot.samples.select import select
 from starglot.samples.star_ids import star_ids
 from starglot.surveys import apogee, galah, lamost
-from starglot.surveys.columns import Column, read_columns
+from starglot.surveys.catalog import Column
+from starglot.surveys.columns import read_columns
 from starglot.surveys.lamost_spectra import find_files, spectrum_file
 from starglot.surveys.solar import SOLAR
 from tasks import task_of

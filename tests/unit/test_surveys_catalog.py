@@ -19,7 +19,8 @@ from hypothesis import strategies as st
 from refusals import refused
 from starglot.config.surveys import Lamost
 from starglot.surveys import catalog_file, fits_table
-from starglot.surveys.columns import Column, read_columns
+from starglot.surveys.catalog import Column
+from starglot.surveys.columns import read_columns
 from starglot.surveys.lamost import read_catalog
 from starglot.surveys.lamost_spectra import spectrum_file
 from starglot.surveys.values import MISSING_NUMBERS, Where, numbers_of, whole_numbers_of

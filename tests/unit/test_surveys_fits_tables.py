@@ -16,8 +16,9 @@ from astropy.table import Table
 
 from refusals import refused
 from starglot.surveys import fits_table
+from starglot.surveys.catalog import Column
 from starglot.surveys.catalog_file import open_catalog
-from starglot.surveys.columns import Column, read_columns
+from starglot.surveys.columns import read_columns
 
 OBSID, TEFF, NAME = Column("obsid", ("obsid",), "int"), Column("teff", ("teff",)), Column("name", ("name",), "text")
 

@@ -17,8 +17,9 @@ from hypothesis import strategies as st
 from refusals import holds, refused
 from starglot.errors import StarglotError
 from starglot.surveys import text_lines, text_table
+from starglot.surveys.catalog import Column
 from starglot.surveys.catalog_file import open_catalog
-from starglot.surveys.columns import Column, read_columns
+from starglot.surveys.columns import read_columns
 
 OBSID, TEFF = Column("obsid", ("obsid",), "int"), Column("teff", ("teff",))
 GAIA, NOTE = Column("gaia", ("gaia",), "gaia"), Column("note", ("note",), "text")

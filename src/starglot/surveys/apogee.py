@@ -20,9 +20,9 @@ from starglot.config.surveys import Apogee
 from starglot.errors import StarglotError
 from starglot.labels import ABUNDANCES, ATMOSPHERE, LABELS, Label
 from starglot.surveys.bits import ASPCAPFLAG, EXTRATARG_DUPLICATE, bits_set, count_bits
-from starglot.surveys.catalog import missing_columns
+from starglot.surveys.catalog import Column, missing_columns
 from starglot.surveys.catalog_file import open_catalog
-from starglot.surveys.columns import Column, flags, floats, table_of
+from starglot.surveys.columns import flags, floats, table_of
 from starglot.surveys.counts import Counts
 from starglot.surveys.label_values import combined_error, label_pair, within
 

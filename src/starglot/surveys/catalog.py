@@ -1,19 +1,34 @@
-"""An open survey catalogue: its columns by any of their names, whatever their case, and its rows in chunks."""
+"""An open survey catalogue: wanted columns by any of their names, whatever their case, and rows in chunks."""
 
 from __future__ import annotations
 
 import difflib
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Literal
 
 import numpy as np
 
 from starglot.errors import StarglotError
 
-if TYPE_CHECKING:
-    from starglot.surveys.columns import Column
+Kind = Literal["float", "int", "flag", "limit", "text", "id", "gaia", "date", "float_vector", "int_vector"]
+
+
+@dataclass(frozen=True)
+class Column:
+    """A wanted column: the project's name, the names it has in files (first found wins), its kind, whether needed.
+
+    limits: of numbers; those outside are refused.  gaia_release: that ids of kind 'gaia' are of.
+    """
+
+    name: str
+    aliases: tuple[str, ...]
+    kind: Kind = "float"
+    needed: bool = True
+    limits: tuple[float, float] | None = None
+    gaia_release: str | None = None
 
 
 class Catalog:

@@ -12,15 +12,11 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from starglot.errors import StarglotError
 from starglot.surveys import file_kind, fits_table
-from starglot.surveys.catalog import Catalog
+from starglot.surveys.catalog import Catalog, Column
 from starglot.surveys.text_table import TextCatalog
-
-if TYPE_CHECKING:
-    from starglot.surveys.columns import Column
 
 _ALLOWED = "a FITS file with a table, or text: CSV, or columns between tabs, bars or semicolons; gzip, bzip2 or xz"
 

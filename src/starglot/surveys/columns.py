@@ -8,23 +8,20 @@ another way than it should is refused: by an error that names it, or as a null v
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from starglot.errors import StarglotError
-from starglot.surveys.catalog import Catalog
+from starglot.surveys.catalog import Catalog, Column, Kind
 from starglot.surveys.catalog_file import open_catalog
 from starglot.surveys.counts import VALUE_REASONS, Counts, Tally, add_tally, tally
 from starglot.surveys.dates import read_dates
 from starglot.surveys.ids import gaia_ids, own_ids
 from starglot.surveys.values import Where, numbers_of, texts_of, whole_numbers_of
 
-Kind = Literal["float", "int", "flag", "limit", "text", "id", "gaia", "date", "float_vector", "int_vector"]
 _TYPES: dict[Kind, pa.DataType] = {
     "float": pa.float64(),
     "int": pa.int64(),
@@ -41,21 +38,6 @@ _ELEMENT_KIND: dict[Kind, Kind] = {"float_vector": "float", "int_vector": "int"}
 
 #: Rows that are refused, by reason.
 Refused = Mapping[str, np.ndarray]
-
-
-@dataclass(frozen=True)
-class Column:
-    """A wanted column: the project's name, the names it has in files (first found wins), its kind, whether needed.
-
-    limits: of numbers; those outside are refused.  gaia_release: that ids of kind 'gaia' are of.
-    """
-
-    name: str
-    aliases: tuple[str, ...]
-    kind: Kind = "float"
-    needed: bool = True
-    limits: tuple[float, float] | None = None
-    gaia_release: str | None = None
 
 
 def read_columns(path: str | Path, columns: Sequence[Column]) -> pa.Table:

@@ -12,18 +12,15 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO
 
 import fitsio
 import numpy as np
 from astropy.io import fits
 
 from starglot.errors import StarglotError
-from starglot.surveys.catalog import Catalog
+from starglot.surveys.catalog import Catalog, Column
 from starglot.surveys.fits_values import values_of
-
-if TYPE_CHECKING:
-    from starglot.surveys.columns import Column
 
 log = logging.getLogger(__name__)
 

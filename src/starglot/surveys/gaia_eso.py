@@ -15,9 +15,9 @@ from starglot.config.survey import Survey
 from starglot.config.surveys import GaiaEso
 from starglot.errors import StarglotError
 from starglot.labels import ATMOSPHERE, LABELS, Label
-from starglot.surveys.catalog import missing_columns
+from starglot.surveys.catalog import Column, missing_columns
 from starglot.surveys.catalog_file import open_catalog
-from starglot.surveys.columns import Column, flags, floats, table_of
+from starglot.surveys.columns import flags, floats, table_of
 from starglot.surveys.counts import Counts
 from starglot.surveys.label_values import combined_error, label_pair, within
 from starglot.surveys.solar import solar_abundance

@@ -12,9 +12,9 @@ import pyarrow as pa
 from starglot.config.survey import Survey
 from starglot.config.surveys import Galah
 from starglot.labels import ATMOSPHERE, LABELS, Label
-from starglot.surveys.catalog import missing_columns
+from starglot.surveys.catalog import Column, missing_columns
 from starglot.surveys.catalog_file import open_catalog
-from starglot.surveys.columns import Column, flags, floats, table_of
+from starglot.surveys.columns import flags, floats, table_of
 from starglot.surveys.counts import Counts
 from starglot.surveys.label_values import label_pair
 

@@ -17,8 +17,9 @@ from starglot.config.survey import Survey
 from starglot.config.surveys import Lamost
 from starglot.errors import StarglotError
 from starglot.labels import ATMOSPHERE, LABELS
+from starglot.surveys.catalog import Column
 from starglot.surveys.catalog_file import open_catalog
-from starglot.surveys.columns import Column, floats, table_of
+from starglot.surveys.columns import floats, table_of
 from starglot.surveys.counts import VALUE_REASONS, Counts
 from starglot.surveys.label_values import label_pair, within
 from starglot.surveys.shard_names import shard_names
