@@ -48,9 +48,12 @@ def jobs(mini):
 
 
 def arguments(words):
-    """Name of the script and its arguments, from a command line."""
+    """Name of the script and its arguments, from a command line, without settings: the page's name what there is."""
     at = next(at for at, word in enumerate(words) if word.endswith(".py"))
     words = words[at : words.index("2>&1") if "2>&1" in words else None]
+    if "--settings" in words:
+        given = words.index("--settings")
+        words = [*words[:given], *words[given + 2 :]]
     return (Path(words[0]).name, *words[1:])
 
 
