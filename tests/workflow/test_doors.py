@@ -131,7 +131,8 @@ def test_doors_that_are_opened_list_nothing(doors) -> None:
     """Modules, entries and definitions of the configuration, before `run:` asks for anything of them."""
     assert "Nothing to be done" in doors.snakemake("-n")
     doors.lay_over("doors.yaml", **overlay())
-    assert "Nothing to be done" in doors.snakemake("-n")
+    listed = re.findall(r"^(?:local)?(?:rule|checkpoint) (\w+):", doors.snakemake("-n"), re.MULTILINE)
+    assert set(listed) == {"all", "build_report"}, "the page prints the configuration, new definitions included"
 
 
 @pytest.fixture(scope="module")
