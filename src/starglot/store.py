@@ -32,11 +32,11 @@ FINISHED = "finished"
 CHECKPOINTS = "checkpoints"
 #: Folder in which finished work is put together, in its place.
 MADE = "made"
-#: Key of an identity under which stands the hash of the code.
+#: Key of the ingredient that is the hash of the code.
 CODE = "code"
 _PREFIX = "checkpoint-"
 _HELD = ".finished"
-_HEX = 24  # digits of the identity without the code
+_HEX = 24  # digits for the ingredients without the code
 
 
 # ---- places
@@ -45,8 +45,8 @@ _HEX = 24  # digits of the identity without the code
 def workplace(state: str | Path, ingredients: Mapping[str, Any]) -> Path:
     """The folder of one piece of work: named by the digest of all that it depends on, and the hash of its code.
 
-    identity: JSON-able; its ``code``, where there is one, stands at the end of the name, so that the same work with
-    other code is found beside it (:func:`with_any_code`).
+    ingredients: JSON-able; their ``code``, where there is one, stands at the end of the name, so that the same work
+    with other code is found beside it (:func:`with_any_code`).
     """
     work = digest_of({key: value for key, value in ingredients.items() if key != CODE})[:_HEX]
     code = ingredients.get(CODE)

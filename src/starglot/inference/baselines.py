@@ -62,7 +62,7 @@ def predict_files(
 
     read_rows: of the model's kind; settings: model and task, as the rule is told them; model: the model's manifest;
     sample, labels: Parquet; seen: samples whose training stars the model has seen; index: of the cleaned spectra, in
-    their folder; code: hash of the code.
+    their folder; code_hash: of the code.
     """
     chosen = KINDS[settings["model"]["kind"]].settings.model_validate(settings["model"])
     task = Task.model_validate(settings["task"])

@@ -59,7 +59,7 @@ def predict_patches(
     """Raw predictions (``tables.PREDICTION``, sigma null) for every spectrum of ``sample``, by obsid and label.
 
     base: folder or Hugging Face id; folder: of the trained model; sample, labels, shard_path, inputs: the spectra to
-    answer, as :func:`starglot.training.patches.train_patches` takes them; seen_stars, state, code: as of
+    answer, as :func:`starglot.training.patches.train_patches` takes them; seen_stars, state, code_hash: as of
     :func:`starglot.inference.predict.predict_llm`.
 
     Raises StarglotError when a spectrum is missing, the model is not as it was trained or the base not the one that

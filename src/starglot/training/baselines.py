@@ -85,8 +85,8 @@ def train_files(
     """:func:`train_baseline` on the workflow's files.
 
     settings: model and task, as the rule is told them; sample, labels: Parquet; index: of the cleaned spectra, in
-    their folder; code: hash of the code, part of the work's identity; manifest: the file to write, weights beside it;
-    continues: manifest of the model to start from; script: of a kind whose training is resumed, the script that calls
+    their folder; code_hash: of the code, one of the work's ingredients; manifest: the file to write, weights
+    beside it; continues: manifest of the model to start from; script: of a kind whose training is resumed, the script that calls
     it (:mod:`.begun`).
     """
     rows, known = pq.read_table(sample), pq.read_table(labels)
@@ -124,7 +124,7 @@ def train_baseline(
 
     fit: of the model's kind; sample: ``tables.SAMPLE``; labels: obsid, shard and the task's label columns for at
     least the sample's spectra; shard_path: a shard's cleaned spectra; state: folder of checkpoints and finished work;
-    inputs: digests of sample, labels and spectra; code: hash of the code; start: folder of the model to start from;
+    inputs: digests of sample, labels and spectra; code_hash: of the code; start: folder of the model to start from;
     script: as in :func:`train_files`.
     The same again is handed back.
     The validation split chooses and measures.  Raises StarglotError when the training split is empty, and when the

@@ -75,9 +75,9 @@ class Begun:
         return not (self.place / FINISHED).is_dir()
 
     def is_work_of(self, ingredients: Mapping[str, Any]) -> bool:
-        """Whether it is the work of an identity, code left aside.
+        """Whether it is the work of these ingredients, code left aside.
 
-        Another code may put more or less into an identity; what both know has to agree.
+        Other code may count more or fewer ingredients; those that both count have to agree.
         """
         if self.place in with_any_code(workplace(self.place.parent, ingredients)):
             return True
@@ -132,7 +132,7 @@ def place_to_work(
 ) -> Path:
     """Where to do the work of ``place``: where it has begun, or there, and then it begins now.
 
-    identity: by which the place is named; script: of the workflow, that runs (None: called from Python, nothing is
+    ingredients: by which the place is named; script: of the workflow, that runs (None: called from Python, nothing is
     noted or compared); target: the manifest that is made; chief: whether this process writes; of several, one does.
     Where the code that the work began with has to go on with it, this does not return: the process becomes another.
     Raises StarglotError when the work has begun with other code, and nothing in the module's words applies.
@@ -345,7 +345,7 @@ def _by_age(records: Iterable[Path]) -> list[Begun]:
 
 
 def _plain(ingredients: Mapping[str, Any]) -> dict[str, Any]:
-    """An identity as JSON gives it back."""
+    """Ingredients as JSON gives them back."""
     plain: dict[str, Any] = json.loads(json.dumps(ingredients, default=str))
     return plain
 

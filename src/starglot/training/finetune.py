@@ -59,8 +59,8 @@ def finetune(
     :func:`starglot.models.bases.describe` says of it; init_adapter: folder of the adapter to continue from, or None
     for a fresh one; qa_train, qa_val: JSONL files; spectra: those of the questions, read where flux is drawn anew;
     out: gets adapter, tokenizer, loss.csv, run.json and manifest.json; state: folder of checkpoints and finished
-    work; identity: JSON-able, all that the result depends on (settings, code, digests of inputs): the same again is
-    handed back from ``state``, a killed run continues from its last good checkpoint, bit for bit as if it had not
+    work; ingredients: JSON-able, all that the result depends on (settings, code, digests of inputs): the same again
+    is handed back from ``state``, a killed run continues from its last good checkpoint, bit for bit as if it had not
     been killed; script: that calls it, if it is one of the workflow's: then a training goes on with the code that it
     began with (:mod:`.begun`).
 

@@ -77,7 +77,7 @@ def train_patches(
     base: folder or Hugging Face id, or what :func:`starglot.models.bases.describe` says of it; start: folder of the
     trained model to continue from, None for a fresh one; spectra: whose training split is learnt, with labels and,
     as far as the table has them, their errors; out: gets adapter, projector, tokenizer, loss.csv, run.json and
-    manifest.json; state, identity, script: as of :func:`starglot.training.finetune.finetune`.
+    manifest.json; state, ingredients, script: as of :func:`starglot.training.finetune.finetune`.
 
     Under torchrun every process calls it with the same arguments.  Raises StarglotError for a base that is not there
     or whose tokenizer takes numbers apart, a start on another base or of other patches, a spectrum or label that is

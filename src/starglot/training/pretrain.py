@@ -52,7 +52,7 @@ def build_base(
 
     decimals: digits after the point by label, of all tasks; qa_train: JSONL files of the training split, which say
     what is asked about which spectrum (their answers are not read); spectra: of the task; out: gets config, weights,
-    tokenizer, loss.csv, run.json, manifest.json; state, identity, script: as in
+    tokenizer, loss.csv, run.json, manifest.json; state, ingredients, script: as in
     :func:`starglot.training.finetune.finetune`.
     Raises StarglotError when there are too few spectra.
     """
