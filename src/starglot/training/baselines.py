@@ -86,8 +86,8 @@ def train_files(
 
     settings: model and task, as the rule is told them; sample, labels: Parquet; index: of the cleaned spectra, in
     their folder; code_hash: of the code, one of the work's ingredients; manifest: the file to write, weights
-    beside it; continues: manifest of the model to start from; script: of a kind whose training is resumed, the script that calls
-    it (:mod:`.begun`).
+    beside it; continues: manifest of the model to start from; script: of a kind whose training is resumed, the script
+    that calls it (:mod:`.begun`).
     """
     rows, known = pq.read_table(sample), pq.read_table(labels)
     return train_baseline(
