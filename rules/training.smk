@@ -2,6 +2,7 @@
 
 from starglot.config.bases import base_slug
 from starglot.config.kinds import FAMILIES, KINDS
+from starglot.config.starts import fitting_start
 
 
 def trained_sample_name(wildcards):
@@ -50,7 +51,7 @@ def llm_base_name(wildcards):
 
 def model_start(wildcards):
     """Manifest of the trained model that training starts from, if any."""
-    start = queries.starts_from(CONFIG, wildcards.task, wildcards.model)
+    start = fitting_start(CONFIG, wildcards.task, wildcards.model)
     return "<results>/models/{}/{}/{}/manifest.json".format(*start) if start else []
 
 

@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 import yaml
 
-from refusals import at
+from refusals import at, refused
 from starglot.config import queries
 from starglot.config.load import load_config, merge
 from starglot.config.models import Config
+from starglot.config.starts import fitting_start
 from starglot.errors import StarglotError
 
 #: The demo with a survey's view of its own, on the paper's grid and on another.
@@ -154,3 +155,12 @@ def test_what_fits_is_not_said(raw):
     )
     fewer = "tasks: {again: {sample: {groups: null, balanced: false}, question: {form: abundances, labels: [feh]}}}"
     configured(merge(raw, yaml.safe_load(fewer)), transfer={"strategy": "zero_shot"})
+
+
+def test_a_task_that_is_not_of_the_run_is_checked_when_a_job_is_planned(raw):
+    other = merge(raw, yaml.safe_load("{tasks: {again: {sample: {view: lamost/other}}}, run: {tasks: [atmosphere]}}"))
+    config = load_config(other)
+    assert fitting_start(config, "metals", "carried.s1") == ("atmosphere", "mlp.s1", "demo")
+    assert fitting_start(config, "atmosphere", "carried") is None
+    with refused("again", "atmosphere", where="models.carried", todo="docs/transfer.md"):
+        fitting_start(config, "again", "carried")

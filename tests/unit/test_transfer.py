@@ -14,14 +14,16 @@ from refusals import refused
 from starglot.config.baselines import Cnn, Gru, Mlp, NetworkTraining, ResNet50
 from starglot.config.transfer import NetworkTransfer
 from starglot.inference.answering import open_model
-from starglot.models.baselines.files import WEIGHTS, load
+from starglot.models.baselines.files import WEIGHTS, load, save
 from starglot.models.baselines.networks import build_network
 from starglot.models.baselines.predict import predict
-from starglot.models.baselines.reading import NETWORK, read_network
+from starglot.models.baselines.reading import NETWORK, Scales, read_network
+from starglot.plots.training import draw_curve
 from starglot.tables import flux_column, read_json, write_parquet
 from starglot.training import epochs
 from starglot.training.baselines import train_baseline
 from starglot.training.networks import fit_network
+from starglot.training.start import start_from
 from starglot.training.transfer import prepare
 from tasks import task_of
 
@@ -150,7 +152,7 @@ def test_zero_shot_answers_as_the_source_does_and_judges_itself_on_the_new_spect
     assert own["class_pred"].to_pylist()[::2] == theirs["class_pred"].to_pylist()[::3]
     assert manifest["counts"]["trainable_parameters"] == manifest["counts"]["steps"] == 0
     assert manifest["counts"]["parameters"] > 0
-    assert len((tmp_path / "zero/loss.csv").read_text().splitlines()) == 2
+    draw_curve(tmp_path / "zero/loss.csv", tmp_path / "curve", "zero-shot")  # of one point
     sigma = load(tmp_path / "zero", "mlp", SHARED)[0]["sigma"][1, -1]
     of_val = elsewhere.of("val")
     answers = predict(
@@ -208,7 +210,7 @@ def test_the_manifest_says_how_it_came_to_be(elsewhere, source, tmp_path):
     for name, manifest in made.items():
         assert manifest["model"]["transfer"]["strategy"] == name
         assert manifest["continues"] == {WEIGHTS: read_json(source / "manifest.json")["files"][WEIGHTS]}
-    assert len({manifest["identity"] for manifest in made.values()}) == 3
+    assert len({manifest["work"] for manifest in made.values()}) == 3
 
 
 def test_from_scratch_is_as_without_a_start(survey, tmp_path):
@@ -320,6 +322,23 @@ def test_a_correction_of_a_correction_is_refused(survey, source, tmp_path):
     trained(mlp("residual", epochs=1), survey, tmp_path / "first", tmp_path, SHARED, source)
     with refused(where=tmp_path / "first", allowed=("full", "lora"), todo="init"):
         trained(mlp("full"), survey, tmp_path / "second", tmp_path, SHARED, tmp_path / "first")
+
+
+def test_labels_that_share_their_weights_are_not_mixed_up(tmp_path):
+    """The shapes agree, and the answers would be those of the other label."""
+
+    class Shared(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.all_labels = torch.nn.Linear(4, 2)
+
+    network, scales = Shared(), Scales(np.zeros(4), np.ones(4), np.array([1.0, 2.0]), np.ones(2))
+    weights = {f"{NETWORK}{name}": weight.numpy() for name, weight in network.state_dict().items()}
+    save({**weights, **vars(scales)}, "mlp", SHARED, tmp_path)
+    with refused("feh", "logg", where=tmp_path, allowed="feh, logg"):
+        start_from(tmp_path, "mlp", Shared(), ["logg", "feh"], scales)
+    taken, fresh = start_from(tmp_path, "mlp", Shared(), ["feh", "logg"], scales)
+    assert taken.label_shift.tolist() == [1.0, 2.0] and not fresh
 
 
 def test_spectra_of_another_length_are_refused_where_the_layers_would_take_them(survey, tmp_path):

@@ -10,6 +10,8 @@ from starglot.config.queries import going_on, starts_from
 from starglot.config.recipes import View
 from starglot.config.strict import Init, init_of
 from starglot.config.tasks import Task
+from starglot.config.variants import model_of
+from starglot.errors import StarglotError
 
 #: Strategies that take the trained model's outputs as they are.
 _NOTHING_NEW = ("zero_shot", "residual")
@@ -40,6 +42,23 @@ def start_faults(config: Config) -> Iterator[str]:
                 yield from _fits(config, f"models.{name}", task, name)
 
 
+def fitting_start(config: Config, task: str, model: str) -> tuple[str, str, str] | None:
+    """:func:`starglot.config.queries.starts_from`, once it fits: tasks need not be those that `run:` names.
+
+    Raises StarglotError that lists what does not fit.
+    """
+    start = starts_from(config, task, model)
+    faults = list(_fits(config, f"models.{model}", task, model)) if start else []
+    if faults:
+        raise StarglotError(
+            f"{model} cannot start at '{task}' from what it learnt at '{start and start[0]}':\n"
+            + "\n".join(f"  - {fault}" for fault in faults),
+            where=f"models.{model}",
+            todo="correct the values above; docs/transfer.md says what has to fit",
+        )
+    return start
+
+
 def _same_reading(at: str, model: Model, init: Init, start: Model) -> Iterator[str]:
     for key in _READ:
         mine, theirs = getattr(model, key, None), getattr(start, key, None)
@@ -60,7 +79,7 @@ def _no_residual(config: Config, name: str, init: Init) -> Iterator[str]:
 
 def _fits(config: Config, at: str, task: str, name: str) -> Iterator[str]:
     """What a model at a task has not in common with its start, and needs."""
-    model, mine = config.models[name], config.tasks[task]
+    model, mine = model_of(config, name), config.tasks[task]
     begun = starts_from(config, task, name)
     if begun is None:
         return

@@ -31,7 +31,7 @@ def start_from(
     So are the scales that they were trained with: of the inputs, and of labels that both have.
 
     Raises StarglotError when the trained network is of another kind or shape or is itself corrected by another one,
-    and when nothing but the class is common to both.
+    when nothing but the class is common to both, and when labels are others and share their weights.
     """
     tensors, about = load_any(folder)
     given = {name.removeprefix(NETWORK): value for name, value in tensors.items() if name.startswith(NETWORK)}
@@ -48,6 +48,14 @@ def start_from(
             todo="see `init`",
         )
     own = network.state_dict()
+    apart = any(name.startswith(OF_LABELS) for name in own)
+    if not apart and list(labels) != theirs:
+        raise StarglotError(
+            f"the network to start from tells {', '.join(theirs)}, by weights that they share",
+            where=folder,
+            allowed=f"a task with the labels {', '.join(theirs)}, in this order",
+            todo=f"give both tasks the same labels, or the network weights of each label ({OF_LABELS[0]}0, ...)",
+        )
     source = {name: _source(name, labels, theirs) for name in own}
     wanted = {
         name: old
