@@ -151,7 +151,7 @@ def finetune(
         "continues": None if init_adapter is None else digests([Path(init_adapter) / ADAPTER_FILES[1]]),
         "frame": {"before": draws.before, "between": draws.between, "after": draws.after},
         "inputs": inputs,
-        "identity": place.name,
+        "work": place.name,
         "counts": {
             "train": len(rows),
             "val": len(held_out),

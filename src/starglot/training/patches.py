@@ -176,7 +176,7 @@ def train_patches(
         "frame": prompt.frame,
         "numbers": scales_as_data(scales),
         "inputs": dict(spectra.inputs),
-        "identity": place.name,
+        "work": place.name,
         "counts": {
             "train": len(train),
             "val": int((split == "val").sum()),
