@@ -46,7 +46,7 @@ if __name__ == "__main__":
     command.add_argument("--split", required=True)
     command.add_argument("--labels", required=True)
     command.add_argument("--seen", nargs="+", required=True, help="samples whose training stars the model has seen")
-    command.add_argument("--code-hash", required=True, help="hash of the code, part of the name of finished work")
+    command.add_argument("--code-hash", required=True, help="hash of the code, part of the work's identity")
     command.add_argument("--state", required=True, help="folder of finished blocks")
     command.add_argument("--threads", type=int, default=1)
     command.add_argument("--out", required=True)

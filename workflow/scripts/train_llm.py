@@ -59,7 +59,7 @@ if __name__ == "__main__":
     command.add_argument("--base", required=True, help="folder or Hugging Face id of the base model")
     command.add_argument("--found", nargs="?", help="what was found of the base (its revision), as JSON")
     command.add_argument("--continues", nargs="?", help="manifest of the model to continue from")
-    command.add_argument("--code-hash", required=True, help="hash of the code, part of the name of finished work")
+    command.add_argument("--code-hash", required=True, help="hash of the code, part of the work's identity")
     command.add_argument("--state", required=True, help="folder of checkpoints and finished work")
     command.add_argument("--threads", type=int, default=1)
     command.add_argument("--manifest", required=True)
