@@ -67,7 +67,7 @@ def test_a_training_goes_on_with_the_code_it_began_with_though_that_was_edited_b
     assert says(command) and says("continuing from")
 
     manifest = read_json(project.path(MODEL))
-    assert manifest["identity"].endswith(begun["code"])
+    assert manifest["work"].endswith(begun["code"])
     (note,) = manifest["begun_with"]
     assert note["code"] == begun["code"] != note["asked"]
     assert any(name.startswith("starglot.training.finetune") for name in note["definitions"])

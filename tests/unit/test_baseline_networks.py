@@ -390,7 +390,7 @@ def test_another_start_is_another_training(survey, tmp_path):
     trained(cnn(), survey, tmp_path / "first", tmp_path)
     plain = trained(cnn(epochs=1), survey, tmp_path / "plain", tmp_path, SHARED)
     begun = trained(cnn(epochs=1), survey, tmp_path / "begun", tmp_path, SHARED, start=tmp_path / "first")
-    assert plain["identity"] != begun["identity"]
+    assert plain["work"] != begun["work"]
     assert plain["files"] != begun["files"]
     assert "continues" not in plain
 

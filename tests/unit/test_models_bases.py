@@ -180,10 +180,10 @@ def test_an_adapter_belongs_to_its_base(here):
         check_base(check_model(folder), describe("mine", "known.json"), folder)
 
 
-# ---------------------------------------------------------------- the training's identity
+# ---------------------------------------------------------------- what a training depends on
 
 
-def training_identity(project, monkeypatch, base, found=None):
+def ingredients_of_training(project, monkeypatch, base, found=None):
     """What train_llm.py says that the training of a model depends on."""
     spec = importlib.util.spec_from_file_location("train_llm", project / "workflow/scripts/train_llm.py")
     script = importlib.util.module_from_spec(spec)
@@ -220,20 +220,20 @@ def training_identity(project, monkeypatch, base, found=None):
 
 def test_a_training_depends_on_what_is_in_its_base(here, project, monkeypatch):
     write(here / "mine")
-    before, _ = training_identity(project, monkeypatch, "mine")
-    assert training_identity(project, monkeypatch, "mine")[0] == before
+    before, _ = ingredients_of_training(project, monkeypatch, "mine")
+    assert ingredients_of_training(project, monkeypatch, "mine")[0] == before
     write(here / "mine", tokenizer__json="repaired")
-    assert training_identity(project, monkeypatch, "mine")[0] != before
+    assert ingredients_of_training(project, monkeypatch, "mine")[0] != before
 
 
 def test_a_training_takes_the_revision_that_was_found(here, project, monkeypatch):
     fetched(here, OLD)
     (here / "found.json").write_text(json.dumps(describe("acme/llama", "known.json")))
-    before, base = training_identity(project, monkeypatch, "acme/llama", "found.json")
+    before, base = ingredients_of_training(project, monkeypatch, "acme/llama", "found.json")
     fetched(here, NEW)  # while the job waited in the queue
-    assert training_identity(project, monkeypatch, "acme/llama", "found.json") == (before, base)
+    assert ingredients_of_training(project, monkeypatch, "acme/llama", "found.json") == (before, base)
     assert base["revision"] == OLD
-    assert training_identity(project, monkeypatch, "acme/llama")[0] != before
+    assert ingredients_of_training(project, monkeypatch, "acme/llama")[0] != before
 
 
 def test_the_files_of_a_base_are_named_whatever_lies_around_them(here):

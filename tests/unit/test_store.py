@@ -228,7 +228,7 @@ def test_in_any_order_of_damage_and_asking_what_comes_back_is_right(tmp_path_fac
 # ---- places
 
 
-def test_a_place_is_known_by_its_identity_and_beside_it_stands_the_same_with_other_code(tmp_path: Path) -> None:
+def test_a_place_is_known_by_its_ingredients_and_beside_it_stands_the_same_with_other_code(tmp_path: Path) -> None:
     one = workplace(tmp_path, {"rate": 1e-4, "questions": {"a": "x"}, "code": "c0de"})
     assert one == workplace(tmp_path, {"code": "c0de", "questions": {"a": "x"}, "rate": 1e-4})
     two = workplace(tmp_path, {"rate": 1e-4, "questions": {"a": "x"}, "code": "beef"})
@@ -296,7 +296,7 @@ def made(tmp_path: Path) -> Iterator[tuple[Path, Path]]:
     yield place, folder
 
 
-def test_finished_work_is_handed_back_for_the_same_identity_only(tmp_path: Path, made) -> None:
+def test_finished_work_is_handed_back_for_the_same_ingredients_only(tmp_path: Path, made) -> None:
     place, folder = made
     weights = {"adapter_model.safetensors": hashlib.sha256(b"weights").hexdigest()}
     assert deliver(folder, place, tmp_path / "out") == {"size": "demo", "files": weights}

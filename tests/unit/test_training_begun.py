@@ -157,14 +157,14 @@ def test_edited_within_its_run_it_goes_on_with_the_code_that_it_began_with(train
     assert "going on with the definitions that it began with" in done.stderr and "continuing from" in done.stderr
     assert training.made() == undisturbed
     manifest = training.manifest()
-    assert manifest["identity"].endswith(REQUESTED)
+    assert manifest["work"].endswith(REQUESTED)
     (note,) = manifest["begun_with"]
     assert (note["code"], note["asked"]) == (REQUESTED, code)
     assert note["definitions"] and all(name.startswith("starglot.training.trees") for name in note["definitions"])
     assert [path.name for path in training.place.iterdir()] == ["finished"]
 
 
-#: An edit after which the same training has another identity.
+#: An edit after which the same training is another piece of work.
 IDENTITY = {"old": '"inputs": inputs, "code"', "new": '"inputs": inputs, "more": 1, "code"', "module": "baselines"}
 
 
@@ -264,14 +264,14 @@ def test_where_no_checkpoint_is_good_nothing_is_lost_and_it_begins_anew(training
     for folder in checkpoints(training.place / "checkpoints"):
         (folder / "complete.json").unlink()
     done = training.start(run="second")
-    assert done.returncode == 0 and training.manifest()["identity"].endswith(training.code)
+    assert done.returncode == 0 and training.manifest()["work"].endswith(training.code)
 
 
 def test_a_finished_one_does_not_stand_in_the_way_of_other_code(training) -> None:
     assert training.start(run="first").returncode == 0
     training.edit()
     done = training.start(run="first")
-    assert done.returncode == 0 and training.manifest()["identity"].endswith(training.code)
+    assert done.returncode == 0 and training.manifest()["work"].endswith(training.code)
 
 
 def test_another_setting_is_another_training(training, monkeypatch) -> None:

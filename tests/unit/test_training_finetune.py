@@ -19,6 +19,7 @@ from refusals import refused
 from starglot.config.llm import Llm
 from starglot.config.models import Encoding, Wavelength
 from starglot.config.tiny import TinyBase
+from starglot.config.transfer import LanguageTransfer
 from starglot.language.answers import render
 from starglot.language.codec import Codec
 from starglot.language.prompts import question
@@ -352,6 +353,13 @@ def test_the_second_stage_goes_on_from_the_first_ones_adapter(place, questions, 
     assert manifest["continues"]
     fresh, _ = train(place, questions, base, "fresh", settings=still)
     assert not same(trained, fresh)
+
+
+def test_zero_shot_answers_with_the_first_ones_adapter(place, questions, base, trained):
+    still = model().model_copy(update={"transfer": LanguageTransfer(strategy="zero_shot")})
+    on, said = train(place, questions, base, "zero-shot", init=trained, settings=still)
+    assert same(trained, on) and said["continues"] and said["counts"]["steps"] == 0
+    assert said["metrics"]["val_loss"] == pytest.approx(read_json(trained / "manifest.json")["metrics"]["val_loss"])
 
 
 def test_another_rank_than_the_adapter_to_continue_is_an_error(place, questions, base, trained):

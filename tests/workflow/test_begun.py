@@ -89,5 +89,5 @@ def test_it_stops_and_goes_on_from_its_checkpoint_when_that_is_decided(killed, t
     assert ("going on with the definitions that it began with" in log.read_text()) == (decision == ("--as-begun",))
     manifest = read_json(folder / TARGET)
     (note,) = manifest["begun_with"]
-    assert manifest["identity"].endswith(note["code"]) and note["code"] == record.kept
+    assert manifest["work"].endswith(note["code"]) and note["code"] == record.kept
     assert "Nothing to be done" in snakemake(folder).stderr

@@ -45,7 +45,7 @@ if __name__ == "__main__":
     command.add_argument("--qa", nargs="+", required=True, help="training questions; their answers stay unread")
     command.add_argument("--labels", required=True, help="which shard each spectrum is in")
     command.add_argument("--index", required=True, help="index of the cleaned spectra, in their folder")
-    command.add_argument("--code-hash", required=True, help="hash of the code, part of the work's identity")
+    command.add_argument("--code-hash", required=True, help="hash of the code, part of the name of finished work")
     command.add_argument("--state", required=True, help="folder of checkpoints and finished work")
     command.add_argument("--threads", type=int, default=1)
     command.add_argument("--manifest", required=True)

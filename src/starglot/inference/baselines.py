@@ -37,7 +37,7 @@ def predict_arguments(command: ArgumentParser) -> ArgumentParser:
     command.add_argument("--labels", required=True)
     command.add_argument("--seen", nargs="+", required=True, help="samples whose training stars the model has seen")
     command.add_argument("--index", required=True, help="index of the cleaned spectra, in their folder")
-    command.add_argument("--code-hash", required=True, help="hash of the code, part of the work's identity")
+    command.add_argument("--code-hash", required=True, help="hash of the code, part of the name of finished work")
     command.add_argument("--state", required=True, help="folder of finished work")
     command.add_argument("--out", required=True)
     return command
@@ -80,12 +80,12 @@ def predict_files(
         "seen": digest_of(sorted(stars)),
         **sample_digests(selected, known, index),
     }
-    kept = workplace(state, ingredients) / FINISHED
-    if is_whole(kept):
-        log.info("this was done before with the same settings, inputs and code: handing back %s", kept)
+    finished = workplace(state, ingredients) / FINISHED
+    if is_whole(finished):
+        log.info("this was done before with the same settings, inputs and code: handing back %s", finished)
     else:
         table = predict(read, task, selected, known, stars)
-        with making(kept) as made:
+        with making(finished) as made:
             write_parquet(table, made / _TABLE)
-        log.info("made %s rows, kept in %s", f"{len(table):,}", kept)
-    write_with_digest(pq.read_table(kept / _TABLE), out)
+        log.info("made %s rows, kept in %s", f"{len(table):,}", finished)
+    write_with_digest(pq.read_table(finished / _TABLE), out)

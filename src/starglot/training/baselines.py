@@ -64,7 +64,7 @@ def train_arguments(command: ArgumentParser) -> ArgumentParser:
     command.add_argument("--labels", required=True)
     command.add_argument("--index", required=True, help="index of the cleaned spectra, in their folder")
     command.add_argument("--continues", nargs="?", help="manifest of the model to start from")
-    command.add_argument("--code-hash", required=True, help="hash of the code, part of the work's identity")
+    command.add_argument("--code-hash", required=True, help="hash of the code, part of the name of finished work")
     command.add_argument("--state", required=True, help="folder of checkpoints and finished work")
     command.add_argument("--manifest", required=True)
     return command
@@ -165,7 +165,7 @@ def train_baseline(
             **about,
             "inputs": inputs,
             **continues,
-            "identity": place.name,
+            "work": place.name,
             "counts": {"train": len(train), "val": len(val), **fitted.counts},
             "labels": {
                 name: {

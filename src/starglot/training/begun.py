@@ -81,7 +81,7 @@ class Begun:
         """
         if self.place in with_any_code(workplace(self.place.parent, ingredients)):
             return True
-        mine, other = dict(self.record.get("identity", {})), _plain(ingredients)
+        mine, other = dict(self.record.get("ingredients", {})), _plain(ingredients)
         return bool(mine) and all(mine[key] == other[key] for key in mine.keys() & other.keys() - {CODE})
 
     def is_of_this_run(self) -> bool:
@@ -95,7 +95,7 @@ class Begun:
 
     def accepted(self, here: Mapping[str, str]) -> bool:
         """Whether the code that is ``here`` was accepted as equivalent."""
-        return any(not _others(kept, here) for kept in self.record.get("accepted", []))
+        return any(not _others(definitions, here) for definitions in self.record.get("accepted", []))
 
     def edited(self, here: Mapping[str, str]) -> list[str]:
         """Names of the definitions that it began with and that are others ``here``.
@@ -113,8 +113,8 @@ class Begun:
 
     def snapshot_is_whole(self) -> bool:
         """Whether the code that it began with is there, as it was kept."""
-        kept = self.place / _SNAPSHOT
-        return kept.is_file() and file_digest(kept) == self.record.get("snapshot")
+        snapshot = self.place / _SNAPSHOT
+        return snapshot.is_file() and file_digest(snapshot) == self.record.get("snapshot")
 
 
 def definitions_of(script: Path) -> dict[str, str]:
@@ -199,7 +199,7 @@ def accept(begun: Begun, code: str, here: Mapping[str, str], reached: Collection
     """
     note = _note(code, begun.edited(here), "the code asked for, accepted as equivalent", because)
     names = {*begun.record.get("definitions", {}), *reached}
-    accepted = {name: kept for name, kept in here.items() if name in names}
+    accepted = {name: own for name, own in here.items() if name in names}
     begun.noted(notes=[*begun.notes, note], accepted=[*begun.record.get("accepted", []), accepted])
 
 
@@ -213,17 +213,17 @@ def finish_as_begun(begun: Begun) -> None:
 
 def _begin(place: Path, ingredients: Mapping[str, Any], script: Path, target: Path, here: Mapping[str, str]) -> None:
     """Note what the training begins with; the record is written last."""
-    kept, planned = place / _SNAPSHOT, _planned(place, here)
+    snapshot, planned = place / _SNAPSHOT, _planned(place, here)
     edited = _others(planned, here)
     if edited:
         log.warning("the code is not what was asked for, others are: %s", named(edited))
-    with atomic_path(kept) as partial:
+    with atomic_path(snapshot) as partial:
         _pack(script, partial)
     record = {
         "code": code_hash_of(place),
         "definitions": {name: here.get(name, "") for name in planned},
-        "snapshot": file_digest(kept),
-        "identity": _plain(ingredients),
+        "snapshot": file_digest(snapshot),
+        "ingredients": _plain(ingredients),
         "script": script.name,
         "arguments": sys.argv[1:],
         "target": str(target),
@@ -327,7 +327,7 @@ def named(definitions: Sequence[str]) -> str:
 
 def _others(definitions: Mapping[str, str], here: Mapping[str, str]) -> list[str]:
     """Names of definitions that are others ``here``, or are not."""
-    return sorted(name for name, kept in definitions.items() if here.get(name) != kept)
+    return sorted(name for name, own in definitions.items() if here.get(name) != own)
 
 
 def _note(requested: str, edited: Sequence[str], way: str, because: str | None) -> dict[str, Any]:

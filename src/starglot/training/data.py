@@ -96,14 +96,14 @@ def cache_rows(files: Sequence[Path], inputs: Mapping[str, str], folder: Path, c
     makes the file and the others wait for it.  Memory does not grow with the number of rows.
     Raises StarglotError when a file is no JSONL of obsid, question, answer.
     """
-    kept = Path(folder) / digest_of([inputs[Path(file).name] for file in files])[:24]
-    while not chief and fault(kept) is not None:
+    cache = Path(folder) / digest_of([inputs[Path(file).name] for file in files])[:24]
+    while not chief and fault(cache) is not None:
         time.sleep(1)  # a launcher ends all processes when one of them fails
-    if chief and not is_whole(kept):
-        with making(kept) as made, pa.ipc.new_file(made / _CACHED, _ROWS) as sink:
+    if chief and not is_whole(cache):
+        with making(cache) as made, pa.ipc.new_file(made / _CACHED, _ROWS) as sink:
             for file in files:
                 _append(Path(file), sink)
-    return Rows(kept / _CACHED)
+    return Rows(cache / _CACHED)
 
 
 def _append(file: Path, sink: pa.RecordBatchFileWriter) -> None:
@@ -207,7 +207,7 @@ class Collate:
         import torch
 
         width = max(len(example["prompt"]) + len(example["answer"]) for example in examples)
-        kept = width - min(len(example["prompt"]) for example in examples) + 1
+        answered = width - min(len(example["prompt"]) for example in examples) + 1
         ids = np.full((len(examples), width), self.pad, dtype=np.int64)
         labels = np.full((len(examples), width), IGNORED, dtype=np.int64)
         for row, example in enumerate(examples):
@@ -217,6 +217,6 @@ class Collate:
             labels[row, start:stop] = np.where(example["counts"], answer, IGNORED)
         return {
             "input_ids": torch.from_numpy(ids),
-            "labels": torch.from_numpy(labels[:, width - kept :].copy()),
-            "logits_to_keep": kept,
+            "labels": torch.from_numpy(labels[:, width - answered :].copy()),
+            "logits_to_keep": answered,
         }

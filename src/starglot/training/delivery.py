@@ -49,14 +49,14 @@ def restore(place: Path, out: Path, write: bool = True) -> dict[str, Any] | None
 
     write: whether this process does the copying; of several, one does.
     """
-    kept = place / FINISHED
-    if not is_whole(kept):
+    finished = place / FINISHED
+    if not is_whole(finished):
         return None
     if write:
-        log.info("this was done before with the same settings, inputs and code: handing back %s", kept)
-        copy_out(kept, out, last=MANIFEST, alone=True)
+        log.info("this was done before with the same settings, inputs and code: handing back %s", finished)
+        copy_out(finished, out, last=MANIFEST, alone=True)
         _drop_what_led_there(place)
-    manifest: dict[str, Any] = read_json(kept / MANIFEST)
+    manifest: dict[str, Any] = read_json(finished / MANIFEST)
     return manifest
 
 

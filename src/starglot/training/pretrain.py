@@ -112,7 +112,7 @@ def build_base(
         "encoding": encoding.model_dump(),
         "wavelength": wavelength.model_dump(),
         "inputs": inputs,
-        "identity": place.name,
+        "work": place.name,
         "counts": {
             "train": len(rows),
             "examples": len(draws),

@@ -2,7 +2,7 @@
 
 A record says for one job (a rule's script and wildcards) that code ``given`` counts as code ``kept``.  The workflow
 then asks for ``kept`` in place of ``given`` (``code`` in rules/code.smk): nothing runs, finished work in the state
-folder is found under the identity that it was made with, and any later edit runs as ever.
+folder is found under the name that it was made with, and any later edit runs as ever.
 """
 
 from __future__ import annotations
