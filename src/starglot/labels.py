@@ -68,6 +68,8 @@ def _abundance(spelling: str, display: str) -> Label:
 TEFF = Label("teff", "TEFF", "Teff", "Teff", "K", 0, 2000.0, 60000.0)
 LOGG = Label("logg", "LOGG", "logg", "log g", "dex", 2, -1.5, 9.0)
 FEH = Label("feh", "FE_H", "[Fe/H]", "[Fe/H]", "dex", 2, -6.0, 2.0)
+#: The mean of the alpha elements as a survey defines it; APOGEE: ALPHA_M + M_H - FE_H.
+ALPHA_FE = Label("alpha_fe", "ALPHA_M", "ALPHA_FE", "[alpha/Fe]", "dex", 2, -2.0, 2.0)
 C_FE = _abundance("C_FE", "[C/Fe]")
 CI_FE = _abundance("CI_FE", "[C I/Fe]")
 N_FE = _abundance("N_FE", "[N/Fe]")
@@ -124,6 +126,7 @@ LABELS: Registry[Label] = Registry(
         "teff": TEFF,
         "logg": LOGG,
         "feh": FEH,
+        "alpha_fe": ALPHA_FE,
         "c_fe": C_FE,
         "ci_fe": CI_FE,
         "n_fe": N_FE,

@@ -14,6 +14,7 @@ from pathlib import Path
 from starglot.registry import Registry
 from starglot.spectra.raw import RawSpectrum
 from starglot.spectra.rejection import SpectrumRejected
+from starglot.surveys.desi_spectra import is_desi, read_coadd
 from starglot.surveys.file_kind import is_fits
 from starglot.surveys.fits_bytes import NotReadable, Unit, inflate, units
 from starglot.surveys.lamost_spectrum import is_lamost, read_spectrum
@@ -50,10 +51,17 @@ def _one(read: Callable[[Path], RawSpectrum]) -> Callable[[Path], list[FileSpect
     return lambda path: [FileSpectrum("", read(path))]
 
 
+def _coadd(path: Path) -> list[FileSpectrum]:
+    """The targets of a DESI coadd, by TARGETID."""
+    coadd = read_coadd(path)
+    return [FileSpectrum(str(target), coadd.spectrum(row)) for row, target in enumerate(coadd.targets)]
+
+
 #: Surveys whose files are recognised, in the order in which they are tried.
 FILE_READERS: Registry[FileReader] = Registry(
     {
         "lamost": FileReader(is_lamost, _one(read_spectrum)),
+        "desi": FileReader(is_desi, _coadd),
         "sdss": FileReader(is_sdss, _one(read_sdss_spectrum)),
     }
 )
