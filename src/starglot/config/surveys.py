@@ -11,6 +11,7 @@ from typing import ClassVar, Literal, get_args
 from pydantic import Field
 
 from starglot.config.desi import Desi
+from starglot.config.gaia_xp import GaiaXP
 from starglot.config.strict import OptionalPath, PathText, Strict
 from starglot.config.survey import OneCatalog, SnrCuts, SpectrumSurvey, Survey
 from starglot.labels import ABUNDANCE_NAMES, ATMOSPHERE_NAMES
@@ -146,6 +147,7 @@ class Surveys(Strict):
     galah: Galah | None = None
     gaia_eso: GaiaEso | None = None
     desi: Desi | None = None
+    gaia_xp: GaiaXP | None = None
 
     def named(self) -> dict[str, Survey]:
         """The surveys that are configured, by name."""

@@ -163,7 +163,7 @@ def _error(raw: pa.Table, name: str) -> np.ndarray:
     if raw["covariance"].null_count == len(raw):
         return np.full(len(raw), np.nan)
     with np.errstate(invalid="ignore"):
-        return np.sqrt(floats(pc.list_element(raw["covariance"], _VARIANCE[name])))
+        return np.asarray(np.sqrt(floats(pc.list_element(raw["covariance"], _VARIANCE[name]))))
 
 
 def _chosen(raw: pa.Table, counts: Counts) -> np.ndarray:

@@ -6,7 +6,17 @@ Catalogues, files and spectra are registries of their own: an edit of one reader
 from __future__ import annotations
 
 from starglot.registry import Registry
-from starglot.surveys import apogee, desi, desi_spectra, gaia_eso, galah, lamost, lamost_spectra
+from starglot.surveys import (
+    apogee,
+    desi,
+    desi_spectra,
+    gaia_eso,
+    gaia_xp,
+    gaia_xp_spectra,
+    galah,
+    lamost,
+    lamost_spectra,
+)
 from starglot.surveys.protocol import FindFiles, LabelSurvey, ReadSpectra
 
 CATALOGS: Registry[LabelSurvey] = Registry(
@@ -16,6 +26,7 @@ CATALOGS: Registry[LabelSurvey] = Registry(
         "galah": galah,
         "gaia_eso": gaia_eso,
         "desi": desi,
+        "gaia_xp": gaia_xp,
     }
 )
 
@@ -23,6 +34,7 @@ FILES: Registry[FindFiles] = Registry(
     {
         "lamost": lamost_spectra.find_files,
         "desi": desi_spectra.find_files,
+        "gaia_xp": gaia_xp_spectra.find_files,
     }
 )
 
@@ -30,5 +42,6 @@ SPECTRA: Registry[ReadSpectra] = Registry(
     {
         "lamost": lamost_spectra.read,
         "desi": desi_spectra.read,
+        "gaia_xp": gaia_xp_spectra.read,
     }
 )
