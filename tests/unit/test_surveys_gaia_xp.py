@@ -137,6 +137,6 @@ def test_sources_are_sliced_by_their_place_on_the_sky(tmp_path: Path) -> None:
     table = gaia_xp.read_catalog(GaiaXP(catalog=str(path), spectra="xp"), counts)
     assert table["obsid"].to_pylist() == IDS
     assert table["gaia_source_id"].to_pylist() == [str(each) for each in IDS]
-    assert table["shard"].to_pylist() == ["hp3-000", f"hp3-{IDS[1] // (2**35 * 4**9)}"]
+    assert table["shard"].to_pylist() == ["hp3-000000", f"hp3-{IDS[1] // (2**35 * 4**9):06d}"]
     assert {reason: tally.rows for reason, tally in counts.left_out.items()} == {"second_entry": 1, "no_id": 1}
     assert len(WAVELENGTH) == 343

@@ -23,6 +23,9 @@ class GaiaXP(SpectrumSurvey):
         description="Folder of sampled spectra: files of the archive or of GaiaXPy, in CSV, ECSV, FITS or VOTable."
     )
     gaia_release: Literal["dr3"] = Field("dr3", description="Release of the source ids.")
+    level: int = Field(
+        3, ge=0, le=8, description="Shards are HEALPix pixels of this level: 12 x 4^level, 768 on the whole sky."
+    )
     coverage: tuple[float, float] = Field((3360.0, 10200.0), description="Wavelengths (A) of the sampling.")
 
     @property

@@ -19,10 +19,9 @@ log = logging.getLogger(__name__)
 
 SETTINGS: type[Survey] = GaiaXP
 
-#: A shard is a HEALPix pixel of level 3 (768 on the sky, nested): the highest bits of a source id, whose first 29
-#: bits are a pixel of level 12 (Gaia DR3 documentation, 20.1.1).
-_LEVEL = 3
-_SHIFT = 35 + 2 * (12 - _LEVEL)
+#: A source id over 2^35 is a HEALPix pixel of level 12, nested (Gaia DR3 documentation, 20.1.1); one of a lower level
+#: has two bits less for each.
+_LEVEL_12 = 35
 
 _COLUMNS = (
     Column("obsid", ("source_id", "SOURCE_ID"), "int"),
@@ -46,14 +45,14 @@ def read_catalog(settings: GaiaXP, counts: Counts | None = None) -> pa.Table:
     counts.leave_out("no_id", len(nameless), f"row {nameless[0] + 1}" if len(nameless) else "")
     counts.leave_out("second_entry", len(again), f"source_id {ids[again[0]]}" if len(again) else "")
     raw = raw.filter(pa.array((ids > 0) & first))
-    ids = raw["obsid"].to_numpy()
+    pixels = raw["obsid"].to_numpy() >> (_LEVEL_12 + 2 * (12 - settings.level))
     counts.close(len(raw))
     log.info("Gaia XP %s: %d sources", settings.release, len(raw))
     return pa.table(
         {
             "obsid": raw["obsid"],
             "gaia_source_id": raw["obsid"].cast(pa.string()),
-            "shard": pa.array([f"hp{_LEVEL}-{pixel:03d}" for pixel in (ids >> _SHIFT).tolist()], pa.string()),
+            "shard": pa.array([f"hp{settings.level}-{pixel:06d}" for pixel in pixels.tolist()], pa.string()),
             "ra": raw["ra"],
             "dec": raw["dec"],
         }
