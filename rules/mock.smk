@@ -9,6 +9,19 @@ def made_by_mock():
 
 #: Digests of the mock release's catalogues and spectra; a list, empty where there is no mock.
 MOCK_DIGESTS = ["<results>/mock/release.sha256"] if CONFIG.mock else []
+GALAXY_SURVEYS = [
+    survey
+    for survey in CONFIG.surveys.named().values()
+    if survey.mock_part == "galaxies"
+]
+
+
+def mock_digests(survey):
+    """Digests of the mock release that brings a survey's files; none where they come from outside."""
+    if not queries.made_by_mock(CONFIG, survey):
+        return []
+    part = CONFIG.surveys.named()[survey].mock_part
+    return [f"<results>/mock/{part}.sha256"] if part else MOCK_DIGESTS
 
 
 if CONFIG.mock:
@@ -30,10 +43,38 @@ if CONFIG.mock:
             runtime=grow(30),
         params:
             scripts=scripts_folder,
-            settings=leaves(mock=queries.dump(CONFIG.mock, exclude={"own_line"})),
+            settings=leaves(mock=queries.dump(CONFIG.mock, exclude={"own_line", "galaxies"})),
             code_hash=code_hash("make_mock"),
         shell:
             "python {params.scripts:q}/make_mock.py --settings {params.settings:q} --truth {output.truth:q}"
+            " --catalogs {output.catalogs:q} --digests {output.digests:q} 2>&1 | tee {log:q}"
+
+
+if CONFIG.mock and CONFIG.mock.galaxies and GALAXY_SURVEYS:
+
+    rule make_galaxies:
+        """Write the mock release of galaxies: spec files, the specObj table, magnitudes, and the truth."""
+        output:
+            truth="<results>/mock/sdss/truth.parquet",
+            catalogs=[
+                path for survey in GALAXY_SURVEYS for path in survey.catalogs.values()
+            ],
+            digests="<results>/mock/galaxies.sha256",
+        log:
+            "<results>/logs/make_galaxies.log",
+        benchmark:
+            "<results>/benchmarks/make_galaxies.tsv"
+        conda:
+            ENV
+        resources:
+            mem_mb=grow(3000),
+            runtime=grow(30),
+        params:
+            scripts=scripts_folder,
+            settings=leaves(galaxies=queries.dump(CONFIG.mock.galaxies)),
+            code_hash=code_hash("make_galaxies"),
+        shell:
+            "python {params.scripts:q}/make_galaxies.py --settings {params.settings:q} --truth {output.truth:q}"
             " --catalogs {output.catalogs:q} --digests {output.digests:q} 2>&1 | tee {log:q}"
 
 
