@@ -120,6 +120,18 @@ ABUNDANCES: tuple[Label, ...] = (
 ATMOSPHERE_NAMES: tuple[str, ...] = tuple(label.name for label in ATMOSPHERE)
 ABUNDANCE_NAMES: tuple[str, ...] = tuple(label.name for label in ABUNDANCES)
 
+REDSHIFT = Label(
+    name="redshift",
+    apogee="",
+    spelling="Redshift",
+    display="z",
+    unit="",
+    decimals=3,
+    low=-0.02,
+    high=8.0,
+    residual=Residual("(z - z_true) / (1 + z_true)", lambda truth, value: (value - truth) / (1 + truth)),
+)
+
 #: Every label that a task can ask for.
 LABELS: Registry[Label] = Registry(
     {
@@ -148,5 +160,6 @@ LABELS: Registry[Label] = Registry(
         "cu_fe": CU_FE,
         "v_fe": V_FE,
         "ce_fe": CE_FE,
+        "redshift": REDSHIFT,
     }
 )

@@ -19,8 +19,9 @@ class Desi(SpectrumSurvey):
     places: ClassVar[tuple[str, ...]] = ("shard",)
     own_ids: ClassVar[tuple[str, ...]] = ("targetid",)
     in_folders: ClassVar[str] = "<survey> folders"
+    mock_part: ClassVar[str] = "desi"
 
-    release: Literal["edr", "dr1"] = Field("dr1", description="Named in manifests and captions.")
+    release: str = Field("dr1", description="Named in manifests and captions.")
     catalog: PathText = Field(description="mwsall-pix-fuji.fits (EDR) or mwsall-pix-iron.fits (DR1).")
     spectra: PathText = Field(
         description="The release's `healpix` folder: <survey>/<program>/<pixel/100>/<pixel>/coadd-*.fits."
@@ -42,7 +43,7 @@ class Desi(SpectrumSurvey):
     @property
     def download(self) -> str:
         """The folder of the release's catalogue; the spectra are below `spectro/redux` of the same server."""
-        place = {"edr": "edr/vac/edr/mws/fuji/v1.0", "dr1": "dr1/vac/dr1/mws/iron/v1.0"}[self.release]
+        place = "edr/vac/edr/mws/fuji/v1.0" if self.release == "edr" else "dr1/vac/dr1/mws/iron/v1.0"
         return f"https://data.desi.lbl.gov/public/{place}/"
 
     @property

@@ -15,9 +15,9 @@ class GaiaXP(SpectrumSurvey):
 
     title: ClassVar[str] = "Gaia XP"
     brings: ClassVar[tuple[str, ...]] = ()
-    in_folders: ClassVar[str] = ""
+    mock_part: ClassVar[str] = "gaia_xp"
 
-    release: Literal["dr3"] = Field("dr3", description="Its source ids and its sampling.")
+    release: str = Field("dr3", description="Named in manifests and captions; source ids and sampling are DR3's.")
     catalog: PathText = Field(description="The sources whose spectra are wanted: source_id, ra, dec; FITS or CSV.")
     spectra: PathText = Field(
         description="Folder of sampled spectra: files of the archive or of GaiaXPy, in CSV, ECSV, FITS or VOTable."

@@ -12,6 +12,8 @@ from pydantic import Field
 
 from starglot.config.degradation import Degradation
 from starglot.config.kinds import BASES, KINDS
+from starglot.config.mock_galaxies import MockGalaxies
+from starglot.config.mock_views import MockDesi, MockGaiaXP
 from starglot.config.patches import Patches
 from starglot.config.recipes import Recipe as Recipe
 from starglot.config.recipes import View
@@ -145,6 +147,9 @@ class Mock(Strict):
     )
     apogee_fraction: float = Field(0.8, ge=0, le=1, description="Stars that APOGEE has observed.")
     seed: int = Field(1, description="The same seed gives the same bytes.")
+    galaxies: MockGalaxies | None = Field(None, description="Galaxies, too, in a release of their own; null: none.")
+    desi: MockDesi | None = Field(None, description="What DESI sees of the stars, too; null: nothing.")
+    gaia_xp: MockGaiaXP | None = Field(None, description="What Gaia XP sees of the stars, too; null: nothing.")
 
 
 class Config(Strict):

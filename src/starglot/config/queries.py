@@ -198,6 +198,13 @@ def _largest(counts: list[int | None]) -> int | None:
     return None if None in counts else max((n for n in counts if n is not None), default=0)
 
 
+def made_by_mock(config: Config, survey: str) -> bool:
+    """Whether a mock release brings a survey's files: that of the stars, or a part of `mock` of the survey's own."""
+    settings = config.surveys.named()[survey]
+    part = settings.mock_part
+    return config.mock is not None and (getattr(config.mock, part) is not None if part else settings.in_mock)
+
+
 def viewed_surveys(config: Config, tasks: Iterable[str]) -> list[str]:
     """The surveys whose spectra these tasks ask about, each once."""
     return list(dict.fromkeys(View(config.tasks[name].view).survey for name in tasks))

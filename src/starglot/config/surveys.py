@@ -12,6 +12,7 @@ from pydantic import Field
 
 from starglot.config.desi import Desi
 from starglot.config.gaia_xp import GaiaXP
+from starglot.config.sdss import Sdss
 from starglot.config.strict import OptionalPath, PathText, Strict
 from starglot.config.survey import OneCatalog, SnrCuts, SpectrumSurvey, Survey
 from starglot.labels import ABUNDANCE_NAMES, ATMOSPHERE_NAMES
@@ -148,6 +149,7 @@ class Surveys(Strict):
     gaia_eso: GaiaEso | None = None
     desi: Desi | None = None
     gaia_xp: GaiaXP | None = None
+    sdss: Sdss | None = None
 
     def named(self) -> dict[str, Survey]:
         """The surveys that are configured, by name."""

@@ -16,6 +16,8 @@ from starglot.surveys import (
     galah,
     lamost,
     lamost_spectra,
+    sdss,
+    sdss_spectra,
 )
 from starglot.surveys.protocol import FindFiles, LabelSurvey, ReadSpectra
 
@@ -27,6 +29,7 @@ CATALOGS: Registry[LabelSurvey] = Registry(
         "gaia_eso": gaia_eso,
         "desi": desi,
         "gaia_xp": gaia_xp,
+        "sdss": sdss,
     }
 )
 
@@ -35,6 +38,7 @@ FILES: Registry[FindFiles] = Registry(
         "lamost": lamost_spectra.find_files,
         "desi": desi_spectra.find_files,
         "gaia_xp": gaia_xp_spectra.find_files,
+        "sdss": sdss_spectra.find_files,
     }
 )
 
@@ -43,5 +47,6 @@ SPECTRA: Registry[ReadSpectra] = Registry(
         "lamost": lamost_spectra.read,
         "desi": desi_spectra.read,
         "gaia_xp": gaia_xp_spectra.read,
+        "sdss": sdss_spectra.read,
     }
 )
