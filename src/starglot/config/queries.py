@@ -170,14 +170,14 @@ def judges(config: Config, task: str) -> list[str]:
 
 
 def wanted_spectra(config: Config, survey: str) -> list[dict[str, Any]]:
-    """What the tasks of `run:` need of a survey's spectra by its own labels: ``labels`` and ``counts`` of each task.
+    """What the tasks of `run:` and of the scaling sweep need of a survey's spectra: ``labels`` and ``counts`` of each.
 
     counts: spectra that the largest sample needs of each class (None: all there are), under 'all' those of any class
     or none, where the task goes without classes.  A task that learns from another survey needs the spectra that are
     matched: of it, no labels and no counts.
     """
     found = []
-    for name in config.run.tasks:
+    for name in dict.fromkeys([*config.run.tasks, *config.scaling.tasks]):
         sample = config.tasks[name].sample
         if View(sample.view).survey != survey:
             continue

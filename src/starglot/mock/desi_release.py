@@ -21,7 +21,7 @@ from starglot.config.models import Mock
 from starglot.labels import ABUNDANCE_NAMES
 from starglot.mock.population import Population, generator, uniforms
 from starglot.mock.survey import BLOCK, extinction, moved, plan_visits, plates, sky_position, stellar
-from starglot.mock.synthesis import grid, rest_spectra, shifted
+from starglot.mock.synthesis import MARGIN, Sampling, rest_grid, rest_spectra, shifted
 from starglot.tables import atomic_path, write_parquet
 
 #: Paths below the folder of the release.
@@ -31,8 +31,8 @@ SURVEY, PROGRAM = "main", "bright"
 ARMS = {"B": (3600.0, 2751), "R": (5760.0, 2326), "Z": (7520.0, 2881)}
 #: Sigma (A) of the line-spread function; R 2290 at 3800 A, 3525 at 5600 A.
 _SIGMA = 0.68
-#: The engine's own resolution, finer than DESI's.
-_ENGINE = 5000.0
+#: The engine's own resolution and pixels, finer than DESI's.
+_ENGINE = Sampling(resolution=5000.0, finer=4)
 #: DESI's wavelengths are this much too long (A), its pipeline's zero point.
 _SHIFT = 0.03
 #: Zero points of FERRE and RVSpecFit against the truth: Teff (K), log g, [Fe/H], [alpha/Fe].
@@ -93,8 +93,8 @@ def observed(
         [rest_spectra(stellar(stars.take(np.arange(a, min(a + BLOCK, n)))), _ENGINE) for a in range(0, n, BLOCK)]
     )
     normal = ndtri(draws)
-    flux = shifted(rest, stars.rv + 1.5 * normal[:, 1])
-    wave = grid().astype(np.float64)
+    flux = shifted(rest, stars.rv + 1.5 * normal[:, 1], _ENGINE)
+    wave = _engine_grid()
     flux = flux * 10 ** (-0.4 * stars.ebv[:, None] * extinction(wave))
     level = 10 ** (-0.4 * (stars.magnitude - 17.0)) * 30.0
     flux = flux / np.median(flux[:, (wave > 4000) & (wave < 5500)], axis=1, keepdims=True)
@@ -126,6 +126,12 @@ def observed(
     return arms
 
 
+def _engine_grid() -> np.ndarray:
+    """Wavelengths (A) of spectra that were moved by their velocity."""
+    margin = MARGIN * _ENGINE.finer
+    return rest_grid(_ENGINE)[margin:-margin]
+
+
 @cache
 def _pixels(arm: str) -> sparse.csr_array:
     """(pixels of the arm, pixels of the engine): the line-spread function and the sampling in one product.
@@ -133,10 +139,10 @@ def _pixels(arm: str) -> sparse.csr_array:
     A pixel is a Gaussian mean of the engine's; a pixel beyond its grid has weights that do not add up to 1.
     """
     start, size = ARMS[arm]
-    wave = grid().astype(np.float64)
+    wave = _engine_grid()
     width = np.gradient(wave)
     own = start + 0.8 * np.arange(size) - _SHIFT
-    sigma = np.sqrt(np.maximum(_SIGMA**2 - (own / _ENGINE / 2.3548) ** 2, 0.25**2))
+    sigma = np.sqrt(np.maximum(_SIGMA**2 - (own / _ENGINE.resolution / 2.3548) ** 2, 0.25**2))
     rows, columns, values = [], [], []
     for row, (at, spread) in enumerate(zip(own, sigma, strict=True)):
         first, last = np.searchsorted(wave, [at - 5 * spread, at + 5 * spread])

@@ -57,10 +57,22 @@ def grid() -> np.ndarray:
     return (10 ** (LOG_START + LOG_STEP * np.arange(N_PIXELS))).astype(np.float32)
 
 
+@dataclass(frozen=True)
+class Sampling:
+    """How finely spectra are made: resolution (wavelength over FWHM), and pixels for each of LAMOST's."""
+
+    resolution: float = RESOLUTION
+    finer: int = 1
+
+
+LAMOST = Sampling()
+
+
 @cache
-def rest_grid() -> np.ndarray:
-    """Wavelengths (A, vacuum) of spectra at rest, with MARGIN pixels on both sides of :func:`grid`."""
-    return 10 ** (LOG_START + LOG_STEP * np.arange(-MARGIN, N_PIXELS + MARGIN))
+def rest_grid(sampling: Sampling = LAMOST) -> np.ndarray:
+    """Wavelengths (A, vacuum) of spectra at rest, with MARGIN of LAMOST's pixels on both sides of :func:`grid`."""
+    pixels = np.arange(-MARGIN * sampling.finer, (N_PIXELS + MARGIN) * sampling.finer)
+    return 10 ** (LOG_START + LOG_STEP / sampling.finer * pixels)
 
 
 @dataclass(frozen=True)
@@ -93,8 +105,8 @@ _FOREST = (
 
 
 @cache
-def _templates(resolution: float) -> _Templates:
-    lines, wave = line_list(), rest_grid()
+def _templates(sampling: Sampling) -> _Templates:
+    lines, wave, resolution = line_list(), rest_grid(sampling), sampling.resolution
     sigma = lines.wavelength / resolution / 2.3548
     rows, columns, values = [], [], []
     for index, (center, width) in enumerate(zip(lines.wavelength, sigma, strict=True)):
@@ -164,20 +176,17 @@ class Stellar:
     xfe: np.ndarray
 
 
-def rest_spectra(stars: Stellar, resolution: float = RESOLUTION) -> np.ndarray:
-    """(n, 3909 + 2 MARGIN) float32 flux per A at rest, mean 1, on the margin-extended grid.
-
-    resolution: wavelength over FWHM of unresolved lines; the grid's pixels are 10^-4 in log10 of the wavelength.
-    """
+def rest_spectra(stars: Stellar, sampling: Sampling = LAMOST) -> np.ndarray:
+    """(n, pixels of :func:`rest_grid`) float32 flux per A at rest, mean 1."""
     layers = layer(stars.teff, stars.logg, stars.feh)
-    depth = optical_depth(stars, layers, resolution)
+    depth = optical_depth(stars, layers, sampling)
     depth = depth / (1 + depth / _SATURATION)
-    return (continuum(stars.teff, layers) * np.exp(-depth)).astype(np.float32)
+    return (continuum(stars.teff, layers, sampling) * np.exp(-depth)).astype(np.float32)
 
 
-def optical_depth(stars: Stellar, layers: Layer, resolution: float = RESOLUTION) -> np.ndarray:
+def optical_depth(stars: Stellar, layers: Layer, sampling: Sampling = LAMOST) -> np.ndarray:
     """(n, pixels) optical depth of lines and bands before saturation."""
-    t = _templates(resolution)
+    t = _templates(sampling)
     widths, wings, groups = _line_strengths(stars, layers, t)
     depth: np.ndarray = (t.cores @ widths.T).T
     depth = depth + wings @ t.wings + groups @ t.forest
@@ -258,9 +267,9 @@ def _opacity_shape(layers: Layer, wavelength: np.ndarray) -> np.ndarray:
     return _interpolate(shape / layers.opacity[:, None], wavelength)
 
 
-def continuum(teff: np.ndarray, layers: Layer) -> np.ndarray:
+def continuum(teff: np.ndarray, layers: Layer, sampling: Sampling = LAMOST) -> np.ndarray:
     """(n, pixels) continuum on the rest grid, mean 1."""
-    flux = _interpolate(continuum_at(teff, layers, _coarse()), rest_grid())
+    flux = _interpolate(continuum_at(teff, layers, _coarse()), rest_grid(sampling))
     scaled: np.ndarray = flux / flux.mean(1, keepdims=True)
     return scaled
 
@@ -299,17 +308,18 @@ def _hydrogen_strengths(stars: Stellar, layers: Layer) -> tuple[np.ndarray, np.n
     return np.stack(cores, 1).astype(np.float32), np.stack(wings, 1).astype(np.float32)
 
 
-def shifted(rest: np.ndarray, velocity: np.ndarray) -> np.ndarray:
-    """(n, 3909) spectra moved by radial velocities (n,) in km/s; cubic interpolation in log wavelength."""
-    pixels = np.log10(1 + velocity / LIGHT) / LOG_STEP
+def shifted(rest: np.ndarray, velocity: np.ndarray, sampling: Sampling = LAMOST) -> np.ndarray:
+    """(n, 3909 x finer) spectra moved by radial velocities (n,) in km/s; cubic interpolation in log wavelength."""
+    size, margin = N_PIXELS * sampling.finer, MARGIN * sampling.finer
+    pixels = np.log10(1 + velocity / LIGHT) / (LOG_STEP / sampling.finer)
     whole = np.floor(pixels)
     f = (1 - (pixels - whole))[:, None].astype(np.float32)
-    start = MARGIN - whole.astype(int) - 1
-    if start.min() < 1 or start.max() > 2 * MARGIN - 2:
+    start = margin - whole.astype(int) - 1
+    if start.min() < 1 or start.max() > 2 * margin - 2:
         raise ValueError(f"a radial velocity is beyond {LIGHT * LOG_STEP * 2.3026 * (MARGIN - 2):.0f} km/s")
-    index = start[:, None] + np.arange(-1, N_PIXELS + 2)
+    index = start[:, None] + np.arange(-1, size + 2)
     window = np.take_along_axis(rest, index, axis=1)
-    a, b, c, d = (window[:, k : k + N_PIXELS] for k in range(4))
+    a, b, c, d = (window[:, k : k + size] for k in range(4))
     moved: np.ndarray = (
         -f * (f - 1) * (f - 2) / 6 * a
         + (f + 1) * (f - 1) * (f - 2) / 2 * b
