@@ -52,7 +52,7 @@ def description_settings(wildcards):
         size=wildcards.size,
         task=wildcards.task,
         question=queries.grouped_task_params(task),
-        model=queries.dump(model, exclude={"init", "by_size"}),
+        model=queries.dump(model, exclude={"init", "transfer", "by_size"}),
         recipe=queries.dump(CONFIG.recipes[view.recipe]),
         survey=view.survey,
         release=CONFIG.surveys.named()[view.survey].release,

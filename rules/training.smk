@@ -54,6 +54,12 @@ def model_start(wildcards):
     return "<results>/models/{}/{}/{}/manifest.json".format(*start) if start else []
 
 
+def how_it_goes_on(wildcards):
+    """Key and value of a model's `transfer`, where it starts from a trained one: that one's manifest is an input."""
+    going_on = queries.going_on(CONFIG, wildcards.task, wildcards.model)
+    return {"transfer": going_on} if going_on else {}
+
+
 def llm_settings(wildcards):
     """What decides an adapter: the model without its decoding, the text's form, the grid.
 
@@ -61,7 +67,10 @@ def llm_settings(wildcards):
     """
     model = variants.model_at(CONFIG, wildcards.model, wildcards.size)
     return leaves(
-        model=queries.dump(model, exclude={"decoding", "init", "revision"}),
+        model={
+            **queries.dump(model, exclude={"decoding", "init", "transfer", "revision"}),
+            **how_it_goes_on(wildcards),
+        },
         task=queries.task_params(CONFIG.tasks[wildcards.task]),
         encoding=queries.dump(CONFIG.encodings[model.encoding]),
         wavelength=task_grid(wildcards.task),
@@ -162,13 +171,23 @@ def trained_sample(wildcards):
     )
 
 
-def baseline_settings(wildcards):
-    """What decides a baseline: its own settings at this size, and which labels it learns."""
+def settings_of_baseline(wildcards, going_on):
+    """A baseline's own settings at this size with how it goes on from another, and which labels it learns."""
     model = variants.model_at(CONFIG, wildcards.model, wildcards.size)
     return leaves(
-        model=queries.dump(model, exclude={"init"}),
+        model={**queries.dump(model, exclude={"init", "transfer"}), **going_on},
         task=queries.grouped_task_params(CONFIG.tasks[wildcards.task]),
     )
+
+
+def baseline_training(wildcards):
+    """What decides the training of a baseline."""
+    return settings_of_baseline(wildcards, how_it_goes_on(wildcards))
+
+
+def baseline_settings(wildcards):
+    """What decides the answers of a trained baseline."""
+    return settings_of_baseline(wildcards, {})
 
 
 def baseline_gpus(wildcards):
@@ -232,7 +251,7 @@ rule train_baseline:
     params:
         scripts=scripts_folder,
         script=baseline_script("train"),
-        settings=baseline_settings,
+        settings=baseline_training,
         state=kept_in("baselines"),
         code_hash=baseline_code_hash("train"),
     shell:

@@ -20,6 +20,7 @@ from starglot.config.patch_llm import PatchLlm
 from starglot.config.patches import Patches
 from starglot.config.random_base import RandomBase
 from starglot.config.recipes import Wavelength
+from starglot.config.transfer import LanguageTransfer
 from starglot.errors import StarglotError
 from starglot.inference.patches import predict_patches
 from starglot.labels import CLASSES, LABELS
@@ -33,6 +34,7 @@ from starglot.training.answer_loss import AnswerLoss
 from starglot.training.data import IGNORED
 from starglot.training.patches import Spectra, train_patches
 from starglot.training.random_base import make_random_base
+from tasks import task_of
 
 WAVE = Wavelength.model_validate({"start": 4000.0, "stop": 4000.0 + GRID - 1, "step": 1.0})
 ENCODING = Patches.model_validate({"form": "patches", "width": 16, "coarse": 4, "directions": 8, "channels": "both"})
@@ -224,6 +226,20 @@ def test_a_second_stage_goes_on_from_the_first(trained, survey, base, tmp_path) 
     assert np.array_equal(one["mean"], two["mean"]) and not np.array_equal(one["map.weight"], two["map.weight"])
     table = ask(tmp_path / "second", survey, base, tmp_path, task=NAMED).to_pandas()
     assert (table.status == "ok").all() and table.class_pred.isna().all()
+
+
+def test_zero_shot_answers_as_the_first_does(trained, survey, base, tmp_path) -> None:
+    folder, manifest = trained
+    as_it_is = settings().model_copy(update={"transfer": LanguageTransfer(strategy="zero_shot")})
+    fewer = task_of("atmosphere", ["feh", "logg"])
+    zero = train(tmp_path, "zero", survey, base, task=fewer, how=as_it_is, start=folder)
+    for name in ("projector.safetensors", "adapter_model.safetensors"):
+        assert (tmp_path / "zero" / name).read_bytes() == (folder / name).read_bytes()
+    assert zero["numbers"] == {label: manifest["numbers"][label] for label in fewer.labels}
+    assert zero["counts"]["trainable_parameters"] == zero["counts"]["steps"] == 0
+    assert len((tmp_path / "zero/loss.csv").read_text().splitlines()) == 2
+    table = ask(tmp_path / "zero", survey, base, tmp_path, task=fewer).to_pandas()
+    assert (table.status == "ok").all()
 
 
 # ---------------------------------------------------------------- answers

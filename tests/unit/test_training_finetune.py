@@ -19,9 +19,11 @@ from refusals import refused
 from starglot.config.llm import Llm
 from starglot.config.models import Encoding, Wavelength
 from starglot.config.tiny import TinyBase
+from starglot.config.transfer import LanguageTransfer
 from starglot.language.answers import render
 from starglot.language.codec import Codec
 from starglot.language.prompts import question
+from starglot.plots.training import draw_curve
 from starglot.spectra.sample_flux import CleanedSpectra
 from starglot.tables import flux_column, read_json, write_parquet
 from starglot.training.finetune import finetune
@@ -352,6 +354,20 @@ def test_the_second_stage_goes_on_from_the_first_ones_adapter(place, questions, 
     assert manifest["continues"]
     fresh, _ = train(place, questions, base, "fresh", settings=still)
     assert not same(trained, fresh)
+
+
+def test_zero_shot_answers_with_the_first_ones_adapter(place, questions, base, trained, monkeypatch):
+    from starglot.training import loop
+
+    monkeypatch.setattr(loop, "run", lambda *_: pytest.fail("took steps"))
+    as_it_is = model().model_copy(update={"transfer": LanguageTransfer(strategy="zero_shot")})
+    on, manifest = train(place, questions, base, "zero-shot", init=trained, settings=as_it_is)
+    assert same(trained, on)
+    first = read_json(trained / "manifest.json")
+    assert manifest["metrics"]["val_loss"] == pytest.approx(first["metrics"]["val_loss"], rel=1e-6)
+    assert manifest["counts"]["trainable_parameters"] == manifest["counts"]["steps"] == 0
+    assert manifest["model"]["transfer"] == {"strategy": "zero_shot"} and manifest["continues"]
+    draw_curve(on / "loss.csv", place / "zero-shot-curve", "zero-shot", manifest["metrics"]["val_loss"])
 
 
 def test_another_rank_than_the_adapter_to_continue_is_an_error(place, questions, base, trained):

@@ -11,6 +11,7 @@ from pydantic import Field
 
 from starglot.config.by_size import KEYS_GIVEN
 from starglot.config.strict import Augment, Init, ModelSettings, Strict
+from starglot.config.transfer import NetworkTransfer
 
 Width = Annotated[int, Field(ge=1)]
 
@@ -112,6 +113,7 @@ class Network(Spectrum):
     init: Init | None = Field(
         None, description="The same network at another task; its weights are taken where both have the label."
     )
+    transfer: NetworkTransfer | None = Field(None, description="How it goes on from `init`; null: full.")
     gpus: int = Field(1, ge=0, le=1, description="1 trains and predicts on a GPU, 0 on the CPU.")
     seed: int = Field(0, description="First weights, order, dropout and augmentation.")
 

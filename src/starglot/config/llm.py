@@ -8,6 +8,7 @@ from pydantic import Field
 
 from starglot.config.by_size import KEYS_GIVEN, ONE_NUMBER
 from starglot.config.strict import Augment, Init, ModelSettings, PathOrId, Strict
+from starglot.config.transfer import LanguageTransfer
 
 
 class Lora(Strict):
@@ -77,4 +78,5 @@ class Llm(ModelSettings):
     )
     decoding: Decoding = Decoding()
     init: Init | None = Field(None, description="Applies to tasks other than its own.")
+    transfer: LanguageTransfer | None = Field(None, description="How it goes on from `init`; null: lora.")
     seed: int = Field(0, description="Adapter's first weights, order, dropout and augmentation.")

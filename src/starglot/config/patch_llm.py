@@ -9,6 +9,7 @@ from pydantic import Field
 from starglot.config.by_size import KEYS_GIVEN
 from starglot.config.llm import Lora, Training
 from starglot.config.strict import Augment, Init, ModelSettings, PathOrId, Strict
+from starglot.config.transfer import LanguageTransfer
 
 
 class PixelAugment(Augment):
@@ -61,4 +62,5 @@ class PatchLlm(ModelSettings):
     )
     decoding: Answering = Answering()
     init: Init | None = Field(None, description="Applies to tasks other than its own.")
+    transfer: LanguageTransfer | None = Field(None, description="How it goes on from `init`; null: lora.")
     seed: int = Field(0, description="First weights, order and augmentation.")

@@ -25,6 +25,7 @@ from starglot.config.strict import PretrainedBase, init_of
 from starglot.config.surveys import Surveys
 from starglot.config.tasks import Task
 from starglot.config.tiny import LanguageBase
+from starglot.config.transfer import LanguageTransfer, NetworkTransfer
 from starglot.config.variants import has_passes, members_of, model_of, own_seeds, sample_name, variant
 from starglot.errors import StarglotError
 from starglot.forms import FORMS, Form
@@ -222,12 +223,27 @@ def starts_from(config: Config, task: str, model: str) -> tuple[str, str, str] |
     """(task, model, size) of the trained model that ``model`` starts from at ``task``, if any.
 
     A model of another seed starts from one of that seed, and one that leaves a fold out from one that left it out.
+    One from scratch starts from none.
     """
     init = init_of(model_of(config, model))
-    if init is None or init.task == task:
+    if init is None or going_on(config, task, model).get("strategy") in (None, "scratch"):
         return None
     said = variant(config, model)
     return init.task, replace(said, model=init.model or said.model, passes=None).name, init.size
+
+
+def going_on(config: Config, task: str, model: str) -> dict[str, Any]:
+    """How ``model`` goes on from its start at ``task``: the keys of `transfer` that its strategy reads.
+
+    Empty where it has no start there: a model without `init`, or at the task of its `init`.
+    """
+    settings: Any = model_of(config, model)
+    init = init_of(settings)
+    if init is None or init.task == task:
+        return {}
+    transfer = settings.transfer or (LanguageTransfer() if is_language_model(settings) else NetworkTransfer())
+    read: dict[str, Any] = transfer.as_read
+    return read
 
 
 def hub_or_folder_bases(config: Config) -> dict[tuple[str, str | None], list[str]]:

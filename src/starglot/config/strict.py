@@ -67,8 +67,6 @@ class Augment(Strict):
         return bool(self.noise or self.tilt)
 
 
-# Jobs know the start by its manifest and are not told this (`exclude` in rules/training.smk); a key that says how it
-# is continued they would have to be told.
 class Init(Strict):
     """The trained model of the same kind to start from: at a task and size (paper 3.3: stage 2 continues stage 1)."""
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -114,8 +114,38 @@ def train(
             "best_epoch": progress.best_epoch,
             "steps": int(progress.curve[-1]["step"]),
             "examples": progress.epoch * len(objective),
-            "trainable_parameters": sum(p.numel() for p in network.parameters()),
+            "trainable_parameters": sum(p.numel() for p in _learning(network)),
         },
+    )
+
+
+def left_as_it_is(network: nn.Module, objective: Objective, plan: Epochs, device: torch.device) -> Trained:
+    """What comes of no step at all: ``network`` on ``device``, and its losses as the one point of the curve.
+
+    Raises StarglotError when the loss is not a finite number.
+    """
+    network.to(device)
+    numbers = np.arange(len(objective))
+    in_order = (numbers[first : first + plan.batch] for first in _starts(len(objective), plan.batch))
+    seen = (objective.batch(chosen, np.random.default_rng(0)) for chosen in in_order)
+    loss, held_out = (_loss(network, objective, batches, device) for batches in (seen, objective.held_out()))
+    if not math.isfinite(loss + held_out):
+        raise _not_finite(0)
+    point = {"step": 0.0, "epoch": 0.0, "loss": loss, "learning_rate": 0.0, "val_loss": held_out}
+    counts = dict.fromkeys(("epochs", "best_epoch", "steps", "examples", "trainable_parameters"), 0)
+    return Trained({name: tensor.cpu() for name, tensor in network.state_dict().items()}, point, [point], counts)
+
+
+def _learning(network: nn.Module) -> list[nn.Parameter]:
+    """The weights that training moves."""
+    return [each for each in network.parameters() if each.requires_grad]
+
+
+def _not_finite(epoch: int) -> StarglotError:
+    return StarglotError(
+        f"the loss is not a finite number in epoch {epoch}",
+        where="models: training",
+        todo="lower learning_rate, or the weight of the part of the loss that grows",
     )
 
 
@@ -134,9 +164,7 @@ class _Trainer:
         self.network, self.objective, self.plan, self.seed = network, objective, plan, seed
         self.device, self.folder = device, folder
         self.starts = _starts(len(objective), plan.batch)
-        self.optimiser = torch.optim.AdamW(
-            network.parameters(), lr=plan.learning_rate, weight_decay=plan.weight_decay
-        )
+        self.optimiser = torch.optim.AdamW(_learning(network), lr=plan.learning_rate, weight_decay=plan.weight_decay)
         self.plateau = ReduceLROnPlateau(
             self.optimiser, factor=plan.factor, patience=plan.patience - 1, threshold=0.0
         )
@@ -152,11 +180,7 @@ class _Trainer:
                 loss = self._epoch(progress.epoch, bar)
                 held_out = self._validate()
                 if not math.isfinite(loss + held_out):
-                    raise StarglotError(
-                        f"the loss is not a finite number in epoch {progress.epoch + 1}",
-                        where="models: training",
-                        todo="lower learning_rate, or the weight of the part of the loss that grows",
-                    )
+                    raise _not_finite(progress.epoch + 1)
                 progress.epoch += 1
                 progress.curve.append(
                     {
@@ -188,7 +212,7 @@ class _Trainer:
         for number, batch in enumerate(self._batches(epoch)):
             if self.plan.schedule == "cosine":
                 self._set_rate(epoch * len(self.starts) + number)
-            sums = self.objective.sums(self.network, self._on_device(batch))
+            sums = self.objective.sums(self.network, _on(self.device, batch))
             self.optimiser.zero_grad(set_to_none=True)
             self.objective.loss(sums).backward()  # type: ignore[no-untyped-call]
             self.optimiser.step()
@@ -213,9 +237,6 @@ class _Trainer:
                     waiting = ahead.submit(batch, first)
                 yield ready
 
-    def _on_device(self, batch: Batch) -> Batch:
-        return tuple(tensor.to(self.device) for tensor in batch)
-
     def _set_rate(self, step: int) -> None:
         """Linear rise, then a cosine to 0 at the end."""
         steps = self.plan.epochs * len(self.starts)
@@ -229,13 +250,7 @@ class _Trainer:
             group["lr"] = self.plan.learning_rate * min(share, 1.0)
 
     def _validate(self) -> float:
-        self.network.eval()
-        passed: Sums | None = None
-        with torch.no_grad():
-            for batch in self.objective.held_out():
-                passed = _added(passed, self.objective.sums(self.network, self._on_device(batch)))
-        assert passed is not None
-        return float(self.objective.loss(passed))
+        return _loss(self.network, self.objective, self.objective.held_out(), self.device)
 
     def _save(self, progress: Progress, best: dict[str, Tensor]) -> None:
         """A sealed checkpoint of this epoch."""
@@ -272,6 +287,21 @@ class _Trainer:
             group["lr"] = progress.learning_rate
         self.plateau.load_state_dict(progress.plateau)
         return progress, load_file(str(folder / "best.safetensors"))
+
+
+def _loss(network: nn.Module, objective: Objective, batches: Iterable[Batch], device: torch.device) -> float:
+    """The loss over all batches together; the network is left in its evaluation mode."""
+    network.eval()
+    passed: Sums | None = None
+    with torch.no_grad():
+        for batch in batches:
+            passed = _added(passed, objective.sums(network, _on(device, batch)))
+    assert passed is not None
+    return float(objective.loss(passed))
+
+
+def _on(device: torch.device, batch: Batch) -> Batch:
+    return tuple(tensor.to(device) for tensor in batch)
 
 
 def _starts(n: int, size: int) -> list[int]:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from starglot.config.llm import Llm, Training
 from starglot.config.models import Encoding, Wavelength
 from starglot.config.tasks import Task
+from starglot.config.transfer import takes_steps
 from starglot.errors import StarglotError
 from starglot.fingerprint import memory
 from starglot.language.length import check_length, warn_of_length
@@ -78,9 +79,9 @@ def finetune(
         return finished
     # What trains takes seconds to import, which work that is handed back does not wait for.
     from starglot.training.data import Collate, Draws, cache_rows
-    from starglot.training.loop import explained, make_trainer, run, write_curve
+    from starglot.training.loop import explained, left_as_it_is, make_trainer, run, write_curve
 
-    training = settings.training
+    training, learns = settings.training, init_adapter is None or takes_steps(settings.transfer)
     check_devices(training)
     log.info("%s, %s, on %s", out, size, f"{training.gpus} GPU(s)" if training.gpus else "the CPU")
 
@@ -124,7 +125,11 @@ def finetune(
     trainer = make_trainer(
         adapted, draws, Collate(tokenizer.pad_token_id), arguments, f"{task.question.form}, {size}"
     )
-    curve = run(trainer)
+    if learns:
+        curve = run(trainer)
+    else:
+        first = Draws(rows, tokens, min(len(rows), _VALIDATED), seed=0, shuffled=False)
+        curve = left_as_it_is(trainer, first)
 
     # ---- validate
     metrics = {"train_loss": curve[-1]["loss"]}
@@ -150,10 +155,10 @@ def finetune(
         "counts": {
             "train": len(rows),
             "val": len(held_out),
-            "examples": len(draws),
-            "steps": plan.steps,
+            "examples": len(draws) if learns else 0,
+            "steps": plan.steps if learns else 0,
             "prompt_tokens": len(draws[0]["prompt"]),
-            "trainable_parameters": trainable,
+            "trainable_parameters": trainable if learns else 0,
             "parameters": everything,
         },
         "seed": settings.seed,

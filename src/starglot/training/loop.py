@@ -137,6 +137,11 @@ def run(trainer: Trainer) -> list[dict[str, float]]:
     return join_parts(points, int(trainer.args.logging_steps))
 
 
+def left_as_it_is(trainer: Trainer, seen: Dataset[Any]) -> list[dict[str, float]]:
+    """The loss curve of a model that takes no step: one point, its loss on training examples."""
+    return [{"step": 0.0, "loss": float(trainer.evaluate(seen)["eval_loss"])}]
+
+
 def join_parts(points: list[dict[str, float]], every: int) -> list[dict[str, float]]:
     """One point per ``every`` steps: where a time limit cut a stretch in two, the mean of both parts."""
     joined: list[dict[str, float]] = []

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from torch import nn
 
 from starglot.config.baselines import Network
+from starglot.config.transfer import NetworkTransfer, takes_steps
 from starglot.models.baselines.features import coarse_values, prepared
 from starglot.models.baselines.networks import build_network
 from starglot.models.baselines.reading import Scales, label_scales, save_network, use_device
 from starglot.models.baselines.scatter import accuracy, held_out_scatter, rms
 from starglot.spectra.sample_flux import Bins
 from starglot.training.baselines import Fitted, Work, split_bins
-from starglot.training.epochs import train, write_curve
+from starglot.training.epochs import left_as_it_is, train, write_curve
 from starglot.training.start import start_from
 from starglot.training.supervised import BLOCK, Spectra, Supervised
+from starglot.training.transfer import Finish, prepare
 
 #: Spectra that scales and training scatter are taken from, at most.
 _ENOUGH = 50_000
@@ -33,20 +36,22 @@ def fit_network(work: Work) -> Fitted:
     torch.manual_seed(settings.seed)
     inputs, coarse = len(scales.input_shift), coarse_values(settings)
     network = build_network(settings, inputs, coarse, len(work.task.labels), work.train.outputs)
+    transfer = settings.transfer or NetworkTransfer()
+    learner: nn.Module = network
+    finish: Finish | None = None
     if work.start is not None:
-        scales = start_from(work.start, settings.kind, network, work.task.labels, scales)
+        scales, fresh = start_from(work.start, settings.kind, network, work.task.labels, scales)
+        learner, finish = prepare(network, transfer, fresh, inputs, work.task.labels, work.train.outputs)
     spectra, val = Spectra(work.train, bins, settings, scales), Spectra(work.val, val_bins, settings, scales)
 
     # ---- train
-    trained = train(
-        network,
-        Supervised(spectra, val),
-        settings.training,
-        settings.seed,
-        device,
-        work.checkpoints,
-        f"{settings.kind}, {work.task.question.form}",
-    )
+    objective, plan = Supervised(spectra, val), settings.training
+    if work.start is not None and not takes_steps(transfer):
+        trained = left_as_it_is(learner, objective, plan, device)
+    else:
+        title = f"{settings.kind}, {work.task.question.form}"
+        trained = train(learner, objective, plan, settings.seed, device, work.checkpoints, title)
+    network = finish() if finish else network
 
     # ---- measure
     few = _even(len(work.train))
@@ -56,10 +61,10 @@ def fit_network(work: Work) -> Fitted:
     sigma = held_out_scatter(seen - work.train.truth[few], residuals, predicted, len(work.train.groups))
 
     # ---- save
-    save_network(trained.weights, scales, sigma, settings, work.task, work.made)
+    save_network(network, scales, sigma, settings, work.task, work.made)
     write_curve(trained.curve, work.made / "loss.csv")
     return Fitted(
-        counts=trained.counts,
+        counts={**trained.counts, "parameters": sum(weight.numel() for weight in network.parameters())},
         metrics={
             "train_loss": trained.at_best["loss"],
             "val_loss": trained.at_best["val_loss"] if len(val) else None,

@@ -18,6 +18,7 @@ from starglot.config.patch_llm import PatchLlm, PatchTraining
 from starglot.config.patches import Patches
 from starglot.config.recipes import Wavelength
 from starglot.config.tasks import Task
+from starglot.config.transfer import takes_steps
 from starglot.errors import StarglotError
 from starglot.fingerprint import memory
 from starglot.labels import CLASSES, LABELS
@@ -96,10 +97,10 @@ def train_patches(
     from starglot.language.patch_prompt import Prompt
     from starglot.models.patch_llm import SpectrumLlm, save_projector
     from starglot.training.answer_loss import AnswerLoss, WithLoss
-    from starglot.training.loop import explained, make_trainer, run, write_curve
+    from starglot.training.loop import explained, left_as_it_is, make_trainer, run, write_curve
     from starglot.training.patch_draws import PatchCollate, PatchDraws, Variation
 
-    training = settings.training
+    training, learns = settings.training, start is None or takes_steps(settings.transfer)
     check_devices(training)
     log.info("%s, %s, on %s", out, size, f"{training.gpus} GPU(s)" if training.gpus else "the CPU")
 
@@ -149,7 +150,11 @@ def train_patches(
     collate = PatchCollate(prompt.answer)
     trainer = make_trainer(WithLoss(model, loss), draws, collate, arguments, f"{task.question.form}, {size}")  # type: ignore[arg-type]
     trainer.optimizer = _optimiser(model, training)
-    curve = run(trainer)
+    if learns:
+        curve = run(trainer)
+    else:
+        first = np.arange(min(len(train), _VALIDATED))
+        curve = left_as_it_is(trainer, PatchDraws(rows.where(train[first]), flux[first], *shared, len(first), seed=0))
 
     # ---- validate
     metrics = {"train_loss": curve[-1]["loss"]}
@@ -175,11 +180,11 @@ def train_patches(
         "counts": {
             "train": len(train),
             "val": int((split == "val").sum()),
-            "examples": drawn,
-            "steps": plan.steps,
+            "examples": drawn if learns else 0,
+            "steps": plan.steps if learns else 0,
             "prompt_tokens": prompt.length(projector.tokens),
             "spectrum_tokens": projector.tokens,
-            "trainable_parameters": sum(each.numel() for each in model.parameters() if each.requires_grad),
+            "trainable_parameters": learns * sum(each.numel() for each in model.parameters() if each.requires_grad),
             "parameters": sum(each.numel() for each in projector.parameters())
             + adapted.get_nb_trainable_parameters()[1],
         },

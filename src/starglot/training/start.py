@@ -13,18 +13,25 @@ from torch import Tensor, nn
 from starglot.errors import StarglotError
 from starglot.models.baselines.files import load_any
 from starglot.models.baselines.networks import OF_CLASS, OF_LABELS
-from starglot.models.baselines.reading import NETWORK, Scales
+from starglot.models.baselines.reading import NETWORK, RESIDUAL, Scales
+
+#: What stands for the features among the shapes that have to agree.
+_INPUTS = "input_shift"
 
 
-def start_from(folder: Path, kind: str, network: nn.Module, labels: Sequence[str], scales: Scales) -> Scales:
-    """Load what ``network`` has in common with the trained one in ``folder``; returns the scales to train it with.
+def start_from(
+    folder: Path, kind: str, network: nn.Module, labels: Sequence[str], scales: Scales
+) -> tuple[Scales, list[str]]:
+    """Load what ``network`` has in common with the trained one in ``folder``.
+
+    Returns the scales to train it with, and the names of the weights that the trained one has not learnt.
 
     What belongs to a label is taken where both have that label, and else stays as it is; so does the layer that tells
     the group, where their tasks have other numbers of groups.  All other weights are taken.
     So are the scales that they were trained with: of the inputs, and of labels that both have.
 
-    Raises StarglotError when the trained network is of another kind or shape, and when nothing but the class is
-    common to both.
+    Raises StarglotError when the trained network is of another kind or shape or is itself corrected by another one,
+    and when nothing but the class is common to both.
     """
     tensors, about = load_any(folder)
     given = {name.removeprefix(NETWORK): value for name, value in tensors.items() if name.startswith(NETWORK)}
@@ -33,6 +40,13 @@ def start_from(folder: Path, kind: str, network: nn.Module, labels: Sequence[str
         raise StarglotError(
             f"the model to start from is of kind {about['kind']}", where=folder, allowed=kind, todo="see `init`"
         )
+    if RESIDUAL in about:
+        raise StarglotError(
+            "the model to start from is a network with a residual head, of which there is one at most",
+            where=folder,
+            allowed="the network that it started from, or one with transfer: full or lora",
+            todo="see `init`",
+        )
     own = network.state_dict()
     source = {name: _source(name, labels, theirs) for name in own}
     wanted = {
@@ -40,8 +54,9 @@ def start_from(folder: Path, kind: str, network: nn.Module, labels: Sequence[str
         for name, old in source.items()
         if old is not None and not _other_groups(name, own[name], given.get(old))
     }
+    needed = {name: own[name] for name in wanted} | {_INPUTS: torch.from_numpy(scales.input_shift)}
     _check_shapes(
-        folder, {name: own[name] for name in wanted}, {name: given.get(old) for name, old in wanted.items()}
+        folder, needed, {name: given.get(old) for name, old in wanted.items()} | {_INPUTS: tensors["input_shift"]}
     )
     left = [name for name in given if name not in wanted.values() and not name.startswith((*OF_LABELS, *OF_CLASS))]
     if left:
@@ -64,23 +79,31 @@ def start_from(folder: Path, kind: str, network: nn.Module, labels: Sequence[str
         if label in theirs and np.isfinite(tensors["label_scale"][theirs.index(label)]):
             at = theirs.index(label)
             shift[j], scale[j] = tensors["label_shift"][at], tensors["label_scale"][at]
-    return replace(
+    theirs_too = replace(
         scales,
         input_shift=tensors["input_shift"],
         input_scale=tensors["input_scale"],
         label_shift=shift,
         label_scale=scale,
     )
+    never = [label for at, label in enumerate(theirs) if not np.isfinite(tensors["label_scale"][at])]
+    return theirs_too, [name for name in own if name not in wanted or _label_of(name, labels) in never]
 
 
 def _source(name: str, labels: Sequence[str], theirs: Sequence[str]) -> str | None:
     """The trained network's name of a weight; None for that of a label which it has not learnt."""
-    start = next((start for start in OF_LABELS if name.startswith(start)), None)
-    if start is None:
+    label = _label_of(name, labels)
+    if label is None:
         return name
-    number, _, rest = name.removeprefix(start).partition(".")
-    label = labels[int(number)]
-    return f"{start}{theirs.index(label)}.{rest}" if label in theirs else None
+    of = next(of for of in OF_LABELS if name.startswith(of))
+    rest = name.removeprefix(of).partition(".")[2]
+    return f"{of}{theirs.index(label)}.{rest}" if label in theirs else None
+
+
+def _label_of(name: str, labels: Sequence[str]) -> str | None:
+    """The label that a weight belongs to alone, None for a weight of all."""
+    of = next((of for of in OF_LABELS if name.startswith(of)), None)
+    return labels[int(name.removeprefix(of).partition(".")[0])] if of else None
 
 
 def _other_groups(name: str, own: Tensor, given: np.ndarray | None) -> bool:

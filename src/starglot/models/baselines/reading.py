@@ -18,6 +18,7 @@ from starglot.models.baselines.features import coarse_values, prepared
 from starglot.models.baselines.files import load, save
 from starglot.models.baselines.networks import build_network
 from starglot.models.baselines.predict import Answer
+from starglot.models.baselines.residual import Corrected
 from starglot.models.baselines.rows import Rows
 from starglot.spectra.rebin import binned
 from starglot.spectra.sample_flux import ShardPath, blocks
@@ -26,6 +27,8 @@ from starglot.spectra.sample_flux import ShardPath, blocks
 BATCH = 256
 #: How the names of the network's own tensors begin in its file.
 NETWORK = "network."
+#: What the file of a corrected network says of the correction: the widths of its hidden layers.
+RESIDUAL = "residual"
 
 
 @dataclass(frozen=True)
@@ -109,24 +112,29 @@ def read_features(
 
 
 def save_network(
-    network_state: dict[str, Tensor], scales: Scales, sigma: np.ndarray, settings: Network, task: Task, folder: Path
+    network: nn.Module, scales: Scales, sigma: np.ndarray, settings: Network, task: Task, folder: Path
 ) -> None:
     """Weights, scales and scatter (labels, groups + 1) in one file of safetensors."""
     kind: str = settings.kind
-    tensors = {f"{NETWORK}{name}": tensor.cpu().numpy() for name, tensor in network_state.items()}
-    save({**tensors, **vars(scales), "sigma": sigma}, kind, task, folder, bin=settings.bin)
+    tensors = {f"{NETWORK}{name}": tensor.cpu().numpy() for name, tensor in network.state_dict().items()}
+    correction = {RESIDUAL: network.hidden} if isinstance(network, Corrected) else {}
+    save({**tensors, **vars(scales), "sigma": sigma}, kind, task, folder, bin=settings.bin, **correction)
 
 
 def read_network(settings: Network, task: Task, folder: Path, rows: Rows, shard_path: ShardPath) -> Answer:
     """Values, scatter of the predicted class, and the class, shard by shard."""
     device = use_device(settings.gpus)
-    tensors, _ = load(folder, settings.kind, task)
+    tensors, about = load(folder, settings.kind, task)
     scales = Scales(**{name: tensors[name] for name in Scales.__dataclass_fields__})
     network = build_network(
         settings, len(scales.input_shift), coarse_values(settings), len(task.labels), rows.outputs
     )
+    if RESIDUAL in about:
+        network = Corrected(network, len(scales.input_shift), about[RESIDUAL], len(task.labels))
     state = {
-        name.removeprefix(NETWORK): torch.from_numpy(value) for name, value in tensors.items() if NETWORK in name
+        name.removeprefix(NETWORK): torch.from_numpy(value)
+        for name, value in tensors.items()
+        if name.startswith(NETWORK)
     }
     network.load_state_dict(state)
     network.to(device)

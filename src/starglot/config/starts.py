@@ -1,0 +1,99 @@
+"""What must fit between a model and the trained one that it starts from: grid, labels, groups, question."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from starglot.config.kinds import family_of
+from starglot.config.models import Config, Model
+from starglot.config.queries import going_on, starts_from
+from starglot.config.recipes import View
+from starglot.config.strict import Init, init_of
+from starglot.config.tasks import Task
+
+#: Strategies that take the trained model's outputs as they are.
+_NOTHING_NEW = ("zero_shot", "residual")
+#: Settings that decide what a network reads.
+_READ = ("bin", "preparation")
+
+
+def start_faults(config: Config) -> Iterator[str]:
+    """What is wrong between models and their starts, at the tasks that are built."""
+    tasks = [name for name in dict.fromkeys([*config.run.tasks, *config.scaling.tasks]) if name in config.tasks]
+    built = {*config.run.models, *(config.scaling.models or [])}
+    for name, model in config.models.items():
+        init = init_of(model)
+        if init is None:
+            if getattr(model, "transfer", None) is not None:
+                yield (
+                    f"models.{name}.transfer: it says how a model goes on from a trained one; name that one in "
+                    f"models.{name}.init, or leave transfer out"
+                )
+            continue
+        start = config.models.get(init.model or name)
+        if start is None or start.kind != model.kind or init.task not in config.tasks:
+            continue  # said elsewhere
+        yield from _same_reading(f"models.{name}", model, init, start)
+        yield from _no_residual(config, name, init)
+        for task in tasks if name in built else []:
+            if starts_from(config, task, name):
+                yield from _fits(config, f"models.{name}", task, name)
+
+
+def _same_reading(at: str, model: Model, init: Init, start: Model) -> Iterator[str]:
+    for key in _READ:
+        mine, theirs = getattr(model, key, None), getattr(start, key, None)
+        if mine != theirs and family_of(model).needs == "spectra":
+            yield f"{at}.{key}: {mine}, but '{init.model}', which it starts from, has {theirs}; give both the same"
+
+
+def _no_residual(config: Config, name: str, init: Init) -> Iterator[str]:
+    """A correction of a correction is refused: the file of a model has room for one."""
+    start = init.model or name
+    strategy = going_on(config, init.task, start).get("strategy")
+    if strategy == "residual":
+        yield (
+            f"models.{name}.init: at task '{init.task}', '{start}' is itself the residual correction of another "
+            "model; start from that one, or give it transfer: full or lora"
+        )
+
+
+def _fits(config: Config, at: str, task: str, name: str) -> Iterator[str]:
+    """What a model at a task has not in common with its start, and needs."""
+    model, mine = config.models[name], config.tasks[task]
+    begun = starts_from(config, task, name)
+    if begun is None:
+        return
+    theirs, family = config.tasks[begun[0]], family_of(model)
+    if family.needs != "questions" and _grids_differ(config, mine, theirs):
+        yield (
+            f"{at}.init: task '{task}' is on the grid of recipe '{View(mine.view).recipe}', '{begun[0]}' on another, "
+            f"that of '{View(theirs.view).recipe}'; a model starts from one of the same wavelengths"
+        )
+    strategy = going_on(config, task, name)["strategy"]
+    if strategy not in _NOTHING_NEW:
+        return
+    others = "lora or scratch" if family.language else "full, lora or scratch"
+    unknown = [label for label in mine.labels if label not in theirs.labels]
+    if unknown:
+        yield (
+            f"{at}.transfer.strategy: {strategy} answers what the model learnt at '{begun[0]}' "
+            f"({', '.join(theirs.labels)}); task '{task}' wants {', '.join(unknown)} as well: take {others}"
+        )
+    if family.language and mine.question.form != theirs.question.form:
+        yield (
+            f"{at}.transfer.strategy: {strategy} needs a question of the same form; '{begun[0]}' has form "
+            f"{theirs.question.form}, '{task}' {mine.question.form}: take {others}"
+        )
+    groups, learnt = mine.sample.group_names, theirs.sample.group_names
+    if not family.language and groups not in ((), learnt):
+        yield (
+            f"{at}.transfer.strategy: {strategy} tells the groups of '{begun[0]}' ({', '.join(learnt) or 'none'}), "
+            f"and '{task}' has others: take {others}, or set tasks.{task}.sample.groups to null"
+        )
+
+
+def _grids_differ(config: Config, one: Task, other: Task) -> bool:
+    recipes = [config.recipes.get(View(task.view).recipe) for task in (one, other)]
+    grids = [recipe.wavelength for recipe in recipes if recipe]
+    return len(grids) == 2 and grids[0] != grids[1]
