@@ -159,7 +159,7 @@ def sweep_set(config: Config, task: str, size: str) -> str:
 
 def label_surveys(config: Config, survey: str) -> list[str]:
     """Surveys whose stars are matched to those of ``survey`` and selected: label sources and judges of its tasks."""
-    tasks = [name for name in config.run.tasks if View(config.tasks[name].view).survey == survey]
+    tasks = [name for name in config.seen_tasks if View(config.tasks[name].view).survey == survey]
     sources = {config.tasks[name].sample.source for name in tasks}
     return sorted(sources.union(*(judges(config, name) for name in tasks)) - {survey})
 
@@ -171,18 +171,19 @@ def judges(config: Config, task: str) -> list[str]:
 
 
 def wanted_spectra(config: Config, survey: str) -> list[dict[str, Any]]:
-    """What the tasks of `run:` and of the scaling sweep need of a survey's spectra: ``labels`` and ``counts`` of each.
+    """What the tasks that are built, or started from, need of a survey's spectra: ``labels`` and ``counts`` of each.
 
     counts: spectra that the largest sample needs of each class (None: all there are), under 'all' those of any class
     or none, where the task goes without classes.  A task that learns from another survey needs the spectra that are
     matched: of it, no labels and no counts.
     """
     found = []
-    for name in dict.fromkeys([*config.run.tasks, *config.scaling.tasks]):
+    for name in config.seen_tasks:
         sample = config.tasks[name].sample
         if View(sample.view).survey != survey:
             continue
-        sizes = dict.fromkeys([*sizes_of(config, name), *sweep_sizes(config, name)])
+        started = [size for task, size in config.starts if task == name]
+        sizes = dict.fromkeys([*sizes_of(config, name), *sweep_sizes(config, name), *started])
         wanted = [sample.sizes[size] for size in sizes]
         if sample.source != survey:
             counts: dict[str, int | None] = {} if sample.by_class else {"all": 0}

@@ -102,7 +102,7 @@ def _users(config: Config, survey: str, *, spectra: bool = False) -> str:
 
     spectra: what uses its spectra.
     """
-    samples = {name: config.tasks[name].sample for name in config.run.tasks}
+    samples = {name: config.tasks[name].sample for name in config.seen_tasks}
     users = [
         f"task {name}"
         for name, sample in samples.items()
