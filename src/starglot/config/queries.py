@@ -247,6 +247,22 @@ def going_on(config: Config, task: str, model: str) -> dict[str, Any]:
     return read
 
 
+def transfer_tasks(config: Config) -> list[str]:
+    """The tasks of `run:` at which any of its models goes on from a model of another view."""
+
+    def carried(task: str, model: str) -> bool:
+        start = starts_from(config, task, model)
+        return start is not None and config.tasks[start[0]].view != config.tasks[task].view
+
+    return [task for task in config.run.tasks if any(carried(task, model) for model in config.run.models)]
+
+
+def strategies(config: Config, tasks: Iterable[str]) -> dict[str, str]:
+    """How each model of `run:` goes on from its start at these tasks; those that have none are left out."""
+    found = {model: going_on(config, task, model) for task in tasks for model in config.run.models}
+    return {model: str(said["strategy"]) for model, said in found.items() if said}
+
+
 def hub_or_folder_bases(config: Config) -> dict[tuple[str, str | None], list[str]]:
     """Base models that the workflow does not make itself, with revision -> the models in `run:` that use them."""
     users: dict[tuple[str, str | None], list[str]] = {}
