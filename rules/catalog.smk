@@ -8,8 +8,7 @@ def survey_files(wildcards):
 
 def survey_made_by(wildcards):
     """Digests of the mock release, where it brings the survey's files."""
-    mocked = CONFIG.surveys.named()[wildcards.survey].in_mock
-    return MOCK_DIGESTS if mocked else []
+    return mock_digests(wildcards.survey)
 
 
 def survey_contents(wildcards):
@@ -174,7 +173,12 @@ checkpoint inventory:
     """Which of the selected spectra are on disk (file, row, size, mtime), by shard.  Rescan: snakemake -R inventory inventory"""
     input:
         candidates=ancient(ALL_CANDIDATES),
-        digests=[*(f"{path}.sha256" for path in ALL_CANDIDATES), *MOCK_DIGESTS],
+        digests=[
+            *(f"{path}.sha256" for path in ALL_CANDIDATES),
+            *dict.fromkeys(
+                path for each in VIEWED_SURVEYS for path in mock_digests(each)
+            ),
+        ],
     output:
         shards=expand("<results>/catalog/shards/{survey}.txt", survey=VIEWED_SURVEYS),
         folders=directory(

@@ -11,6 +11,25 @@ def made_by_mock():
 MOCK_DIGESTS = ["<results>/mock/release.sha256"] if CONFIG.mock else []
 
 
+def mock_catalogs(part):
+    """Catalogues of the surveys whose files a part of the mock, a release of its own, brings."""
+    surveys = CONFIG.surveys.named().values()
+    return [
+        path
+        for survey in surveys
+        if survey.mock_part == part
+        for path in survey.catalogs.values()
+    ]
+
+
+def mock_digests(survey):
+    """Digests of the mock release that brings a survey's files; none where they come from outside."""
+    if not queries.made_by_mock(CONFIG, survey):
+        return []
+    part = CONFIG.surveys.named()[survey].mock_part
+    return [f"<results>/mock/{part}.sha256"] if part else MOCK_DIGESTS
+
+
 if CONFIG.mock:
 
     rule make_mock:
@@ -30,10 +49,98 @@ if CONFIG.mock:
             runtime=grow(30),
         params:
             scripts=scripts_folder,
-            settings=leaves(mock=queries.dump(CONFIG.mock, exclude={"own_line"})),
+            settings=leaves(
+                mock=queries.dump(
+                    CONFIG.mock, exclude={"own_line", "galaxies", "desi", "gaia_xp"}
+                )
+            ),
             code_hash=code_hash("make_mock"),
         shell:
             "python {params.scripts:q}/make_mock.py --settings {params.settings:q} --truth {output.truth:q}"
+            " --catalogs {output.catalogs:q} --digests {output.digests:q} 2>&1 | tee {log:q}"
+
+
+if CONFIG.mock and CONFIG.mock.galaxies and mock_catalogs("galaxies"):
+
+    rule make_galaxies:
+        """Write the mock release of galaxies: spec files, the specObj table, magnitudes, and the truth."""
+        output:
+            truth="<results>/mock/sdss/truth.parquet",
+            catalogs=mock_catalogs("galaxies"),
+            digests="<results>/mock/galaxies.sha256",
+        log:
+            "<results>/logs/make_galaxies.log",
+        benchmark:
+            "<results>/benchmarks/make_galaxies.tsv"
+        conda:
+            ENV
+        resources:
+            mem_mb=grow(3000),
+            runtime=grow(30),
+        params:
+            scripts=scripts_folder,
+            settings=leaves(galaxies=queries.dump(CONFIG.mock.galaxies)),
+            code_hash=code_hash("make_galaxies"),
+        shell:
+            "python {params.scripts:q}/make_galaxies.py --settings {params.settings:q} --truth {output.truth:q}"
+            " --catalogs {output.catalogs:q} --digests {output.digests:q} 2>&1 | tee {log:q}"
+
+
+if CONFIG.mock and CONFIG.mock.desi and mock_catalogs("desi"):
+
+    rule make_desi:
+        """What DESI sees of the mock's stars: coadds by healpix, its catalogue, and the truth."""
+        output:
+            truth="<results>/mock/desi/truth.parquet",
+            catalogs=mock_catalogs("desi"),
+            digests="<results>/mock/desi.sha256",
+        log:
+            "<results>/logs/make_desi.log",
+        benchmark:
+            "<results>/benchmarks/make_desi.tsv"
+        conda:
+            ENV
+        resources:
+            mem_mb=grow(3000),
+            runtime=grow(30),
+        params:
+            scripts=scripts_folder,
+            settings=leaves(
+                mock=queries.dump(CONFIG.mock, include={"spectra", "plates", "seed"}),
+                desi=queries.dump(CONFIG.mock.desi),
+            ),
+            code_hash=code_hash("make_desi"),
+        shell:
+            "python {params.scripts:q}/make_desi.py --settings {params.settings:q} --truth {output.truth:q}"
+            " --catalogs {output.catalogs:q} --digests {output.digests:q} 2>&1 | tee {log:q}"
+
+
+if CONFIG.mock and CONFIG.mock.gaia_xp and mock_catalogs("gaia_xp"):
+
+    rule make_gaia_xp:
+        """What Gaia XP sees of the mock's stars: sampled spectra, the table of sources, and the truth."""
+        output:
+            truth="<results>/mock/gaia_xp/truth.parquet",
+            catalogs=mock_catalogs("gaia_xp"),
+            digests="<results>/mock/gaia_xp.sha256",
+        log:
+            "<results>/logs/make_gaia_xp.log",
+        benchmark:
+            "<results>/benchmarks/make_gaia_xp.tsv"
+        conda:
+            ENV
+        resources:
+            mem_mb=grow(3000),
+            runtime=grow(30),
+        params:
+            scripts=scripts_folder,
+            settings=leaves(
+                mock=queries.dump(CONFIG.mock, include={"spectra", "plates", "seed"}),
+                gaia_xp=queries.dump(CONFIG.mock.gaia_xp),
+            ),
+            code_hash=code_hash("make_gaia_xp"),
+        shell:
+            "python {params.scripts:q}/make_gaia_xp.py --settings {params.settings:q} --truth {output.truth:q}"
             " --catalogs {output.catalogs:q} --digests {output.digests:q} 2>&1 | tee {log:q}"
 
 

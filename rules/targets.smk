@@ -54,6 +54,10 @@ def own_line_outputs():
     return ["<results>/tables/own_line.csv", "<results>/figures/own_line.png"]
 
 
+#: Tasks at which a model of `run:` goes on from one that saw another view.
+TRANSFER_TASKS = queries.transfer_tasks(CONFIG)
+
+
 FOLD_TABLES = [
     f"<results>/tables/folds_{task}.csv"
     for task in CONFIG.run.tasks
@@ -72,6 +76,7 @@ TABLES = [
     *external_tables(),
     "<results>/tables/leakage.csv",
     *FOLD_TABLES,
+    *(["<results>/tables/transfer_1.csv"] if TRANSFER_TASKS else []),
 ]
 
 #: Figures of `run:`, and the own-line test with its table.

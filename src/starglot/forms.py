@@ -23,16 +23,17 @@ _NUMBER = r"[0-9]+(?:\.[0-9]+)?"
 class Form:
     """A form of question and of the answer to it.
 
-    request: what the question says after the range, with ``{labels}`` for what it asks for; unit: what stands behind
-    the range's upper end; separator, quote: how the labels are listed; asks_class: it asks for the spectral class
+    request: what the question says after the range, with ``{labels}`` for what it asks for, if it lists that; unit: what
+    stands behind the range's upper end, None where the question has no range; separator, quote: how the labels are listed; asks_class: it asks for the spectral class
     first; names_labels: fields of the answer begin with their label, and stand in place otherwise; some_labels: a
     question in training may leave out labels that have no value; stage: of the paper's two, which one asks so;
     figures: diagnostic figures of its tasks, beside those of every task; beyond_atmosphere: its tasks are also scored
-    by what they tell beyond the catalogue's Teff, log g and [Fe/H].
+    by what they tell beyond the catalogue's Teff, log g and [Fe/H]; plain: the answer is no list of quoted, spaced
+    numbers but ``Redshift: 0.315``.
     """
 
     request: str
-    unit: str
+    unit: str | None
     separator: str
     quote: str
     asks_class: bool
@@ -41,6 +42,7 @@ class Form:
     stage: int | None = None
     figures: tuple[str, ...] = ()
     beyond_atmosphere: bool = False
+    plain: bool = False
 
     def names(self, labels: Sequence[str]) -> str:
         """The labels, as the question lists them."""
@@ -50,6 +52,8 @@ class Form:
     @cached_property
     def pattern(self) -> re.Pattern[str]:
         """Matches the question up to and without ``<flux>``; its group ``labels`` is what :meth:`names` wrote."""
+        if self.unit is None:
+            return re.compile(rf"{re.escape(self.request)} (?P<labels>)")
         before, after = map(re.escape, self.request.split("{labels}"))
         unit = re.escape(self.unit)
         return re.compile(
@@ -87,6 +91,17 @@ FORMS: Registry[Form] = Registry(
             stage=2,
             figures=("planes",),
             beyond_atmosphere=True,
+        ),
+        # "Teaching LLMs to Speak Spectroscopy", section 3.1, to the letter.
+        "redshift": Form(
+            request="Galaxy spectrum is rescaled and encoded to an input series:",
+            unit=None,
+            separator=", ",
+            quote="",
+            asks_class=False,
+            names_labels=True,
+            some_labels=False,
+            plain=True,
         ),
     }
 )

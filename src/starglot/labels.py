@@ -68,6 +68,8 @@ def _abundance(spelling: str, display: str) -> Label:
 TEFF = Label("teff", "TEFF", "Teff", "Teff", "K", 0, 2000.0, 60000.0)
 LOGG = Label("logg", "LOGG", "logg", "log g", "dex", 2, -1.5, 9.0)
 FEH = Label("feh", "FE_H", "[Fe/H]", "[Fe/H]", "dex", 2, -6.0, 2.0)
+#: The mean of the alpha elements as a survey defines it; APOGEE: ALPHA_M + M_H - FE_H.
+ALPHA_FE = Label("alpha_fe", "ALPHA_M", "ALPHA_FE", "[alpha/Fe]", "dex", 2, -2.0, 2.0)
 C_FE = _abundance("C_FE", "[C/Fe]")
 CI_FE = _abundance("CI_FE", "[C I/Fe]")
 N_FE = _abundance("N_FE", "[N/Fe]")
@@ -118,12 +120,25 @@ ABUNDANCES: tuple[Label, ...] = (
 ATMOSPHERE_NAMES: tuple[str, ...] = tuple(label.name for label in ATMOSPHERE)
 ABUNDANCE_NAMES: tuple[str, ...] = tuple(label.name for label in ABUNDANCES)
 
+REDSHIFT = Label(
+    name="redshift",
+    apogee="",
+    spelling="Redshift",
+    display="z",
+    unit="",
+    decimals=3,
+    low=-0.02,
+    high=8.0,
+    residual=Residual("(z - z_true) / (1 + z_true)", lambda truth, value: (value - truth) / (1 + truth)),
+)
+
 #: Every label that a task can ask for.
 LABELS: Registry[Label] = Registry(
     {
         "teff": TEFF,
         "logg": LOGG,
         "feh": FEH,
+        "alpha_fe": ALPHA_FE,
         "c_fe": C_FE,
         "ci_fe": CI_FE,
         "n_fe": N_FE,
@@ -145,5 +160,6 @@ LABELS: Registry[Label] = Registry(
         "cu_fe": CU_FE,
         "v_fe": V_FE,
         "ce_fe": CE_FE,
+        "redshift": REDSHIFT,
     }
 )

@@ -9,6 +9,8 @@ from starglot.registry import Registry
 #: Why a selected spectrum has no cleaned flux.  Closed: ``clean`` writes no other code.
 Rejection = Literal[
     "file_missing",
+    "not_in_file",
+    "not_a_target",
     "file_unreadable",
     "layout_unknown",
     "lengths_differ",
@@ -24,6 +26,8 @@ Rejection = Literal[
 REJECTIONS: Registry[str] = Registry(
     {
         "file_missing": "the catalogue lists the file, the disk does not have it",
+        "not_in_file": "the file of many spectra has none of this name",
+        "not_a_target": "the fibre saw the sky or nothing, by the file's own table",
         "file_unreadable": "the file cannot be opened or is cut off",
         "layout_unknown": "neither a COADD table nor a flux image of a known layout",
         "lengths_differ": "flux, ivar, wavelength and mask are not of one length",

@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from starglot.config.load import load_config, merge
+from starglot.config.recipes import View
 from starglot.surveys.lamost import read_catalog
 from starglot.surveys.lamost_spectra import spectrum_file
 from starglot.surveys.lamost_spectrum import read_spectrum
@@ -40,6 +41,25 @@ def test_own_survey_files_are_read(project: Path, tmp_path: Path, monkeypatch: p
         spectrum = read_spectrum(Path(config.surveys.lamost.spectra) / spectrum_file(**row))
         assert np.isfinite(spectrum.flux).all() and (spectrum.mask == 0).all()
         assert spectrum.wavelength[0] <= low and spectrum.wavelength[-1] >= high
+
+
+def test_overlays_for_desi_and_gaia_xp_are_configurations(project: Path) -> None:
+    """Each task of the page's views is asked for, so that grids are compared with what the surveys cover."""
+    raw: dict[str, object] = {}
+    for name in ("config/config.yaml", "config/demo.yaml"):
+        raw = merge(raw, yaml.safe_load((project / name).read_text()))
+    page = (project / "docs/desi-and-gaia-xp.md").read_text()
+    for overlay in re.findall(r"^```yaml overlay\n(.*?)^```$", page, re.M | re.S):
+        raw = merge(raw, yaml.safe_load(overlay))
+    sample = {"source": "apogee", "groups": None, "balanced": False, "sizes": {"all": None}}
+    tasks = {
+        View(view).survey: {"question": {"form": "abundances", "labels": ["feh"]}, "sample": sample | {"view": view}}
+        for view in ("desi/blue", "gaia_xp/xp")
+    }
+    run = {"tasks": list(tasks), "sizes": ["all"], "models": ["ridge"], "validation": []}
+    asked = {"tasks": tasks, "run": run, "scaling": {"tasks": []}, "repeats": {"models": []}}
+    config = load_config(merge(raw, asked))
+    assert config.views == ["desi/blue", "gaia_xp/xp"]
 
 
 def test_links_between_pages_lead_somewhere(project: Path) -> None:

@@ -28,7 +28,7 @@ def test_every_key_has_a_row_with_default_and_allowed_values() -> None:
         for name in model.model_fields:
             assert f"| `{name}` | " in part, f"{path}.{name}"
     assert "| `rank` | `64` | whole number, at least 1, at most 1024 |" in text
-    assert '| `normalisation` | `"max"` | `max`, `median`, `p99` |' in text
+    assert '| `interpolation` | `"cubic"` | `cubic`, `linear` |' in text
 
 
 @pytest.mark.parametrize("overlay", [None, "config/demo.yaml"])

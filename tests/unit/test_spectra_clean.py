@@ -64,12 +64,12 @@ def test_infinite_inverse_variance_is_masked() -> None:
 
 
 def test_normalisations() -> None:
-    flux = np.random.default_rng(1).normal(100, 10, 501)
-    assert normalise(flux, "max").max() == 1
-    assert np.median(normalise(flux, "median")) == pytest.approx(1)
-    np.testing.assert_array_equal(normalise(flux, "p99"), flux / np.percentile(flux, 99))
+    pixels, flux = np.arange(501.0), np.random.default_rng(1).normal(100, 10, 501)
+    assert normalise(pixels, flux, "max").max() == 1
+    assert np.median(normalise(pixels, flux, "median")) == pytest.approx(1)
+    np.testing.assert_array_equal(normalise(pixels, flux, "p99"), flux / np.percentile(flux, 99))
     with pytest.raises(SpectrumRejected) as why:
-        normalise(-flux)
+        normalise(pixels, -flux)
     assert why.value.reason == "not_positive"
 
 

@@ -99,6 +99,22 @@ def test_any_aspcap_bit_takes_the_labels_and_keeps_the_star(tmp_path: Path, bit:
     assert rows[0]["teff"] == 4800.0
 
 
+def test_alpha_over_iron_is_of_three_columns(tmp_path: Path) -> None:
+    more = {
+        "ALPHA_M": np.array([0.2, -9999.0, 0.2, 0.2], np.float32),
+        "ALPHA_M_ERR": np.full(ROWS, 0.03, np.float32),
+        "M_H": np.full(ROWS, -0.2, np.float32),
+        "M_H_ERR": np.full(ROWS, 0.0, np.float32),
+        "FE_H_FLAG": np.array([0, 0, 1, 0], np.int32),
+    }
+    rows = read_apogee(tmp_path, **more)
+    assert [row["alpha_fe"] for row in rows] == [pytest.approx(0.25), None, None, pytest.approx(0.25)]
+    assert rows[0]["alpha_fe_err"] is None, "an error of 0 is none, nor is one that is made of it"
+    rows = read_apogee(tmp_path, **more | {"M_H_ERR": np.full(ROWS, 0.02, np.float32)})
+    assert rows[0]["alpha_fe_err"] == pytest.approx((0.03**2 + 0.02**2 + 0.03**2) ** 0.5)
+    assert [row["alpha_fe"] for row in read_apogee(tmp_path)] == [None] * ROWS, "a file may lack the columns"
+
+
 def test_configured_bits_decide(tmp_path: Path) -> None:
     flag = np.array([1 << 7, 1 << 23, 0, 0], np.int32)
     rows = read_apogee(tmp_path, ASPCAPFLAG=flag, aspcapflag_bits=[23])

@@ -13,7 +13,7 @@ from starglot.config.names import Variant, read_name
 from starglot.config.patch_llm import PatchLlm
 from starglot.config.patches import Patches
 from starglot.config.paths import path_faults
-from starglot.config.queries import LanguageModel, is_sampled, language_models, random_bases, tiny_bases
+from starglot.config.queries import LanguageModel, is_sampled, language_models, made_by_mock, random_bases, tiny_bases
 from starglot.config.recipes import View, Wavelength
 from starglot.config.starts import start_faults
 from starglot.config.strict import init_of
@@ -161,7 +161,8 @@ def _sample(config: Config, at: str, task: Task) -> Iterator[str]:
     if (
         config.mock
         and viewed
-        and viewed.in_mock
+        and made_by_mock(config, survey)
+        and not viewed.mock_part
         and counted
         and not sample.balanced
         and min(counted) > config.mock.spectra

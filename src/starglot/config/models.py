@@ -12,12 +12,23 @@ from pydantic import Field
 
 from starglot.config.degradation import Degradation
 from starglot.config.kinds import BASES, KINDS
+from starglot.config.mock_galaxies import MockGalaxies
+from starglot.config.mock_views import MockDesi, MockGaiaXP
 from starglot.config.patches import Patches
 from starglot.config.recipes import Recipe as Recipe
 from starglot.config.recipes import View
 from starglot.config.recipes import Wavelength as Wavelength
 from starglot.config.scaling import Repeats, Scaling
-from starglot.config.strict import BaseSettings, ModelSettings, Name, OptionalPath, PathText, Strict
+from starglot.config.strict import (
+    BaseSettings,
+    ModelSettings,
+    Name,
+    OptionalPath,
+    PathText,
+    PretrainedBase,
+    Strict,
+    init_of,
+)
 from starglot.config.surveys import Surveys
 from starglot.config.tasks import Task
 from starglot.flux_text import FLUX_TEXTS
@@ -145,6 +156,9 @@ class Mock(Strict):
     )
     apogee_fraction: float = Field(0.8, ge=0, le=1, description="Stars that APOGEE has observed.")
     seed: int = Field(1, description="The same seed gives the same bytes.")
+    galaxies: MockGalaxies | None = Field(None, description="Galaxies, too, in a release of their own; null: none.")
+    desi: MockDesi | None = Field(None, description="What DESI sees of the stars, too; null: nothing.")
+    gaia_xp: MockGaiaXP | None = Field(None, description="What Gaia XP sees of the stars, too; null: nothing.")
 
 
 class Config(Strict):
@@ -175,10 +189,39 @@ class Config(Strict):
         return self.recipes[View(view).recipe]
 
     @property
+    def starts(self) -> list[tuple[str, str]]:
+        """(task, size) of the samples that the models of `run:` and of the scaling sweep stand on, each once.
+
+        They start from a model that was trained there, or from a base that was pre-trained there.
+        """
+        found: dict[tuple[str, str], None] = {}
+        names: list[str] = [*self.run.models, *(self.scaling.models or [])]
+        seen: set[str] = set()
+        while names:
+            name = names.pop(0)
+            model = self.models.get(name)
+            if model is None or name in seen:
+                continue
+            seen.add(name)
+            names += getattr(model, "members", None) or []
+            init, base = init_of(model), self.bases.get(getattr(model, "base", ""))
+            if init is not None:
+                found[init.task, init.size] = None
+                names += [init.model] if init.model else []
+            if isinstance(base, PretrainedBase):
+                found[base.task, base.size] = None
+        return list(found)
+
+    @property
+    def seen_tasks(self) -> list[str]:
+        """The tasks whose spectra are needed: those of `run:`, of the scaling sweep, and of what models stand on."""
+        tasks = [*self.run.tasks, *self.scaling.tasks, *(task for task, _ in self.starts)]
+        return [name for name in dict.fromkeys(tasks) if name in self.tasks]
+
+    @property
     def views(self) -> list[str]:
-        """The views of the tasks in `run:` and in the scaling sweep, each once."""
-        tasks = [*self.run.tasks, *self.scaling.tasks]
-        return list(dict.fromkeys(self.tasks[name].view for name in tasks if name in self.tasks))
+        """The views of :attr:`seen_tasks`, each once."""
+        return list(dict.fromkeys(self.tasks[name].view for name in self.seen_tasks))
 
     @property
     def state_dir(self) -> str:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from starglot.config.models import Config
-from starglot.config.queries import language_models
+from starglot.config.queries import language_models, made_by_mock
 
 #: In the name of a file that it makes or waits for, Snakemake reads {x} as a wildcard and <x> as a path of its own.
 _TAKEN = re.compile(r"[{}<>]")
@@ -37,13 +37,13 @@ def _paths(config: Config) -> Iterator[tuple[str, str, bool]]:
 def _catalogues(config: Config, in_mock: bool = False) -> Iterator[tuple[str, str]]:
     for name, survey in config.surveys.named().items():
         for key, path in survey.catalogs.items():
-            if survey.in_mock or not in_mock:
+            if not in_mock or made_by_mock(config, name):
                 yield f"surveys.{name}.{key}", path
 
 
 def _roots(config: Config, in_mock: bool = False) -> Iterator[tuple[str, str]]:
     for name, survey in config.surveys.with_spectra().items():
-        if survey.in_mock or not in_mock:
+        if not in_mock or made_by_mock(config, name):
             yield f"surveys.{name}.spectra", survey.spectra
 
 

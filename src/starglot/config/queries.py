@@ -159,7 +159,7 @@ def sweep_set(config: Config, task: str, size: str) -> str:
 
 def label_surveys(config: Config, survey: str) -> list[str]:
     """Surveys whose stars are matched to those of ``survey`` and selected: label sources and judges of its tasks."""
-    tasks = [name for name in config.run.tasks if View(config.tasks[name].view).survey == survey]
+    tasks = [name for name in config.seen_tasks if View(config.tasks[name].view).survey == survey]
     sources = {config.tasks[name].sample.source for name in tasks}
     return sorted(sources.union(*(judges(config, name) for name in tasks)) - {survey})
 
@@ -171,18 +171,19 @@ def judges(config: Config, task: str) -> list[str]:
 
 
 def wanted_spectra(config: Config, survey: str) -> list[dict[str, Any]]:
-    """What the tasks of `run:` need of a survey's spectra by its own labels: ``labels`` and ``counts`` of each task.
+    """What the tasks that are built, or started from, need of a survey's spectra: ``labels`` and ``counts`` of each.
 
     counts: spectra that the largest sample needs of each class (None: all there are), under 'all' those of any class
     or none, where the task goes without classes.  A task that learns from another survey needs the spectra that are
     matched: of it, no labels and no counts.
     """
     found = []
-    for name in config.run.tasks:
+    for name in config.seen_tasks:
         sample = config.tasks[name].sample
         if View(sample.view).survey != survey:
             continue
-        sizes = dict.fromkeys([*sizes_of(config, name), *sweep_sizes(config, name)])
+        started = [size for task, size in config.starts if task == name]
+        sizes = dict.fromkeys([*sizes_of(config, name), *sweep_sizes(config, name), *started])
         wanted = [sample.sizes[size] for size in sizes]
         if sample.source != survey:
             counts: dict[str, int | None] = {} if sample.by_class else {"all": 0}
@@ -197,6 +198,13 @@ def wanted_spectra(config: Config, survey: str) -> list[dict[str, Any]]:
 
 def _largest(counts: list[int | None]) -> int | None:
     return None if None in counts else max((n for n in counts if n is not None), default=0)
+
+
+def made_by_mock(config: Config, survey: str) -> bool:
+    """Whether a mock release brings a survey's files: that of the stars, or a part of `mock` of the survey's own."""
+    settings = config.surveys.named()[survey]
+    part = settings.mock_part
+    return config.mock is not None and (getattr(config.mock, part) is not None if part else settings.in_mock)
 
 
 def viewed_surveys(config: Config, tasks: Iterable[str]) -> list[str]:
@@ -237,6 +245,22 @@ def going_on(config: Config, task: str, model: str) -> dict[str, Any]:
     transfer = settings.transfer or (LanguageTransfer() if is_language_model(settings) else NetworkTransfer())
     read: dict[str, Any] = transfer.as_read
     return read
+
+
+def transfer_tasks(config: Config) -> list[str]:
+    """The tasks of `run:` at which any of its models goes on from a model of another view."""
+
+    def carried(task: str, model: str) -> bool:
+        start = starts_from(config, task, model)
+        return start is not None and config.tasks[start[0]].view != config.tasks[task].view
+
+    return [task for task in config.run.tasks if any(carried(task, model) for model in config.run.models)]
+
+
+def strategies(config: Config, tasks: Iterable[str]) -> dict[str, str]:
+    """How each model of `run:` goes on from its start at these tasks; those that have none are left out."""
+    found = {model: going_on(config, task, model) for task in tasks for model in config.run.models}
+    return {model: str(said["strategy"]) for model, said in found.items() if said}
 
 
 def hub_or_folder_bases(config: Config) -> dict[tuple[str, str | None], list[str]]:

@@ -42,6 +42,27 @@ class Wavelength(Strict):
         return {name: value for name, value in handler(self).items() if name not in spare}
 
 
+#: Statistics of the good pixels that flux can be divided by.
+Statistic = Literal["max", "median", "p99"]
+
+
+class AtWavelength(Strict):
+    """Flux is divided by its value at one wavelength."""
+
+    at: float = Field(gt=0, description="Wavelength (A, vacuum); Gaia XP: 5500.")
+
+
+class Envelope(Strict):
+    """Flux is divided by a continuum along its top (SpecCLIP's, `spectra/envelope.py`)."""
+
+    envelope: tuple[float, float] = Field(description="Range (A, vacuum) that the continuum is fitted over.")
+    fitted: Literal["native", "grid"] = Field(
+        "native",
+        description="native: on the survey's pixels, before resampling, so that surveys with other pixels agree to "
+        "some tenths of a percent; grid: after it, over the grid alone.",
+    )
+
+
 class Recipe(Strict):
     """How a spectrum becomes a row of normalised flux: mask, normalise, resample (paper 2.1)."""
 
@@ -50,9 +71,10 @@ class Recipe(Strict):
         "all",
         description="ORMASK bits that mask a pixel; paper 2.1 says 'ormask = 1', the files hold bit sums.",
     )
-    normalisation: Literal["max", "median", "p99"] = Field(
+    normalisation: Statistic | AtWavelength | Envelope = Field(
         "max",
-        description="Divide by this statistic of the good pixels (paper eq. 1: max; p99 resists cosmic rays).",
+        description="Divide by this statistic of the good pixels (paper eq. 1: max; p99 resists cosmic rays), by the "
+        "flux at a wavelength (`{at: 5500}`), or by a continuum (`{envelope: [3700, 5700]}`).",
     )
     interpolation: Literal["cubic", "linear"] = Field(
         "cubic", description="Resampling through good pixels (paper 2.1)."
@@ -64,6 +86,19 @@ class Recipe(Strict):
         description="Good pixels must come this close (A) to both ends; there the end value is held (ours).",
     )
     min_good: float = Field(0.5, ge=0, le=1, description="Least fraction of good pixels on the grid's range (ours).")
+
+    @model_validator(mode="after")
+    def _grid_inside(self) -> Recipe:
+        """What flux is divided by must be known on the whole grid."""
+        by, (start, stop) = self.normalisation, (self.wavelength.start, self.wavelength.stop)
+        if isinstance(by, AtWavelength) and not start <= by.at <= stop:
+            raise ValueError(f"normalisation.at, {by.at:g} A, is not on the grid, {start:g}-{stop:g} A")
+        if isinstance(by, Envelope) and not by.envelope[0] <= start < stop <= by.envelope[1]:
+            low, high = by.envelope
+            raise ValueError(
+                f"the continuum's range, {low:g} to {high:g} A, must hold the grid, {start:g} to {stop:g} A"
+            )
+        return self
 
 
 class View:

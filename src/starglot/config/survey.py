@@ -38,6 +38,8 @@ class Survey(Strict):
     account: ClassVar[str] = "none"
     #: Whether the mock release has files of it.
     in_mock: ClassVar[bool] = False
+    #: The part of `mock` that is a release of its own with files of this survey; '' where there is none.
+    mock_part: ClassVar[str] = ""
 
     @property
     def download(self) -> str:

@@ -10,6 +10,9 @@ from typing import ClassVar, Literal, get_args
 
 from pydantic import Field
 
+from starglot.config.desi import Desi
+from starglot.config.gaia_xp import GaiaXP
+from starglot.config.sdss import Sdss
 from starglot.config.strict import OptionalPath, PathText, Strict
 from starglot.config.survey import OneCatalog, SnrCuts, SpectrumSurvey, Survey
 from starglot.labels import ABUNDANCE_NAMES, ATMOSPHERE_NAMES
@@ -62,7 +65,7 @@ class Apogee(OneCatalog):
     """APOGEE allStar catalogue, the labels of the second stage (paper 2.2)."""
 
     title: ClassVar[str] = "APOGEE"
-    brings: ClassVar[tuple[str, ...]] = (*ATMOSPHERE_NAMES, *ABUNDANCE_NAMES)
+    brings: ClassVar[tuple[str, ...]] = (*ATMOSPHERE_NAMES, "alpha_fe", *ABUNDANCE_NAMES)
     star: ClassVar[str] = "apogee_id"
     in_mock: ClassVar[bool] = True
 
@@ -144,6 +147,9 @@ class Surveys(Strict):
     apogee: Apogee | None = None
     galah: Galah | None = None
     gaia_eso: GaiaEso | None = None
+    desi: Desi | None = None
+    gaia_xp: GaiaXP | None = None
+    sdss: Sdss | None = None
 
     def named(self) -> dict[str, Survey]:
         """The surveys that are configured, by name."""

@@ -2,6 +2,7 @@
 
 ``[ 'M', ' 3 7 9 4 ', ' 4 . 6 3 ', ' - 0 . 0 3 ']`` and ``[C_FE:' 0 . 1 5 ', CI_FE:' 0 . 1 4 ']``.
 Every character of a number has spaces around it, so that each digit is a token of its own.
+A form that is plain writes ``Redshift: 0.315``, several labels between commas.
 A missing value is written ``null`` and does not count in the loss.
 """
 
@@ -28,6 +29,7 @@ NULL = "null"
 _FLOAT32_DIGITS = 9
 _NUMBER = re.compile(r"-?[0-9]+(?:\.[0-9]+)?")
 _QUOTED = re.compile(r"\s*'(?P<content>[^']*)'\s*")
+_PLAIN_FIELD = re.compile(r"\s*(?P<name>[^\s:,]+)\s*:\s*(?P<content>[^\s,]+)\s*")
 _NAMED_FIELD = re.compile(r"\s*(?P<name>[^\s:']+?)\s*:\s*'(?P<content>[^']*)'\s*")
 
 
@@ -87,12 +89,14 @@ def render(
     digits: Digits,
 ) -> str:
     """The answer to a question for ``labels``, in their order; a label that is None or absent is ``null``."""
+    form = form_of(task)
+    if form.plain:
+        return ", ".join(f"{LABELS[label].spelling}: {_plain(task, label, values.get(label), digits)}" for label in labels)
     fields = []
     for label in labels:
         value = values.get(label)
         text = f" {NULL} " if value is None else number_text(value, decimals(task, label, digits))
         fields.append(f"'{text}'")
-    form = form_of(task)
     if form.names_labels:
         return (
             "["
@@ -103,6 +107,11 @@ def render(
     return "[ " + ", ".join([*first, *fields]) + "]"
 
 
+def _plain(task: Task, label: str, value: float | None, digits: Digits) -> str:
+    """A number as it stands in a plain answer."""
+    return NULL if value is None else number_text(value, decimals(task, label, digits)).replace(" ", "")
+
+
 def parse(task: Task, labels: Sequence[str], text: str) -> Answer:
     """Read an answer to a question for ``labels``: the inverse of :func:`render` for any text.
 
@@ -111,7 +120,9 @@ def parse(task: Task, labels: Sequence[str], text: str) -> Answer:
     'not_answered' (``null``, left out, or the text ends before it); 'out_of_range' (beyond the label's limits).
     """
     reader, form = _Reader(list(labels)), form_of(task)
-    if form.names_labels:
+    if form.plain:
+        _read_plain(reader, text)
+    elif form.names_labels:
         _read_named(reader, text)
     else:
         _read_list(reader, text, classes=int(form.asks_class))
@@ -227,6 +238,30 @@ def _read_list(reader: _Reader, text: str, classes: int) -> None:
         at = _next(reader, text, match.end(), labels[max(seen - classes, 0) :])
     if seen < len(labels) + classes:
         reader.fault(f"{LABELS[labels[max(seen - classes, 0)]].spelling} is not answered")
+
+
+def _read_plain(reader: _Reader, text: str) -> None:
+    """``Redshift: 0.315``: fields by name, in any order; what follows the last one is a fault."""
+    missing, named, at = list(reader.labels), {LABELS[label].spelling: label for label in reader.labels}, 0
+    while at < len(text):
+        match = _PLAIN_FIELD.match(text, at)
+        if match is None:
+            reader.broken(f"no NAME: value {_here(text, at)}", missing)
+            return
+        label = named.get(match["name"])
+        if label in missing:
+            missing.remove(label)
+            reader.number(label, match)
+        else:
+            reader.fault(f"{match['name']} {'was not asked for' if label is None else 'is answered twice'}")
+        at = match.end()
+        if text[at : at + 1] == ",":
+            at += 1
+        elif at < len(text):
+            reader.fault(f"text after the answer {_here(text, at)}")
+            break
+    if missing:
+        reader.fault(f"{LABELS[missing[0]].spelling} is not answered")
 
 
 def _read_named(reader: _Reader, text: str) -> None:

@@ -97,6 +97,9 @@ class AnswerTokens:
         self.numbers = np.array(numbers)[:, 0]
 
         def written(letter: str, number: str) -> np.ndarray:
+            if form.plain:
+                fields = [f"{LABELS[label].spelling}: {number}" for label in self.labels]
+                return np.array(self._encode(", ".join(fields)))
             if form.names_labels:
                 fields = [f"{LABELS[label].spelling}:'{number}'" for label in self.labels]
                 return np.array(self._encode("[" + ", ".join(fields) + "]"))

@@ -30,6 +30,8 @@ def head(task: Task, wavelength: Wavelength, labels: Sequence[str]) -> str:
     form = form_of(task)
     if not labels and not form.asks_class:
         raise StarglotError("a question asks for no label", where="question: labels", todo="name at least one label")
+    if form.unit is None:
+        return f"{form.request} "
     low, high = _angstrom(wavelength.start), _angstrom(wavelength.stop)
     asked = form.request.replace("{labels}", form.names(labels))
     return f"{START}from {low} angstrom to {high}{form.unit}. {asked} "
@@ -53,6 +55,8 @@ def parse_question(task: Task, text: str) -> tuple[list[str], str]:
     form = form_of(task)
     start = form.pattern.match(text)
     parts = _PARTS.fullmatch(text, start.end()) if start else None
+    if start and parts and form.unit is None:  # a question that lists nothing asks for everything
+        return list(task.labels), parts["flux"]
     asked = form.listed(start["labels"]) if start else []
     if form.asks_class and asked[:1] != ["class"]:
         start = None

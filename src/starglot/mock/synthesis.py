@@ -57,9 +57,22 @@ def grid() -> np.ndarray:
     return (10 ** (LOG_START + LOG_STEP * np.arange(N_PIXELS))).astype(np.float32)
 
 
+@dataclass(frozen=True)
+class Sampling:
+    """How finely spectra are made: resolution (wavelength over FWHM), and pixels for each of LAMOST's."""
+
+    resolution: float = RESOLUTION
+    finer: int = 1
+
+
+LAMOST = Sampling()
+
+
 @cache
-def _rest_grid() -> np.ndarray:
-    return 10 ** (LOG_START + LOG_STEP * np.arange(-MARGIN, N_PIXELS + MARGIN))
+def rest_grid(sampling: Sampling = LAMOST) -> np.ndarray:
+    """Wavelengths (A, vacuum) of spectra at rest, with MARGIN of LAMOST's pixels on both sides of :func:`grid`."""
+    pixels = np.arange(-MARGIN * sampling.finer, (N_PIXELS + MARGIN) * sampling.finer)
+    return 10 ** (LOG_START + LOG_STEP / sampling.finer * pixels)
 
 
 @dataclass(frozen=True)
@@ -92,9 +105,9 @@ _FOREST = (
 
 
 @cache
-def _templates() -> _Templates:
-    lines, wave = line_list(), _rest_grid()
-    sigma = lines.wavelength / RESOLUTION / 2.3548
+def _templates(sampling: Sampling) -> _Templates:
+    lines, wave, resolution = line_list(), rest_grid(sampling), sampling.resolution
+    sigma = lines.wavelength / resolution / 2.3548
     rows, columns, values = [], [], []
     for index, (center, width) in enumerate(zip(lines.wavelength, sigma, strict=True)):
         first, last = np.searchsorted(wave, [center - 5 * width, center + 5 * width])
@@ -115,24 +128,25 @@ def _templates() -> _Templates:
     rounding = 1.6 * sigma[winged]
     wings = 1 / ((wave - lines.wavelength[winged, None]) ** 2 + rounding[:, None] ** 2)
     wings = wings.astype(np.float32)
-    forest, bands = _forest(wave), molecules.bands(wave)
-    return _Templates(lines, cores, winged, broadening, rounding, wings, forest, *_hydrogen(wave), bands)
+    forest, bands = _forest(wave, resolution), molecules.bands(wave)
+    hydrogen = _hydrogen(wave, resolution)
+    return _Templates(lines, cores, winged, broadening, rounding, wings, forest, *hydrogen, bands)
 
 
-def _forest(wave: np.ndarray) -> np.ndarray:
+def _forest(wave: np.ndarray, resolution: float) -> np.ndarray:
     """Random faint lines, ever denser to the blue, as one template a kind: areas add up to one line's each."""
     rng = np.random.Generator(np.random.Philox(key=4861))
     kinds = []
     for _, _, _, number, scale in _FOREST:
         center = 3640 - scale * np.log1p(-rng.random(number) * (1 - np.exp(-5600 / scale)))
         strength = np.exp(0.6 * rng.standard_normal(number) - 0.18)
-        width = center / RESOLUTION / 2.3548
+        width = center / resolution / 2.3548
         shape = np.exp(-0.5 * ((wave - center[:, None]) / width[:, None]) ** 2)
         kinds.append(((strength / width / np.sqrt(2 * np.pi))[:, None] * shape).sum(0))
     return np.array(kinds, np.float32)
 
 
-def _hydrogen(wave: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _hydrogen(wave: np.ndarray, resolution: float) -> tuple[np.ndarray, np.ndarray]:
     """Balmer and Paschen series: instrument-wide cores, and Stark wings that fall as the 2.5th power of distance."""
     cores, wings = np.zeros((2, wave.size)), np.zeros((2, wave.size))
     for series, lower in enumerate((2, 3)):
@@ -140,7 +154,7 @@ def _hydrogen(wave: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
             center = 911.763 / (lower**-2.0 - upper**-2.0)
             if not 3600 < center < 9300:
                 continue
-            sigma = np.hypot(center / RESOLUTION / 2.3548, 1.0)
+            sigma = np.hypot(center / resolution / 2.3548, 1.0)
             # Oscillator strengths fall with the upper level, the Stark effect grows: both fall slowly.
             order = upper - lower
             depth = (1.35, 1.0, 0.9)[order - 1] if order <= 3 else 0.9 * (4 / order) ** 0.6
@@ -162,17 +176,17 @@ class Stellar:
     xfe: np.ndarray
 
 
-def rest_spectra(stars: Stellar) -> np.ndarray:
-    """(n, 3909 + 2 MARGIN) float32 flux per A at rest, mean 1, on the margin-extended grid."""
+def rest_spectra(stars: Stellar, sampling: Sampling = LAMOST) -> np.ndarray:
+    """(n, pixels of :func:`rest_grid`) float32 flux per A at rest, mean 1."""
     layers = layer(stars.teff, stars.logg, stars.feh)
-    depth = optical_depth(stars, layers)
+    depth = optical_depth(stars, layers, sampling)
     depth = depth / (1 + depth / _SATURATION)
-    return (continuum(stars.teff, layers) * np.exp(-depth)).astype(np.float32)
+    return (continuum(stars.teff, layers, sampling) * np.exp(-depth)).astype(np.float32)
 
 
-def optical_depth(stars: Stellar, layers: Layer) -> np.ndarray:
+def optical_depth(stars: Stellar, layers: Layer, sampling: Sampling = LAMOST) -> np.ndarray:
     """(n, pixels) optical depth of lines and bands before saturation."""
-    t = _templates()
+    t = _templates(sampling)
     widths, wings, groups = _line_strengths(stars, layers, t)
     depth: np.ndarray = (t.cores @ widths.T).T
     depth = depth + wings @ t.wings + groups @ t.forest
@@ -253,9 +267,18 @@ def _opacity_shape(layers: Layer, wavelength: np.ndarray) -> np.ndarray:
     return _interpolate(shape / layers.opacity[:, None], wavelength)
 
 
-def continuum(teff: np.ndarray, layers: Layer) -> np.ndarray:
-    """(n, pixels) Eddington-Barbier continuum: the Planck function where the optical depth at a wavelength is 2/3."""
-    coarse = _coarse()
+def continuum(teff: np.ndarray, layers: Layer, sampling: Sampling = LAMOST) -> np.ndarray:
+    """(n, pixels) continuum on the rest grid, mean 1."""
+    flux = _interpolate(continuum_at(teff, layers, _coarse()), rest_grid(sampling))
+    scaled: np.ndarray = flux / flux.mean(1, keepdims=True)
+    return scaled
+
+
+def continuum_at(teff: np.ndarray, layers: Layer, coarse: np.ndarray) -> np.ndarray:
+    """(n, len(coarse)) Eddington-Barbier continuum, the Planck function where the optical depth is 2/3.
+
+    coarse: wavelengths (A) that reach over 4500 to 8500 A, where the mean opacity is taken.
+    """
     ratio = continuous_opacity(
         coarse, layers.temperature[:, None], layers.log_pe[:, None], layers.neutral_hydrogen[:, None]
     )
@@ -263,10 +286,8 @@ def continuum(teff: np.ndarray, layers: Layer) -> np.ndarray:
     tau = np.clip(2 / 3 * mean / ratio, 0.05, 6.0)
     local = teff[:, None] * (0.75 * (tau + 2 / 3)) ** 0.25
     x = coarse * 1e-8
-    planck = x**-5 / np.expm1(1.438777 / (x * local))
-    flux = _interpolate(planck, _rest_grid())
-    scaled: np.ndarray = flux / flux.mean(1, keepdims=True)
-    return scaled
+    planck: np.ndarray = x**-5 / np.expm1(1.438777 / (x * local))
+    return planck
 
 
 def _hydrogen_strengths(stars: Stellar, layers: Layer) -> tuple[np.ndarray, np.ndarray]:
@@ -287,17 +308,18 @@ def _hydrogen_strengths(stars: Stellar, layers: Layer) -> tuple[np.ndarray, np.n
     return np.stack(cores, 1).astype(np.float32), np.stack(wings, 1).astype(np.float32)
 
 
-def shifted(rest: np.ndarray, velocity: np.ndarray) -> np.ndarray:
-    """(n, 3909) spectra moved by radial velocities (n,) in km/s; cubic interpolation in log wavelength."""
-    pixels = np.log10(1 + velocity / LIGHT) / LOG_STEP
+def shifted(rest: np.ndarray, velocity: np.ndarray, sampling: Sampling = LAMOST) -> np.ndarray:
+    """(n, 3909 x finer) spectra moved by radial velocities (n,) in km/s; cubic interpolation in log wavelength."""
+    size, margin = N_PIXELS * sampling.finer, MARGIN * sampling.finer
+    pixels = np.log10(1 + velocity / LIGHT) / (LOG_STEP / sampling.finer)
     whole = np.floor(pixels)
     f = (1 - (pixels - whole))[:, None].astype(np.float32)
-    start = MARGIN - whole.astype(int) - 1
-    if start.min() < 1 or start.max() > 2 * MARGIN - 2:
+    start = margin - whole.astype(int) - 1
+    if start.min() < 1 or start.max() > 2 * margin - 2:
         raise ValueError(f"a radial velocity is beyond {LIGHT * LOG_STEP * 2.3026 * (MARGIN - 2):.0f} km/s")
-    index = start[:, None] + np.arange(-1, N_PIXELS + 2)
+    index = start[:, None] + np.arange(-1, size + 2)
     window = np.take_along_axis(rest, index, axis=1)
-    a, b, c, d = (window[:, k : k + N_PIXELS] for k in range(4))
+    a, b, c, d = (window[:, k : k + size] for k in range(4))
     moved: np.ndarray = (
         -f * (f - 1) * (f - 2) / 6 * a
         + (f + 1) * (f - 1) * (f - 2) / 2 * b

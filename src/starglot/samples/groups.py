@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from starglot.config.tasks import Bins, Sample
+from starglot.config.tasks import Bins, LabelBins, Sample
 
 
 def in_groups(labels: pa.Table, sample: Sample) -> tuple[pa.Table, dict[str, Any]]:
@@ -26,8 +26,15 @@ def in_groups(labels: pa.Table, sample: Sample) -> tuple[pa.Table, dict[str, Any
         return labels.select(["obsid", "star_id"]).append_column("class", none).combine_chunks(), {}
     rows = labels.filter(pc.is_valid(labels[groups.bins.label]))
     values = rows[groups.bins.label].to_numpy()
-    edges = np.quantile(values, np.linspace(0, 1, groups.bins.number + 1)) if len(rows) else np.empty(0)
+    edges = _edges(values, groups.bins) if len(rows) else np.empty(0)
     # A value on an edge belongs above it, so that equal values are never in two bins.
     names = np.array(groups.names, object)[np.searchsorted(edges[1:-1], values, side="right")]
     drawn = rows.select(["obsid", "star_id"]).append_column("class", pa.array(names, pa.string()))
     return drawn.combine_chunks(), {"bins": {"label": groups.bins.label, "edges": edges.tolist()}}
+
+
+def _edges(values: np.ndarray, bins: LabelBins) -> np.ndarray:
+    """(number + 1,) edges of the bins of a label's values (n,)."""
+    if bins.spacing == "width":
+        return np.linspace(values.min(), values.max(), bins.number + 1)
+    return np.asarray(np.quantile(values, np.linspace(0, 1, bins.number + 1)))

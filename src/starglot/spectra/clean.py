@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from starglot.config.recipes import Recipe
+from starglot.config.recipes import Envelope, Recipe
+from starglot.spectra.envelope import LEAST_POINTS, over_envelope
 from starglot.spectra.mask import good_pixels
 from starglot.spectra.normalise import normalise
 from starglot.spectra.quantise import quantise
@@ -34,8 +35,27 @@ def clean(spectrum: RawSpectrum, recipe: Recipe) -> tuple[NDArray[np.int16], int
     if bad:
         raise SpectrumRejected("flux_not_finite", f"{bad} of {len(y)} good pixels")
     require_coverage(wavelength, good, grid, recipe)
-    row = quantise(resample(wavelength[good], normalise(y, recipe.normalisation), grid, recipe))
-    return row, len(good) - len(y)
+    by = recipe.normalisation
+    if isinstance(by, Envelope):
+        flux_on_grid = _over_envelope(wavelength[good], y, grid, recipe, by)
+    else:
+        flux_on_grid = resample(wavelength[good], normalise(wavelength[good], y, by), grid, recipe)
+    return quantise(flux_on_grid), len(good) - len(y)
+
+
+def _over_envelope(
+    x: NDArray[np.float64], y: NDArray[np.float64], grid: NDArray[np.float64], recipe: Recipe, by: Envelope
+) -> NDArray[np.float64]:
+    """Flux over its continuum on the grid; x, y: (n,) good pixels."""
+    if by.fitted == "grid":
+        return over_envelope(grid, resample(x, y, grid, recipe))
+    inside = (x >= by.envelope[0]) & (x <= by.envelope[1])
+    x, y = x[inside], y[inside]
+    if len(x) < LEAST_POINTS:
+        raise SpectrumRejected(
+            "too_few_good_pixels", f"{len(x)} in the range of the continuum, {LEAST_POINTS} needed"
+        )
+    return resample(x, over_envelope(x, y), grid, recipe)
 
 
 def _first_fall(wavelength: NDArray[np.float64]) -> str:

@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 from starglot.config.survey import Survey
 from starglot.config.surveys import Apogee
 from starglot.errors import StarglotError
-from starglot.labels import ABUNDANCES, ATMOSPHERE, LABELS, Label
+from starglot.labels import ABUNDANCES, ALPHA_FE, ATMOSPHERE, LABELS, Label
 from starglot.surveys.bits import ASPCAPFLAG, EXTRATARG_DUPLICATE, bits_set, count_bits
 from starglot.surveys.catalog import Column, missing_columns
 from starglot.surveys.catalog_file import open_catalog
@@ -65,6 +65,10 @@ _STAR = (
     Column("feh", ("FE_H",)),
     Column("feh_err", ("FE_H_ERR",), needed=False),
     Column("feh_flag", ("FE_H_FLAG",), "flag"),
+    Column("m_h", ("M_H", "PARAM_M_H"), needed=False),
+    Column("m_h_err", ("M_H_ERR", "PARAM_M_H_ERR"), needed=False),
+    Column("alpha_m", ("ALPHA_M", "PARAM_ALPHA_M"), needed=False),
+    Column("alpha_m_err", ("ALPHA_M_ERR", "PARAM_ALPHA_M_ERR"), needed=False),
 )
 
 
@@ -73,7 +77,7 @@ def read_catalog(settings: Apogee, counts: Counts | None = None) -> pa.Table:
 
     Columns: apogee_id, gaia_source_id string|null and the gaia_release ('dr2', 'dr3', null) that it is of; ra, dec
     (deg, epoch ``epoch`` in years); pmra, pmdec (mas/yr); snr; starflag, aspcapflag int64; paramflag_bad; teff,
-    logg, feh and the 21 abundances with their errors (K, dex).
+    logg, feh, alpha_fe and the 21 abundances with their errors (K, dex).  [alpha/Fe] = [alpha/M] + [M/H] - [Fe/H].
 
     Flags (paper 2.2): a star with a configured ASPCAPFLAG bit, or a configured PARAMFLAG bit in a parameter that
     matters for labels, keeps its row and has no labels; an abundance with a configured bit in its own flag is
@@ -112,6 +116,8 @@ def read_catalog(settings: Apogee, counts: Counts | None = None) -> pa.Table:
         bad = rejected | feh_bad if label.name == "feh" else rejected
         value, error = floats(raw[label.name]), floats(raw[label.error])
         out[label.name], out[label.error] = label_pair(value, error, label, counts, {"flagged": bad})
+    value, error = _alpha_over_iron(raw)
+    out["alpha_fe"], out["alpha_fe_err"] = label_pair(value, error, ALPHA_FE, counts, {"flagged": rejected | feh_bad})
     for label in ABUNDANCES:
         value, error, flag = recipes[label.name](raw, elements)
         bad = rejected | bits_set(flag, settings.elemflag_bits)
@@ -179,6 +185,20 @@ def _minus_iron(
     iron = np.where(within(iron, LABELS["feh"]), iron, np.nan)
     error = combined_error(error, label, floats(raw["feh_err"]), LABELS["feh"])
     return value - iron, error, flag | flags(raw["feh_flag"])
+
+
+def _alpha_over_iron(raw: pa.Table) -> tuple[np.ndarray, np.ndarray]:
+    """[alpha/Fe] and its error, in quadrature; NaN where [alpha/M], [M/H] or [Fe/H] is missing or a placeholder.
+
+    ALPHA_M is the fitted scaling of O, Mg, Si, S, Ca and Ti relative to M_H, which follows them, not iron.
+    """
+    parts = [
+        np.where(within(floats(raw[name]), label), floats(raw[name]), np.nan)
+        for name, label in (("alpha_m", ALPHA_FE), ("m_h", LABELS["feh"]), ("feh", LABELS["feh"]))
+    ]
+    error = combined_error(floats(raw["alpha_m_err"]), ALPHA_FE, floats(raw["m_h_err"]), LABELS["feh"])
+    error = combined_error(error, ALPHA_FE, floats(raw["feh_err"]), LABELS["feh"])
+    return parts[0] + parts[1] - parts[2], error
 
 
 def _abundance_columns(catalog: Any, release: str) -> tuple[dict[str, _Recipe], list[Column]]:

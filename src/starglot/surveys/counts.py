@@ -28,6 +28,8 @@ ROW_REASONS: dict[str, Reason] = {
     "no_id": Reason("the row has no id of its own"),
     "second_entry": Reason("an earlier row has the same id"),
     "repeat_of_star": Reason("another row of the same star is the main one, or has the better S/N", look=False),
+    "not_a_star": Reason("the survey's class is not STAR", look=False),
+    "warned": Reason("the survey's pipeline warns of its fit", look=False),
     "no_class": Reason("no class letter A, F, G, K or M", look=False),
     "no_file_name": Reason("obsdate, lmjd, planid, spid or fiberid is missing, which the file's name is made of"),
     "snr_too_low": Reason("S/N missing or below surveys.lamost.snr_min", look=False),
@@ -49,6 +51,7 @@ VALUE_REASONS: dict[str, Reason] = {
     "unknown_type": Reason("no known spectral type"),
     "placeholder": Reason("a number that stands for none", look=False),
     "flagged": Reason("the survey's flags or the configured cuts", look=False),
+    "outside_calibration": Reason("the survey's calibration is not defined there", look=False),
     "no_error": Reason("an error that is not positive, or larger than any star's", look=False),
 }
 

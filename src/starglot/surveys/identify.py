@@ -14,8 +14,10 @@ from pathlib import Path
 from starglot.registry import Registry
 from starglot.spectra.raw import RawSpectrum
 from starglot.spectra.rejection import SpectrumRejected
+from starglot.surveys.desi_spectra import is_desi, read_coadd
 from starglot.surveys.file_kind import is_fits
 from starglot.surveys.fits_bytes import NotReadable, Unit, inflate, units
+from starglot.surveys.gaia_xp_spectra import is_gaia_xp, read_all
 from starglot.surveys.lamost_spectrum import is_lamost, read_spectrum
 from starglot.surveys.plain_spectrum import PLAIN, read_plain
 from starglot.surveys.sdss_spectrum import is_sdss, read_sdss_spectrum
@@ -50,10 +52,23 @@ def _one(read: Callable[[Path], RawSpectrum]) -> Callable[[Path], list[FileSpect
     return lambda path: [FileSpectrum("", read(path))]
 
 
+def _coadd(path: Path) -> list[FileSpectrum]:
+    """The targets of a DESI coadd, by TARGETID."""
+    coadd = read_coadd(path)
+    return [FileSpectrum(str(target), coadd.spectrum(row)) for row, target in enumerate(coadd.targets)]
+
+
+def _sampled(path: Path) -> list[FileSpectrum]:
+    """The sources of a file of Gaia XP spectra."""
+    return [FileSpectrum(source, spectrum) for source, spectrum in read_all(path)]
+
+
 #: Surveys whose files are recognised, in the order in which they are tried.
 FILE_READERS: Registry[FileReader] = Registry(
     {
         "lamost": FileReader(is_lamost, _one(read_spectrum)),
+        "desi": FileReader(is_desi, _coadd),
+        "gaia_xp": FileReader(is_gaia_xp, _sampled),
         "sdss": FileReader(is_sdss, _one(read_sdss_spectrum)),
     }
 )

@@ -6,7 +6,19 @@ Catalogues, files and spectra are registries of their own: an edit of one reader
 from __future__ import annotations
 
 from starglot.registry import Registry
-from starglot.surveys import apogee, gaia_eso, galah, lamost, lamost_spectra
+from starglot.surveys import (
+    apogee,
+    desi,
+    desi_spectra,
+    gaia_eso,
+    gaia_xp,
+    gaia_xp_spectra,
+    galah,
+    lamost,
+    lamost_spectra,
+    sdss,
+    sdss_spectra,
+)
 from starglot.surveys.protocol import FindFiles, LabelSurvey, ReadSpectra
 
 CATALOGS: Registry[LabelSurvey] = Registry(
@@ -15,17 +27,26 @@ CATALOGS: Registry[LabelSurvey] = Registry(
         "apogee": apogee,
         "galah": galah,
         "gaia_eso": gaia_eso,
+        "desi": desi,
+        "gaia_xp": gaia_xp,
+        "sdss": sdss,
     }
 )
 
 FILES: Registry[FindFiles] = Registry(
     {
         "lamost": lamost_spectra.find_files,
+        "desi": desi_spectra.find_files,
+        "gaia_xp": gaia_xp_spectra.find_files,
+        "sdss": sdss_spectra.find_files,
     }
 )
 
 SPECTRA: Registry[ReadSpectra] = Registry(
     {
         "lamost": lamost_spectra.read,
+        "desi": desi_spectra.read,
+        "gaia_xp": gaia_xp_spectra.read,
+        "sdss": sdss_spectra.read,
     }
 )

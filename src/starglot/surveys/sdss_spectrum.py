@@ -1,6 +1,6 @@
 """SDSS and BOSS spectra: ``spec-PLATE-MJD-FIBER.fits``, full or lite.
 
-The table COADD (the first extension) has a pixel a row: flux (1e-17 erg/s/cm2/A), loglam (log10 of the vacuum
+The first extension, the table COADD, has a pixel a row: flux (1e-17 erg/s/cm2/A), loglam (log10 of the vacuum
 wavelength in A, heliocentric, steps of 1e-4), ivar, and_mask and or_mask (bit sums: set in every exposure, or in
 any), wdisp, sky, model; the case of the names varies.  Pixels without data have ivar 0.  COEFF0 of the primary header
 is not looked at: in legacy files it is that of the plate, whose first pixels a spectrum may lack.
@@ -30,21 +30,22 @@ def read_sdss_spectrum(path: str | PathLike[str]) -> RawSpectrum:
     6 %, nearly all under strong sky lines.
 
     Raises SpectrumRejected: ``file_missing``, ``file_unreadable`` (cannot be opened, cut off, not FITS),
-    ``layout_unknown`` (no such table, columns missing, air wavelengths).
+    ``layout_unknown`` (no such table, columns missing, air wavelengths), ``no_good_pixel`` (an empty fibre, with
+    ivar 0 throughout, or errors that are no numbers).
     """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", AstropyWarning)  # of headers; what is read is checked below
             with fits.open(path, memmap=False) as units:
-                if "COADD" not in units or not isinstance(units["COADD"], fits.BinTableHDU):
+                if len(units) < 2 or not isinstance(units[1], fits.BinTableHDU):
                     raise SpectrumRejected("layout_unknown", "no COADD table")
                 if units[0].header.get("VACUUM", True) in (False, "F"):
                     raise SpectrumRejected("layout_unknown", "VACUUM is F: air wavelengths are not expected")
-                table = units["COADD"].data
+                table = units[1].data
                 names = {name.lower() for name in table.names}
                 missing = [name for name in COLUMNS if name not in names]
                 if missing:
-                    raise SpectrumRejected("layout_unknown", f"the COADD table has no column {', '.join(missing)}")
+                    raise SpectrumRejected("layout_unknown", f"the first table has no column {', '.join(missing)}")
                 values = {name: np.array(table[name], np.float64) for name in COLUMNS}
                 mask = np.array(table["and_mask"], np.int64)
     except FileNotFoundError:
@@ -54,6 +55,11 @@ def read_sdss_spectrum(path: str | PathLike[str]) -> RawSpectrum:
     except Exception as error:  # a damaged header makes astropy raise nearly anything
         detail = " ".join(str(error).split()) or type(error).__name__
         raise SpectrumRejected("file_unreadable", detail) from error
+    ivar = values["ivar"]
+    if len(ivar) and not (ivar > 0).any():
+        lost = int(np.count_nonzero(~np.isfinite(ivar)))
+        said = f"ivar is not a number in {lost}" if lost else "an empty fibre: ivar is 0 in all"
+        raise SpectrumRejected("no_good_pixel", f"{said} of {len(ivar)} pixels")
     return RawSpectrum(
         wavelength=10.0 ** values["loglam"],
         flux=values["flux"],

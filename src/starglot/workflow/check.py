@@ -11,7 +11,7 @@ from typing import Literal
 from starglot.config.bases import is_hub_id
 from starglot.config.models import Config
 from starglot.config.patches import Patches
-from starglot.config.queries import hub_or_folder_bases, language_models
+from starglot.config.queries import hub_or_folder_bases, language_models, made_by_mock
 from starglot.config.recipes import View
 from starglot.config.survey import SpectrumSurvey, Survey
 from starglot.errors import StarglotError
@@ -89,7 +89,7 @@ def render(inputs: Iterable[Input]) -> str:
 
 def _surveys(config: Config) -> Iterator[Input]:
     for name, survey in config.surveys.named().items():
-        made, users = config.mock is not None and survey.in_mock, _users(config, name)
+        made, users = made_by_mock(config, name), _users(config, name)
         for key, path in survey.catalogs.items():
             yield _file(f"{survey.title}, surveys.{name}.{key}", path, users, survey, made)
         if isinstance(survey, SpectrumSurvey):
@@ -102,7 +102,7 @@ def _users(config: Config, survey: str, *, spectra: bool = False) -> str:
 
     spectra: what uses its spectra.
     """
-    samples = {name: config.tasks[name].sample for name in config.run.tasks}
+    samples = {name: config.tasks[name].sample for name in config.seen_tasks}
     users = [
         f"task {name}"
         for name, sample in samples.items()

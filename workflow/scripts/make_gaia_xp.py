@@ -1,0 +1,28 @@
+"""Write what Gaia XP sees of the mock's stars."""
+
+import argparse
+from pathlib import Path
+
+from starglot.cli import parser, run
+from starglot.config.mock_views import MockGaiaXP
+from starglot.config.models import Mock
+from starglot.hashing import digest_of, file_digest
+from starglot.mock.gaia_xp_release import SPECTRA, write_gaia_xp
+from starglot.tables import write_digests
+
+
+def main(args: argparse.Namespace) -> None:
+    release = Path(args.truth).parent
+    write_gaia_xp(
+        release, Mock.model_validate(args.settings["mock"]), MockGaiaXP.model_validate(args.settings["gaia_xp"])
+    )
+    spectra = sorted((release / SPECTRA).glob("XpSampledMeanSpectrum_*.csv.gz"))
+    write_digests(args.catalogs, args.digests, {"spectra": digest_of([file_digest(path) for path in spectra])})
+
+
+if __name__ == "__main__":
+    command = parser(__doc__)
+    command.add_argument("--truth", required=True, help="the release is written to this file's folder")
+    command.add_argument("--catalogs", nargs="+", required=True, help="the release's catalogues, to be digested ...")
+    command.add_argument("--digests", required=True, help="... into this small file")
+    run(main, command)

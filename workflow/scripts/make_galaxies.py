@@ -1,0 +1,25 @@
+"""Write the mock release of galaxies."""
+
+import argparse
+from pathlib import Path
+
+from starglot.cli import parser, run
+from starglot.config.mock_galaxies import MockGalaxies
+from starglot.hashing import digest_of, file_digest
+from starglot.mock.galaxy_release import write_galaxies
+from starglot.tables import write_digests
+
+
+def main(args: argparse.Namespace) -> None:
+    release = Path(args.truth).parent
+    write_galaxies(release, MockGalaxies.model_validate(args.settings["galaxies"]))
+    spectra = sorted(release.rglob("spec-*.fits"))
+    write_digests(args.catalogs, args.digests, {"spectra": digest_of([file_digest(path) for path in spectra])})
+
+
+if __name__ == "__main__":
+    command = parser(__doc__)
+    command.add_argument("--truth", required=True, help="the release is written to this file's folder")
+    command.add_argument("--catalogs", nargs="+", required=True, help="the release's catalogues, to be digested ...")
+    command.add_argument("--digests", required=True, help="... into this small file")
+    run(main, command)
