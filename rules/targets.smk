@@ -54,6 +54,19 @@ def own_line_outputs():
     return ["<results>/tables/own_line.csv", "<results>/figures/own_line.png"]
 
 
+#: Tasks that ask for redshifts.
+REDSHIFT_TASKS = [
+    task for task in CONFIG.run.tasks if "redshift" in CONFIG.tasks[task].labels
+]
+
+
+def redshift_outputs():
+    """Table and figure of redshifts, where a task asks for them."""
+    if not REDSHIFT_TASKS:
+        return []
+    return ["<results>/tables/redshift_1.csv", "<results>/figures/redshift_1.png"]
+
+
 FOLD_TABLES = [
     f"<results>/tables/folds_{task}.csv"
     for task in CONFIG.run.tasks
@@ -72,6 +85,7 @@ TABLES = [
     *external_tables(),
     "<results>/tables/leakage.csv",
     *FOLD_TABLES,
+    *redshift_outputs()[:1],
 ]
 
 #: Figures of `run:`, and the own-line test with its table.
@@ -86,6 +100,7 @@ FIGURES = [
     *expand("<results>/figures/figure_{number}.png", number=list(PAPER_FIGURES)),
     *built("<results>/figures/training_{task}_{model}_{size}.png", models=CURVED),
     *own_line_outputs(),
+    *redshift_outputs()[1:],
 ]
 
 
