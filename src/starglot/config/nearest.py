@@ -1,4 +1,4 @@
-"""Settings of baselines that compare a spectrum with those, or with templates made of those, that are known."""
+"""Settings of baselines that learn nothing, remember, or fit templates made of what they remember."""
 
 from __future__ import annotations
 
@@ -9,6 +9,12 @@ from pydantic import Field
 from starglot.config.strict import ModelSettings
 
 Neighbours = Annotated[int, Field(ge=1)]
+
+
+class Constant(ModelSettings):
+    """The median label of all training spectra, for every spectrum: what has learnt nothing does as well."""
+
+    kind: Literal["constant"] = Field(description="It has no settings.")
 
 
 class Knn(ModelSettings):
