@@ -1,4 +1,6 @@
-"""Mock galaxies beside real ones, in a picture: python benchmarks/mock_galaxies.py REAL_SPEC... --out mock_galaxies.png
+"""Mock galaxies beside real ones, in a picture.
+
+python benchmarks/mock_galaxies.py REAL_SPEC... --out docs/images/mock_galaxies.png
 
 REAL_SPEC: SDSS spec files (of galaxies) with their redshift in the second extension.  Beside each stands the mock
 galaxy, of a thousand, whose spectrum at rest is most like it, as it is before noise and as it is observed.

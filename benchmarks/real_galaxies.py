@@ -1,6 +1,7 @@
 """Real galaxies that no model has learnt from: redshifts by every model of a run, against the catalogue's.
 
-python benchmarks/real_galaxies.py --results results/fors2 --spectra data/fors2/0001 --catalog data/fors2/specObj-dr16.fits --plate 1
+python benchmarks/real_galaxies.py --results results/fors2 --spectra data/fors2/0001 \\
+    --catalog data/fors2/specObj-dr16.fits --plate 1
 
 The spectra are read as `starglot predict` reads them, one file after the other.  Writes redshift_real.csv, .md, .tex
 and .png into the folder of tables.

@@ -175,7 +175,9 @@ checkpoint inventory:
         candidates=ancient(ALL_CANDIDATES),
         digests=[
             *(f"{path}.sha256" for path in ALL_CANDIDATES),
-            *dict.fromkeys(path for each in VIEWED_SURVEYS for path in mock_digests(each)),
+            *dict.fromkeys(
+                path for each in VIEWED_SURVEYS for path in mock_digests(each)
+            ),
         ],
     output:
         shards=expand("<results>/catalog/shards/{survey}.txt", survey=VIEWED_SURVEYS),

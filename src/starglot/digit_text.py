@@ -31,7 +31,7 @@ def scaled(flux: ArrayLike, settings: Digits) -> tuple[Floats, Floats, Floats]:
 
 
 def integers(values: ArrayLike, settings: Digits) -> Integers:
-    """Values to the integers whose digits are written, with their sign; minus 0 stays apart as no integer can be it."""
+    """Values to the integers whose digits are written, with their sign."""
     y = np.asarray(values, np.float64)
     if not settings.signed:
         y = np.maximum(y, 0.0)

@@ -32,7 +32,12 @@ SPLIT = (
     r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 )
 RECIPE = Recipe.model_validate(
-    {"wavelength": {"start": 3850.0, "stop": 9149.0}, "normalisation": "p99", "interpolation": "linear", "max_edge": 40}
+    {
+        "wavelength": {"start": 3850.0, "stop": 9149.0},
+        "normalisation": "p99",
+        "interpolation": "linear",
+        "max_edge": 40,
+    }
 )
 
 
@@ -62,7 +67,17 @@ def test_their_rows_make_a_catalogue_and_their_files_are_found(spectra: list[Pat
         have = {name.upper(): row[name][0] for name in row.names}
         plate, mjd, fiber = (int(part) for part in path.name.split(".")[0].split("-")[1:])
         assert (have["PLATE"], have["MJD"], have["FIBERID"]) == (plate, mjd, fiber)
-        wanted = ("PLUG_RA", "PLUG_DEC", "CLASS", "Z", "Z_ERR", "ZWARNING", "Z_NOQSO", "ZWARNING_NOQSO", "CLASS_NOQSO")
+        wanted = (
+            "PLUG_RA",
+            "PLUG_DEC",
+            "CLASS",
+            "Z",
+            "Z_ERR",
+            "ZWARNING",
+            "Z_NOQSO",
+            "ZWARNING_NOQSO",
+            "CLASS_NOQSO",
+        )
         kept = {name: str(have[name]).strip() if "CLASS" in name else float(have[name]) for name in wanted}
         run2d = str(have["RUN2D"]).strip()
         rows.append({"PLATE": plate, "MJD": mjd, "FIBERID": fiber, "RUN2D": run2d, **kept})
@@ -109,7 +124,9 @@ def test_a_lamost_file_is_no_sdss_spectrum(real_files: Path) -> None:
 
 
 @pytest.mark.parametrize("digits", [None, Digits(style="llmtime", bit_sep=" ", time_sep=" ,", minus=" -")])
-def test_a_hundred_values_are_the_paper_s_533_tokens(real_files: Path, spectra: list[Path], digits: Digits | None) -> None:
+def test_a_hundred_values_are_the_paper_s_533_tokens(
+    real_files: Path, spectra: list[Path], digits: Digits | None
+) -> None:
     model_file = real_files.parent / "tokenizer" / "llama3" / "tokenizer.model"
     if not model_file.is_file():
         pytest.skip("no Llama 3 tokenizer beside the checkout (../shared/tokenizer/llama3)")
@@ -118,7 +135,10 @@ def test_a_hundred_values_are_the_paper_s_533_tokens(real_files: Path, spectra: 
 
     ranks = load_tiktoken_bpe(str(model_file))
     encode = tiktoken.Encoding("llama3", pat_str=SPLIT, mergeable_ranks=ranks, special_tokens={}).encode_ordinary
-    task, codec = form_task("redshift", ["redshift"]), Codec(Encoding(form="digits", bin=53, digits=digits), RECIPE.wavelength)
+    task, codec = (
+        form_task("redshift", ["redshift"]),
+        Codec(Encoding(form="digits", bin=53, digits=digits), RECIPE.wavelength),
+    )
     lengths = []
     for path in spectra[:20]:
         try:

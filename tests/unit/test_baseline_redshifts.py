@@ -53,7 +53,7 @@ def test_the_constant_is_the_median_of_the_training_rows(survey, tmp_path):
 
 
 def test_neighbours_are_scikit_learn_s(survey, tmp_path):
-    value, table, manifest = told(Knn(kind="knn", bin=BIN, neighbours=[3]), survey, tmp_path)
+    value, table, _ = told(Knn(kind="knn", bin=BIN, neighbours=[3]), survey, tmp_path)
     flux = binned(survey.flux, BIN).astype(float)
     flux /= np.linalg.norm(flux, axis=1, keepdims=True)
     train, test = survey.split == "train", np.flatnonzero(survey.split == "test")
@@ -61,7 +61,9 @@ def test_neighbours_are_scikit_learn_s(survey, tmp_path):
     order = test[np.argsort(survey.obsid[test])]
     np.testing.assert_allclose(value[:, :2], model.predict(flux[order]), rtol=1e-4)
     letters = table["class_pred"].to_pylist()[::3]
-    assert np.mean([a == b for a, b in zip(letters, table["class"].to_pylist()[::3], strict=True)]) > 0.6  # by chance 0.2
+    assert (
+        np.mean([a == b for a, b in zip(letters, table["class"].to_pylist()[::3], strict=True)]) > 0.6
+    )  # by chance 0.2
 
 
 def test_the_number_of_neighbours_is_the_best_on_validation_rows(survey, tmp_path):

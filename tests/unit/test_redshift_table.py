@@ -69,7 +69,9 @@ def test_intervals_are_over_galaxies_and_not_over_spectra(tmp_path):
     star = [f"g{k // 20}" for k in range(600)]
     width = []
     for names in (star, None):
-        (row,) = redshift_table(predictions(tmp_path, truth, truth + error, [0.01] * 600, star=names)).to_dict("records")
+        (row,) = redshift_table(predictions(tmp_path, truth, truth + error, [0.01] * 600, star=names)).to_dict(
+            "records"
+        )
         width.append(row["mae_hi"] - row["mae_lo"])
     assert width[0] > 3 * width[1]
 

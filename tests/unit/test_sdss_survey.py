@@ -1,4 +1,4 @@
-"""SDSS as a survey: the catalogue's cuts, files in the archive's layouts, spectra that cannot be used, and the mock."""
+"""SDSS as a survey: the catalogue's cuts, files in the archive's layouts, what cannot be used, the mock."""
 
 import logging
 from pathlib import Path
@@ -15,7 +15,14 @@ from starglot.config.mock_galaxies import MockGalaxies
 from starglot.config.recipes import Recipe
 from starglot.config.sdss import Sdss
 from starglot.mock.galaxy_release import BROKEN, write_galaxies
-from starglot.mock.galaxy_spectra import attenuation, draw_galaxies, emission_lines, populations, rest_grid, rest_spectra
+from starglot.mock.galaxy_spectra import (
+    attenuation,
+    draw_galaxies,
+    emission_lines,
+    populations,
+    rest_grid,
+    rest_spectra,
+)
 from starglot.samples.star_ids import star_ids
 from starglot.spectra.rejection import SpectrumRejected
 from starglot.spectra.shard import clean_shard
@@ -92,7 +99,12 @@ def test_z_noqso_counts_for_galaxies_where_the_file_has_it(tmp_path):
 def test_a_table_of_magnitudes_cuts(tmp_path, form):
     ids = [str(299489676975171584 + n) for n in range(5)]
     photometry = Table(
-        {"specobjid": ids[:4], "type": [3, 3, 6, 3], "modelMag_i": [17.5, 18.2, 15.0, 18.2], "extinction_i": [0.1] * 3 + [0.3]}
+        {
+            "specobjid": ids[:4],
+            "type": [3, 3, 6, 3],
+            "modelMag_i": [17.5, 18.2, 15.0, 18.2],
+            "extinction_i": [0.1] * 3 + [0.3],
+        }
     )
     path = tmp_path / f"photo.{form}"
     photometry.write(path)
@@ -127,7 +139,13 @@ def test_a_galaxy_on_two_plates_is_one_object_and_a_row_twice_is_one_row(tmp_pat
 
 
 def selected(*rows):
-    names = {"obsid": pa.int64(), "star_id": pa.string(), "plate": pa.int64(), "mjd": pa.int64(), "fiberid": pa.int64()}
+    names = {
+        "obsid": pa.int64(),
+        "star_id": pa.string(),
+        "plate": pa.int64(),
+        "mjd": pa.int64(),
+        "fiberid": pa.int64(),
+    }
     schema = pa.schema([*names.items(), ("run2d", pa.string())])
     return pa.Table.from_pylist([dict(zip(schema.names, each, strict=True)) for each in rows], schema=schema)
 
@@ -138,9 +156,7 @@ def test_files_are_found_in_every_layout_of_the_archive(tmp_path, folder):
     place.mkdir(parents=True)
     (place / "spec-0266-51602-0031.fits").write_bytes(b"x" * 10)
     (place / "spec-0266-51602-0032.fits.gz").write_bytes(b"x" * 11)
-    found = find_files(
-        selected(*[(n, "a", 266, 51602, n, "26") for n in (31, 32, 33)]), tmp_path
-    ).to_pylist()
+    found = find_files(selected(*[(n, "a", 266, 51602, n, "26") for n in (31, 32, 33)]), tmp_path).to_pylist()
     assert [each["size"] for each in found] == [10, 11, None]
     assert found[1]["file"] == f"{folder}/spec-0266-51602-0032.fits.gz"
 
@@ -153,7 +169,7 @@ def release(tmp_path_factory):
 
 
 def test_every_kind_of_damage_is_met_with_its_own_reason(release, caplog):
-    folder, settings, counts = release
+    folder, _, counts = release
     broken = pq.read_table(folder / "truth.parquet")["broken"].to_pylist()
     assert set(broken) == {None, *BROKEN} and len(broken) == counts["spectra"]
     with caplog.at_level(logging.INFO):
@@ -212,14 +228,19 @@ def test_the_mock_s_galaxies_obey_the_physics_that_they_are_made_of():
     one = galaxies.take(np.array([0, 0]))
     extremes = {"light": np.array([[1, 0, 0, 0], [0, 0, 1, 0]]), "ebv": np.zeros(2), "h_alpha": np.full(2, 1e-6)}
     old, young = rest_spectra(type(one)(**{**vars(one), **extremes}), bases)
+
     def d4000(flux):
         def band(low, high):
             return flux[(wave > low) & (wave < high)].mean()
+
         return band(4000, 4100) / band(3850, 3950)
+
     assert d4000(old) > 1.7 > 1.35 > d4000(young)  # as observed: old about 1.8, young 1.2
+
     def depth(flux, centre):
         side = (np.interp(centre - 60, wave, flux) + np.interp(centre + 60, wave, flux)) / 2
         return 1 - np.interp(centre, wave, flux) / side
+
     assert depth(young, 4102.9) > 2 * depth(old, 4102.9) and depth(old, 5177.0) > 2 * depth(young, 5177.0)
     assert np.ptp(galaxies.z) > 0.5 and len(np.unique(np.round(galaxies.light, 6), axis=0)) == 300
 

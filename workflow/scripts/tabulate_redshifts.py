@@ -11,7 +11,10 @@ from starglot.plots.redshifts import draw_redshifts
 
 def main(args: argparse.Namespace) -> None:
     # .../predictions/{task}/{model}/{size}/{set}.parquet
-    tables = {(*path.parts[-4:-1], path.stem): path for path in map(Path, args.predictions)}
+    tables = {}
+    for path in map(Path, args.predictions):
+        task, model, size = path.parts[-4:-1]
+        tables[task, model, size, path.stem] = path
     release = f"{args.settings['release']}{', a mock' if args.settings['mock'] else ''}"
     title = f"Redshifts of galaxies ({release})"
     write_table(redshift_table(tables), Path(args.csv).with_suffix(""), f"{title}.", NOTES)

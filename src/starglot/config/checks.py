@@ -193,7 +193,9 @@ def _digits(at: str, encoding: Encoding) -> Iterator[str]:
         yield f"{at}.preparation: digits write scaled flux as it is; set as_is"
     if digits and digits.signed and digits.plus == digits.minus:
         yield f"{at}.digits.minus: negative and other values begin alike, with {digits.minus!r}"
-    if digits and (digits.time_sep == digits.bit_sep or any(each.isdigit() for each in digits.time_sep + digits.bit_sep)):
+    if digits and (
+        digits.time_sep == digits.bit_sep or any(each.isdigit() for each in digits.time_sep + digits.bit_sep)
+    ):
         yield f"{at}.digits: bit_sep and time_sep must differ and hold no digit"
 
 

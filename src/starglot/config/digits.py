@@ -19,8 +19,8 @@ class Digits(Strict):
 
     style: Literal["paper", "llmtime"] = Field(
         "paper",
-        description="paper: digits joined by `bit_sep`, values rounded; llmtime: `bit_sep` before every digit, values "
-        "cut off after the last digit.",
+        description="paper: digits joined by `bit_sep`, values rounded; llmtime: `bit_sep` before every digit, "
+        "values cut off after the last digit.",
     )
     base: int = Field(10, ge=2, le=10, description="Base of the digits.")
     precision: int = Field(2, ge=0, le=6, description="Digits after the point, which is not written.")

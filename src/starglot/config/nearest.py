@@ -31,7 +31,9 @@ class TemplateFit(ModelSettings):
     """Least squares over redshift with templates made of the training galaxies, as survey pipelines do it."""
 
     kind: Literal["template_fit"] = Field(description="For a task whose one label is the redshift.")
-    bin: int = Field(1, ge=1, description="Mean of this many grid values is fitted; the templates stay at the grid's.")
+    bin: int = Field(
+        1, ge=1, description="Mean of this many grid values is fitted; the templates stay at the grid's."
+    )
     vectors: int = Field(8, ge=1, le=50, description="Templates: mean and principal vectors at rest.")
     step: float = Field(1e-4, gt=0, le=0.01, description="Step of the trial redshifts in log10(1 + z).")
     rounds: int = Field(8, ge=1, le=100, description="Passes that make the templates from spectra with gaps.")

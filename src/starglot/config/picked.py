@@ -40,7 +40,11 @@ def picked(config: Config, wildcards: Mapping[str, str]) -> dict[str, tuple[str,
     further = getattr(base, "forms", {}) if "base" in wildcards else {}
     labels |= {label for named in further.values() for label in named}
     labels |= {label for survey in surveys for label in survey.brings}
-    forms = {*further} | {config.tasks[name].question.form for name in tasks} | set(_BASE_FORMS if "base" in wildcards else ())
+    forms = (
+        {*further}
+        | {config.tasks[name].question.form for name in tasks}
+        | set(_BASE_FORMS if "base" in wildcards else ())
+    )
     found = {
         "LABELS": tuple(sorted({*ATMOSPHERE_NAMES, *ABUNDANCE_NAMES, *labels})),
         "FORMS": tuple(sorted(forms)),

@@ -50,8 +50,8 @@ class Sdss(SpectrumSurvey):
     )
     photometry: OptionalPath = Field(
         None,
-        description="Table of yours with specobjid (or plate, mjd, fiberid), dered_i (or modelmag_i and extinction_i) "
-        "and type, as CasJobs writes it: CSV or FITS. Null: no cut in brightness.",
+        description="Table of yours with specobjid (or plate, mjd, fiberid), dered_i (or modelmag_i and "
+        "extinction_i) and type, as CasJobs writes it: CSV or FITS. Null: no cut in brightness.",
     )
     faintest_i: float = Field(18.0, description="Dereddened i must be below; with `photometry` alone.")
     photometric_type: int = Field(3, description="Type of the image: 3 galaxy, 6 star; with `photometry` alone.")

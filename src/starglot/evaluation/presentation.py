@@ -202,7 +202,9 @@ def _cell(record: dict[str, object], name: str) -> Cell:
         label = LABELS.get(str(record.get("label")))
         unit = label.unit if label and name in PHYSICAL else ""
         # One digit more than the label itself has, where its unit does not say: a redshift's error is small.
-        decimals = max(DECIMALS[unit], label.decimals + 1) if label and name in PHYSICAL and not unit else DECIMALS[unit]
+        decimals = (
+            max(DECIMALS[unit], label.decimals + 1) if label and name in PHYSICAL and not unit else DECIMALS[unit]
+        )
         low, high = (_known(record.get(f"{name}{end}")) for end in ("_lo", "_hi"))
         both = isinstance(low, float) and isinstance(high, float)
         return Estimate(value, low if both else None, high if both else None, decimals)  # type: ignore[arg-type]

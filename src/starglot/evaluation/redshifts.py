@@ -40,7 +40,11 @@ NOTES: tuple[str, ...] = (
 
 
 def redshift_table(
-    predictions: Mapping[tuple[str, str, str, str], Path], *, level: float = 0.95, replicates: int = 500, seed: int = 0
+    predictions: Mapping[tuple[str, str, str, str], Path],
+    *,
+    level: float = 0.95,
+    replicates: int = 500,
+    seed: int = 0,
 ) -> pd.DataFrame:
     """Figures of merit of every prediction table by (task, model, size, set), each with an interval over galaxies.
 

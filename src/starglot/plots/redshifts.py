@@ -33,9 +33,17 @@ def draw_redshifts(predictions: Mapping[tuple[str, str, str, str], Path], stem: 
         for axis, ((_, model, name, chosen), rows) in zip(axes.flat, found.items(), strict=False):
             failed = np.abs(rows.residual) * _LIGHT > CATASTROPHIC
             axis.plot([low, high], [low, high], color="black", linewidth=0.8, zorder=3)
-            axis.scatter(rows.truth[~failed], rows.value[~failed], s=5, color="#2f6db3", linewidths=0, rasterized=True)
             axis.scatter(
-                rows.truth[failed], rows.value[failed], s=9, marker="x", color="#e07a3c", linewidths=0.6, rasterized=True
+                rows.truth[~failed], rows.value[~failed], s=5, color="#2f6db3", linewidths=0, rasterized=True
+            )
+            axis.scatter(
+                rows.truth[failed],
+                rows.value[failed],
+                s=9,
+                marker="x",
+                color="#e07a3c",
+                linewidths=0.6,
+                rasterized=True,
             )
             axis.set_title(f"{model} ({name}, {chosen})", fontsize=8)
             if len(rows):

@@ -67,10 +67,10 @@ def read_catalog(settings: Sdss, counts: Counts | None = None) -> pa.Table:
     object_class (GALAXY, QSO, STAR), subclass; zwarning int64; snr_r (median S/N per pixel of the whole spectrum);
     redshift and redshift_err.
 
-    A redshift is null where the class is none of ``settings.classes``, the plate is held out, a bit of ``settings.zwarning_bits`` is set, it
-    lies outside ``settings.redshift``, or the galaxy does not pass the photometric cut.  Of galaxies, Z_NOQSO with its
-    error and warning counts where the file has it filled (BOSS and later); legacy rows have 0 there.  Of rows with
-    the same plate, mjd and fiber the first is kept.
+    A redshift is null where the class is none of ``settings.classes``, the plate is held out, a bit of
+    ``settings.zwarning_bits`` is set, it lies outside ``settings.redshift``, or the galaxy does not pass the
+    photometric cut.  Of galaxies, Z_NOQSO with its error and warning counts where the file has it filled (BOSS and
+    later); legacy rows have 0 there.  Of rows with the same plate, mjd and fiber the first is kept.
 
     Raises StarglotError for a file that cannot be read or lacks a needed column.
     """

@@ -186,7 +186,8 @@ def fit_template_fit(
 def read_template_fit(settings: TemplateFit, task: Task, folder: Path, rows: Rows, shard_path: ShardPath) -> Answer:
     """Redshifts with the errors of their fits; none told of the group."""
     weights, _ = load(folder, settings.kind, task)
-    templates = Templates(weights["vectors"], *map(float, weights["rest"]), weights["trial"])
+    start, step = (float(each) for each in weights["rest"])
+    templates = Templates(weights["vectors"], start, step, weights["trial"])
     value, sigma = np.full((len(rows), 1), np.nan), np.full((len(rows), 1), np.nan)
     for at, fitted in _fitted(templates, rows, shard_path, settings.bin):
         value[at, 0], sigma[at, 0] = fitted.z, fitted.z_err
@@ -196,7 +197,7 @@ def read_template_fit(settings: TemplateFit, task: Task, folder: Path, rows: Row
 def _fitted(
     templates: Templates, rows: Rows, shard_path: ShardPath, width: int
 ) -> Iterator[tuple[np.ndarray, Redshifts]]:
-    """Places of rows and what their fits say, several shards together: templates are shifted once for all of these."""
+    """Places of rows and what their fits say, several shards at a time: for these templates are shifted once."""
     wave = stored_grid(shard_path(str(rows.shard[0]))) if len(rows) else np.empty(0)
     places: list[np.ndarray] = []
     held: list[np.ndarray] = []
