@@ -14,8 +14,6 @@ from functools import cached_property, lru_cache
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from starglot.config.digits import Digits
-from starglot.digit_text import number_text, read_number
 from starglot.registry import Registry
 
 _INT16 = np.iinfo(np.int16)
@@ -108,18 +106,9 @@ def _three_digits(value: int) -> str:
     return f"{value:03d}"
 
 
-def digit_form(settings: Digits) -> FluxText:
-    """The form that writes integers (of :func:`starglot.digit_text.integers`) in digits."""
-    bit, digit = re.escape(settings.bit_sep), f"[0-{settings.base - 1}]"
-    run = f"(?:{bit}{digit})+" if settings.style == "llmtime" else f"{digit}(?:{bit}{digit})*"
-    return FluxText(
-        write=lambda value: number_text(value, settings),
-        read=lambda text: read_number(text, settings) or 0,
-        number=re.compile(f"(?:{re.escape(settings.minus)}|{re.escape(settings.plus)}){run}"),
-        separator=settings.time_sep,
-        low=_INT16.min if settings.signed else 0,
-        ends=True,
-    )
+def _joined_digits(value: int) -> str:
+    """456 is 4|5|6, -30 is -3|0."""
+    return ("-" if value < 0 else "") + "|".join(str(abs(value)))
 
 
 #: Forms of flux as text, by the name that `form` gives in an encoding of the configuration.
@@ -127,6 +116,13 @@ FLUX_TEXTS: Registry[FluxText] = Registry(
     {
         "paper": FluxText(thousandths_text, _thousandths, re.compile(r"-?[0-9]+(?:\.[0-9]{1,3})?"), separator=", "),
         "packed": FluxText(_three_digits, int, re.compile("[0-9]{3}"), separator="", width=3, low=0, high=999),
-        "digits": digit_form(Digits()),  # an encoding's own `digits` say more
+        # As the paper on redshifts has it; an encoding's own `digits` say more (language/digit_text.py).
+        "digits": FluxText(
+            _joined_digits,
+            lambda text: int(text.replace("|", "")),
+            re.compile(r"-?[0-9](?:\|[0-9])*"),
+            separator=", ",
+            ends=True,
+        ),
     }
 )

@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 
 from starglot.config.digits import Digits
 from starglot.config.models import Encoding, Wavelength
-from starglot.digit_text import integers, read_text, scaled, text_of, values_of
-from starglot.flux_text import digit_form
+from starglot.flux_text import FLUX_TEXTS
 from starglot.language.codec import Codec
+from starglot.language.digit_text import digit_form, integers, read_text, scaled, text_of, values_of
 
 #: llmtime's own defaults.
 LLMTIME = {"style": "llmtime", "bit_sep": " ", "time_sep": " ,", "plus": "", "minus": " -"}
@@ -71,6 +71,12 @@ def test_the_form_of_an_encoding_is_read_back_exactly(settings, numbers):
 @pytest.mark.parametrize("text", ["", "4|5|6", "4||6, ", "4|x, ", "4|5|6,7|5, "])
 def test_other_texts_are_none(text):
     assert read_text(text, Digits()) is None and digit_form(Digits()).values(text) is None
+
+
+def test_without_settings_the_form_is_the_paper_s():
+    numbers = [456, 0, -30, 1120]
+    assert FLUX_TEXTS["digits"].text(numbers) == digit_form(Digits()).text(numbers) == "4|5|6, 0, -3|0, 1|1|2|0, "
+    assert FLUX_TEXTS["digits"].values("4|5|6, 0, -3|0, 1|1|2|0, ").tolist() == numbers
 
 
 def test_scalers_are_llmtimes():

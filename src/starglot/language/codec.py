@@ -23,9 +23,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from starglot.config.digits import Digits
 from starglot.config.models import Encoding, Wavelength
-from starglot.digit_text import integers, scaled, values_of
 from starglot.errors import StarglotError
-from starglot.flux_text import FLUX_TEXTS, digit_form
+from starglot.flux_text import FLUX_TEXTS
+from starglot.language.digit_text import digit_form, integers, scaled, values_of
 from starglot.spectra.continuum import FLOOR, coarse_log_flux, smooth_continuum
 from starglot.spectra.rebin import rebin
 from starglot.tables import FLUX_SCALE

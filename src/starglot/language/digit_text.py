@@ -7,10 +7,13 @@ base^precision, and half a unit more for llmtime.
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from starglot.config.digits import Digits
+from starglot.flux_text import FluxText
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -107,3 +110,17 @@ def read_number(text: str, settings: Digits) -> int | None:
         return None
     size = int("".join(digits), settings.base)
     return -size if below else size
+
+
+def digit_form(settings: Digits) -> FluxText:
+    """The form that writes integers (of :func:`integers`) in digits."""
+    bit, digit = re.escape(settings.bit_sep), f"[0-{settings.base - 1}]"
+    run = f"(?:{bit}{digit})+" if settings.style == "llmtime" else f"{digit}(?:{bit}{digit})*"
+    return FluxText(
+        write=lambda value: number_text(value, settings),
+        read=lambda text: read_number(text, settings) or 0,
+        number=re.compile(f"(?:{re.escape(settings.minus)}|{re.escape(settings.plus)}){run}"),
+        separator=settings.time_sep,
+        low=np.iinfo(np.int16).min if settings.signed else 0,
+        ends=True,
+    )
