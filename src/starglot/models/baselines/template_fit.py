@@ -158,7 +158,8 @@ def fit_template_fit(
 ) -> tuple[dict[str, np.ndarray], dict[str, list[Any]]]:
     """Templates of the training galaxies, and how well they do on validation rows.
 
-    Returns tensors vectors (k, pixels), trial (m,) and rest (start and step of log10 of the wavelength); facts.
+    Returns tensors vectors (k, pixels), trial (m,) and rest (start and step of log10 of the wavelength), wavelength
+    (grid,; A), and facts.
     Raises StarglotError for a task of other labels than one, which is taken for the redshift.
     """
     if train.truth.shape[1] != 1:
@@ -177,9 +178,14 @@ def fit_template_fit(
     count = min(settings.vectors, len(rows))
     made = make_templates(flux, rows.truth[:, 0], wave, count, settings.step, settings.rounds)
     residual = np.full(val.truth.shape, np.nan)
-    for at, fitted in _fitted(made, val, shard_path, settings.bin):
+    for at, fitted in _fitted(made, val, shard_path, wave, settings.bin):
         residual[at, 0] = fitted.z - val.truth[at, 0]
-    weights = {"vectors": made.vectors, "trial": made.z, "rest": np.array([made.start, made.step])}
+    weights = {
+        "vectors": made.vectors,
+        "trial": made.z,
+        "rest": np.array([made.start, made.step]),
+        "wavelength": wave,
+    }
     return weights, {"templates": [count], "galaxies": [len(rows)], "val_rmse": [rms(residual[:, 0])]}
 
 
@@ -189,16 +195,15 @@ def read_template_fit(settings: TemplateFit, task: Task, folder: Path, rows: Row
     start, step = (float(each) for each in weights["rest"])
     templates = Templates(weights["vectors"], start, step, weights["trial"])
     value, sigma = np.full((len(rows), 1), np.nan), np.full((len(rows), 1), np.nan)
-    for at, fitted in _fitted(templates, rows, shard_path, settings.bin):
+    for at, fitted in _fitted(templates, rows, shard_path, weights["wavelength"], settings.bin):
         value[at, 0], sigma[at, 0] = fitted.z, fitted.z_err
     return Answer(value, sigma, np.full(len(rows), -1))
 
 
 def _fitted(
-    templates: Templates, rows: Rows, shard_path: ShardPath, width: int
+    templates: Templates, rows: Rows, shard_path: ShardPath, wave: np.ndarray, width: int
 ) -> Iterator[tuple[np.ndarray, Redshifts]]:
     """Places of rows and what their fits say, several shards at a time: for these templates are shifted once."""
-    wave = stored_grid(shard_path(str(rows.shard[0]))) if len(rows) else np.empty(0)
     places: list[np.ndarray] = []
     held: list[np.ndarray] = []
     for at, stored in blocks(rows, shard_path, "template fit"):
