@@ -56,6 +56,17 @@ def own_line_outputs():
 
 #: Tasks at which a model of `run:` goes on from one that saw another view.
 TRANSFER_TASKS = queries.transfer_tasks(CONFIG)
+#: Tasks that ask for redshifts.
+REDSHIFT_TASKS = [
+    task for task in CONFIG.run.tasks if "redshift" in CONFIG.tasks[task].labels
+]
+
+
+def redshift_outputs():
+    """Table and figure of redshifts, where a task asks for them."""
+    if not REDSHIFT_TASKS:
+        return []
+    return ["<results>/tables/redshift_1.csv", "<results>/figures/redshift_1.png"]
 
 
 FOLD_TABLES = [
@@ -77,6 +88,7 @@ TABLES = [
     "<results>/tables/leakage.csv",
     *FOLD_TABLES,
     *(["<results>/tables/transfer_1.csv"] if TRANSFER_TASKS else []),
+    *redshift_outputs()[:1],
 ]
 
 #: Figures of `run:`, and the own-line test with its table.
@@ -91,6 +103,7 @@ FIGURES = [
     *expand("<results>/figures/figure_{number}.png", number=list(PAPER_FIGURES)),
     *built("<results>/figures/training_{task}_{model}_{size}.png", models=CURVED),
     *own_line_outputs(),
+    *redshift_outputs()[1:],
 ]
 
 

@@ -25,7 +25,8 @@ class FluxText:
 
     write: the characters of a value, an integer number of thousandths; read: their value; number: matches them, and
     nothing else; separator: what stands between two values, '' where each has as many characters (``width``, of ASCII
-    and at most three: all of them stand in one table); low, high: what values are clipped to before they are written.
+    and at most three: all of them stand in one table); low, high: what values are clipped to before they are written;
+    ends: whether the separator stands behind the last value, too.
     """
 
     write: Callable[[int], str]
@@ -35,18 +36,24 @@ class FluxText:
     width: int | None = None
     low: int = _INT16.min
     high: int = _INT16.max
+    ends: bool = False
 
     def text(self, values: ArrayLike) -> str:
         """(n,) integers as text."""
         row = np.asarray(values)
         if self.width is None:
-            return self.separator.join(map(self.write, row.tolist()))
+            joined = self.separator.join(map(self.write, row.tolist()))
+            return joined + self.separator if self.ends else joined
         written: bytes = self._table[row - self.low].tobytes()
         return written.decode("ascii")
 
     def values(self, text: str) -> NDArray[np.int16] | None:
         """The (n,) integers of a text; None for text of another form."""
         if self.width is None:
+            if self.ends:
+                if not text.endswith(self.separator):
+                    return None
+                text = text.removesuffix(self.separator)
             pieces = text.split(self.separator)
             if not all(map(self.number.fullmatch, pieces)):
                 return None
@@ -99,10 +106,23 @@ def _three_digits(value: int) -> str:
     return f"{value:03d}"
 
 
+def _joined_digits(value: int) -> str:
+    """456 is 4|5|6, -30 is -3|0."""
+    return ("-" if value < 0 else "") + "|".join(str(abs(value)))
+
+
 #: Forms of flux as text, by the name that `form` gives in an encoding of the configuration.
 FLUX_TEXTS: Registry[FluxText] = Registry(
     {
         "paper": FluxText(thousandths_text, _thousandths, re.compile(r"-?[0-9]+(?:\.[0-9]{1,3})?"), separator=", "),
         "packed": FluxText(_three_digits, int, re.compile("[0-9]{3}"), separator="", width=3, low=0, high=999),
+        # As the paper on redshifts has it; an encoding's own `digits` say more (language/digit_text.py).
+        "digits": FluxText(
+            _joined_digits,
+            lambda text: int(text.replace("|", "")),
+            re.compile(r"-?[0-9](?:\|[0-9])*"),
+            separator=", ",
+            ends=True,
+        ),
     }
 )

@@ -23,13 +23,13 @@ _NUMBER = r"[0-9]+(?:\.[0-9]+)?"
 class Form:
     """A form of question and of the answer to it.
 
-    request: what the question says after the range, with ``{labels}`` for what it asks for, if it lists that; unit: what
-    stands behind the range's upper end, None where the question has no range; separator, quote: how the labels are listed; asks_class: it asks for the spectral class
-    first; names_labels: fields of the answer begin with their label, and stand in place otherwise; some_labels: a
-    question in training may leave out labels that have no value; stage: of the paper's two, which one asks so;
-    figures: diagnostic figures of its tasks, beside those of every task; beyond_atmosphere: its tasks are also scored
-    by what they tell beyond the catalogue's Teff, log g and [Fe/H]; plain: the answer is no list of quoted, spaced
-    numbers but ``Redshift: 0.315``.
+    request: what the question says after the range, with ``{labels}`` for what it asks for, if it lists that;
+    unit: what stands behind the range's upper end, None where the question has no range; separator, quote: how the
+    labels are listed; asks_class: it asks for the spectral class first; names_labels: fields of the answer begin with
+    their label, and stand in place otherwise; some_labels: a question in training may leave out labels that have no
+    value; stage: of the paper's two, which one asks so; figures: diagnostic figures of its tasks, beside those of
+    every task; beyond_atmosphere: its tasks are also scored by what they tell beyond the catalogue's Teff, log g and
+    [Fe/H]; plain: the answer is no list of quoted, spaced numbers but ``Redshift: 0.315``.
     """
 
     request: str

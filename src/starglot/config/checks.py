@@ -8,7 +8,7 @@ from starglot.config.bases import is_hub_id
 from starglot.config.by_size import at_size
 from starglot.config.degradation import Change
 from starglot.config.faults import nearest
-from starglot.config.models import Config, Model
+from starglot.config.models import Config, Encoding, Model
 from starglot.config.names import Variant, read_name
 from starglot.config.patch_llm import PatchLlm
 from starglot.config.patches import Patches
@@ -176,11 +176,29 @@ def _encodings(config: Config) -> Iterator[str]:
             key, width = ("width", encoding.width) if isinstance(encoding, Patches) else ("bin", encoding.bin)
             if width > size:
                 yield f"encodings.{name}.{key}: {width} is more than the {size} values of {grid}"
+        if not isinstance(encoding, Patches) and (encoding.form == "digits" or encoding.digits):
+            yield from _digits(f"encodings.{name}", encoding)
         if isinstance(encoding, Patches) and encoding.step > encoding.width:
             yield (
                 f"encodings.{name}.stride: {encoding.step} is more than the width, {encoding.width}: the values "
                 "between two patches would never be read"
             )
+
+
+def _digits(at: str, encoding: Encoding) -> Iterator[str]:
+    """What is wrong with an encoding that writes digits, or has settings of digits and writes none."""
+    digits = encoding.digits
+    if encoding.form != "digits":
+        yield f"{at}.digits: with form digits alone, not '{encoding.form}'"
+        return
+    if encoding.preparation != "as_is":
+        yield f"{at}.preparation: digits write scaled flux as it is; set as_is"
+    if digits and digits.signed and digits.plus == digits.minus:
+        yield f"{at}.digits.minus: negative and other values begin alike, with {digits.minus!r}"
+    if digits and (
+        digits.time_sep == digits.bit_sep or any(each.isdigit() for each in digits.time_sep + digits.bit_sep)
+    ):
+        yield f"{at}.digits: bit_sep and time_sep must differ and hold no digit"
 
 
 def _models(config: Config) -> Iterator[str]:

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from starglot.config.baselines import ClassMean, Cnn, Ensemble, Gru, LightGbm, Mlp, ResNet50, Ridge
 from starglot.config.llm import Llm
+from starglot.config.nearest import Constant, Knn, TemplateFit
 from starglot.config.patch_llm import PatchLlm
 from starglot.config.random_base import RandomBase
 from starglot.config.strict import BaseSettings, ModelSettings
@@ -84,6 +85,9 @@ KINDS: Registry[Kind] = Registry(
         "patch_llm": Kind(PatchLlm, "patches"),
         "class_mean": Kind(ClassMean, "plain"),
         "ridge": Kind(Ridge, "plain"),
+        "constant": Kind(Constant, "plain"),
+        "knn": Kind(Knn, "plain"),
+        "template_fit": Kind(TemplateFit, "plain"),
         "lightgbm": Kind(LightGbm, "trees"),
         "resnet50": Kind(ResNet50, "network"),
         "cnn": Kind(Cnn, "network"),

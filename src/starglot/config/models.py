@@ -6,11 +6,12 @@ Field descriptions say what a value does and when to change it; "paper" refers t
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal, Union
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Union
 
-from pydantic import Field
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from starglot.config.degradation import Degradation
+from starglot.config.digits import Digits
 from starglot.config.kinds import BASES, KINDS
 from starglot.config.mock_galaxies import MockGalaxies
 from starglot.config.mock_views import MockDesi, MockGaiaXP
@@ -72,7 +73,7 @@ class Encoding(Strict):
 
     form: TextForm = Field(
         description="paper: '0.303, 0.307' (5 tokens a value with Llama 3's tokenizer); packed: '303307' (1; 3 with "
-        "tokenizers that keep digits apart)."
+        "tokenizers that keep digits apart); digits: '4|5|6, ' of scaled values (5)."
     )
     bin: int = Field(1, ge=1, le=500, description="Mean of this many grid values before writing.")
     preparation: Literal["as_is", "continuum"] = Field(
@@ -82,6 +83,12 @@ class Encoding(Strict):
     labels: Literal["rounded", "float32"] = Field(
         "rounded", description="float32 writes the paper's noise digits ('0.15139999'); rounded is learnable."
     )
+    digits: Digits | None = Field(None, description="How digits are written; with form digits alone. Null: as there.")
+
+    @model_serializer(mode="wrap")
+    def _as_written(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Without `digits` where there are none: other forms depend on no such setting."""
+        return {name: value for name, value in handler(self).items() if name != "digits" or value is not None}
 
 
 #: How flux enters a language model: as text, or as tokens.

@@ -37,8 +37,14 @@ def picked(config: Config, wildcards: Mapping[str, str]) -> dict[str, tuple[str,
     else:
         tasks = [] if surveys else config.run.tasks
     labels = {label for name in tasks for label in config.tasks[name].labels}
+    further = getattr(base, "forms", {}) if "base" in wildcards else {}
+    labels |= {label for named in further.values() for label in named}
     labels |= {label for survey in surveys for label in survey.brings}
-    forms = {config.tasks[name].question.form for name in tasks} | set(_BASE_FORMS if "base" in wildcards else ())
+    forms = (
+        {*further}
+        | {config.tasks[name].question.form for name in tasks}
+        | set(_BASE_FORMS if "base" in wildcards else ())
+    )
     found = {
         "LABELS": tuple(sorted({*ATMOSPHERE_NAMES, *ABUNDANCE_NAMES, *labels})),
         "FORMS": tuple(sorted(forms)),

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from starglot.config.strict import BaseSettings
 
@@ -18,3 +18,13 @@ class RandomBase(BaseSettings):
     heads: int = Field(4, ge=1, description="Attention heads; must divide the width.")
     rope_theta: float = Field(1000.0, gt=0, description="Rotary base; small, as prompts are short.")
     seed: int = Field(0, description="Weights.")
+    forms: dict[str, list[str]] = Field(
+        {},
+        description="Forms of question beyond the paper's two, with their labels, whose words are to be tokens of "
+        "their own; others are spelt out, letter by letter, at twice the cost.",
+    )
+
+    @model_serializer(mode="wrap")
+    def _as_written(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Without `forms` where there are none: a base of the paper's forms is the one that it was before."""
+        return {name: value for name, value in handler(self).items() if name != "forms" or value}

@@ -43,10 +43,15 @@ class Sdss(SpectrumSurvey):
     zwarning_bits: list[int] | Literal["all"] = Field(
         "all", description="ZWARNING bits that make a redshift missing; bit 4 is MANY_OUTLIERS, harmless to many."
     )
+    held_out: list[int] = Field(
+        [],
+        description="Plates whose redshifts no task learns or is tested with: spectra that a trained model is shown "
+        "afterwards, as a set of their own (`starglot predict`).",
+    )
     photometry: OptionalPath = Field(
         None,
-        description="Table of yours with specobjid (or plate, mjd, fiberid), dered_i (or modelmag_i and extinction_i) "
-        "and type, as CasJobs writes it: CSV or FITS. Null: no cut in brightness.",
+        description="Table of yours with specobjid (or plate, mjd, fiberid), dered_i (or modelmag_i and "
+        "extinction_i) and type, as CasJobs writes it: CSV or FITS. Null: no cut in brightness.",
     )
     faintest_i: float = Field(18.0, description="Dereddened i must be below; with `photometry` alone.")
     photometric_type: int = Field(3, description="Type of the image: 3 galaxy, 6 star; with `photometry` alone.")

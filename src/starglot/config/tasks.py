@@ -35,8 +35,8 @@ class LabelBins(Strict):
     number: int = Field(ge=2, le=50, description="How many bins.")
     spacing: Literal["frequency", "width"] = Field(
         "frequency",
-        description="frequency: as many spectra in each (equal-frequency binning); width: as much of the label's range "
-        "in each, so that a balanced sample covers it evenly.",
+        description="frequency: as many spectra in each (equal-frequency binning); width: as much of the label's "
+        "range in each, so that a balanced sample covers it evenly.",
     )
 
 
@@ -63,7 +63,8 @@ class Sample(Strict):
     groups: Literal["classes"] | Bins | None = Field(
         "classes",
         description="What tables report by, and `balanced` goes by: 'classes' (A, F, G, K, M; paper 2.1); "
-        "`bins: {label: teff, number: 5}`, as many spectra in each (`spacing: width`: as much of the range); null: none.",
+        "`bins: {label: teff, number: 5}`, as many spectra in each (`spacing: width`: as much of the "
+        "range); null: none.",
     )
     balanced: bool = Field(description="Equal numbers of every group (paper 2.1), nested between sizes.")
     sizes: dict[Name, int | None] = Field(description="Size name (quote it) to number of spectra; null takes all.")

@@ -18,6 +18,7 @@ PHYSICAL: frozenset[str] = frozenset(
     {"mean", "std", "rmse", "mae", "robust", "floor", "crps"}
     | {"label_noise", "photon_noise", "model_scatter", "unexplained"}
     | {"sigma", "seed_scatter", "sigma_inf", "beyond"}
+    | {"nmad", "bias", "constant_mae"}
     | {f"{name}_over_folds" for name in ("mean", "std", "rmse", "robust")}
 )
 
@@ -63,6 +64,9 @@ HEADINGS: dict[str, str] = {
     "sigma_inf": "sigma at infinity",
     "a": "A",
     "n_beyond": "extrapolated to N",
+    "nmad": "NMAD",
+    "catastrophic_90": "catastrophic, 90 % complete",
+    "constant_mae": "constant's MAE",
     "beyond": "sigma there",
     **{f"{name}_over_folds": "over folds" for name in ("mean", "std", "rmse", "robust", "r2", "skill")},
 }
@@ -197,9 +201,13 @@ def _cell(record: dict[str, object], name: str) -> Cell:
     if isinstance(value, float):
         label = LABELS.get(str(record.get("label")))
         unit = label.unit if label and name in PHYSICAL else ""
+        # One digit more than the label itself has, where its unit does not say: a redshift's error is small.
+        decimals = (
+            max(DECIMALS[unit], label.decimals + 1) if label and name in PHYSICAL and not unit else DECIMALS[unit]
+        )
         low, high = (_known(record.get(f"{name}{end}")) for end in ("_lo", "_hi"))
         both = isinstance(low, float) and isinstance(high, float)
-        return Estimate(value, low if both else None, high if both else None, DECIMALS[unit])  # type: ignore[arg-type]
+        return Estimate(value, low if both else None, high if both else None, decimals)  # type: ignore[arg-type]
     return label_text(str(value)) if name == "label" else str(value)
 
 

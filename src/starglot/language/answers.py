@@ -91,7 +91,9 @@ def render(
     """The answer to a question for ``labels``, in their order; a label that is None or absent is ``null``."""
     form = form_of(task)
     if form.plain:
-        return ", ".join(f"{LABELS[label].spelling}: {_plain(task, label, values.get(label), digits)}" for label in labels)
+        return ", ".join(
+            f"{LABELS[label].spelling}: {_plain(task, label, values.get(label), digits)}" for label in labels
+        )
     fields = []
     for label in labels:
         value = values.get(label)

@@ -21,9 +21,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from starglot.config.digits import Digits
 from starglot.config.models import Encoding, Wavelength
 from starglot.errors import StarglotError
 from starglot.flux_text import FLUX_TEXTS
+from starglot.language.digit_text import digit_form, integers, scaled, values_of
 from starglot.spectra.continuum import FLOOR, coarse_log_flux, smooth_continuum
 from starglot.spectra.rebin import rebin
 from starglot.tables import FLUX_SCALE
@@ -57,7 +59,9 @@ class Codec:
             )
         self.encoding = encoding
         self.wavelength = wavelength
-        self.form = FLUX_TEXTS[encoding.form]
+        #: How digits are written, of an encoding that writes some.
+        self.digits = (encoding.digits or Digits()) if encoding.form == "digits" else None
+        self.form = digit_form(self.digits) if self.digits else FLUX_TEXTS[encoding.form]
         #: Number of flux values after binning (what is left over at the red end is dropped).
         self.n_bins = wavelength.size // encoding.bin
         #: Number of coarse log-flux values that follow them.
@@ -77,7 +81,7 @@ class Codec:
                 allowed=f"(n, {self.wavelength.size})",
                 todo="clean the spectra again with this grid: snakemake clean",
             )
-        if self.encoding.bin == 1 and not self.n_coarse:  # the stored thousandths are the values
+        if self.encoding.bin == 1 and not self.n_coarse and not self.digits:  # the stored thousandths are the values
             return stored.clip(self.form.low, self.form.high).astype(np.int16)
         return self.values_from_binned(rebin(stored, self.encoding.bin) / FLUX_SCALE)
 
@@ -87,6 +91,9 @@ class Codec:
         It is what training calls after changing what :meth:`flux` gave back.
         """
         flux = np.asarray(binned, dtype=np.float64)
+        if self.digits:
+            numbers = integers(scaled(flux, self.digits)[0], self.digits)
+            return numbers.clip(self.form.low, self.form.high).astype(np.int16)
         if self.encoding.bin > 1 or self.n_coarse:
             peak = flux.max(axis=1, keepdims=True)
             flux = flux / np.where(peak > 0, peak, 1.0)
@@ -106,6 +113,8 @@ class Codec:
         clipped this is right to a few thousandths of the maximum, and writing it again gives the same values within
         one or two units.
         """
+        if self.digits:  # scaled values: offset and scale are not written, and scaling them again changes nothing
+            return np.asarray(values_of(values, self.digits))
         written = np.asarray(values, dtype=np.float64)
         if not self.n_coarse:
             return written / FLUX_SCALE

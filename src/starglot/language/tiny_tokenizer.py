@@ -9,6 +9,7 @@ stage's tokens would go into reading them word by word.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from itertools import product
 from typing import TYPE_CHECKING
 
@@ -47,18 +48,18 @@ def _tasks() -> list[Task]:
     ]
 
 
-def _phrases() -> str:
+def _phrases(further: Sequence[Task]) -> str:
     """What questions say between their numbers and names, as a pattern."""
     said = {
         part.rstrip(" ")
-        for task in _tasks()
+        for task in [*_tasks(), *further]
         for part in re.split(rf"[0-9]+|'?(?:{_ANY_NAME})'?", head(task, Wavelength(), task.labels))
         if len(part.split()) > 1
     }
     return "|".join(re.escape(part) for part in sorted(said, key=len, reverse=True))
 
 
-def _texts() -> list[str]:
+def _texts(further: Sequence[Task]) -> list[str]:
     """Questions and answers that between them hold every piece of the project."""
     both: list[str] = []
     for task in _tasks():
@@ -70,11 +71,16 @@ def _texts() -> list[str]:
             both.extend(render(task, letter, low, order, "rounded") for letter in CLASSES)
             both.append(render(task, None, {}, order, "rounded"))
         both.append(question(task, Wavelength(), names, "-0.1"))
+    for task in further:
+        both.append(question(task, Wavelength(), task.labels, "0.303, -0.1"))
+        both += [render(task, letter, {}, task.labels, "rounded") for letter in CLASSES]
     return both
 
 
-def build_tokenizer() -> PreTrainedTokenizerFast:
+def build_tokenizer(further: Sequence[Task] = ()) -> PreTrainedTokenizerFast:
     """A fresh tokenizer, the same at every call; save and load it like any other of Hugging Face's.
+
+    further: tasks beyond the paper's whose questions and answers have pieces of their own.
 
     About 1,300 pieces.  Printable ASCII, tab and line breaks encode and decode to the same text; any other
     character becomes ``<|unknown|>``.
@@ -84,14 +90,14 @@ def build_tokenizer() -> PreTrainedTokenizerFast:
 
     split = pre_tokenizers.Sequence(
         [
-            pre_tokenizers.Split(Regex(f"{_phrases()}|{_NAMES}|{_SPLIT}"), "isolated"),
+            pre_tokenizers.Split(Regex(f"{_phrases(further)}|{_NAMES}|{_SPLIT}"), "isolated"),
             pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
         ]
     )
     digits = "0123456789"
     characters = [piece for code in (9, 10, 13, *range(32, 127)) for piece, _ in split.pre_tokenize_str(chr(code))]
     numbers = ["".join(parts) for length in (2, 3) for parts in product(digits, repeat=length)]
-    words = {piece for text in [*_texts(), NULL] for piece, _ in split.pre_tokenize_str(text)}
+    words = {piece for text in [*_texts(further), NULL] for piece, _ in split.pre_tokenize_str(text)}
     pieces = [PAD, BOS, EOS, UNKNOWN, *characters, *numbers, *sorted(words)]
     vocabulary = {piece: index for index, piece in enumerate(dict.fromkeys(pieces))}
     # ignore_merges takes a known piece whole; merges are not needed, unknown words fall apart into characters.

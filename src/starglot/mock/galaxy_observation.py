@@ -78,7 +78,10 @@ def _sky(grid: np.ndarray) -> np.ndarray:
     wave, rng = 10**grid, np.random.default_rng(42)
     lines = {centre: 1.5 for centre in _BRIGHT} | {centre: 2.5 for centre in _BRIGHTER}
     forest = wave[wave > _OH_FROM][::_OH_EVERY]
-    lines |= {float(centre): float(strength) for centre, strength in zip(forest, rng.exponential(0.5, len(forest)))}
+    lines |= {
+        float(centre): float(strength)
+        for centre, strength in zip(forest, rng.exponential(0.5, len(forest)), strict=True)
+    }
     out = np.zeros(len(wave))
     for centre, strength in lines.items():
         out += strength * np.exp(-0.5 * ((wave - centre) / 2.0) ** 2)

@@ -102,7 +102,9 @@ def _rows(galaxies: Galaxies, star: np.ndarray, visit: np.ndarray, settings: Moc
     mjd = 52000 + 7 * plate
     u = uniforms(settings.seed, 43, star, 4)
     scatter = ndtri(uniforms(settings.seed, 44, star * 2 + visit, 3))
-    number = np.char.add(np.char.add((_FIRST_PLATE + plate).astype(str), mjd.astype(str)), [f"{f:04d}" for f in fiber])
+    number = np.char.add(
+        np.char.add((_FIRST_PLATE + plate).astype(str), mjd.astype(str)), [f"{f:04d}" for f in fiber]
+    )
     quiet = galaxies.h_alpha[star] < 2
     error = 3e-5 * np.clip(30 / galaxies.snr[star], 0.7, 6)
     zeros = np.zeros(n)
@@ -142,7 +144,7 @@ def _counted(plate: np.ndarray) -> np.ndarray:
 
 def _misjudge(rows: dict[str, np.ndarray], at: int, how: str | None) -> None:
     """What the table says of a broken spectrum."""
-    wrong = {
+    wrong: dict[str, dict[str, float | str]] = {
         "empty_fibre": {"Z": 0.0, "ZWARNING": 6, "SN_MEDIAN_ALL": 0.0},
         "wrong_class": {"CLASS": "STAR", "SUBCLASS": "K5", "Z": 0.0002},
         "quasar": {"CLASS": "QSO", "SUBCLASS": "BROADLINE", "Z": 1.9},
@@ -175,7 +177,9 @@ def _write_file(out: Path, row: dict[str, np.ndarray], spectrum: Coadd, broken: 
         shown = spectrum.loglam < np.log10(7350)
         values = {name: value[shown] for name, value in values.items()}
     coadd = np.empty(len(values["flux"]), [(name, ">i4" if "mask" in name else ">f4") for name in values])
-    about = np.empty(1, [(name, _TYPES[form] if form in _TYPES else f"S{form[:-1]}") for name, form in _COLUMNS.items()])
+    about = np.empty(
+        1, [(name, _TYPES[form] if form in _TYPES else f"S{form[:-1]}") for name, form in _COLUMNS.items()]
+    )
     for table, columns in ((coadd, values), (about, row)):
         for name in columns:
             table[name] = columns[name]
@@ -193,7 +197,9 @@ def _write_file(out: Path, row: dict[str, np.ndarray], spectrum: Coadd, broken: 
         "BUNIT": "1E-17 erg/cm^2/s/Ang",
     }
     primary.header.update(header)
-    content = primary.header.tostring().encode("ascii") + _table_bytes("COADD", coadd) + _table_bytes("SPECOBJ", about)
+    content = (
+        primary.header.tostring().encode("ascii") + _table_bytes("COADD", coadd) + _table_bytes("SPECOBJ", about)
+    )
     path = out / RUN2D / "spectra" / f"{plate:04d}" / sdss_name(plate, mjd, fiber)
     with atomic_path(path, durable=False) as partial:  # one of thousands
         partial.write_bytes(content[: int(0.6 * len(content))] if broken == "cut_file" else content)

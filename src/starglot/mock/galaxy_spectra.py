@@ -147,9 +147,7 @@ def populations() -> np.ndarray:
     rng = np.random.default_rng(_FOREST_SEED)
     forest = gaussian_filter1d(rng.exponential(1.0, PIXELS), 2.5)
     forest *= _FOREST_DEPTH * (1 + 2.0 * np.exp(-(wave - 2300) / 1200))
-    lines = sum(
-        depth * np.exp(-0.5 * ((wave - centre) / (1.15 * width)) ** 2) for centre, width, depth in METALS
-    )
+    lines = sum(depth * np.exp(-0.5 * ((wave - centre) / (1.15 * width)) ** 2) for centre, width, depth in METALS)
     out = []
     for bodies, balmer, metal, jump, balmer_jump in POPULATIONS.values():
         flux = sum(share * _planck(wave, kelvin) for kelvin, share in bodies.items())
@@ -172,7 +170,7 @@ def _planck(wave: np.ndarray, kelvin: float) -> np.ndarray:
     def body(w: np.ndarray | float) -> np.ndarray:
         return np.asarray(np.power(w, -5.0) / np.expm1(at / np.asarray(w)))
 
-    return body(wave) / body(5500.0)
+    return np.asarray(body(wave) / body(5500.0))
 
 
 def attenuation(wave: np.ndarray) -> np.ndarray:
@@ -205,7 +203,10 @@ def emission_lines(galaxies: Galaxies, level: np.ndarray) -> dict[float, np.ndar
     nii, oiii = alpha * 10**galaxies.nii, beta * 10**galaxies.oiii
     oii, sii = beta * 10**galaxies.oii, alpha * 10**galaxies.sii
     lines = {centre: beta * strength for centre, strength in zip(BALMER, _CASE_B, strict=True)}
-    blue_part, sulphur_part = galaxies.oii_ratio / (1 + galaxies.oii_ratio), galaxies.sii_ratio / (1 + galaxies.sii_ratio)
+    blue_part, sulphur_part = (
+        galaxies.oii_ratio / (1 + galaxies.oii_ratio),
+        galaxies.sii_ratio / (1 + galaxies.sii_ratio),
+    )
     return {
         **lines,
         _NII[0]: nii,

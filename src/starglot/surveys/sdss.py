@@ -67,10 +67,10 @@ def read_catalog(settings: Sdss, counts: Counts | None = None) -> pa.Table:
     object_class (GALAXY, QSO, STAR), subclass; zwarning int64; snr_r (median S/N per pixel of the whole spectrum);
     redshift and redshift_err.
 
-    A redshift is null where the class is none of ``settings.classes``, a bit of ``settings.zwarning_bits`` is set, it
-    lies outside ``settings.redshift``, or the galaxy does not pass the photometric cut.  Of galaxies, Z_NOQSO with its
-    error and warning counts where the file has it filled (BOSS and later); legacy rows have 0 there.  Of rows with
-    the same plate, mjd and fiber the first is kept.
+    A redshift is null where the class is none of ``settings.classes``, the plate is held out, a bit of
+    ``settings.zwarning_bits`` is set, it lies outside ``settings.redshift``, or the galaxy does not pass the
+    photometric cut.  Of galaxies, Z_NOQSO with its error and warning counts where the file has it filled (BOSS and
+    later); legacy rows have 0 there.  Of rows with the same plate, mjd and fiber the first is kept.
 
     Raises StarglotError for a file that cannot be read or lacks a needed column.
     """
@@ -79,7 +79,9 @@ def read_catalog(settings: Sdss, counts: Counts | None = None) -> pa.Table:
     with open_catalog(path, _COLUMNS) as catalog:
         raw = table_of(catalog, _COLUMNS, counts)
     raw = _named_once(raw, counts)
-    filled = pc.and_(pc.greater(pc.utf8_length(pc.fill_null(raw["class_noqso"], "")), 0), pc.equal(raw["object_class"], "GALAXY"))
+    filled = pc.and_(
+        pc.greater(pc.utf8_length(pc.fill_null(raw["class_noqso"], "")), 0), pc.equal(raw["object_class"], "GALAXY")
+    )
     best = pc.fill_null(filled, False)
     value = pc.if_else(best, raw["z_noqso"], raw["z"])
     error = pc.if_else(best, raw["z_err_noqso"], raw["z_err"])
@@ -89,6 +91,7 @@ def read_catalog(settings: Sdss, counts: Counts | None = None) -> pa.Table:
         outside = ~((z > settings.redshift[0]) & (z < settings.redshift[1]))
     cuts = {
         "class": ~pc.fill_null(pc.is_in(raw["object_class"], pa.array(settings.classes)), False).to_numpy(),
+        "held-out plates": np.isin(raw["plate"].to_numpy(), settings.held_out),
         "ZWARNING": bits_set(warning, settings.zwarning_bits),
         "range of redshifts": outside & np.isfinite(z),
     }

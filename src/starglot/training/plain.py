@@ -8,8 +8,11 @@ from typing import Any
 import numpy as np
 
 from starglot.models.baselines.class_mean import fit_class_mean
+from starglot.models.baselines.constant import fit_constant
 from starglot.models.baselines.files import save
+from starglot.models.baselines.knn import fit_knn
 from starglot.models.baselines.ridge import fit_ridge
+from starglot.models.baselines.template_fit import fit_template_fit
 from starglot.registry import Registry
 from starglot.training.baselines import Fitted, Work
 
@@ -23,4 +26,12 @@ def fit_plain(work: Work) -> Fitted:
 
 Fit = Callable[..., tuple[dict[str, np.ndarray], dict[str, list[Any]]]]
 #: Kind of model -> its fit.
-FITS: Registry[Fit] = Registry({"class_mean": fit_class_mean, "ridge": fit_ridge})
+FITS: Registry[Fit] = Registry(
+    {
+        "class_mean": fit_class_mean,
+        "ridge": fit_ridge,
+        "constant": fit_constant,
+        "knn": fit_knn,
+        "template_fit": fit_template_fit,
+    }
+)

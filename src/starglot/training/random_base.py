@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from starglot.config.random_base import RandomBase
+from starglot.config.tasks import form_task
 from starglot.language.tiny_tokenizer import build_tokenizer
 from starglot.models.tiny import build_tiny
 from starglot.tables import write_json
@@ -20,7 +21,7 @@ def make_random_base(settings: RandomBase, out: Path) -> dict[str, Any]:
     """Write config, weights and tokenizer into ``out``, and the manifest, which it returns, last."""
     out = Path(out)
     (out / MANIFEST).unlink(missing_ok=True)
-    tokenizer = build_tokenizer()
+    tokenizer = build_tokenizer([form_task(form, labels) for form, labels in settings.forms.items()])
     model = build_tiny(settings, tokenizer)
     model.config.use_cache = True
     model.save_pretrained(str(out))

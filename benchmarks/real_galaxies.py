@@ -1,0 +1,70 @@
+"""Real galaxies that no model has learnt from: redshifts by every model of a run, against the catalogue's.
+
+python benchmarks/real_galaxies.py --results results/fors2 --spectra data/fors2/0001 \\
+    --catalog data/fors2/specObj-dr16.fits --plate 1
+
+The spectra are read as `starglot predict` reads them, one file after the other.  Writes redshift_real.csv, .md, .tex
+and .png into the folder of tables.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from astropy.table import Table
+
+from starglot.evaluation.redshifts import NOTES, redshift_table
+from starglot.evaluation.tables_io import write_table
+from starglot.inference.load import Model
+from starglot.models.predictions import Predicted, prediction_table
+from starglot.plots.redshifts import draw_redshifts
+from starglot.tables import write_parquet
+
+
+def predictions(folder: Path, files: list[Path], truth: np.ndarray) -> pa.Table:
+    """What the model in a folder says of the files, as a prediction table; truth: (n,) redshifts."""
+    model = Model(folder)
+    answered = model.answer([single for file in files for single in model.read(str(file))])
+    told = [one.rows[0] for one in answered]
+    numbers = pa.array(range(len(files)), pa.int64())
+    stars = pa.table({"obsid": numbers, "star_id": [f"fors2:{n}" for n in range(len(files))]})
+    stars = stars.append_column("class", pa.nulls(len(files), pa.string()))
+    value, sigma = (np.array([row[name] for row in told], float) for name in ("value", "sigma"))
+    status = ["ok" if np.isfinite(v) else "not_answered" for v in value]
+    said = Predicted(value, sigma, status, pa.nulls(len(files), pa.string()))
+    table = prediction_table(stars, ["redshift"], truth[:, None], said, pa.array([False] * len(files)))
+    at = table.column_names.index("sigma")
+    return table.set_column(at, table.schema.field(at), pa.array(sigma, mask=~np.isfinite(sigma)))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--results", type=Path, required=True)
+    parser.add_argument("--spectra", type=Path, required=True, help="folder of a plate")
+    parser.add_argument("--catalog", type=Path, required=True, help="specObj")
+    parser.add_argument("--plate", type=int, required=True)
+    given = parser.parse_args()
+    rows = Table.read(given.catalog)
+    rows = rows[rows["PLATE"] == given.plate]
+    names = [f"spec-{r['PLATE']:04d}-{r['MJD']:05d}-{r['FIBERID']:04d}.fits" for r in rows]
+    truth = np.asarray(rows["Z"], float)
+    with tempfile.TemporaryDirectory() as place:
+        found = {}
+        for folder in sorted((given.results / "models/redshift").glob("*/*")):
+            if not (folder / "model.json").is_file():
+                continue
+            path = Path(place) / folder.parent.name / f"{folder.name}.parquet"
+            write_parquet(predictions(folder, [given.spectra / name for name in names], truth), path)
+            found["redshift", folder.parent.name, folder.name, "real"] = path
+        stem, title = given.results / "tables/redshift_real", "Redshifts of real galaxies that no model has seen"
+        write_table(redshift_table(found), stem, f"{title}.", NOTES)
+        draw_redshifts(found, stem, title)
+    print(stem.with_suffix(".md").read_text())
+
+
+if __name__ == "__main__":
+    main()

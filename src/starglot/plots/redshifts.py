@@ -1,0 +1,58 @@
+"""Predicted against true redshifts, a panel for each model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+from starglot.evaluation.redshifts import CATASTROPHIC, LABEL
+from starglot.evaluation.residuals import read_predictions
+from starglot.evaluation.rows import judged
+from starglot.plots.style import save, styled
+
+_COLUMNS, _LIGHT = 4, 299792.458
+
+
+def draw_redshifts(predictions: Mapping[tuple[str, str, str, str], Path], stem: Path, title: str) -> None:
+    """Write ``{stem}.png`` and ``.svg``; predictions: by (task, model, size, set).
+
+    Catastrophic failures are crosses; each panel says MAE, their share, and N.
+    """
+    found = {key: judged(read_predictions(path), LABEL) for key, path in predictions.items()}
+    truth = np.concatenate([rows.truth for rows in found.values()] or [np.zeros(0)])
+    low, high = (float(truth.min()), float(truth.max())) if len(truth) else (0.0, 1.0)
+    room = 0.05 * (high - low) or 0.05
+    columns = min(_COLUMNS, max(len(found), 1))
+    lines = -(-max(len(found), 1) // columns)
+    with styled():
+        size = (2.6 * columns + 0.5, 2.7 * lines + 0.6)
+        figure, axes = plt.subplots(lines, columns, figsize=size, squeeze=False, sharex=True, sharey=True)
+        for axis, ((_, model, name, chosen), rows) in zip(axes.flat, found.items(), strict=False):
+            failed = np.abs(rows.residual) * _LIGHT > CATASTROPHIC
+            axis.plot([low, high], [low, high], color="black", linewidth=0.8, zorder=3)
+            axis.scatter(
+                rows.truth[~failed], rows.value[~failed], s=5, color="#2f6db3", linewidths=0, rasterized=True
+            )
+            axis.scatter(
+                rows.truth[failed],
+                rows.value[failed],
+                s=9,
+                marker="x",
+                color="#e07a3c",
+                linewidths=0.6,
+                rasterized=True,
+            )
+            axis.set_title(f"{model} ({name}, {chosen})", fontsize=8)
+            if len(rows):
+                said = f"MAE {np.abs(rows.error).mean():.4f}\nfailed {100 * failed.mean():.1f} %\nN {len(rows)}"
+                axis.text(0.04, 0.96, said, va="top", transform=axis.transAxes, fontsize=7)
+        for axis in axes.flat[len(found) :]:
+            axis.set_axis_off()
+        axes.flat[0].set(xlim=(low - room, high + room), ylim=(low - room, high + room))
+        figure.supxlabel("redshift, catalogue", fontsize=9)
+        figure.supylabel("redshift, predicted", fontsize=9)
+        figure.suptitle(title, x=0.01, ha="left", fontsize=10, fontweight="bold")
+        save(figure, stem)

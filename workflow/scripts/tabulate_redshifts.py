@@ -1,0 +1,29 @@
+"""Redshifts: figures of merit of every model, and predicted against true ones."""
+
+import argparse
+from pathlib import Path
+
+from starglot.cli import parser, run
+from starglot.evaluation.redshifts import NOTES, redshift_table
+from starglot.evaluation.tables_io import write_table
+from starglot.plots.redshifts import draw_redshifts
+
+
+def main(args: argparse.Namespace) -> None:
+    # .../predictions/{task}/{model}/{size}/{set}.parquet
+    tables = {}
+    for path in map(Path, args.predictions):
+        task, model, size = path.parts[-4:-1]
+        tables[task, model, size, path.stem] = path
+    release = f"{args.settings['release']}{', a mock' if args.settings['mock'] else ''}"
+    title = f"Redshifts of galaxies ({release})"
+    write_table(redshift_table(tables), Path(args.csv).with_suffix(""), f"{title}.", NOTES)
+    draw_redshifts(tables, Path(args.png).with_suffix(""), title)
+
+
+if __name__ == "__main__":
+    command = parser(__doc__)
+    command.add_argument("--predictions", nargs="+", required=True, help="prediction tables")
+    command.add_argument("--csv", required=True)
+    command.add_argument("--png", required=True, help="the figure; an .svg comes beside it")
+    run(main, command)
