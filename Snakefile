@@ -38,6 +38,7 @@ include: "rules/tables.smk"
 include: "rules/figures.smk"
 include: "rules/degradation.smk"
 include: "rules/scaling.smk"
+include: "rules/catalogue.smk"
 include: "rules/report.smk"
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, Union
 
 from pydantic import Field
 
+from starglot.config.catalogue import Catalogue
 from starglot.config.degradation import Degradation
 from starglot.config.kinds import BASES, KINDS
 from starglot.config.patches import Patches
@@ -169,6 +170,7 @@ class Config(Strict):
     degradation: Degradation = Degradation()
     repeats: Repeats = Repeats()
     scaling: Scaling = Scaling()
+    catalogue: Catalogue = Catalogue()
 
     def recipe_of(self, view: str) -> Recipe:
         """The recipe of a view."""
