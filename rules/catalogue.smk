@@ -37,7 +37,9 @@ def cleaned_shard(ending):
     @of_many_jobs
     def path(wildcards):
         recipe = View(CONFIG.tasks[wildcards.task].view).recipe
-        return f"<results>/spectra/{wildcards.survey}/{recipe}/{wildcards.shard}{ending}"
+        return (
+            f"<results>/spectra/{wildcards.survey}/{recipe}/{wildcards.shard}{ending}"
+        )
 
     return path
 

@@ -55,7 +55,7 @@ class Column:
 
 SNR = Column("snr", pa.float64(), "", "stat.snr", "S/N per pixel in the r band")
 
-#: What a survey's catalogue says of a spectrum, before the answers; the survey's own names of a star come after star_id.
+#: What a survey's catalogue says of a spectrum; the survey's own names of a star come after Gaia's.
 OF_SURVEY = (
     Column("obsid", pa.int64(), "", "meta.id;meta.main", "number of the spectrum in its survey", True),
     Column("star_id", pa.string(), "", "meta.id;src", "the star, over all its spectra and surveys"),
@@ -167,7 +167,7 @@ def answer_columns(labels: Sequence[str]) -> list[Column]:
 
 
 def catalogue_facts(folder: Path, survey: str, release: str) -> dict[str, Any]:
-    """What the header says: the model and its digest, the data, how spectra were cleaned, calibration, flags, versions.
+    """What the header says: the model and its digest, the data, how they were cleaned, calibration, flags, versions.
 
     folder: of the model; survey, release: of the spectra that were answered, '' where these are files.  JSON-able.
     Raises StarglotError as :func:`starglot.models.folder.read_description`.
@@ -208,10 +208,11 @@ def _rows(labels: Sequence[str], told: Flagged) -> pa.Table:
 def _names(labels: Sequence[str], told: Flagged) -> pa.Array:
     """Flags in words: few sets of them occur, each is written once."""
     sets, which = np.unique(np.column_stack([told.bits, told.label_bits]), axis=0, return_inverse=True)
-    words = [
-        ";".join([*named(int(one[0])), *(f"{label}:{flag}" for label, bits in zip(labels, one[1:], strict=True) for flag in named(int(bits)))])
-        for one in sets
-    ]  # fmt: skip
+    words = []
+    for of_spectrum, *of_labels in sets.tolist():
+        each = zip(labels, of_labels, strict=True)
+        of_each = [f"{label}:{flag}" for label, bits in each for flag in named(bits)]
+        words.append(";".join([*named(of_spectrum), *of_each]))
     return pa.array([words[at] for at in which.reshape(-1)], pa.string())
 
 

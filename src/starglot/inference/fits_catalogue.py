@@ -76,7 +76,7 @@ def _number_type(field: pa.Field, widths: Mapping[str, int]) -> str:
 
 def _null(kind: pa.DataType) -> int:
     """TNULL of a column of integers: the least number that it can hold."""
-    return -(2 ** (kind.bit_width - 1))
+    return -int(2 ** (kind.bit_width - 1))
 
 
 def _header(schema: pa.Schema, types: np.dtype, rows: int, about: Mapping[str, Any]) -> Header:
@@ -129,7 +129,10 @@ def _cards(about: Mapping[str, Any]) -> list[tuple[str, Any, str]]:
         ("WAVEMIN", grid["start"], "grid that spectra were cleaned to (Angstrom)"),
         ("WAVEMAX", grid["stop"], "its end (Angstrom)"),
         ("NANSWER", about["answered"], "rows with an answer"),
-        *((f"FLAG{one['bit']}", one["flag"], f"bit {one['bit']} of flags: {1 << one['bit']}") for one in about["flags"]),
+        *(
+            (f"FLAG{one['bit']}", one["flag"], f"bit {one['bit']} of flags: {1 << one['bit']}")
+            for one in about["flags"]
+        ),
         *((f"NFLAG{one['bit']}", about["flagged"][one["flag"]], "rows with it") for one in about["flags"]),
     ]
 

@@ -23,8 +23,8 @@ class Flagged:
     """Answers to n spectra, k labels each.
 
     letter: (n,) the class that the model tells, None where it tells none; value, sigma: (n, k), NaN where there is
-    none; status: (n, k), of ``statuses.STATUSES``; excess: (n,) how far from the training spectra, above 1 is outside;
-    bits: (n,) flags of the spectrum; label_bits: (n, k) flags of its labels (:mod:`starglot.inference.flags`).
+    none; status: (n, k), of ``statuses.STATUSES``; excess: (n,) how far from the training spectra, above 1 is
+    outside; bits: (n,) flags of the spectrum, label_bits: (n, k) of its labels (:mod:`starglot.inference.flags`).
     """
 
     letter: np.ndarray

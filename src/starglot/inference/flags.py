@@ -43,9 +43,7 @@ def spectrum_bits(excess: np.ndarray, snr: np.ndarray, missing: np.ndarray, doma
     return _bits(raised)
 
 
-def label_bits(
-    labels: Sequence[str], value: np.ndarray, status: np.ndarray, domain: Mapping[str, Any]
-) -> np.ndarray:
+def label_bits(labels: Sequence[str], value: np.ndarray, status: np.ndarray, domain: Mapping[str, Any]) -> np.ndarray:
     """(n, k) int32 flags of the k labels of n answers.
 
     value: (n, k), NaN where there is none; status: (n, k), of ``statuses.STATUSES``; domain: as above, the range of

@@ -66,9 +66,7 @@ def gather(parts: Sequence[Path], facts: Mapping[str, Any], outs: Sequence[Path]
     about = {**facts, **counts, "flagged": known.flagged}
     with ExitStack() as stack:
         partial = [stack.enter_context(atomic_path(out)) for out in outs]
-        written = [
-            _opened(path, out.suffix, known, about) for path, out in zip(partial, outs, strict=True)
-        ]
+        written = [_opened(path, out.suffix, known, about) for path, out in zip(partial, outs, strict=True)]
         for rows in _blocks(parts, known, key):
             for each in written:
                 each.add(rows)
@@ -79,7 +77,8 @@ def gather(parts: Sequence[Path], facts: Mapping[str, Any], outs: Sequence[Path]
 
 def _first_look(parts: Sequence[Path], key: str) -> _Known:
     schema: pa.Schema | None = None
-    keys, widths = [], {}
+    keys: list[np.ndarray] = []
+    widths: dict[str, int] = {}
     low, high = (np.zeros(len(parts), np.int64) for _ in range(2))
     flagged = dict.fromkeys(BITS, 0)
     for place, part in enumerate(parts):
@@ -125,10 +124,10 @@ def _require_apart(keys: Sequence[np.ndarray], every: np.ndarray, key: str) -> N
 def _blocks(parts: Sequence[Path], known: _Known, key: str) -> Iterator[pa.Table]:
     """All rows by key, in blocks; those of one key are in one block."""
     ranked = np.sort(known.keys)
-    edges = [*np.unique(ranked[::BLOCK]).tolist(), None]
-    for first, after in zip(edges[:-1], edges[1:], strict=True):
-        last = int(ranked[-1]) if after is None else after - 1
-        reaching = np.flatnonzero((known.low <= last) & (known.high >= first))
+    starts = np.unique(ranked[::BLOCK]).tolist()
+    ends = [start - 1 for start in starts[1:]] + ranked[-1:].tolist()
+    for first, last in zip(starts, ends, strict=True):
+        reaching = np.flatnonzero((known.low <= last) & (known.high >= first)).tolist()
         within = (pc.field(key) >= first) & (pc.field(key) <= last)
         found = pa.concat_tables([pq.read_table(parts[at], filters=within) for at in reaching])
         order = np.argsort(found[key].to_numpy(), kind="stable")
@@ -149,7 +148,7 @@ class _Parquet:
 
 
 def _for_astropy(known: _Known) -> dict[str, str]:
-    """What astropy.table reads of a Parquet file: lengths of texts; units, descriptions and UCDs (in YAML, or JSON)."""
+    """What astropy.table reads of a Parquet file: lengths of texts; units, descriptions, UCDs as YAML (JSON is)."""
     columns = []
     for field in known.schema:
         said = {key.decode(): text.decode() for key, text in (field.metadata or {}).items()}

@@ -18,9 +18,7 @@ from starglot.tables import flux_matrix
 BLOCK = 2048
 
 
-def shard_stars(
-    selected: pa.Table, candidates: Path, shard: str, own_ids: Sequence[str], by_class: bool
-) -> pa.Table:
+def shard_stars(selected: pa.Table, candidates: Path, shard: str, own_ids: Sequence[str], by_class: bool) -> pa.Table:
     """What the survey's catalogue says of a shard's selected spectra, in the order of ``selected``.
 
     selected: ``tables.SELECTED``; candidates: the survey's rows with their shard; own_ids: columns with its own names

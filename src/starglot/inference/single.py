@@ -36,8 +36,9 @@ class Single:
     """One spectrum.
 
     file, name: where it is from ('' for arrays; '' in a file of one); survey: whose format; flux: (grid,) int16, None
-    for one that cannot be used; problem: why not, a sentence; reason: of ``rejections.REJECTIONS``; snr: per pixel, median of the r band, None where it is
-    not known; missing: part of the grid without good pixels; notes: what was done, in words.
+    for one that cannot be used; problem: why not, a sentence; reason: of ``rejections.REJECTIONS``; snr: per pixel,
+    median of the r band, None where it is not known; missing: part of the grid without good pixels; notes: what was
+    done, in words.
     """
 
     file: str
