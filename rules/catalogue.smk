@@ -153,6 +153,38 @@ rule gather_catalogue:
         " --parquet {output.parquet:q} --fits {output.fits:q} 2>&1 | tee {log:q}"
 
 
+def page_of_catalogue_settings(wildcards):
+    """Whether the survey is the mock's."""
+    return leaves(mock=CONFIG.mock is not None)
+
+
+rule draw_catalogue:
+    """The page of a catalogue: counts, Kiel diagram, repeated spectra, the survey's own labels."""
+    input:
+        catalogue=ancient("<results>/catalogue/{task}/{model}/{size}/{survey}.parquet"),
+        digest="<results>/catalogue/{task}/{model}/{size}/{survey}.parquet.sha256",
+        candidates=ancient("<results>/catalog/candidates/{survey}.parquet"),
+        candidate_digest="<results>/catalog/candidates/{survey}.parquet.sha256",
+    output:
+        "<results>/catalogue/{task}/{model}/{size}/{survey}.html",
+    log:
+        "<results>/logs/draw_catalogue/{task}/{model}/{size}/{survey}.log",
+    wildcard_constraints:
+        survey=SPECTRUM_SURVEYS,
+    conda:
+        ENV
+    resources:
+        mem_mb=grow(4000),
+        runtime=grow(20),
+    params:
+        scripts=scripts_folder,
+        settings=page_of_catalogue_settings,
+        code_hash=code_hash("draw_catalogue"),
+    shell:
+        "python {params.scripts:q}/draw_catalogue.py --settings {params.settings:q} --catalogue {input.catalogue:q}"
+        " --candidates {input.candidates:q} --out {output:q} 2>&1 | tee {log:q}"
+
+
 #: Every catalogue of `catalogue:`.
 CATALOGUES = [
     f"<results>/catalogue/{task}/{model}/{size}/{survey}"
@@ -167,4 +199,8 @@ localrules:
 rule catalogue:
     """Target: the catalogues of `catalogue:`; not part of `all`."""
     input:
-        expand("{catalogue}.{ending}", catalogue=CATALOGUES, ending=["parquet", "fits"]),
+        expand(
+            "{catalogue}.{ending}",
+            catalogue=CATALOGUES,
+            ending=["parquet", "fits", "html"],
+        ),

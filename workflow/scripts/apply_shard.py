@@ -8,6 +8,7 @@ import argparse
 import logging
 from pathlib import Path
 
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from starglot.cli import parser, run
@@ -36,7 +37,8 @@ def main(args: argparse.Namespace) -> None:
         rows = answer_part(model, shard_part(known, own_ids, Path(args.spectra), Path(args.rejected)))
         with making(place) as made:
             write_with_digest(rows, made / out.name)
-        logging.info("%d of %d spectra answered", rows["rejection"].null_count, len(rows))
+        answered = rows.filter(pc.equal(rows["rejection"], ""))
+        logging.info("%d of %d spectra answered", len(answered), len(rows))
     copy_out(place, out.parent, last=f"{out.name}.sha256", link=True)
 
 
