@@ -104,7 +104,11 @@ def _first_look(parts: Sequence[Path], key: str) -> _Known:
         for flag, bit in BITS.items():
             flagged[flag] += int(np.count_nonzero(bits & bit))
     if schema is None:
-        raise StarglotError("there is no part of a catalogue to put together", todo="name spectra")
+        raise StarglotError(
+            "there is no part of a catalogue to put together",
+            where="0 shards",
+            todo="take the inventory: snakemake inventory",
+        )
     every = np.concatenate(keys)
     _require_apart(keys, every, key)
     return _Known(schema, every, low, high, widths, flagged)
