@@ -124,9 +124,9 @@ def main() -> None:
         folder = args.results / "models" / args.models[0]
         print(json.dumps(measure(args.results, folder, args.one, args.blocks[0])))
         return
-    print("| model | together | spectra | loading (s) | answers (s) | flags, files (s) | gathering (s) | spectra/s | one by one |"
-          " peak (MB) | above loaded |")  # fmt: skip
-    print(f"|---|{'---:|' * 10}")
+    head = ["model", "together", "spectra", "loading (s)", "answers (s)", "flags, files (s)", "gathering (s)"]
+    head += ["spectra/s", "one by one", "peak (MB)", "above loaded"]
+    print(f"| {' | '.join(head)} |\n|---|{'---:|' * (len(head) - 1)}")
     for name, block, one in runs(args):
         times = " | ".join(f"{one[key]:.1f}" for key in ("load", "answers", "flags and files", "gather"))
         print(
