@@ -8,9 +8,10 @@ from typing import Any, NamedTuple
 from starglot.config.faults import nearest
 from starglot.config.kinds import is_language_model
 from starglot.config.models import Config
-from starglot.config.queries import sizes_of, viewed_surveys
+from starglot.config.queries import sizes_of, viewed_surveys, wanted_spectra
 from starglot.config.recipes import View
 from starglot.config.variants import members_of, model_at, model_of
+from starglot.labels import CLASSES
 
 
 class Applied(NamedTuple):
@@ -32,6 +33,15 @@ def catalogues(config: Config) -> list[Applied]:
         models = config.run.models if wanted.models is None else wanted.models
         found += [Applied(task, model, size, survey) for model in models for size in sizes for survey in surveys]
     return found
+
+
+def spectra_to_select(config: Config, survey: str) -> list[dict[str, Any]]:
+    """:func:`starglot.config.queries.wanted_spectra`, and all that have a label where a catalogue is to have them."""
+    wanted = wanted_spectra(config, survey)
+    if config.catalogue.everything and survey in {each.survey for each in catalogues(config)}:
+        brings = list(config.surveys.with_spectra()[survey].brings)
+        wanted.append({"labels": brings, "counts": dict.fromkeys(CLASSES)})
+    return wanted
 
 
 def opened_models(config: Config, model: str) -> list[str]:

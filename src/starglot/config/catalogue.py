@@ -20,3 +20,9 @@ class Catalogue(Strict):
         description="Surveys whose spectra tasks of `run:` ask about, cleaned as each task's own; null: each task's "
         "own survey. A catalogue has every spectrum that the survey's inventory lists.",
     )
+    everything: bool = Field(
+        False,
+        description="Let the inventory have every spectrum of these surveys with a class, enough S/N and any label, "
+        "not only what the samples of `run:` need. Decide it before the first run: more rows of a shard are another "
+        "shard, for models that read it as well.",
+    )
