@@ -73,6 +73,7 @@ def measure(results: Path, model_folder: Path, spectra: int, block: int) -> dict
         clock["apply"] = time.perf_counter()
         gather(parts, catalogue_facts(model_folder, "", ""), [Path(place) / "c.fits"], "number")
         clock["gather"] = time.perf_counter()
+    answers = inside["answers"]
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     flux = next(shards._flux(cleaned[0]))[:1]
     for _ in range(ALONE):
@@ -81,8 +82,8 @@ def measure(results: Path, model_folder: Path, spectra: int, block: int) -> dict
     return {
         "spectra": done,
         "load": clock["load"] - clock["start"],
-        "answers": inside["answers"],
-        "flags and files": clock["apply"] - clock["load"] - inside["answers"],
+        "answers": answers,
+        "flags and files": clock["apply"] - clock["load"] - answers,
         "gather": clock["gather"] - clock["apply"],
         "rate": done / (clock["apply"] - clock["load"]),
         "alone": ALONE / alone,
