@@ -4,6 +4,7 @@ from types import SimpleNamespace
 
 from starglot.config.applied import answering_gpus as gpus_to_answer
 from starglot.config.applied import catalogues, opened_models
+from starglot.config.kinds import is_language_model
 
 
 @cache
@@ -57,6 +58,14 @@ def applied_threads(wildcards):
 
 
 @of_many_jobs
+def applied_memory(wildcards, attempt):
+    """Memory of one job: a language model's weights pass through it."""
+    opened = opened_models(CONFIG, wildcards.model)
+    large = any(is_language_model(variants.model_of(CONFIG, name)) for name in opened)
+    return grow(32000 if large else 3000)(wildcards, attempt)
+
+
+@of_many_jobs
 def applied_settings(wildcards):
     """Which columns of the survey's catalogue go along, and whether its class counts for uncertainties."""
     return leaves(
@@ -89,7 +98,7 @@ rule apply_shard:
         ENV
     threads: applied_threads
     resources:
-        mem_mb=grow(8000),
+        mem_mb=applied_memory,
         runtime=grow(60),
         gpu=applied_gpus,
     params:

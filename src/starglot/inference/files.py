@@ -6,10 +6,12 @@ goes when the catalogue is there.  Whatever ends a run, the same command goes on
 
 from __future__ import annotations
 
+import logging
 import multiprocessing
 import os
 import shutil
 import threading
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -166,6 +168,9 @@ def _begin_worker(work: Work) -> None:
         os._exit(1)
 
     threading.Thread(target=follow, args=(parent.sentinel,), daemon=True).start()
+    # What libraries remark is not for whoever watches the progress.
+    logging.disable(logging.WARNING)
+    warnings.simplefilter("ignore")
     _WORKER.append((Model(work.model), work))
 
 
