@@ -31,8 +31,9 @@ from starglot.inference.catalogue import OF_FILE, Part, answer_part, catalogue_f
 from starglot.inference.file_lists import write_list
 from starglot.inference.gather import gather
 from starglot.inference.load import Model
+from starglot.inference.places import opened_folders
 from starglot.inference.single import Single, spectra_of
-from starglot.models.folder import MODEL, read_description
+from starglot.models.folder import MODEL
 from starglot.tables import read_json, write_json, write_parquet
 
 #: In the work folder: the list of files, a row group a shard, and what the work depends on.
@@ -72,14 +73,14 @@ def begin(model: Path, spectra: Path, out: Path, shard_size: int) -> Work:
     Raises StarglotError when the model cannot be used, there is no file, or the folder beside ``out`` holds work on
     other files, by another model, or in shards of another size.
     """
-    read_description(model)
+    opened = opened_folders(model)
     folder = work_folder(out)
     listed = out.with_name(f".{out.name}.{os.getpid()}.list")
     try:
         write_list(spectra, listed, shard_size)
         plan = {
             "files": file_digest(listed),
-            "model": digest_of([file_digest(path) for path in sorted(model.rglob(MODEL))]),
+            "model": digest_of([file_digest(each / MODEL) for each in opened]),
             "shard_size": shard_size,
             "starglot": starglot.__version__,
         }
