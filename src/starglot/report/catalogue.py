@@ -50,8 +50,8 @@ def build_page(catalogue: Path, candidates: Path, out: Path, mock: bool) -> None
         "repeats": "Two spectra of one star: their difference over its uncertainty, against a normal distribution. "
         "Scatter is the robust scatter of one spectrum, sigma the median uncertainty; what both spectra get wrong "
         "alike is in sigma, and does not show here.",
-        "own": "The model's values against the survey's own.  Stars of the training are among them: this shows mistakes; "
-        "how accurate the model is, the tables of the report say.",
+        "own": "The model's values against the survey's own.  Stars of the training are among them: "
+        "this shows mistakes; how accurate the model is, the tables of the report say.",
     }
     with tempfile.TemporaryDirectory(prefix="starglot-") as place:
         stems = {name: Path(place) / name for name in captions}
