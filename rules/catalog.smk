@@ -1,5 +1,7 @@
 """Catalogues: read, match, select, and the inventory of files on disk."""
 
+from starglot.config.applied import spectra_to_select
+
 
 def survey_files(wildcards):
     """The survey's catalogues, as the configuration names them."""
@@ -119,7 +121,7 @@ def selection_settings(wildcards):
     """What decides which rows are worth a look: labels and counts by task, cuts, columns that name a file."""
     survey = CONFIG.surveys.with_spectra()[wildcards.survey]
     return leaves(
-        wanted=queries.wanted_spectra(CONFIG, wildcards.survey),
+        wanted=spectra_to_select(CONFIG, wildcards.survey),
         snr_min=survey.snr_min,
         places=survey.places,
         select=queries.dump(CONFIG.select),

@@ -11,6 +11,7 @@ from starglot.errors import StarglotError
 #: Command -> what it is for; a module of that name in starglot.commands does it.
 COMMANDS = {
     "predict": "labels of spectra from a trained model, with uncertainties and flags",
+    "apply": "a model over a whole survey or any number of files: a catalogue, in parts that survive a kill",
     "export": "copy a trained model with all that it stands on, to be moved or given away",
     "check": "say of every external input whether it is there, how large, and where it comes from",
     "fetch": "download the base models that a run needs, on a node with network",
@@ -26,7 +27,7 @@ USAGE = "\n".join(
         *(f"  {name:<9} {what}" for name, what in COMMANDS.items()),
         "",
         "starglot COMMAND --help says more.  Exit status: 0 done; 1 it cannot be done, or something is missing;",
-        "2 not understood; 3 done in part (predict); 128 + the signal where it was told to end.",
+        "2 not understood; 3 done in part (predict, apply); 128 + the signal where it was told to end.",
     ]
 )
 

@@ -63,7 +63,7 @@ def predict(folder: str, files: Sequence[str], out: Path | None = None, wide: bo
 
     from starglot.inference.load import COLUMNS, Model
 
-    _quiet()
+    quiet()
     model = Model(folder)
     print(_headline(model))
     answered = model.answer([single for file in files for single in model.read(file)])
@@ -78,7 +78,7 @@ def predict(folder: str, files: Sequence[str], out: Path | None = None, wide: bo
     return 0 if not refused else SOME_REFUSED if refused < len(answered) else 1
 
 
-def _quiet() -> None:
+def quiet() -> None:
     """No progress bars and no remarks of libraries among the answers; an answer with a fault is flagged."""
     os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"
     os.environ["TRANSFORMERS_VERBOSITY"] = "error"

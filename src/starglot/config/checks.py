@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from starglot.config.applied import catalogue_faults
 from starglot.config.bases import is_hub_id
 from starglot.config.by_size import at_size
 from starglot.config.degradation import Change
@@ -39,6 +40,7 @@ def cross_check(config: Config) -> list[str]:
         *_run(config),
         *_degradation(config),
         *_scaling(config),
+        *catalogue_faults(config),
     ]
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Union
 
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
+from starglot.config.catalogue import Catalogue
 from starglot.config.degradation import Degradation
 from starglot.config.digits import Digits
 from starglot.config.kinds import BASES, KINDS
@@ -190,6 +191,7 @@ class Config(Strict):
     degradation: Degradation = Degradation()
     repeats: Repeats = Repeats()
     scaling: Scaling = Scaling()
+    catalogue: Catalogue = Catalogue()
 
     def recipe_of(self, view: str) -> Recipe:
         """The recipe of a view."""

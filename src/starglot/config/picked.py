@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from starglot.config.applied import opened_models
+from starglot.config.kinds import KINDS
 from starglot.config.models import Config
 from starglot.config.recipes import View
-from starglot.config.strict import PretrainedBase
+from starglot.config.strict import ModelSettings, PretrainedBase
 from starglot.config.variants import model_of
 from starglot.labels import ABUNDANCE_NAMES, ATMOSPHERE_NAMES
 
@@ -51,14 +53,23 @@ def picked(config: Config, wildcards: Mapping[str, str]) -> dict[str, tuple[str,
     }
     # What a reason to reject a spectrum means is told to whoever reads; no result follows from it.
     found["REJECTIONS"] = ()
-    models = [model_of(config, wildcards["model"])] if "model" in wildcards else config.models.values()
+    models = _models(config, wildcards)
     found |= dict.fromkeys(OF_KINDS, tuple(sorted({model.kind for model in models})))
+    found["OPENERS"] = tuple(sorted({KINDS[model.kind].family for model in models}))
     bases = [config.bases[wildcards["base"]]] if "base" in wildcards else config.bases.values()
     found |= dict.fromkeys(OF_BASES, tuple(sorted({base.kind for base in bases})))
     found["FLUX_TEXTS"] = tuple(sorted(config.encodings[name].form for name in _encodings(config, wildcards)))
     named = [wildcards["survey"]] if "survey" in wildcards else [View(view).survey for view in config.views]
     found |= dict.fromkeys(OF_SURVEYS, tuple(sorted(set(named))))
     return found
+
+
+def _models(config: Config, wildcards: Mapping[str, str]) -> Sequence[ModelSettings]:
+    """The models that a job with these wildcards may open: with a survey as well, it answers, by the members, too."""
+    if "model" not in wildcards:
+        return list(config.models.values())
+    names = opened_models(config, wildcards["model"]) if "survey" in wildcards else [wildcards["model"]]
+    return [model_of(config, name) for name in names]
 
 
 def _encodings(config: Config, wildcards: Mapping[str, str]) -> set[str]:
@@ -69,7 +80,7 @@ def _encodings(config: Config, wildcards: Mapping[str, str]) -> set[str]:
     if "base" in wildcards:
         users = [config.bases[wildcards["base"]]]
     elif "model" in wildcards:
-        users = [model_of(config, wildcards["model"])]
+        users = _models(config, wildcards)
     else:
         users = [config.models[name] for name in config.run.models]
     return {encoding for user in users if (encoding := getattr(user, "encoding", None)) in config.encodings}

@@ -4,20 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from starglot.config.recipes import Recipe
 from starglot.errors import StarglotError
-from starglot.evaluation.calibration import with_sigma
-from starglot.inference.answering import Answers, open_model
-from starglot.inference.flags import OF_SPECTRUM, label_flags, spectrum_flags
+from starglot.inference.flagged import Flagged, FlaggedModel
+from starglot.inference.flags import OF_SPECTRUM, named
 from starglot.inference.single import Single, read_singles, spectra_of
 from starglot.labels import LABELS
-from starglot.models.domain import DOMAIN, load_domain
-from starglot.models.folder import read_description
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -53,22 +49,13 @@ class Answered:
     rows: list[dict[str, Any]]
 
 
-class Model:
-    """A model that answers by itself, from a folder that holds all that it needs."""
-
-    def __init__(self, folder: str | Path):
-        """Raises StarglotError for a folder that is none of a model, of another format, changed, or not whole."""
-        self.folder = Path(folder)
-        #: What ``model.json`` says: recipe, question, encoding, base, calibration, versions.
-        self.about = read_description(self.folder)
-        self._domain, self.domain = load_domain(self.folder / DOMAIN)
-        self._recipe = Recipe.model_validate(self.about["recipe"])
-        self._answers: Answers = open_model(self.folder, self.about)
+class Model(FlaggedModel):
+    """A model that answers single files and arrays: it cleans them by its recipe first."""
 
     @property
-    def labels(self) -> list[str]:
-        """Names of the labels that it answers with, in order."""
-        return list(self.about["question"]["question"]["labels"])
+    def recipe(self) -> Recipe:
+        """What spectra are cleaned by."""
+        return Recipe.model_validate(self.about["recipe"])
 
     def predict(
         self, spectra: Any, *, wide: bool = False, classes: Sequence[str | None] | None = None
@@ -84,7 +71,7 @@ class Model:
         """
         import pandas as pd
 
-        answered = self.answer(read_singles(spectra, self._recipe), classes)
+        answered = self.answer(read_singles(spectra, self.recipe), classes)
         if not any(one.single.flux is not None for one in answered):
             raise _nothing_usable(answered)
         frame = pd.DataFrame([row for one in answered for row in one.rows], columns=list(COLUMNS))
@@ -108,32 +95,30 @@ class Model:
         usable = [at for at, single in enumerate(singles) if single.flux is not None]
         if not usable:
             return [Answered(single, self._refused(single)) for single in singles]
-        flux = spectra_of(singles)
-        table = with_sigma(self._answers(flux, [groups[at] for at in usable]), self.about["calibration"]).to_pylist()
-        excess, k = self._domain.excess(flux), len(self.labels)
-        rows: dict[int, list[dict[str, Any]]] = {}
-        for place, at in enumerate(usable):
-            rows[at] = self._rows(singles[at], table[place * k : place * k + k], float(excess[place]))
+        mine = [singles[at] for at in usable]
+        snr = np.array([np.nan if single.snr is None else single.snr for single in mine])
+        missing = np.array([single.missing for single in mine])
+        told = self.flagged(spectra_of(mine), [groups[at] for at in usable], snr, missing)
+        rows = {at: self._rows(singles[at], told, place) for place, at in enumerate(usable)}
         return [Answered(single, rows.get(at) or self._refused(single)) for at, single in enumerate(singles)]
 
     def read(self, spectra: Any) -> list[Single]:
         """The spectra of files or arrays, cleaned by the model's recipe."""
-        return read_singles(spectra, self._recipe)
+        return read_singles(spectra, self.recipe)
 
-    def _rows(self, single: Single, told: Sequence[dict[str, Any]], excess: float) -> list[dict[str, Any]]:
-        of_spectrum = spectrum_flags(excess, single.snr, single.missing, self.domain)
+    def _rows(self, single: Single, told: Flagged, at: int) -> list[dict[str, Any]]:
         return [
             self._row(
                 single,
-                one["label"],
-                value=one["value"],
-                sigma=one["sigma"],
-                status=one["status"],
-                flags=[*of_spectrum, *label_flags(one["label"], one["value"], one["status"], self.domain)],
-                excess=excess,
-                letter=one["class_pred"],
+                label,
+                value=told.value[at, j],
+                sigma=told.sigma[at, j],
+                status=told.status[at, j],
+                flags=named(int(told.bits[at] | told.label_bits[at, j])),
+                excess=float(told.excess[at]),
+                letter=told.letter[at],
             )
-            for one in told
+            for j, label in enumerate(self.labels)
         ]
 
     def _refused(self, single: Single) -> list[dict[str, Any]]:

@@ -10,7 +10,7 @@ from typing import Any
 from starglot.config.bases import is_hub_id
 from starglot.errors import StarglotError
 from starglot.models.bases import check_base, describe, local_folder
-from starglot.models.folder import BASE, MEMBERS, MODEL
+from starglot.models.folder import BASE, MEMBERS, MODEL, read_description
 
 _EXPORT = "copy models with what they stand on, where they were made: starglot export MODEL_FOLDER NEW_FOLDER"
 
@@ -63,6 +63,15 @@ def find_members(folder: Path, members: Sequence[str]) -> list[Path]:
             )
         found.append(place)
     return found
+
+
+def opened_folders(folder: Path) -> list[Path]:
+    """The folders that an answer is made from: the model's, then those of an ensemble's members.
+
+    Raises StarglotError for one that is not there, or not as it was described.
+    """
+    members = read_description(folder)["model"].get("members", [])
+    return [folder, *(inner for place in find_members(folder, members) for inner in opened_folders(place))]
 
 
 def _results(folder: Path) -> Path:

@@ -36,8 +36,9 @@ class Single:
     """One spectrum.
 
     file, name: where it is from ('' for arrays; '' in a file of one); survey: whose format; flux: (grid,) int16, None
-    for one that cannot be used; problem: why not, a sentence; snr: per pixel, median of the r band, None where it is
-    not known; missing: part of the grid without good pixels; notes: what was done, in words.
+    for one that cannot be used; problem: why not, a sentence; reason: of ``rejections.REJECTIONS``; snr: per pixel,
+    median of the r band, None where it is not known; missing: part of the grid without good pixels; notes: what was
+    done, in words.
     """
 
     file: str
@@ -45,6 +46,7 @@ class Single:
     survey: str
     flux: np.ndarray | None = None
     problem: str | None = None
+    reason: str | None = None
     snr: float | None = None
     missing: float = 0.0
     notes: list[str] = field(default_factory=list)
@@ -96,13 +98,13 @@ def _cleaned(file: str, survey: str, found: FileSpectrum, recipe: Recipe) -> Sin
     single = Single(file, found.name, survey)
     raw = found.spectrum
     if isinstance(raw, SpectrumRejected):
-        single.problem = _sentence(raw)
+        single.problem, single.reason = _sentence(raw), raw.reason
         return single
     single.notes = [_FRAME, *(f"assumed: {what}" for what in found.assumed)]
     try:
         single.flux, masked = _clean(raw, recipe)
     except SpectrumRejected as why:
-        single.problem = _sentence(why, raw, recipe)
+        single.problem, single.reason = _sentence(why, raw, recipe), why.reason
         return single
     good = good_pixels(raw.mask, raw.ivar, recipe.mask_bits)
     single.notes.append(f"{masked} of {len(good)} pixels masked")

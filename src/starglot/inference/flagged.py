@@ -1,0 +1,79 @@
+"""A trained model with its calibration and the region that it was trained on: flux in; values, sigmas, flags out.
+
+What is done with single files and with whole surveys goes through here, so that a spectrum has one answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from starglot.evaluation.calibration import with_sigma
+from starglot.inference.answering import Answers, open_model
+from starglot.inference.flags import label_bits, spectrum_bits
+from starglot.models.domain import DOMAIN, load_domain
+from starglot.models.folder import read_description
+
+
+@dataclass(frozen=True)
+class Flagged:
+    """Answers to n spectra, k labels each.
+
+    letter: (n,) the class that the model tells, None where it tells none; value, sigma: (n, k), NaN where there is
+    none; status: (n, k), of ``statuses.STATUSES``; excess: (n,) how far from the training spectra, above 1 is
+    outside; bits: (n,) flags of the spectrum, label_bits: (n, k) of its labels (:mod:`starglot.inference.flags`).
+    """
+
+    letter: np.ndarray
+    value: np.ndarray
+    sigma: np.ndarray
+    status: np.ndarray
+    excess: np.ndarray
+    bits: np.ndarray
+    label_bits: np.ndarray
+
+
+class FlaggedModel:
+    """A model that answers by itself, from a folder that holds all that it needs."""
+
+    def __init__(self, folder: str | Path):
+        """Raises StarglotError for a folder that is none of a model, of another format, changed, or not whole."""
+        self.folder = Path(folder)
+        #: What ``model.json`` says: recipe, question, encoding, base, calibration, versions.
+        self.about = read_description(self.folder)
+        self._region, self.domain = load_domain(self.folder / DOMAIN)
+        self._answers: Answers = open_model(self.folder, self.about)
+
+    @property
+    def labels(self) -> list[str]:
+        """Names of the labels that it answers with, in order."""
+        return list(self.about["question"]["question"]["labels"])
+
+    def flagged(
+        self, flux: np.ndarray, classes: Sequence[str | None], snr: np.ndarray, missing: np.ndarray
+    ) -> Flagged:
+        """Answers to cleaned spectra, int16 (n, grid) on the grid of the model's recipe.
+
+        classes: the catalogue's class of each, None where it is not known; snr, missing: as of
+        :func:`starglot.inference.flags.spectrum_bits`.
+        """
+        n, k = len(flux), len(self.labels)
+        table = with_sigma(self._answers(flux, list(classes)), self.about["calibration"])
+        value, sigma = (
+            table[name].to_numpy(zero_copy_only=False).astype(float).reshape(n, k) for name in ("value", "sigma")
+        )
+        status = np.asarray(table["status"].to_pylist(), object).reshape(n, k)
+        letters = np.asarray(table["class_pred"].to_pylist(), object).reshape(n, k)
+        excess = self._region.excess(flux)
+        return Flagged(
+            letters[:, 0],
+            value,
+            sigma,
+            status,
+            excess,
+            spectrum_bits(excess, snr, missing, self.domain),
+            label_bits(self.labels, value, status, self.domain),
+        )
