@@ -16,6 +16,7 @@ COMMANDS = {
     "fetch": "download the base models that a run needs, on a node with network",
     "explain": "say why jobs would run: which setting, definition or input changed",
     "accept": "keep results after an edit of the code that leaves them as they are, on record",
+    "miles": "lay the stars of the MILES library out as a LAMOST release, to train on real stars",
     "recover": "after a run was killed: end what it left, keep what it finished, unlock",
 }
 
