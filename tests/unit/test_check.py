@@ -117,6 +117,19 @@ def test_only_what_the_run_needs_stops_it(project: Path, here: Path) -> None:
     ]
 
 
+def test_files_that_are_not_the_surveys_own_are_not_looked_for_in_its_archive(project: Path, here: Path) -> None:
+    inputs = external_inputs(paper(project, surveys={"lamost": {"source": "a library of mine"}}))
+    ours = [item for item in inputs if "surveys.lamost" in item.name]
+    assert {item.source for item in ours} == {"a library of mine"}
+    assert not any("LAMOST, free" in item.account for item in ours)
+    others = [item for item in inputs if "surveys.lamost" not in item.name]
+    assert "a library of mine" not in {item.source for item in others}
+    config = paper(project, surveys={"lamost": {"source": "a library of mine"}})
+    assert config.surveys.lamost.of_catalog() == paper(project).surveys.lamost.of_catalog(), (
+        "no catalogue is read again"
+    )
+
+
 def test_a_mock_release_needs_nothing(project: Path, here: Path) -> None:
     demo = read_config(project / "config/config.yaml", project / "config/demo.yaml")
     inputs = external_inputs(demo)
