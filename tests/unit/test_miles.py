@@ -116,14 +116,14 @@ def test_the_same_seed_gives_the_same_bytes(library: Path, tmp_path: Path) -> No
 def test_a_folder_that_is_not_the_library_is_refused(library: Path, tmp_path: Path) -> None:
     with refused(where=tmp_path / "nowhere"):
         write_miles(tmp_path / "nowhere", tmp_path / "out", 1, (15, 120), 0)
-    with refused(0, where="visits", allowed=100):
+    with refused(where="visits", allowed=100):
         write_miles(library, tmp_path / "out", 0, (15, 120), 0)
     for path in library.glob("*.fits"):
         path.unlink()
     with refused(where=library, allowed="m0001V.fits"):
         write_miles(library, tmp_path / "out", 1, (15, 120), 0)
     (library / "paramsMILES_v9.1.txt").write_text(TABLE.replace("4.49", "4,49"))
-    with refused(where="paramsMILES", what="line 4"):
+    with refused(4, where=library / "paramsMILES_v9.1.txt"):
         read_parameters(library / "paramsMILES_v9.1.txt")
 
 

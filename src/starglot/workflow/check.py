@@ -131,7 +131,7 @@ def _file(name: str, path: str, needed_by: str, survey: Survey, made: bool) -> I
 
 
 def _archive(survey: Survey) -> tuple[str, str]:
-    """Where a survey's files are had from, and with which account; of files that are not its own what the user says."""
+    """Where a survey's files are had from, and with which account; for files not its own, what the user says."""
     source = survey.source if isinstance(survey, SpectrumSurvey) else None
     return (survey.download, survey.account) if source is None else (source, "none of the survey's")
 
