@@ -33,6 +33,8 @@ _FILE = re.compile(r"(?:.*_)?[ms](\d{4})V?\.fits(?:\.gz)?")
 _NAME, _NUMBER, _TYPE, _LABELS = slice(0, 22), slice(22, 30), slice(36, 51), slice(51, 74)
 _MOST_VISITS = 100
 _FIRST_NIGHT, _FIRST_OBSID = 58000, 900_000_000
+#: Fewest pixels of a band that its S/N is taken from: the library reaches over a third of i.
+_ENOUGH = 100
 #: Scatter of radial velocities (km/s): of stars near the Sun.
 _VELOCITY = 45.0
 
@@ -221,6 +223,4 @@ def _ratios(wave: np.ndarray, ratio: np.ndarray, good: np.ndarray) -> Iterator[t
     """S/N in each of LAMOST's bands; missing where the library does not reach."""
     for band, (low, high) in BANDS.items():
         mine = good & (wave >= low) & (wave < high)
-        # Half of a band's pixels at least, a pixel being 1e-4 of log10 of the wavelength.
-        enough = 0.5 * np.log10(high / low) / 1e-4
-        yield band, float(np.median(ratio[mine])) if mine.sum() > enough else MISSING
+        yield band, float(np.median(ratio[mine])) if mine.sum() >= _ENOUGH else MISSING
