@@ -10,7 +10,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from starglot.folders import require_folders, require_writable
+from starglot.folders import make_folders, require_folders
 from starglot.mock.miles import write_miles
 
 
@@ -28,6 +28,6 @@ def run(arguments: Sequence[str]) -> None:
     parser.add_argument("--seed", type=int, default=0, help="another seed is another noise (0)")
     given = parser.parse_args(arguments)
     require_folders(given.out)
-    require_writable(given.out)
+    make_folders(given.out)
     counts = write_miles(given.library, given.out, given.visits, tuple(given.snr), given.seed)
     print(f"{given.out}: " + ", ".join(f"{count:,} {what}" for what, count in counts.items() if count))
