@@ -171,7 +171,7 @@ def spectra_roots(wildcards):
 
 
 checkpoint inventory:
-    """Which of the selected spectra are on disk (file, row, size, mtime), by shard.  Rescan: snakemake -R inventory inventory"""
+    """Which of the selected spectra are on disk (file, row, size, mtime), by shard.  Again: snakemake --cores all -R inventory -- inventory"""
     input:
         candidates=ancient(ALL_CANDIDATES),
         digests=[*(f"{path}.sha256" for path in ALL_CANDIDATES), *MOCK_DIGESTS],
