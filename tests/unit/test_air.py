@@ -131,19 +131,19 @@ def notes(single: Single) -> str:
 def test_arrays_and_files_say_what_was_done(tmp_path: Path) -> None:
     path = image(tmp_path / "star.fits")
     for given in (path, (AIR, FLUX)):
-        (bare,), (told,) = read_singles(given, RECIPE), read_singles([given], RECIPE, air=True)
-        assert "converted from air" in notes(told) and "converted" not in notes(bare)
-        assert bare.flux is not None and told.flux is not None
+        (bare,), (moved,) = read_singles(given, RECIPE), read_singles([given], RECIPE, air=True)
+        assert "converted from air" in notes(moved) and "converted" not in notes(bare)
+        assert bare.flux is not None and moved.flux is not None
         # The whole spectrum moves to the red by 1.1 to 2 A: a line is to be looked for a little to the blue.
         shifted = np.interp(np.arange(3800, 7401) - 1.6, np.arange(3800, 7401), bare.flux)
-        assert np.std(told.flux - shifted) < 0.3 * np.std(told.flux - bare.flux)
+        assert np.std(moved.flux - shifted) < 0.3 * np.std(moved.flux - bare.flux)
 
 
 def test_the_word_of_a_survey_counts_more_than_the_option(project: Path) -> None:
     path = project / "tests/data/sdss/spec-0266-51602-0031.fits"
-    (plain,), (told,) = read_singles(path, Recipe()), read_singles(path, Recipe(), air=True)
-    np.testing.assert_array_equal(plain.flux, told.flux)
-    assert plain.notes == told.notes
+    (plain,), (optional,) = read_singles(path, Recipe()), read_singles(path, Recipe(), air=True)
+    np.testing.assert_array_equal(plain.flux, optional.flux)
+    assert plain.notes == optional.notes
 
 
 @pytest.mark.real
