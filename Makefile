@@ -12,6 +12,7 @@ PYTEST_ARGS ?=
 BIN := $(CURDIR)/.venv/bin
 DEMO := config/demo.yaml
 DEMO_RESULTS := results/demo
+MODEL := $(DEMO_RESULTS)/models/atmosphere/llm-patches/demo
 # While jobs wait for cores, Snakemake checks them once per finished job and time span.  With the default span of a second
 # this takes a minute of the demo's processor time.  The greedy scheduler takes the jobs with most input first, which are
 # the longest, and starts no solver for each choice.
@@ -23,7 +24,7 @@ LINES := --logger starglot --logger-starglot-expected benchmarks/demo_jobs.tsv
 export PATH := $(BIN):$(PATH)
 export PYTHONNOUSERSITE := 1
 
-.PHONY: help setup demo recover clean-demo test test-quick check fetch-base lock docs format lint
+.PHONY: help setup model demo recover clean-demo test test-quick check fetch-base lock docs format lint
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,6 +37,12 @@ help: ## list the targets
 
 setup: ## create or update .venv from requirements/lock.txt (ACCEL=cpu|cuda chooses the build of torch)
 	@ACCEL="$(ACCEL)" PYTHON="$(PYTHON)" requirements/setup.sh
+
+model: setup ## train the demo's language model alone, in about five minutes, and ask it about one spectrum
+	@python -m starglot recover --quiet
+	@snakemake --cores $(CORES) --configfile $(DEMO) $(SCHEDULE) --rerun-incomplete $(LINES) -- $(MODEL)/model.json > /dev/null
+	@echo
+	@python -m starglot predict docs/examples/mock-star.fits.gz --model $(MODEL)
 
 demo: setup ## run the whole pipeline on a simulated survey: tables and a report in results/demo
 	@python -m starglot check config/config.yaml $(DEMO)

@@ -22,8 +22,8 @@ from astropy.io import fits
 from PIL import Image
 
 from starglot.labels import ABUNDANCE_NAMES
-from starglot.mock.lines import air_to_vacuum
 from starglot.mock.synthesis import MARGIN, Stellar, grid, rest_spectra
+from starglot.spectra.air import air_to_vacuum
 from starglot.surveys.lamost_spectrum import read_spectrum
 
 #: Teff (K), log g, [Fe/H] to look for in MILES; the star nearest to them is drawn with its own labels.

@@ -172,7 +172,7 @@ def spectra_roots(wildcards):
 
 
 checkpoint inventory:
-    """Which of the selected spectra are on disk (file, row, size, mtime), by shard.  Rescan: snakemake -R inventory inventory"""
+    """Which of the selected spectra are on disk (file, row, size, mtime), by shard.  Again: snakemake --cores all -R inventory -- inventory"""
     input:
         candidates=ancient(ALL_CANDIDATES),
         digests=[

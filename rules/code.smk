@@ -47,7 +47,7 @@ FINGERPRINTS = Fingerprints(f"{CONFIG.state_dir}/fingerprints.json")
 # The one block of its kind: Snakemake keeps the last that it reads.
 onstart:
     try:
-        require_writable(CONFIG.results, CONFIG.state_dir)
+        make_folders(CONFIG.results, CONFIG.state_dir)
     except StarglotError as error:
         raise WorkflowError(str(error))
     FINGERPRINTS.keep()

@@ -12,7 +12,7 @@ from snakemake.settings.types import DeploymentMethod
 
 from starglot.config.load import load_config
 from starglot.errors import StarglotError
-from starglot.folders import require_folders, require_writable
+from starglot.folders import make_folders, require_folders, require_writable
 from starglot.workflow.rebuilds.accepted import RECORDS, read_accepted
 from starglot.training.begun import RUN, new_run
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -14,9 +16,11 @@ COMMANDS = {
     "apply": "a model over a whole survey or any number of files: a catalogue, in parts that survive a kill",
     "export": "copy a trained model with all that it stands on, to be moved or given away",
     "check": "say of every external input whether it is there, how large, and where it comes from",
+    "files": "list the spectrum files of the selection, to download them",
     "fetch": "download the base models that a run needs, on a node with network",
     "explain": "say why jobs would run: which setting, definition or input changed",
     "accept": "keep results after an edit of the code that leaves them as they are, on record",
+    "miles": "lay the stars of the MILES library out as a LAMOST release, to train on real stars",
     "recover": "after a run was killed: end what it left, keep what it finished, unlock",
 }
 
@@ -46,6 +50,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         import_module(f"starglot.commands.{name}").run(others)
     except StarglotError as error:
         sys.exit(f"error: {error}")
+    except BrokenPipeError:  # the reader of what is printed has seen enough: `| head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(128 + signal.SIGPIPE)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ import signal
 import sys
 import threading
 import time
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TextIO
@@ -92,6 +93,18 @@ def end_when_told() -> None:
         signal.signal(number, stop)
 
 
+def _hush_libraries() -> None:
+    """Leave out of the log what libraries say of themselves and no reader can act on."""
+    logging.captureWarnings(True)
+    # What transformers will rename in a later version.
+    warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")  # a bar for each loading of weights
+    # bitsandbytes: that a faster kernel for CPUs is not installed.
+    levels = {"httpx": "WARNING", "urllib3": "WARNING", "matplotlib": "WARNING", "fontTools": "WARNING"}
+    for name, level in {**levels, "bitsandbytes": "ERROR"}.items():
+        logging.getLogger(name).setLevel(level)
+
+
 def run(main: Callable[[argparse.Namespace], None], parser: argparse.ArgumentParser) -> None:
     """Parse the command line, log to stderr, run ``main``; a StarglotError ends with status 1 and no traceback.
 
@@ -107,9 +120,7 @@ def run(main: Callable[[argparse.Namespace], None], parser: argparse.ArgumentPar
         datefmt="%H:%M:%S",
         stream=sys.stderr,
     )
-    logging.captureWarnings(True)
-    for noisy in ("httpx", "urllib3", "matplotlib", "fontTools"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)
+    _hush_libraries()
     end_when_told()
     try:
         main(args)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from pathlib import Path
 
 from starglot.errors import StarglotError
@@ -31,6 +32,25 @@ def require_writable(*folders: str | Path) -> None:
                 todo="get permission to write there; or set `results` (and `state`) to another folder, and run "
                 "`snakemake --snakefile <project>/Snakefile` in a folder of your own, for Snakemake's records",
             )
+
+
+def make_folders(*folders: str | Path) -> None:
+    """Make each folder and a file in it, which is removed again; StarglotError when the disk does not let it.
+
+    Permissions do not tell of everything: a full quota, a share that is mounted anew, a kernel's own folders.
+    """
+    require_writable(*folders)
+    for folder in folders:
+        try:
+            Path(folder).mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=folder):
+                pass
+        except OSError as error:
+            raise StarglotError(
+                f"a folder cannot be written to: {error.strerror or type(error).__name__}",
+                where=Path(folder).absolute(),
+                todo="free space or get permission to write there, or set `results` (and `state`) to another folder",
+            ) from error
 
 
 def _nearest(folder: str | Path) -> Path:

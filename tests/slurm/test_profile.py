@@ -11,6 +11,7 @@ import pytest
 import yaml
 from snakemake.cli import parse_args
 from snakemake_executor_plugin_slurm.partitions import get_best_partition, read_partition_file
+from snakemake_executor_plugin_slurm.utils import set_gres_string
 from torch.distributed.run import get_args_parser as torchrun_options
 
 PARTS = ("Snakefile", "rules", "workflow", "config", "envs", "profiles", "slurm")
@@ -88,6 +89,61 @@ def test_jobs_ask_for_what_the_profile_says(clone, project_root):
     told = torchrun_options().parse_args(["--nnodes", "2", *command[script:]])
     assert [told.training_script, *told.training_script_args] == command[script:]
     assert re.search(r"\bgpu=1\b", asked["predict_llm"])  # one process answers, however many trained
+
+
+class Resources(dict):
+    """A job's resources as the plugin has them: by key and by attribute."""
+
+    __getattr__ = dict.__getitem__
+
+
+#: What a site writes at the end of the profile (docs/cluster.md), and what the jobs of a rule then ask Slurm for.
+SITE = """
+set-resources:
+  train_llm: {gpu_model: h200, constraint: a100, runtime: 720}
+  predict_llm: {gpu: 0, gres: "gpu:1", slurm_partition: gpu, qos: gpu_day}
+"""
+
+
+def test_what_sites_differ_in_reaches_sbatch(clone, project_root):
+    """A QOS, features, types of GPU, GPUs by --gres alone, a shorter limit, no account."""
+    text = (project_root / "profiles/slurm/config.yaml").read_text()
+    for here, there in (("  # qos: long  ", "  qos: long  "), ("  slurm_account: ?account\n", "")):
+        assert here in text
+        text = text.replace(here, there)
+    (clone / "site").mkdir()
+    (clone / "site/config.yaml").write_text(text + SITE)
+    mini = yaml.safe_load((project_root / "tests/workflow/mini.yaml").read_text())
+    mini["models"]["llm-mini"]["training"]["gpus"] = 1
+    (clone / "mini.yaml").write_text(yaml.safe_dump(mini))
+    command = ["snakemake", "--profile", "site", "-n", "--configfile", "mini.yaml"]
+    done = subprocess.run([sys.executable, "-m", *command], capture_output=True, text=True, check=True)
+    asked: dict[str, dict[str, str]] = {}
+    rule = ""
+    for line in done.stdout.splitlines():
+        if found := re.match(r"(?:rule|checkpoint) (\w+):", line):
+            rule = found[1]
+        elif "resources: " in line:
+            stated = (part.split("=", 1) for part in line.partition("resources: ")[2].split(", ") if "=" in part)
+            asked.setdefault(rule, {key: value for key, value in stated})
+
+    def gres(rule: str) -> str:
+        return set_gres_string(SimpleNamespace(resources=Resources(asked[rule]))).strip()
+
+    assert asked["read_survey"]["qos"] == "long" and "slurm_account" not in asked["read_survey"]
+    assert (asked["train_llm"]["constraint"], asked["train_llm"]["runtime"]) == ("a100", "720")
+    assert gres("train_llm") == "--gpus=h200:1"
+    partitions = read_partition_file(project_root / "profiles/slurm/partitions.yaml")
+    numbers = {key: int(value) for key, value in asked["train_llm"].items() if value.isdigit()}
+    job = SimpleNamespace(resources=numbers, threads=1, name="train_llm")
+    assert get_best_partition(partitions, job, logging.getLogger()) == "gpu"
+    assert asked["predict_llm"]["slurm_partition"] == "gpu" and asked["predict_llm"]["qos"] == "gpu_day"
+    # Snakemake says 0 of a resource that is none; the plugin takes it for no GPU.
+    assert (
+        set_gres_string(SimpleNamespace(resources=Resources(asked["predict_llm"] | {"gpu": 0}))).strip()
+        == "--gres=gpu:1"
+    )
+    assert asked["predict_llm"]["gpu"] == "0"
 
 
 @pytest.mark.parametrize(

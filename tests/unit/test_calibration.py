@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import norm, t
 
-from starglot.evaluation.calibration import MIN_LABEL, calibrate, fit_scale, ratio_scale, shrunk
+from starglot.evaluation.calibration import MIN_LABEL, calibrate, far_scales, fit_scale, ratio_scale, shrunk
 from starglot.tables import PREDICTION
 
 
@@ -171,3 +171,12 @@ def test_shrinking_leaves_what_differs_beyond_chance():
     variance = np.full(4, 0.01)
     assert shrunk(far, variance) == pytest.approx(far, rel=0.03)
     assert not shrunk(same, variance).any()
+
+
+def test_uncertainties_that_were_far_off_are_said(caplog):
+    error, sigma = draw(1, 200, too_sure=1.0)
+    for factor, said in ((1.0, False), (887.0, True), (1 / 887, True)):
+        caplog.clear()
+        _, report = calibrate(table("teff", error, sigma / factor), table("teff", error, sigma / factor))
+        assert bool(far_scales(report["labels"])) == said
+        assert any("teff" in text and "factor" in text for text in caplog.messages) == said

@@ -15,7 +15,7 @@ import yaml
 from refusals import refused
 from starglot.config.load import merge, read_config
 from starglot.config.models import Config
-from starglot.folders import require_folders, require_writable
+from starglot.folders import make_folders, require_folders, require_writable
 from starglot.workflow import check, fetch
 from starglot.workflow.check import external_inputs, lacking, render, require
 
@@ -115,6 +115,19 @@ def test_only_what_the_run_needs_stops_it(project: Path, here: Path) -> None:
         "LAMOST, surveys.lamost.mstellar",
         "LAMOST spectra, surveys.lamost.spectra",
     ]
+
+
+def test_files_that_are_not_the_surveys_own_are_not_looked_for_in_its_archive(project: Path, here: Path) -> None:
+    inputs = external_inputs(paper(project, surveys={"lamost": {"source": "a library of mine"}}))
+    ours = [item for item in inputs if "surveys.lamost" in item.name]
+    assert {item.source for item in ours} == {"a library of mine"}
+    assert not any("LAMOST, free" in item.account for item in ours)
+    others = [item for item in inputs if "surveys.lamost" not in item.name]
+    assert "a library of mine" not in {item.source for item in others}
+    config = paper(project, surveys={"lamost": {"source": "a library of mine"}})
+    assert config.surveys.lamost.of_catalog() == paper(project).surveys.lamost.of_catalog(), (
+        "no catalogue is read again"
+    )
 
 
 def test_a_mock_release_needs_nothing(project: Path, here: Path) -> None:
@@ -273,3 +286,11 @@ def test_a_base_that_no_question_fits_is_found_before_anything_runs(
     LlamaConfig(max_position_embeddings=positions).save_pretrained(here / "mine")
     tokenizer.chat_template = template
     assert state().state == "broken" and said in state().remark
+
+
+def test_a_folder_that_the_disk_refuses_is_named(tmp_path: Path) -> None:
+    """Also where permissions say nothing: root may write everywhere, and not to the kernel's own folders."""
+    make_folders(tmp_path / "new/folder")
+    assert (tmp_path / "new/folder").is_dir() and not list((tmp_path / "new/folder").iterdir())
+    with refused(where=Path("/proc/nowhere/results")):
+        make_folders(tmp_path, "/proc/nowhere/results")

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from starglot.labels import ABUNDANCE_NAMES
 from starglot.mock.atmosphere import curve_of_growth, fractions, layer, saha
-from starglot.mock.lines import ELEMENTS, LABEL_OF_SPECIES, air_to_vacuum, line_list
+from starglot.mock.lines import ELEMENTS, LABEL_OF_SPECIES, line_list
 from starglot.mock.survey import extinction
 from starglot.mock.synthesis import LIGHT, MARGIN, Stellar, grid, rest_spectra, shifted
 
@@ -29,12 +29,6 @@ def width(flux: np.ndarray, low: float, high: float) -> float:
     ends = [np.median(flux[at][:6]), np.median(flux[at][-6:])]
     line = np.interp(wave[at], [low, high], ends)
     return float(np.trapezoid(1 - flux[at] / line, wave[at]))
-
-
-def test_vacuum_wavelengths_are_those_of_the_sdss_line_table() -> None:
-    # Air wavelengths, and the vacuum wavelengths that SDSS lists for the same lines.
-    pairs = {3933.66: 3934.777, 4340.464: 4341.68, 4861.325: 4862.68, 5889.95: 5891.583, 6562.80: 6564.61}
-    assert air_to_vacuum(np.array(list(pairs))) == pytest.approx(list(pairs.values()), abs=0.02)
 
 
 def test_every_element_label_has_lines_or_bands() -> None:

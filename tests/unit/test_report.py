@@ -303,3 +303,18 @@ def test_results_accepted_after_an_edit_are_shown(demo, results, tmp_path):
     page = (tmp_path / "report.html").read_text()
     for part in ("0123456789abcdef", "fedcba9876543210", "starglot.training.loop", "a name &lt;changed&gt;"):
         assert part in page
+
+
+def test_too_few_stars_and_wild_uncertainties_stand_on_top(results, demo, page, tmp_path):
+    assert "Caution:" not in page
+    changed = shutil.copytree(results, tmp_path / "results")
+    path = changed / "samples/atmosphere/demo.json"
+    splits = {"train": {"spectra": 18, "stars": 9}, "val": {"spectra": 2, "stars": 1}}
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"splits": splits}))
+    wild = {"labels": {"teff": {"scales": {"all": {"scale": 887.0, "floor": 0.0, "n": 31}}}}, "notes": []}
+    (changed / "predictions/atmosphere/llm-demo/demo/test.calibration.json").write_text(json.dumps(wild))
+    build_report(inputs_of(report_plan(demo, changed), changed), tmp_path / "report.html")
+    top = (tmp_path / "report.html").read_text().partition('<section id="models">')[0]
+    cautions = re.findall(r"Caution:</strong> ([^<]*)<", top)
+    assert len(cautions) == 3
+    assert "18 training spectra of 9 stars" in cautions[0] and "887" in cautions[2]

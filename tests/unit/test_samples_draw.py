@@ -280,3 +280,14 @@ def test_table_1_counts_valid_labels_by_class() -> None:
     assert rows["G"] == {"spectra": 2, "stars": 1, "c_fe": 0, "mg_fe": 1}
     assert rows["M"] == {"spectra": 1, "stars": 1, "c_fe": 1, "mg_fe": 1}
     assert rows["A"] == {"spectra": 0, "stars": 0, "c_fe": 0, "mg_fe": 0}
+
+
+def test_too_few_stars_for_what_is_asked_are_said(caplog: pytest.LogCaptureFixture) -> None:
+    def said(rows: int) -> list[str]:
+        caplog.clear()
+        with caplog.at_level(logging.WARNING):
+            _, manifest = draw(labels(rows), task(balanced=False, n=None), "n", SPLIT, 1)
+        return [text for text in caplog.messages if str(manifest["splits"]["train"]["spectra"]) in text]
+
+    assert any("training spectra" in text for text in said(25))
+    assert not said(800)

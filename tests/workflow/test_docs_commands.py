@@ -23,6 +23,8 @@ pytestmark = pytest.mark.workflow
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 OURS = re.compile(r"(?:[A-Z_]+=\S+ )?(?:snakemake|starglot|make|python|printf) ")
+#: What a reader may write before our programs, who has not activated the environment.
+BIN = ".venv/bin/"
 GAP = re.compile(r"\.\.\.|<|TARGET|/shared/|\bN\b|REAL|FOLDER|\[")
 #: Ways of a run that need no cores, as they run no job.
 NO_JOBS = {"-n", "--report", "--touch", "--unlock", "--profile"}
@@ -39,7 +41,7 @@ def commands() -> dict[str, bool]:
         lines += re.findall(r"^ {4}(\S.*)$", rest, re.M)
         spans = re.findall(r"`([^`\n]+)`", rest)
         for line, block in [*((line, True) for line in lines), *((span, False) for span in spans)]:
-            words = re.sub(r"\s+#.*", "", line).strip().removeprefix("$ ")
+            words = re.sub(r"\s+#.*", "", line).strip().removeprefix("$ ").removeprefix(BIN)
             if OURS.match(words) and not GAP.search(words):
                 found[words] = found.get(words, False) or block
     return found

@@ -6,13 +6,14 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from starglot.cli import parser, run
+from starglot.evaluation.presentation import stars_of
 from starglot.evaluation.summary import table_1
 from starglot.evaluation.tables_io import write_table
 from starglot.samples.table_1 import valid_label_counts
 
 
 def main(args: argparse.Namespace) -> None:
-    of = f"{args.settings['release']}{' (a mock)' if args.settings['mock'] else ''}"
+    of = stars_of(args.settings)
     write_table(
         table_1(valid_label_counts(pq.read_table(args.labels))),
         Path(args.csv).with_suffix(""),

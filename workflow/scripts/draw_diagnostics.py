@@ -6,6 +6,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from starglot.cli import parser, run
+from starglot.evaluation.presentation import stars_of
 from starglot.evaluation.residuals import read_predictions
 from starglot.labels import ATMOSPHERE_NAMES
 from starglot.plots.calibration import draw_calibration
@@ -19,7 +20,7 @@ from starglot.surveys.index import require_shards
 
 def main(args: argparse.Namespace) -> None:
     settings = args.settings
-    of = f"{settings['name']}, {settings['release']}{' (a mock)' if settings['mock'] else ''}"
+    of = f"{settings['name']}, {stars_of(settings)}"
     title = f"{args.model}, trained on {args.size}, set {args.set}: {of}"
     labels = settings["task"]["question"]["labels"]
     predictions = read_predictions(args.predictions)

@@ -4,13 +4,14 @@ import argparse
 from pathlib import Path
 
 from starglot.cli import parser, run
+from starglot.evaluation.presentation import stars_of
 from starglot.evaluation.residuals import read_predictions
 from starglot.plots.kiel import draw_kiel
 
 
 def main(args: argparse.Namespace) -> None:
     settings = args.settings
-    of = f"{settings['release']}{' (a mock)' if settings['mock'] else ''}"
+    of = stars_of(settings)
     draw_kiel(
         read_predictions(args.predictions),
         Path(args.png).with_suffix(""),

@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from starglot.cli import parser, run
+from starglot.evaluation.presentation import stars_of
 from starglot.evaluation.residuals import read_predictions
 from starglot.plots.points import points
 from starglot.plots.predicted import draw_predicted
@@ -11,7 +12,7 @@ from starglot.plots.predicted import draw_predicted
 
 def main(args: argparse.Namespace) -> None:
     settings = args.settings
-    of = f"{settings['release']}{' (a mock)' if settings['mock'] else ''}"
+    of = stars_of(settings)
     for number, figure in settings["figures"].items():
         task, size, name = figure["task"], figure["size"], figure["set"]
         path = Path(args.predictions) / task / figure["model"] / size / f"{name}.parquet"

@@ -8,13 +8,14 @@ import pyarrow.parquet as pq
 from starglot.cli import parser, run
 from starglot.config.degradation import Change
 from starglot.evaluation.degradation import NOTES, degradation_table
+from starglot.evaluation.presentation import stars_of
 from starglot.evaluation.tables_io import write_table
 from starglot.plots.degradation import draw_degradation
 
 
 def main(args: argparse.Namespace) -> None:
     settings = args.settings
-    of = f"task {settings['name']}, {settings['release']}{' (a mock, not real stars)' if settings['mock'] else ''}"
+    of = f"task {settings['name']}, {stars_of(settings)}"
     changes = [Change.model_validate(each) for each in settings["changes"]]
     names = {change.set: change.name for change in changes}
     altered: dict[tuple[str, str], dict[str, Path]] = {}

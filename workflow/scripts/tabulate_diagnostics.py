@@ -7,6 +7,7 @@ import pyarrow.parquet as pq
 
 from starglot.cli import parser, run
 from starglot.evaluation import budget, tails, uncertainty
+from starglot.evaluation.presentation import stars_of
 from starglot.evaluation.tables_io import write_table
 from starglot.labels import ATMOSPHERE_NAMES
 
@@ -14,7 +15,7 @@ from starglot.labels import ATMOSPHERE_NAMES
 def main(args: argparse.Namespace) -> None:
     settings, out = args.settings, Path(args.out)
     task, groups, labels = settings["name"], settings["groups"], settings["task"]["question"]["labels"]
-    of = f"task {task}, {settings['release']}{' (a mock, not real stars)' if settings['mock'] else ''}"
+    of = f"task {task}, {stars_of(settings)}"
     tables, calibrations, repeats = (
         {(path.parts[-3], path.parts[-2], path.name.split(".")[0]): path for path in map(Path, paths)}
         for paths in (args.predictions, args.calibrations, args.repeats)

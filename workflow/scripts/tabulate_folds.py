@@ -5,6 +5,7 @@ from pathlib import Path
 
 from starglot.cli import parser, run
 from starglot.evaluation.crossval import NOTES, crossval_table
+from starglot.evaluation.presentation import stars_of
 from starglot.evaluation.tables_io import write_table
 
 
@@ -14,7 +15,7 @@ def main(args: argparse.Namespace) -> None:
     paths = map(Path, args.predictions)
     tables = {(path.parts[-3], path.parts[-2], path.name.split(".")[0]): path for path in paths}
     frame = crossval_table(tables, settings["task"]["question"]["labels"], task=task)
-    of = f"task {task}, {settings['release']}{' (a mock, not real stars)' if settings['mock'] else ''}"
+    of = f"task {task}, {stars_of(settings)}"
     write_table(frame, Path(args.csv).with_suffix(""), f"Cross-validation over star-disjoint folds: {of}.", NOTES)
 
 

@@ -7,12 +7,13 @@ import pandas as pd
 
 from starglot.cli import parser, run
 from starglot.evaluation.numbered import EXTERNAL, KINDS, numbered_table, printed, table_notes
+from starglot.evaluation.presentation import stars_of
 from starglot.evaluation.tables_io import read_table, write_table
 
 
 def main(args: argparse.Namespace) -> None:
     settings = args.settings
-    of = f"{settings['release']}{' (a mock, not real stars)' if settings['mock'] else ''}"
+    of = stars_of(settings)
     kinds = {False: args.residuals, True: args.external}
     held = {kind: pd.concat(map(read_table, paths)) if paths else None for kind, paths in kinds.items()}
     for number, kind in KINDS.items():

@@ -7,6 +7,7 @@ import pyarrow.parquet as pq
 
 from starglot.cli import parser, run
 from starglot.evaluation.partial import partial_table
+from starglot.evaluation.presentation import stars_of
 from starglot.evaluation.residuals import residual_table
 from starglot.evaluation.summary import headline_table
 from starglot.evaluation.tables_io import write_table
@@ -15,7 +16,7 @@ from starglot.labels import ATMOSPHERE_NAMES
 
 def main(args: argparse.Namespace) -> None:
     settings = args.settings
-    of = f"task {settings['name']}, {settings['release']}{' (a mock, not real stars)' if settings['mock'] else ''}"
+    of = f"task {settings['name']}, {stars_of(settings)}"
     tables = {(path.parts[-3], path.parts[-2], path.stem): path for path in map(Path, args.predictions)}
     residuals = residual_table(
         tables,

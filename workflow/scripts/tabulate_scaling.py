@@ -7,6 +7,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from starglot.cli import parser, run
+from starglot.evaluation.presentation import stars_of
 from starglot.evaluation.scaling import LAW_NOTES, notes, scaling_tables
 from starglot.evaluation.sweep import Trained
 from starglot.evaluation.tables_io import write_table
@@ -30,7 +31,7 @@ def main(args: argparse.Namespace) -> None:
         statistic=sweep["statistic"],
         extrapolate=sweep["extrapolate"],
     )
-    of = f"task {task}, {settings['release']}{' (a mock, not real stars)' if settings['mock'] else ''}"
+    of = f"task {task}, {stars_of(settings)}"
     test_set = f"the test split of size {settings['test_size']}"
     said = notes(sweep["statistic"], test_set)
     as_text = {"passes": lambda frame: frame["passes"].map("{:g}".format, na_action="ignore")}

@@ -1,8 +1,8 @@
 """Predict labels of spectra with a trained model: values, uncertainties, flags.
 
-FILE is a spectrum: of a survey that is recognised by what is in the file (LAMOST, SDSS, BOSS), or a table (CSV, ECSV,
-FITS, Parquet) with columns of wavelength and flux.  One that cannot be used is named with the reason, and the others
-are answered all the same.
+FILE is a spectrum: of a survey that is recognised by what is in the file (LAMOST, SDSS, BOSS), a table (CSV, ECSV,
+FITS, Parquet) with columns of wavelength and flux, or a FITS image of one axis.  One that cannot be used is named
+with the reason, and the others are answered all the same.
 
 Exit status: 0 every spectrum was answered; 1 none was, or the model cannot be used; 2 not understood; 3 some were
 refused.
@@ -51,13 +51,14 @@ def run(arguments: Sequence[str]) -> None:
     parser.add_argument("--model", required=True, metavar="DIR", help="folder of a trained model")
     parser.add_argument("--out", type=Path, metavar="TABLE", help=f"write a table, too: {', '.join(WRITERS)}")
     parser.add_argument("--wide", action="store_true", help="in it a row for each spectrum, not for each label")
+    parser.add_argument("--air", action="store_true", help="wavelengths are in air where a table does not say")
     given = parser.parse_args(arguments)
     if given.out is not None and given.out.suffix not in WRITERS:
         parser.error(f"--out {given.out}: the name has to end in {', '.join(WRITERS)}")
-    sys.exit(predict(given.model, given.files, given.out, given.wide))
+    sys.exit(predict(given.model, given.files, given.out, given.wide, given.air))
 
 
-def predict(folder: str, files: Sequence[str], out: Path | None = None, wide: bool = False) -> int:
+def predict(folder: str, files: Sequence[str], out: Path | None = None, wide: bool = False, air: bool = False) -> int:
     """The exit status of `starglot predict`; prints the answers and writes them to ``out``."""
     import pandas as pd
 
@@ -66,7 +67,7 @@ def predict(folder: str, files: Sequence[str], out: Path | None = None, wide: bo
     quiet()
     model = Model(folder)
     print(_headline(model))
-    answered = model.answer([single for file in files for single in model.read(file)])
+    answered = model.answer([single for file in files for single in model.read(file, air)])
     for one in answered:
         print("\n".join(_lines(one)))
     if out is not None:

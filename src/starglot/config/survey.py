@@ -91,8 +91,13 @@ class SpectrumSurvey(Survey):
         description="Labelled spectra by class in the release (paper 2.1); larger samples are refused.",
     )
     snr_min: SnrCuts = Field({}, description="Least S/N by band; `{}` or null is no cut.")
+    source: str | None = Field(
+        None,
+        description="Where the files were had from, in words, for `make check`; null: the survey's own archive. For "
+        "files that are laid out like the survey's and are not its own.",
+    )
 
     def of_catalog(self) -> dict[str, Any]:
         """As above; which bands are cut on decides what a catalogue must have, how hard which rows are taken."""
-        kept = self.model_dump(mode="json", exclude={"class_counts"})
+        kept = self.model_dump(mode="json", exclude={"class_counts", "source"})
         return kept | {"spectra": "", "coverage": (0.0, 0.0), "snr_min": dict.fromkeys(self.snr_min, 0.0)}

@@ -28,6 +28,9 @@ log = logging.getLogger(__name__)
 #: Fewest validation rows for a scale of its own: of a label, and of a class of a label.
 MIN_LABEL, MIN_CLASS = 30, 50
 
+#: A scale above this, or below its inverse, says that the model knows nothing of its own errors.
+FAR = 10.0
+
 _ONE_SIGMA = 0.6827
 #: Half-width of the window of quantiles at up to so many errors; it closes with the square root of their number.
 _WINDOW, _WINDOW_ERRORS = 0.2, 200
@@ -132,9 +135,20 @@ def calibrate(val_raw: pa.Table, raw: pa.Table) -> tuple[pa.Table, dict[str, Any
         }
         said = (f"{scope} x{of['scale']:.3g} of {of['n']}" for scope, of in labels[label]["scales"].items())
         log.info("%s: sigma_raw scaled on validation rows: %s", label, ", ".join(said))
-    for note in notes:
+    for note in [*notes, *far_scales(labels)]:
         log.warning(note)
     return table.cast(PREDICTION), {"labels": labels, "notes": notes}
+
+
+def far_scales(labels: Mapping[str, Any]) -> list[str]:
+    """Sentences on uncertainties that were scaled by more than FAR; labels: of the report of :func:`calibrate`."""
+    return [
+        f"{label}: the model's own uncertainties were wrong by a factor of {max(scale, 1 / scale):.3g} on "
+        f"{of['n']:,} validation rows; do not rely on them"
+        for label, found in labels.items()
+        if "all" in found["scales"] and (of := found["scales"]["all"])["n"]
+        if (scale := of["scale"]) > FAR or scale < 1 / FAR
+    ]
 
 
 def fitted_scales(val_raw: pa.Table) -> list[dict[str, Any]]:

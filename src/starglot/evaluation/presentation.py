@@ -6,8 +6,9 @@ Only here are numbers rounded; the CSV files hold them in full.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 
@@ -137,6 +138,11 @@ class Presentation:
     rows: list[list[Cell]]
     constant: list[tuple[str, str]]
     notes: list[str]
+
+
+def stars_of(settings: Mapping[str, Any]) -> str:
+    """What stars a table or figure shows, for its caption; settings: ``release`` of the spectra, ``mock``."""
+    return "simulated stars" if settings["mock"] else str(settings["release"])
 
 
 def label_text(name: str) -> str:

@@ -58,30 +58,31 @@ class Model(FlaggedModel):
         return Recipe.model_validate(self.about["recipe"])
 
     def predict(
-        self, spectra: Any, *, wide: bool = False, classes: Sequence[str | None] | None = None
+        self, spectra: Any, *, wide: bool = False, classes: Sequence[str | None] | None = None, air: bool = False
     ) -> pd.DataFrame:
         """Labels with uncertainties and flags.
 
         spectra: a path; (wavelength, flux) or (wavelength, flux, error), arrays (n,) or (spectra, n); or a list.
         classes: the catalogue's class of each spectrum, where it is known (None where not): what a model that tells
         no class itself has for its uncertainties.
+        air: whether wavelengths are those in air where a file does not say, and in arrays; they are converted.
         Returns a row for each spectrum and label (COLUMNS), or, ``wide``, for each spectrum: a column of each label
         and its sigma.  A spectrum that cannot be used has the status 'refused' and the problem in words.
         Raises StarglotError when none of the spectra can be used.
         """
         import pandas as pd
 
-        answered = self.answer(read_singles(spectra, self.recipe), classes)
+        answered = self.answer(self.read(spectra, air), classes)
         if not any(one.single.flux is not None for one in answered):
             raise _nothing_usable(answered)
         frame = pd.DataFrame([row for one in answered for row in one.rows], columns=list(COLUMNS))
         return self.widened(frame) if wide else frame
 
     def predict_table(
-        self, spectra: Any, *, wide: bool = False, classes: Sequence[str | None] | None = None
+        self, spectra: Any, *, wide: bool = False, classes: Sequence[str | None] | None = None, air: bool = False
     ) -> Table:
         """:meth:`predict` as an astropy table; in a wide one the columns of labels have units."""
-        return to_table(self.predict(spectra, wide=wide, classes=classes))
+        return to_table(self.predict(spectra, wide=wide, classes=classes, air=air))
 
     def answer(self, singles: Sequence[Single], classes: Sequence[str | None] | None = None) -> list[Answered]:
         """What the model says of cleaned spectra, refused ones among them, in their order."""
@@ -102,9 +103,9 @@ class Model(FlaggedModel):
         rows = {at: self._rows(singles[at], told, place) for place, at in enumerate(usable)}
         return [Answered(single, rows.get(at) or self._refused(single)) for at, single in enumerate(singles)]
 
-    def read(self, spectra: Any) -> list[Single]:
+    def read(self, spectra: Any, air: bool = False) -> list[Single]:
         """The spectra of files or arrays, cleaned by the model's recipe."""
-        return read_singles(spectra, self.recipe)
+        return read_singles(spectra, self.recipe, air)
 
     def _rows(self, single: Single, told: Flagged, at: int) -> list[dict[str, Any]]:
         return [

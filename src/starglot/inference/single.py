@@ -52,20 +52,21 @@ class Single:
     notes: list[str] = field(default_factory=list)
 
 
-def read_singles(given: Any, recipe: Recipe) -> list[Single]:
+def read_singles(given: Any, recipe: Recipe, air: bool = False) -> list[Single]:
     """The cleaned spectra of files or arrays.
 
     given: a path, or (wavelength, flux) or (wavelength, flux, error): arrays (n,), flux and error also (spectra, n),
     with units (astropy) or without; or a list of any of these.
+    air: whether wavelengths are those in air where a file does not say, and in arrays; they are converted.
     Raises StarglotError for anything else.  A spectrum that cannot be used is one with a problem.
     """
     if isinstance(given, str | PathLike):
-        return [_cleaned(*found, recipe) for found in _of_file(Path(given))]
+        return [_cleaned(*found, recipe) for found in _of_file(Path(given), air)]
     if isinstance(given, tuple) and len(given) in (2, 3) and all(hasattr(part, "__len__") for part in given):
         if not any(isinstance(part, str | PathLike) for part in given):
-            return [_cleaned(*found, recipe) for found in _of_arrays(*given)]
+            return [_cleaned(*found, recipe) for found in _of_arrays(air, *given)]
     if isinstance(given, list | tuple):
-        return [single for one in given for single in read_singles(one, recipe)]
+        return [single for one in given for single in read_singles(one, recipe, air)]
     raise StarglotError(
         f"this is no spectrum: {type(given).__name__}",
         allowed="a path; (wavelength, flux) or (wavelength, flux, error) as arrays; a list of these",
@@ -73,23 +74,22 @@ def read_singles(given: Any, recipe: Recipe) -> list[Single]:
     )
 
 
-def _of_file(path: Path) -> Iterator[tuple[str, str, FileSpectrum]]:
+def _of_file(path: Path, air: bool) -> Iterator[tuple[str, str, FileSpectrum]]:
     try:
-        survey, spectra = read_file(path)
+        survey, spectra = read_file(path, air)
     except SpectrumRejected as why:
         survey, spectra = "", [FileSpectrum("", why)]
     for spectrum in spectra:
         yield str(path), survey, spectrum
 
 
-def _of_arrays(wavelength: Any, flux: Any, error: Any = None) -> Iterator[tuple[str, str, FileSpectrum]]:
+def _of_arrays(air: bool, wavelength: Any, flux: Any, error: Any = None) -> Iterator[tuple[str, str, FileSpectrum]]:
     many = np.ndim(flux) == 2
     errors = error if many and error is not None else [error] * (len(flux) if many else 1)
     for number, (row, sigma) in enumerate(zip(flux if many else [flux], errors, strict=True)):
         name = str(number) if many else ""
         try:
-            spectrum, assumed = from_columns(wavelength, row, sigma)
-            yield "", PLAIN, FileSpectrum(name, spectrum, tuple(assumed))
+            yield "", PLAIN, FileSpectrum.plain(name, from_columns(wavelength, row, sigma, air=air))
         except SpectrumRejected as why:
             yield "", PLAIN, FileSpectrum(name, why)
 
@@ -100,7 +100,7 @@ def _cleaned(file: str, survey: str, found: FileSpectrum, recipe: Recipe) -> Sin
     if isinstance(raw, SpectrumRejected):
         single.problem, single.reason = _sentence(raw), raw.reason
         return single
-    single.notes = [_FRAME, *(f"assumed: {what}" for what in found.assumed)]
+    single.notes = [_FRAME, *found.done, *(f"assumed: {what}" for what in found.assumed)]
     try:
         single.flux, masked = _clean(raw, recipe)
     except SpectrumRejected as why:
@@ -159,7 +159,7 @@ def _sentence(why: SpectrumRejected, raw: RawSpectrum | None = None, recipe: Rec
         known = ", ".join(FILE_READERS)
         return (
             f"no spectrum is recognised in the file: {why.detail}; read are spectra of {known}, and tables with "
-            "columns called wavelength, flux and, where it is known, error"
+            "columns called wavelength, flux and, where it is known, error, and images of one axis"
         )
     if why.reason == "range_not_covered" and raw is not None and recipe is not None:
         grid, middle = wavelength_grid(recipe.wavelength), float(np.median(raw.wavelength))

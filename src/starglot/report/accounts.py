@@ -13,8 +13,10 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 
+from starglot.evaluation.calibration import far_scales
 from starglot.rejections import REJECTIONS
 from starglot.report.inputs import ReportInputs
+from starglot.samples.few import too_few
 from starglot.tables import SPLITS, read_json
 from starglot.workflow.rebuilds.accepted import Acceptance
 
@@ -125,6 +127,19 @@ def shortages(samples: Mapping[tuple[str, str], Path]) -> list[str]:
         parts = [f"{group} {found['available']:,} of {found['wanted']:,}" for group, found in sorted(short.items())]
         if parts:
             said.append(f"Fewer than wanted in {task}, size {size}: {', '.join(parts)}.")
+    return said
+
+
+def cautions(inputs: ReportInputs, task: str, labels: int) -> list[str]:
+    """What makes the numbers of a task worth little: few spectra to learn from, uncertainties that were far off."""
+    leading = inputs.leading[task]
+    said = []
+    for (of, size), path in inputs.samples.items():
+        splits = _json(path.with_name(f"{size}.json")).get("splits") if of == task else None
+        said += [f"Size {size}: {sentence}." for sentence in too_few(splits, labels)] if splits else []
+    if leading in inputs.calibrations:
+        report = _json(inputs.calibrations[leading])
+        said += [f"{leading[1]}, {sentence}." for sentence in far_scales(report.get("labels", {}))]
     return said
 
 

@@ -16,6 +16,7 @@ from starglot.evaluation.summary import answer_counts, class_confusion
 from starglot.evaluation.tables_io import read_table
 from starglot.report.accounts import (
     acceptances,
+    cautions,
     conservation,
     made,
     rejections,
@@ -154,6 +155,7 @@ def _task(inputs: ReportInputs, task: str) -> dict[str, Any]:
         "name": task,
         "sentences": [*(wins(headline, size, name, llms) if many else by_label), *learnt(inputs, task, headline)],
         "by_label": by_label if many else [],
+        "cautions": cautions(inputs, task, headline["label"].nunique()),
         "main": main_table(task, headline, size, name),
         "headline": html_table(
             f"headline-{task}",

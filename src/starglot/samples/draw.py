@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from starglot.config.models import Split
 from starglot.config.tasks import Sample, Task
 from starglot.errors import StarglotError
+from starglot.samples.few import too_few
 from starglot.samples.groups import in_groups
 from starglot.samples.order import drawing_order
 from starglot.samples.split import split_of
@@ -66,7 +67,10 @@ def draw(labels: pa.Table, task: Task, size: str, split: Split, seed: int) -> tu
         "fold", pa.array(folds)
     )
     sample = sample.select(SAMPLE.names).cast(SAMPLE)
-    return sample, {**_manifest(sample, plan, size, shortages, split, seed), **bins}
+    manifest = _manifest(sample, plan, size, shortages, split, seed)
+    for sentence in too_few(manifest["splits"], len(task.labels)):
+        log.warning("size %s: %s", size, sentence)
+    return sample, {**manifest, **bins}
 
 
 def _wanted(plan: Sample, size: str) -> dict[str, int | None]:

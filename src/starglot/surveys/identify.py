@@ -2,7 +2,8 @@
 
 As in astropy and specutils: identify, then read.  A survey whose files can be given by themselves has an entry in
 ``FILE_READERS``; whatever its catalogue, its place on the disk or the file's name are does not matter.  Tables of
-wavelength and flux that are no survey's are read by :mod:`starglot.surveys.plain_spectrum`.
+wavelength and flux that are no survey's are read by :mod:`starglot.surveys.plain_spectrum`, images of one axis by
+:mod:`starglot.surveys.spectrum_image`.
 """
 
 from __future__ import annotations
@@ -19,20 +20,27 @@ from starglot.surveys.file_kind import is_fits
 from starglot.surveys.fits_bytes import NotReadable, Unit, inflate, units
 from starglot.surveys.gaia_xp_spectra import is_gaia_xp, read_all
 from starglot.surveys.lamost_spectrum import is_lamost, read_spectrum
-from starglot.surveys.plain_spectrum import PLAIN, read_plain
+from starglot.surveys.plain_spectrum import PLAIN, PlainSpectrum, read_plain
 from starglot.surveys.sdss_spectrum import is_sdss, read_sdss_spectrum
+from starglot.surveys.spectrum_image import read_image
 
 
 @dataclass(frozen=True)
 class FileSpectrum:
     """A spectrum of a file: its name there ('' in a file of one), and what it is, or why it cannot be used.
 
-    assumed: what its file does not say and was taken to be so, in words.
+    assumed: what its file does not say and was taken to be so, done: what was done to it; in words.
     """
 
     name: str
     spectrum: RawSpectrum | SpectrumRejected
     assumed: tuple[str, ...] = ()
+    done: tuple[str, ...] = ()
+
+    @classmethod
+    def plain(cls, name: str, found: PlainSpectrum) -> FileSpectrum:
+        """Of a table, an image or arrays."""
+        return cls(name, found.spectrum, tuple(found.assumed), tuple(found.done))
 
 
 @dataclass(frozen=True)
@@ -74,8 +82,10 @@ FILE_READERS: Registry[FileReader] = Registry(
 )
 
 
-def read_file(path: Path) -> tuple[str, list[FileSpectrum]]:
+def read_file(path: Path, air: bool = False) -> tuple[str, list[FileSpectrum]]:
     """Whose file it is (a key of ``FILE_READERS``, or ``PLAIN``), and its spectra.
+
+    air: whether wavelengths of a table or an image that does not say are those in air; a survey's are known.
 
     Raises SpectrumRejected for a file that is not there, that cannot be read, or that holds no spectrum.
     """
@@ -95,5 +105,6 @@ def read_file(path: Path) -> tuple[str, list[FileSpectrum]]:
             raise SpectrumRejected("file_unreadable", str(error)) from error
         if owner is not None:
             return owner, FILE_READERS[owner].read(path)
-    spectrum, assumed = read_plain(path)
-    return PLAIN, [FileSpectrum("", spectrum, tuple(assumed))]
+        if (in_image := read_image(path, air)) is not None:
+            return PLAIN, [FileSpectrum.plain("", in_image)]
+    return PLAIN, [FileSpectrum.plain("", read_plain(path, air))]

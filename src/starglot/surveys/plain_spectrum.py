@@ -1,19 +1,22 @@
 """A spectrum as anybody's table: columns of wavelength and flux, perhaps an error; CSV, ECSV, FITS or Parquet.
 
 Columns are known by usual names, whatever their case.  A unit that the table states is followed; without one,
-wavelengths are taken for Angstrom.  No usual table says whether its wavelengths are those in vacuum or in air: vacuum
-is assumed, and said.
+wavelengths are taken for Angstrom.  Few tables say whether their wavelengths are those in air or in vacuum: by the
+name of the column (``wave_air``, ``wave_vac``), or by the keywords AIRORVAC or VACUUM.  Of others the user says it,
+or vacuum is assumed, and said.
 """
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from starglot.spectra.air import air_to_vacuum
 from starglot.spectra.raw import RawSpectrum
 from starglot.spectra.rejection import SpectrumRejected
 from starglot.surveys.file_kind import is_fits, other_kind, start_of
@@ -29,13 +32,25 @@ ERROR = ("error", "err", "flux_error", "flux_err", "e_flux", "uncertainty", "sig
 #: Assumed of a spectrum without errors, whose S/N is not known therefore.
 NO_ERROR = "every pixel with a finite flux is good, as no error is given"
 _VACUUM = "wavelengths are those in vacuum"
+#: Endings of a wavelength column's name -> whether it is of air.
+_ENDINGS = {"_air": True, "_vac": False, "_vacuum": False}
 #: Greatest number that stands for log10 of a wavelength in Angstrom.
-_LOG10 = 6.0
+LOG10 = 6.0
 
 
-def read_plain(path: Path) -> tuple[RawSpectrum, list[str]]:
-    """The spectrum of a table, and what was assumed of it.
+@dataclass(frozen=True)
+class PlainSpectrum:
+    """A spectrum; what its file does not say and was taken to be so; and what was done to it; both in words."""
 
+    spectrum: RawSpectrum
+    assumed: list[str] = field(default_factory=list)
+    done: list[str] = field(default_factory=list)
+
+
+def read_plain(path: Path, air: bool = False) -> PlainSpectrum:
+    """The spectrum of a table.
+
+    air: whether wavelengths are those in air where the table does not say.
     Raises SpectrumRejected: ``file_unreadable`` for a file that is no table, ``layout_unknown`` for one without
     columns of wavelength and flux, or with units that are none of these.
     """
@@ -43,6 +58,8 @@ def read_plain(path: Path) -> tuple[RawSpectrum, list[str]]:
         warnings.simplefilter("ignore")  # what astropy says of headers; what is read is checked below
         table = _read(path)
         names = {name.lower(): name for name in table.colnames}
+        media = {_bare(name): of_air for name in names for end, of_air in _ENDINGS.items() if name.endswith(end)}
+        names |= {_bare(name): names[name] for name in names if _bare(name) not in names}
         wave, flux, error = (_first(names, wanted) for wanted in (WAVELENGTH, FLUX, ERROR))
         if wave is None or flux is None:
             shown = table.colnames[:6]
@@ -53,28 +70,62 @@ def read_plain(path: Path) -> tuple[RawSpectrum, list[str]]:
         # One row of vectors is a spectrum, too.
         row = 0 if len(table) == 1 and table[flux].ndim > 1 else slice(None)
         values = {name: _quantity(table[name], row) for name in (wave, flux, error) if name}
+    stated = media.get(_bare(wave.lower()))
     return from_columns(
         values[wave],
         values[flux],
         values[error] if error else None,
-        logarithm=wave.lower() == "loglam",
+        logarithm=_bare(wave.lower()) == "loglam",
         inverse_variance=error is not None and error.lower() == "ivar",
+        air=air,
+        said_air=said_air(table.meta) if stated is None else stated,
     )
 
 
+def _bare(name: str) -> str:
+    """The name of a column without an ending that says whether it is of air."""
+    return next((name.removesuffix(end) for end in _ENDINGS if name.endswith(end)), name)
+
+
+def said_air(header: Mapping[str, Any]) -> bool | None:
+    """What a header says of its wavelengths: True in air, False in vacuum, None nothing that is understood.
+
+    AIRORVAC is 'air' or 'vac' (SDSS-III), VACUUM a logical (LAMOST, SDSS).
+    """
+    by_name = {str(name).upper(): value for name, value in header.items()}
+    word = str(by_name.get("AIRORVAC", "")).strip().lower()
+    if word in ("air", "vac", "vacuum"):
+        return word == "air"
+    vacuum = str(by_name.get("VACUUM", "")).strip().lower()
+    return {"true": False, "t": False, "1": False, "false": True, "f": True, "0": True}.get(vacuum)
+
+
 def from_columns(
-    wavelength: Any, flux: Any, error: Any = None, *, logarithm: bool = False, inverse_variance: bool = False
-) -> tuple[RawSpectrum, list[str]]:
-    """The spectrum of arrays (n,), with units (astropy) or bare, and what was assumed of it.
+    wavelength: Any,
+    flux: Any,
+    error: Any = None,
+    *,
+    logarithm: bool = False,
+    inverse_variance: bool = False,
+    air: bool = False,
+    said_air: bool | None = None,
+) -> PlainSpectrum:
+    """The spectrum of arrays (n,), with units (astropy) or bare.
 
     wavelength: without a unit Angstrom, or its logarithm to the base of 10; flux: per wavelength, on any scale, or
     with a unit per frequency; error: 1 sigma of the flux, or its inverse variance; None: unknown, every finite pixel
-    counts the same.  A pixel without a finite flux or with an error that is not positive is masked.
+    counts the same; said_air: what the file says of its wavelengths (None: nothing); air: whether they are those in
+    air otherwise.  A pixel without a finite flux or with an error that is not positive is masked.
     Wavelengths that fall are turned round.
     Raises SpectrumRejected ``layout_unknown`` for other units, and ``lengths_differ``.
     """
-    assumed = [_VACUUM]
+    assumed, done = [], []
     wave, bare = _in_angstrom(wavelength, logarithm)
+    if said_air or (said_air is None and air):
+        wave = air_to_vacuum(wave)
+        done.append(f"converted from air to vacuum ({'the file says air' if said_air else 'you said air'})")
+    elif said_air is None:
+        assumed.append(_VACUUM)
     if bare and not logarithm:
         assumed.append("wavelengths are in Angstrom, as no unit is given")
     value = _numbers(flux)
@@ -94,7 +145,7 @@ def from_columns(
         assumed.append("flux per frequency was turned into flux per wavelength")
     if len(wave) > 1 and (np.diff(wave) < 0).all():
         wave, value, ivar = wave[::-1], value[::-1], ivar[::-1]
-    return RawSpectrum(wave, value, ivar, np.zeros(len(wave), np.int64)), assumed
+    return PlainSpectrum(RawSpectrum(wave, value, ivar, np.zeros(len(wave), np.int64)), assumed, done)
 
 
 def _read(path: Path) -> Table:
@@ -133,7 +184,9 @@ def _from_fits(path: Path) -> Table:
                 "layout_unknown", f"a FITS file of no known survey, without a table; units: {named}"
             )
         with_flux = [n for n in tables if {str(name).lower() for name in units[n].columns.names} & set(FLUX)]
-        return Table.read(units[[*with_flux, *tables][0]])
+        table = Table.read(units[[*with_flux, *tables][0]])
+        table.meta = {**units[0].header, **table.meta}
+        return table
 
 
 def _first(names: Mapping[str, str], wanted: tuple[str, ...]) -> str | None:
@@ -161,7 +214,7 @@ def _in_angstrom(wavelength: Any, logarithm: bool) -> tuple[np.ndarray, bool]:
     unit = getattr(wavelength, "unit", None)
     if logarithm:
         exponents = _numbers(wavelength)
-        if np.nanmax(exponents, initial=-np.inf) > _LOG10:
+        if np.nanmax(exponents, initial=-np.inf) > LOG10:
             raise SpectrumRejected(
                 "layout_unknown", "loglam is not the logarithm (base 10) of wavelengths in Angstrom"
             )

@@ -127,7 +127,13 @@ def _file(name: str, path: str, needed_by: str, survey: Survey, made: bool) -> I
         state, remark = "broken", f"cannot be read: {getattr(error, 'strerror', None) or error}"
     if made and state != "present":
         state, remark = "made", ""
-    return Input(name, path, needed_by, survey.download, survey.account, state, size, remark)
+    return Input(name, path, needed_by, *_archive(survey), state, size, remark)
+
+
+def _archive(survey: Survey) -> tuple[str, str]:
+    """Where a survey's files are had from, and with which account; for files not its own, what the user says."""
+    source = survey.source if isinstance(survey, SpectrumSurvey) else None
+    return (survey.download, survey.account) if source is None else (source, "none of the survey's")
 
 
 def _folder(name: str, path: str, needed_by: str, survey: SpectrumSurvey, made: bool) -> Input:
@@ -145,7 +151,7 @@ def _folder(name: str, path: str, needed_by: str, survey: SpectrumSurvey, made: 
         state, remark = "broken", f"cannot be read: {error.strerror}"
     if made and state != "present":
         state, remark = "made", ""
-    return Input(name, path, needed_by, survey.download, survey.account, state, size, remark)
+    return Input(name, path, needed_by, *_archive(survey), state, size, remark)
 
 
 def _bases(config: Config) -> Iterator[Input]:
