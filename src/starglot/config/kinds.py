@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from starglot.config.baselines import ClassMean, Cnn, Ensemble, Gru, LightGbm, Mlp, ResNet50, Ridge
+from starglot.config.baselines import ClassMean, Cnn, Ensemble, Gru, KernelRidge, LightGbm, Mlp, ResNet50, Ridge
 from starglot.config.llm import Llm
 from starglot.config.patch_llm import PatchLlm
 from starglot.config.random_base import RandomBase
@@ -84,6 +84,7 @@ KINDS: Registry[Kind] = Registry(
         "patch_llm": Kind(PatchLlm, "patches"),
         "class_mean": Kind(ClassMean, "plain"),
         "ridge": Kind(Ridge, "plain"),
+        "kernel_ridge": Kind(KernelRidge, "plain"),
         "lightgbm": Kind(LightGbm, "trees"),
         "resnet50": Kind(ResNet50, "network"),
         "cnn": Kind(Cnn, "network"),

@@ -133,6 +133,30 @@ def repeated_models(config: Config, *, folds_only: bool = False) -> list[str]:
     return names
 
 
+def compared(config: Config, models: Iterable[str]) -> list[str]:
+    """Those of the ``models`` that are set against a baseline: language models, and what is made of other models."""
+    names = list(models)
+    blends = reading(names, config.models, "predictions")
+    return [name for name in names if name in blends or is_language_model(config.models[name])]
+
+
+def baselines(config: Config, models: Iterable[str]) -> list[str]:
+    """Those of the ``models`` that read spectra and are no language models: what the others are compared with."""
+    return reading(models, config.models, "spectra")
+
+
+def comparison_models(config: Config) -> list[str]:
+    """Models of the comparison over seeds, by the names that they are configured by."""
+    return config.comparison.models or config.run.models
+
+
+def seeds_of(config: Config, model: str) -> list[str]:
+    """A model of every seed of the comparison; the model itself where the seed is its own, or nothing is drawn."""
+    own = own_seeds(config, model)
+    seeds = [None if own == {seed} else seed for seed in config.comparison.seeds if own]
+    return [Variant(model, seed).name for seed in seeds or [None]]
+
+
 def sweep_models(config: Config) -> list[str]:
     """Every model of the scaling sweep: seeds and passes of those named, as far as each has them.
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from starglot.evaluation import budget, crossval, degradation, leakage, own_line, scaling
+from starglot.evaluation import budget, crossval, degradation, leakage, own_line, paired, scaling
 from starglot.evaluation.numbered import KINDS, OURS, printed, table_notes
 from starglot.evaluation.presentation import named_labels, present
 from starglot.evaluation.residuals import ALL
@@ -27,12 +27,16 @@ _KINDS = {
     "budget": ("classes", "Error budget, all classes"),
     "tails": ("classes", "Residuals in the tails"),
     "folds": ("models", "Cross-validation over star-disjoint folds, all classes"),
+    "paired": ("models", "Models against the best baseline, star by star"),
+    "comparison": ("models", "The same over several seeds"),
     "leakage": ("data", "Leakage audit of the samples"),
     "own_line": ("classes", "Own-line test on mock spectra: response of each abundance to its own element alone"),
 }
 _NOTES: dict[str, Sequence[str]] = {
     "budget": budget.NOTES,
     "folds": crossval.NOTES,
+    "paired": paired.NOTES,
+    "comparison": paired.NOTES,
     "leakage": leakage.NOTES,
     "own_line": own_line.NOTES,
     "degradation": degradation.NOTES,

@@ -1,4 +1,4 @@
-"""Training of the baselines that are fitted in one go: class mean and ridge."""
+"""Training of the baselines that are fitted in one go: class mean, ridge and kernel ridge."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 
 from starglot.models.baselines.class_mean import fit_class_mean
 from starglot.models.baselines.files import save
+from starglot.models.baselines.kernel_ridge import fit_kernel_ridge
 from starglot.models.baselines.ridge import fit_ridge
 from starglot.registry import Registry
 from starglot.training.baselines import Fitted, Work
@@ -23,4 +24,4 @@ def fit_plain(work: Work) -> Fitted:
 
 Fit = Callable[..., tuple[dict[str, np.ndarray], dict[str, list[Any]]]]
 #: Kind of model -> its fit.
-FITS: Registry[Fit] = Registry({"class_mean": fit_class_mean, "ridge": fit_ridge})
+FITS: Registry[Fit] = Registry({"class_mean": fit_class_mean, "ridge": fit_ridge, "kernel_ridge": fit_kernel_ridge})

@@ -8,6 +8,7 @@ from typing import Any
 
 from starglot.config.tasks import Task
 from starglot.models.baselines.class_mean import read_class_mean
+from starglot.models.baselines.kernel_ridge import read_kernel_ridge
 from starglot.models.baselines.predict import Answer
 from starglot.models.baselines.ridge import read_ridge
 from starglot.models.baselines.rows import Rows
@@ -16,5 +17,5 @@ from starglot.spectra.sample_flux import ShardPath
 
 #: Settings, task, the model's folder, rows, shard to file -> what the model says of them.
 READERS: Registry[Callable[[Any, Task, Path, Rows, ShardPath], Answer]] = Registry(
-    {"class_mean": read_class_mean, "ridge": read_ridge}
+    {"class_mean": read_class_mean, "ridge": read_ridge, "kernel_ridge": read_kernel_ridge}
 )
