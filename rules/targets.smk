@@ -80,6 +80,7 @@ TABLES = [
     *expand("<results>/tables/table_{number}.csv", number=range(1, 9)),
     *external_tables(),
     *paired_tables(),
+    *expand("<results>/tables/limit_{task}.csv", task=LIMIT_TASKS),
     "<results>/tables/leakage.csv",
     *FOLD_TABLES,
 ]

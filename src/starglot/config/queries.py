@@ -367,6 +367,19 @@ def own_line_task(config: Config) -> str | None:
     return stage_of(config, 2) if config.mock and config.mock.own_line else None
 
 
+def limit_tasks(config: Config) -> list[str]:
+    """Tasks of `run:` whose spectra and labels the mock draws, so that the limit of their information is known."""
+    drawn = {*ATMOSPHERE_NAMES, *ABUNDANCE_NAMES}
+    return [
+        name
+        for name in config.run.tasks
+        if config.mock
+        and View(config.tasks[name].view).survey == "lamost"
+        and set(config.tasks[name].labels) <= drawn
+        and config.tasks[name].sample.by_class
+    ]
+
+
 def paper_tables(config: Config) -> dict[str, dict[str, Any]]:
     """What tables 2 to 8 of the paper are made of here: task, size, sets, models, and a note for the reader.
 

@@ -17,7 +17,7 @@ from starglot.labels import LABELS
 PHYSICAL: frozenset[str] = frozenset(
     {"mean", "std", "rmse", "mae", "robust", "floor", "crps"}
     | {"label_noise", "photon_noise", "model_scatter", "unexplained"}
-    | {"sigma", "seed_scatter", "sigma_inf", "beyond"}
+    | {"bound", "bound_prior", "sigma", "seed_scatter", "sigma_inf", "beyond"}
     | {f"{name}_over_folds" for name in ("mean", "std", "rmse", "robust")}
 )
 
@@ -42,6 +42,10 @@ HEADINGS: dict[str, str] = {
     "robust": "robust scatter",
     "r2": "R2",
     "skill": "within-class skill",
+    "bound": "bound",
+    "bound_prior": "with prior",
+    "r2_limit": "R2 limit",
+    "snr": "S/N",
     "r2_baseline": "R2 of the baseline",
     "r2_difference": "R2 difference",
     "error_ratio": "error ratio",
