@@ -15,8 +15,8 @@ def comparison_of(wildcards, models, sizes):
         name=wildcards.task,
         release=queries.release_of(CONFIG, wildcards.task),
         mock=CONFIG.mock is not None,
-        models=queries.compared(CONFIG, models),
-        baselines=queries.baselines(CONFIG, models),
+        models=comparisons.compared(CONFIG, models),
+        baselines=comparisons.baselines(CONFIG, models),
         sizes=sizes,
     )
 
@@ -75,8 +75,8 @@ def seeded(pattern):
                 size=queries.sizes_of(CONFIG, wildcards.task)[-1],
                 set=queries.judged_set(CONFIG),
             )
-            for model in queries.comparison_models(CONFIG)
-            for name in queries.seeds_of(CONFIG, model)
+            for model in comparisons.comparison_models(CONFIG)
+            for name in comparisons.seeds_of(CONFIG, model)
         ]
 
     return paths
@@ -93,7 +93,7 @@ seeded_validation = seeded(
 def comparison_settings(wildcards):
     """What the comparison over seeds is told."""
     sizes = queries.sizes_of(CONFIG, wildcards.task)[-1:]
-    return comparison_of(wildcards, queries.comparison_models(CONFIG), sizes)
+    return comparison_of(wildcards, comparisons.comparison_models(CONFIG), sizes)
 
 
 rule tabulate_comparison:

@@ -77,7 +77,7 @@ if OWN_LINE_TASK:
 
 
 #: Tasks whose labels the mock draws, and whose spectra it makes.
-LIMIT_TASKS = queries.limit_tasks(CONFIG)
+LIMIT_TASKS = comparisons.limit_tasks(CONFIG)
 
 
 def largest_sample(wildcards):

@@ -1,8 +1,9 @@
 """Models against the best baseline on the same stars, of one task."""
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -23,7 +24,9 @@ def main(args: argparse.Namespace) -> None:
     )
 
 
-def _of_size(size: str, validation: Sequence[Path], judged: Sequence[Path], settings: dict) -> pd.DataFrame:
+def _of_size(
+    size: str, validation: Sequence[Path], judged: Sequence[Path], settings: Mapping[str, Any]
+) -> pd.DataFrame:
     val, test = (by_seed([path for path in paths if path.parts[-2] == size]) for paths in (validation, judged))
     models, baselines = (
         {name: list(zip(val[name], test[name], strict=True)) for name in settings[which]}

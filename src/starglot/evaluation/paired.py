@@ -159,8 +159,8 @@ def paired(model: Sequence[Judged], baseline: Sequence[Judged]) -> tuple[Pair, i
     common = _common(every)
     others = len(np.unique(np.concatenate([rows.obsid for rows in every]))) - len(common)
     of_model, of_baseline = ([_at(rows, common) for rows in seeds] for seeds in (model, baseline))
-    squared = (np.stack([rows.error**2 for rows in seeds]) for seeds in (of_model, of_baseline))
-    return Pair(*squared, of_model[0].truth, of_model[0].star), others
+    model_errors, baseline_errors = (np.stack([rows.error**2 for rows in seeds]) for seeds in (of_model, of_baseline))
+    return Pair(model_errors, baseline_errors, of_model[0].truth, of_model[0].star), others
 
 
 def by_seed(paths: Sequence[Path]) -> dict[str, list[Path]]:
