@@ -50,7 +50,9 @@ def shown_models():
 def paired_tables():
     """Models against the best baseline, star by star, where the run has both."""
     models = CONFIG.run.models
-    both = comparisons.compared(CONFIG, models) and comparisons.baselines(CONFIG, models)
+    both = comparisons.compared(CONFIG, models) and comparisons.baselines(
+        CONFIG, models
+    )
     return expand(
         "<results>/tables/paired_{task}.csv", task=CONFIG.run.tasks if both else []
     )

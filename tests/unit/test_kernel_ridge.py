@@ -80,7 +80,9 @@ def values(settings, task, survey: Survey, out: Path, rows: pa.Table) -> pa.Tabl
 
 @pytest.mark.parametrize("kernel", ["rbf", "laplace"])
 def test_it_is_scikit_learns(survey, tmp_path, kernel):
-    settings = KernelRidge(kind="kernel_ridge", components=8, kernel=kernel, widths=[1.0, 3.0], alphas=[1e-3, 0.1])
+    settings = KernelRidge(
+        kind="kernel_ridge", components=8, copies=0, kernel=kernel, widths=[1.0, 3.0], alphas=[1e-3, 0.1]
+    )
     manifest = trained(settings, TASK, survey, tmp_path)
     table = values(settings, TASK, survey, tmp_path, survey.of("test"))
     value = table["value"].to_numpy().reshape(-1, 3)
@@ -131,7 +133,7 @@ def rmse(table: pa.Table, survey: Survey, label: str) -> float:
 
 
 def test_it_reads_what_ridge_cannot(survey, tmp_path):
-    kernel, linear = KernelRidge(kind="kernel_ridge", components=12), Ridge(kind="ridge", bin=4)
+    kernel, linear = KernelRidge(kind="kernel_ridge", components=12, copies=0), Ridge(kind="ridge", bin=4)
     tables = {}
     for settings in (kernel, linear):
         trained(settings, TASK, survey, tmp_path / settings.kind)
@@ -143,18 +145,18 @@ def test_it_reads_what_ridge_cannot(survey, tmp_path):
     right = np.array(table["class_pred"].to_pylist()) == np.array(table["class"].to_pylist())
     assert right.mean() > 0.9
     sigma = table.filter(pa.compute.equal(table["label"], "logg")).to_pandas()
-    assert 0.5 < (np.abs(sigma["value"] - sigma["truth"]) < sigma["sigma_raw"]).mean() < 0.85
+    assert 0.5 < (np.abs(sigma["value"] - sigma["truth"]) < sigma["sigma_raw"]).mean() < 0.9
 
 
 def test_landmarks_bound_the_kernels_and_lose_little(survey, tmp_path, caplog):
-    few = KernelRidge(kind="kernel_ridge", components=12, landmarks=90)
+    few = KernelRidge(kind="kernel_ridge", components=12, copies=0, landmarks=90)
     with caplog.at_level(logging.INFO):
         manifest = trained(few, TASK, survey, tmp_path / "few")
     assert manifest["labels"]["teff"]["landmarks"] == 90
     assert any("90" in each.message and "270" in each.message for each in caplog.records)
     weights, _ = load_any(tmp_path / "few")
     assert weights["landmark"].shape[0] == weights["dual"].shape[0] == 90
-    every = KernelRidge(kind="kernel_ridge", components=12)
+    every = KernelRidge(kind="kernel_ridge", components=12, copies=0)
     trained(every, TASK, survey, tmp_path / "every")
     of_few, of_every = (
         values(settings, TASK, survey, tmp_path / name, survey.of("test"))
@@ -194,7 +196,7 @@ def test_the_same_sample_gives_the_same_bytes_in_any_order(survey, tmp_path):
 
 
 def test_a_label_that_nobody_has_is_not_answered(survey, tmp_path):
-    settings = KernelRidge(kind="kernel_ridge", components=6, widths=[2.0])
+    settings = KernelRidge(kind="kernel_ridge", components=6, copies=0, widths=[2.0])
     trained(settings, NAMED, survey, tmp_path)
     table = values(settings, NAMED, survey, tmp_path, survey.sample)
     status = dict(zip(table["label"].to_pylist(), table["status"].to_pylist(), strict=True))
@@ -202,7 +204,7 @@ def test_a_label_that_nobody_has_is_not_answered(survey, tmp_path):
 
 
 def test_without_validation_rows_cross_validation_chooses(survey, tmp_path):
-    settings = KernelRidge(kind="kernel_ridge", components=6, widths=[1.0, 3.0])
+    settings = KernelRidge(kind="kernel_ridge", components=6, copies=0, widths=[1.0, 3.0])
     few = survey.sample.filter(pa.compute.not_equal(survey.sample["split"], "val"))
     manifest = trained(settings, TASK, survey, tmp_path, sample=few)
     assert manifest["labels"]["teff"]["chosen_on"] == "generalised cross-validation"

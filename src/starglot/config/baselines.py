@@ -52,7 +52,7 @@ class KernelRidge(ModelSettings):
         "distance.",
     )
     alphas: list[Annotated[float, Field(gt=0)]] = Field(
-        [1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0],
+        [1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0],
         min_length=1,
         description="Penalties to choose from, likewise.",
     )
@@ -64,7 +64,7 @@ class KernelRidge(ModelSettings):
         "grows with their square, and time with their square times the spectra.",
     )
     copies: int = Field(
-        0, ge=0, le=100, description="Further copies of each training spectrum, each drawn anew as `augment` says."
+        3, ge=0, le=100, description="Further copies of each training spectrum, each drawn anew as `augment` says."
     )
     augment: PixelAugment = PixelAugment()
     seed: int = Field(0, description="Draws the copies.")

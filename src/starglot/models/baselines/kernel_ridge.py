@@ -38,7 +38,7 @@ _COARSE = 10
 #: A direction of this variance, in units of the noise, is shrunk by half (whitening 1), as by the patches.
 _KNEE = 8.0
 #: Directions of the kernel matrix below this part of the strongest one are rounding.
-_LEAST = 1e-9
+_LEAST = 1e-8
 #: Rows whose kernels are taken together.
 _BLOCK = 2048
 
