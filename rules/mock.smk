@@ -181,3 +181,99 @@ if OWN_LINE_TASK:
         shell:
             "python {params.scripts:q}/make_own_line.py --settings {params.settings:q} --spectra {output.spectra:q}"
             " --index {output.index:q} --labels {output.labels:q} --sample {output.sample:q} 2>&1 | tee {log:q}"
+
+
+#: Tasks whose labels the mock draws, and whose spectra it makes.
+LIMIT_TASKS = comparisons.limit_tasks(CONFIG)
+
+
+def largest_sample(wildcards):
+    """The sample of a task's largest size."""
+    size = queries.sizes_of(CONFIG, wildcards.task)[-1]
+    return f"<results>/samples/{wildcards.task}/{size}.parquet"
+
+
+def limit_settings(wildcards):
+    """What decides a limit: how the mock is drawn, and the range of wavelengths that models are shown."""
+    grid = CONFIG.recipe_of(CONFIG.tasks[wildcards.task].view).wavelength
+    return leaves(
+        mock=queries.dump(CONFIG.mock, exclude={"own_line"}),
+        range=[grid.start, grid.stop],
+    )
+
+
+def limit_predictions(wildcards):
+    """What all models of the largest size say of test spectra."""
+    return expand(
+        "<results>/predictions/{task}/{model}/{size}/test.parquet",
+        task=wildcards.task,
+        model=CONFIG.run.models,
+        size=queries.sizes_of(CONFIG, wildcards.task)[-1],
+    )
+
+
+def limit_table_settings(wildcards):
+    """What the table of the limit says of the data: labels and groups in order."""
+    return leaves(
+        task=queries.task_params(CONFIG.tasks[wildcards.task]),
+        name=wildcards.task,
+        groups=CONFIG.tasks[wildcards.task].sample.group_names,
+    )
+
+
+if LIMIT_TASKS:
+
+    rule make_limit:
+        """How well the labels of test spectra can be known at all: Cramer-Rao bounds from the mock's own engine."""
+        input:
+            truth=ancient("<results>/mock/truth.parquet"),
+            release=MOCK_DIGESTS,
+            sample=ancient(largest_sample),
+            digests=digests(largest_sample),
+        output:
+            limit="<results>/limit/{task}.parquet",
+            digest="<results>/limit/{task}.parquet.sha256",
+        log:
+            "<results>/logs/make_limit/{task}.log",
+        benchmark:
+            "<results>/benchmarks/make_limit/{task}.tsv"
+        wildcard_constraints:
+            task=one_of(LIMIT_TASKS),
+        conda:
+            ENV
+        resources:
+            mem_mb=grow(3000),
+            runtime=grow(20),
+        params:
+            scripts=scripts_folder,
+            settings=limit_settings,
+            code_hash=code_hash("make_limit"),
+        shell:
+            "python {params.scripts:q}/make_limit.py --settings {params.settings:q} --sample {input.sample:q}"
+            " --truth {input.truth:q} --out {output.limit:q} 2>&1 | tee {log:q}"
+
+    rule tabulate_limit:
+        """Every model's error against the mock's truth, in units of the information limit."""
+        input:
+            limit=ancient("<results>/limit/{task}.parquet"),
+            predictions=ancient(limit_predictions),
+            digests=digests("<results>/limit/{task}.parquet", limit_predictions),
+        output:
+            csv="<results>/tables/limit_{task}.csv",
+            rendered=multiext("<results>/tables/limit_{task}", ".md", ".tex"),
+        log:
+            "<results>/logs/tabulate_limit/{task}.log",
+        wildcard_constraints:
+            task=one_of(LIMIT_TASKS),
+        conda:
+            ENV
+        resources:
+            mem_mb=grow(2000),
+            runtime=grow(10),
+        params:
+            scripts=scripts_folder,
+            settings=limit_table_settings,
+            code_hash=code_hash("tabulate_limit"),
+        shell:
+            "python {params.scripts:q}/tabulate_limit.py --settings {params.settings:q}"
+            " --predictions {input.predictions:q} --limit {input.limit:q} --csv {output.csv:q} 2>&1 | tee {log:q}"

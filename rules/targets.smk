@@ -47,6 +47,17 @@ def shown_models():
     return queries.judged_outside(CONFIG)
 
 
+def paired_tables():
+    """Models against the best baseline, star by star, where the run has both."""
+    models = CONFIG.run.models
+    both = comparisons.compared(CONFIG, models) and comparisons.baselines(
+        CONFIG, models
+    )
+    return expand(
+        "<results>/tables/paired_{task}.csv", task=CONFIG.run.tasks if both else []
+    )
+
+
 def own_line_outputs():
     """Table and figure of the own-line test, where there is one."""
     if not OWN_LINE_TASK:
@@ -85,6 +96,8 @@ TABLES = [
     ),
     *expand("<results>/tables/table_{number}.csv", number=range(1, 9)),
     *external_tables(),
+    *paired_tables(),
+    *expand("<results>/tables/limit_{task}.csv", task=LIMIT_TASKS),
     "<results>/tables/leakage.csv",
     *FOLD_TABLES,
     *(["<results>/tables/transfer_1.csv"] if TRANSFER_TASKS else []),

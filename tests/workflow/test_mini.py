@@ -123,6 +123,17 @@ def test_tables_by_number_hold_this_run_and_the_paper(mini):
     assert len(pd.read_csv(mini.path("tables/own_line.csv"))) == 3 * 21
 
 
+def test_models_are_compared_star_by_star_and_with_the_limit(mini):
+    paired = pd.read_csv(mini.path("tables/paired_atmosphere.csv"))
+    assert paired["label"].tolist() == ["teff", "logg", "feh"] and set(paired["model"]) == {"llm-mini"}
+    assert paired["baseline"][0] == "ridge" and set(paired["baseline"]) <= {"ridge", "class-mean"}
+    assert (paired["n"] > 10).all()
+    limit = pd.read_csv(mini.path("tables/limit_atmosphere.csv"))
+    every = limit[(limit["class"] == "All") & (limit["snr"] == "All")].set_index("label")
+    assert (every[["llm-mini", "class-mean", "ridge"]] > 1).all(axis=None)  # nothing is better than its limit
+    assert every["ridge"]["teff"] < every["class-mean"]["teff"] and every["bound"]["feh"] < 0.05
+
+
 def test_the_adapters_are_what_the_manifest_says(mini):
     from safetensors.numpy import load_file
 

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from starglot.config.by_size import KEYS_GIVEN
+from starglot.config.patch_llm import PixelAugment
 from starglot.config.strict import Augment, Init, ModelSettings, Strict
 from starglot.config.transfer import NetworkTransfer
 
@@ -32,6 +33,42 @@ class Ridge(ModelSettings):
         min_length=1,
         description="Penalties to choose from, on validation stars.",
     )
+
+
+class KernelRidge(ModelSettings):
+    """Kernel ridge regression on principal components of the pixels: smooth functions of the spectrum, in seconds."""
+
+    kind: Literal["kernel_ridge"] = Field(description="On the pixels that patch tokens are made of.")
+    components: int = Field(60, ge=1, le=1000, description="Principal directions of the pixels over their noise.")
+    whitening: float = Field(
+        0.5, ge=0, le=1, description="1: strong directions are shrunk to the noise; 0.5: half way in the logarithm."
+    )
+    kernel: Literal["rbf", "laplace"] = Field(
+        "rbf", description="rbf: a Gaussian of the distance; laplace: an exponential of it, for rougher functions."
+    )
+    widths: list[Annotated[float, Field(gt=0)]] = Field(
+        [1.0, 2.0, 4.0, 8.0],
+        min_length=1,
+        description="Widths of the kernel to choose from, on validation stars, in units of the spectra's median "
+        "distance.",
+    )
+    alphas: list[Annotated[float, Field(gt=0)]] = Field(
+        [1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0],
+        min_length=1,
+        description="Penalties to choose from, likewise.",
+    )
+    landmarks: int = Field(
+        2000,
+        ge=2,
+        le=20_000,
+        description="Most training spectra at which kernels stand; of more, a part stands for all (Nystroem). Memory "
+        "grows with their square, and time with their square times the spectra.",
+    )
+    copies: int = Field(
+        3, ge=0, le=100, description="Further copies of each training spectrum, each drawn anew as `augment` says."
+    )
+    augment: PixelAugment = PixelAugment()
+    seed: int = Field(0, description="Draws the copies.")
 
 
 class Spectrum(ModelSettings):

@@ -383,6 +383,11 @@ def _scaling(config: Config) -> Iterator[str]:
     for model in config.repeats.models:
         if model not in config.run.models:
             yield unknown("repeats.models", model, config.run.models)
+    for model in config.comparison.models or []:
+        if model not in config.models:
+            yield unknown("comparison.models", model, config.models)
+    if len(set(config.comparison.seeds)) < len(config.comparison.seeds):
+        yield "comparison.seeds: one is named twice"
     for factor in sweep.passes:
         if read_name(Variant("model", passes=factor).name).passes != factor:
             yield f"scaling.passes: {factor:g} has more than three decimals; they are part of a model's name"

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from starglot.config.baselines import ClassMean, Cnn, Ensemble, Gru, LightGbm, Mlp, ResNet50, Ridge
+from starglot.config.baselines import ClassMean, Cnn, Ensemble, Gru, KernelRidge, LightGbm, Mlp, ResNet50, Ridge
 from starglot.config.llm import Llm
 from starglot.config.nearest import Constant, Knn, TemplateFit
 from starglot.config.patch_llm import PatchLlm
@@ -88,6 +88,7 @@ KINDS: Registry[Kind] = Registry(
         "constant": Kind(Constant, "plain"),
         "knn": Kind(Knn, "plain"),
         "template_fit": Kind(TemplateFit, "plain"),
+        "kernel_ridge": Kind(KernelRidge, "plain"),
         "lightgbm": Kind(LightGbm, "trees"),
         "resnet50": Kind(ResNet50, "network"),
         "cnn": Kind(Cnn, "network"),

@@ -20,7 +20,7 @@ from starglot.config.patches import Patches
 from starglot.config.recipes import Recipe as Recipe
 from starglot.config.recipes import View
 from starglot.config.recipes import Wavelength as Wavelength
-from starglot.config.scaling import Repeats, Scaling
+from starglot.config.scaling import Comparison, Repeats, Scaling
 from starglot.config.strict import (
     BaseSettings,
     ModelSettings,
@@ -190,6 +190,7 @@ class Config(Strict):
     tables: Tables = Tables()
     degradation: Degradation = Degradation()
     repeats: Repeats = Repeats()
+    comparison: Comparison = Comparison()
     scaling: Scaling = Scaling()
     catalogue: Catalogue = Catalogue()
 

@@ -43,6 +43,19 @@ class Scaling(Strict):
     )
 
 
+class Comparison(Strict):
+    """What `snakemake comparison` compares: models of several seeds, at each task's largest."""
+
+    models: list[str] | None = Field(
+        None,
+        description="Names under `models`: those that are compared, and the baselines that they are compared with; "
+        "null: those of `run:`.",
+    )
+    seeds: list[Seed] = Field(
+        [0, 1, 2], min_length=1, description="Each model is trained once a seed; one that draws nothing, once."
+    )
+
+
 class Repeats(Strict):
     """Models of `run:` that are trained again, at their tasks' largest sizes: how far do answers hang on chance?"""
 

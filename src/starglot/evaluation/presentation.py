@@ -18,7 +18,7 @@ from starglot.labels import LABELS
 PHYSICAL: frozenset[str] = frozenset(
     {"mean", "std", "rmse", "mae", "robust", "floor", "crps"}
     | {"label_noise", "photon_noise", "model_scatter", "unexplained"}
-    | {"sigma", "seed_scatter", "sigma_inf", "beyond"}
+    | {"bound", "bound_prior", "sigma", "seed_scatter", "sigma_inf", "beyond"}
     | {"nmad", "bias", "constant_mae"}
     | {f"{name}_over_folds" for name in ("mean", "std", "rmse", "robust")}
 )
@@ -44,6 +44,18 @@ HEADINGS: dict[str, str] = {
     "robust": "robust scatter",
     "r2": "R2",
     "skill": "within-class skill",
+    "bound": "bound",
+    "bound_prior": "with prior",
+    "r2_limit": "R2 limit",
+    "snr": "S/N",
+    "r2_baseline": "R2 of the baseline",
+    "r2_difference": "R2 difference",
+    "error_ratio": "error ratio",
+    "p_better": "P(better)",
+    "baseline_seeds": "seeds of the baseline",
+    "n_left_out": "left out",
+    "seed_spread": "seed spread",
+    "baseline_seed_spread": "seed spread of the baseline",
     "coverage_68": "coverage 68 %",
     "coverage_95": "coverage 95 %",
     "partial_r2": "partial R2",

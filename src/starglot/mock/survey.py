@@ -37,7 +37,7 @@ _THROUGHPUT = (
 _SKY_LINES = (5578.9, 6302.0, 6365.5, 7716.3, 7753.1, 7796.7, 7916.0, 7966.9, 8346.9, 8401.8, 8432.5, 8467.7, 8829.5,
               8888.3, 8921.9, 8960.6)  # fmt: skip
 #: Telluric bands, of which flux calibration with standard stars leaves residuals: (A, depth, width), vacuum.
-_TELLURIC = ((6870.0, 0.35, 12.0), (6885.0, 0.2, 14.0), (7185.0, 0.10, 28.0), (7250.0, 0.08, 35.0),
+TELLURIC = ((6870.0, 0.35, 12.0), (6885.0, 0.2, 14.0), (7185.0, 0.10, 28.0), (7250.0, 0.08, 35.0),
              (7596.0, 0.75, 8.0), (7620.0, 0.5, 18.0), (8150.0, 0.07, 40.0), (8230.0, 0.10, 35.0),
              (8980.0, 0.15, 40.0))  # fmt: skip
 
@@ -187,7 +187,7 @@ def observe(rest: np.ndarray, stars: Population, visits: np.ndarray, snr: tuple[
         + 0.012 * normal[:, 4:5] * np.tanh((wave - 5900) / 40)  # the arms do not quite meet
     )
     # Tellurics are divided out with standard stars; what is left has either sign.
-    bands = sum(depth * np.exp(-0.5 * ((wave - at) / width) ** 2) for at, depth, width in _TELLURIC)
+    bands = sum(depth * np.exp(-0.5 * ((wave - at) / width) ** 2) for at, depth, width in TELLURIC)
     atmosphere = np.exp(-0.12 * normal[:, 5:6] * bands - 0.06 * normal[:, 6:7] * bands**2)
     flux = flux * shape * 10 ** (-0.4 * stars.ebv[:, None] * extinction(wave)) * atmosphere
 

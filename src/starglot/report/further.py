@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from starglot.evaluation import budget, crossval, degradation, leakage, own_line, scaling
+from starglot.evaluation import budget, crossval, degradation, leakage, limit, own_line, paired, scaling
 from starglot.evaluation.numbered import KINDS, OURS, printed, table_notes
 from starglot.evaluation.presentation import named_labels, present
 from starglot.evaluation.residuals import ALL
@@ -27,12 +27,18 @@ _KINDS = {
     "budget": ("classes", "Error budget, all classes"),
     "tails": ("classes", "Residuals in the tails"),
     "folds": ("models", "Cross-validation over star-disjoint folds, all classes"),
+    "paired": ("models", "Models against the best baseline, star by star"),
+    "comparison": ("models", "The same over several seeds"),
+    "limit": ("classes", "Errors against the truth in units of the information limit, all classes (mock)"),
     "leakage": ("data", "Leakage audit of the samples"),
     "own_line": ("classes", "Own-line test on mock spectra: response of each abundance to its own element alone"),
 }
 _NOTES: dict[str, Sequence[str]] = {
     "budget": budget.NOTES,
     "folds": crossval.NOTES,
+    "limit": limit.NOTES,
+    "paired": paired.NOTES,
+    "comparison": paired.NOTES,
     "leakage": leakage.NOTES,
     "own_line": own_line.NOTES,
     "degradation": degradation.NOTES,
@@ -72,7 +78,7 @@ def further_tables(paths: Sequence[Path]) -> dict[str, list[HtmlTable]]:
         frame = read_table(path)
         kind, _, task = (path.stem, "", "") if path.stem in _KINDS else path.stem.partition("_")
         section, caption = _KINDS[kind]
-        for column in ("class", "part"):
+        for column in ("class", "part", "snr"):
             if column in frame.columns and (frame[column] == ALL).any():
                 frame = frame[frame[column] == ALL].drop(columns=column).reset_index(drop=True)
         fold = ("task", "size", "set")

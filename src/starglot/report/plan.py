@@ -46,7 +46,18 @@ _NAMED = 6
 
 
 #: Tables of a task that the page lists behind the paper's.
-_FURTHER = ("external", "scaling", "degradation", "calibration", "budget", "tails", "folds")
+_FURTHER = (
+    "external",
+    "scaling",
+    "degradation",
+    "calibration",
+    "budget",
+    "tails",
+    "folds",
+    "paired",
+    "comparison",
+    "limit",
+)
 
 #: How the configuration is printed: in one order, so that a file laid out anew makes no new page.
 _YAML: dict[str, Any] = {"sort_keys": True, "allow_unicode": True, "default_flow_style": None, "width": 110}

@@ -1,4 +1,4 @@
-"""Training of the baselines that are fitted in one go: class mean and ridge."""
+"""Training of the baselines that are fitted in one go: class mean, ridge and kernel ridge."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 from starglot.models.baselines.class_mean import fit_class_mean
 from starglot.models.baselines.constant import fit_constant
 from starglot.models.baselines.files import save
+from starglot.models.baselines.kernel_ridge import fit_kernel_ridge
 from starglot.models.baselines.knn import fit_knn
 from starglot.models.baselines.ridge import fit_ridge
 from starglot.models.baselines.template_fit import fit_template_fit
@@ -30,6 +31,7 @@ FITS: Registry[Fit] = Registry(
     {
         "class_mean": fit_class_mean,
         "ridge": fit_ridge,
+        "kernel_ridge": fit_kernel_ridge,
         "constant": fit_constant,
         "knn": fit_knn,
         "template_fit": fit_template_fit,

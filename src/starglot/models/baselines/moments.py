@@ -60,22 +60,32 @@ class Moments:
         return positive
 
 
+def one_hot(group: np.ndarray, outputs: int) -> np.ndarray:
+    """(n, outputs) of groups' places (n,); rows without a group (-1) are NaN."""
+    hot: np.ndarray = (group[:, None] == np.arange(outputs)).astype(float)
+    hot[group < 0] = np.nan
+    return hot
+
+
 @dataclass(frozen=True)
 class RidgeFit:
-    """coefficient (m, targets) and intercept (targets,) on features as they come; the penalty and how it was chosen;
-    training_sigma (targets,): residual scatter on the training rows, corrected for the degrees of freedom."""
+    """coefficient (m, targets) and intercept (targets,) on features as they come; the penalty, how it was chosen, and
+    its score, smaller for a better one; training_sigma (targets,): residual scatter on the training rows, corrected
+    for the degrees of freedom."""
 
     coefficient: np.ndarray
     intercept: np.ndarray
     alpha: float
     chosen_on: str
+    score: float
     training_sigma: np.ndarray
 
 
-def solve(train: Moments, val: Moments, g: int, alphas: Sequence[float]) -> RidgeFit | None:
+def solve(train: Moments, val: Moments, g: int, alphas: Sequence[float], standardise: bool = True) -> RidgeFit | None:
     """Ridge weights for group ``g``, with the penalty of ``alphas`` that does best on the validation rows.
 
-    Features are standardised; a penalty means what it means in scikit-learn's Ridge.  None without two training rows.
+    Features are standardised, unless they have a scale of their own; a penalty means what it means in scikit-learn's
+    Ridge.  None without two training rows.
     """
     n = int(train.n[g])
     if n < 2:
@@ -84,29 +94,25 @@ def solve(train: Moments, val: Moments, g: int, alphas: Sequence[float]) -> Ridg
     covariance = train.xx[g] / n - np.outer(mean, mean)
     spread = np.sqrt(np.maximum(np.diag(covariance), 0.0))
     scale = np.where(spread > 1e-9 * (spread.max() or 1.0), spread, np.inf)  # a constant feature gets no weight
+    if not standardise:
+        scale = np.ones_like(spread)
     values, vectors = np.linalg.eigh(covariance / scale[:, None] / scale[None, :])
     values = np.maximum(values, 0.0)
     projected = vectors.T @ ((train.xy[g] / n - np.outer(mean, y_mean)) / scale[:, None])
     by_validation = val.n[g] >= MIN_VALIDATION
     variance = np.maximum(train.yy[g] / n - y_mean**2, 1e-300)
-    best: tuple[float, RidgeFit] | None = None
+    best: RidgeFit | None = None
     for alpha in alphas:
         coefficient = (vectors @ (projected / (values + alpha / n)[:, None])) / scale[:, None]
         intercept = y_mean - (mean + train.origin) @ coefficient
         error = train.squared_error(g, coefficient, intercept)
         free = max(n - 1 - float((values / (values + alpha / n)).sum()), 1.0)
         score = val.squared_error(g, coefficient, intercept) if by_validation else error / free**2
-        fit = RidgeFit(
-            coefficient,
-            intercept,
-            float(alpha),
-            "validation" if by_validation else "generalised cross-validation",
-            np.sqrt(error / free),
-        )
         total = float((score / variance).sum())
-        if best is None or total < best[0]:
-            best = total, fit
-    return best[1] if best else None
+        if best is None or total < best.score:
+            chosen_on = "validation" if by_validation else "generalised cross-validation"
+            best = RidgeFit(coefficient, intercept, float(alpha), chosen_on, total, np.sqrt(error / free))
+    return best
 
 
 def discriminant(train: Moments, g: int, fit: RidgeFit) -> tuple[np.ndarray, np.ndarray]:

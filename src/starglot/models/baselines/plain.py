@@ -9,6 +9,7 @@ from typing import Any
 from starglot.config.tasks import Task
 from starglot.models.baselines.class_mean import read_class_mean
 from starglot.models.baselines.constant import read_constant
+from starglot.models.baselines.kernel_ridge import read_kernel_ridge
 from starglot.models.baselines.knn import read_knn
 from starglot.models.baselines.predict import Answer
 from starglot.models.baselines.ridge import read_ridge
@@ -22,6 +23,7 @@ READERS: Registry[Callable[[Any, Task, Path, Rows, ShardPath], Answer]] = Regist
     {
         "class_mean": read_class_mean,
         "ridge": read_ridge,
+        "kernel_ridge": read_kernel_ridge,
         "constant": read_constant,
         "knn": read_knn,
         "template_fit": read_template_fit,

@@ -10,7 +10,7 @@ import numpy as np
 from starglot.config.baselines import Ridge
 from starglot.config.tasks import Task
 from starglot.models.baselines.files import load
-from starglot.models.baselines.moments import Moments, discriminant, solve
+from starglot.models.baselines.moments import Moments, discriminant, one_hot, solve
 from starglot.models.baselines.predict import Answer
 from starglot.models.baselines.rows import Rows
 from starglot.models.baselines.scatter import accuracy, rms, scatter_by_class
@@ -39,7 +39,7 @@ def fit_ridge(
                 origin = features.mean(axis=0, dtype=float)
             if name not in moments:
                 moments[name] = Moments(groups, origin)
-            moments[name].add(features, np.hstack([block.truth, _one_hot(block)]))
+            moments[name].add(features, np.hstack([block.truth, one_hot(block.group, block.outputs)]))
     assert origin is not None
     moments.setdefault("val", Moments(groups, origin))
     m = len(origin)
@@ -82,13 +82,6 @@ def read_ridge(settings: Ridge, task: Task, folder: Path, rows: Rows, shard_path
         value[at] = features @ weights["coefficient"] + weights["intercept"]
         predicted[at] = _classify(features, weights)
     return Answer(value, weights["sigma"].T[predicted], predicted)
-
-
-def _one_hot(rows: Rows) -> np.ndarray:
-    """(n, outputs); rows without a group are NaN."""
-    hot: np.ndarray = (rows.group[:, None] == np.arange(rows.outputs)).astype(float)
-    hot[rows.group < 0] = np.nan
-    return hot
 
 
 def _classify(features: np.ndarray, weights: dict[str, np.ndarray]) -> np.ndarray:
