@@ -160,7 +160,9 @@ def stars_of(settings: Mapping[str, Any]) -> str:
 def label_text(name: str) -> str:
     """Name and unit of a label for tables and figures: 'Teff (K)', '[Mg/Fe] (dex)'."""
     label = LABELS.get(name)
-    return f"{label.display} ({label.unit})" if label else name
+    if label is None:
+        return name
+    return f"{label.display} ({label.unit})" if label.unit else label.display
 
 
 def named_labels(names: Sequence[str], most: int | None = None) -> str:
