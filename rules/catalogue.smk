@@ -99,7 +99,7 @@ rule apply_shard:
     threads: applied_threads
     resources:
         mem_mb=applied_memory,
-        runtime=grow(60),
+        runtime=grow(20),
         gpu=applied_gpus,
     params:
         scripts=scripts_folder,

@@ -90,7 +90,8 @@ def test_a_second_run_does_nothing_and_what_was_answered_is_handed_back(made):
     folder = made.path("catalogue/atmosphere/ridge/mini")
     before = {path.name: path.read_bytes() for path in folder.glob("lamost.*")}
     shard = next((folder / "lamost").glob("*.parquet"))
-    shard.unlink()
+    for path in (shard, folder / "lamost.fits"):
+        path.unlink()
     made.snakemake("catalogue")
     log = made.path(f"logs/apply_shard/atmosphere/ridge/mini/lamost/{shard.stem}.log").read_text()
     assert "handing back" in log
