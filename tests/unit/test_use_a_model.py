@@ -180,6 +180,15 @@ def test_surveys_are_told_apart_by_what_is_in_the_file(model, project: Path, tmp
         assert single.survey == "sdss" and single.flux is not None and single.snr > 3
 
 
+def test_the_spectrum_of_the_readme_is_answered(
+    folder: Path, project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    named = "docs/examples/mock-star.fits.gz"
+    assert f"starglot predict {named} --model" in (project / "README.md").read_text()
+    assert predict(str(folder), [str(project / named)]) == 0
+    assert f"{named}: lamost; vacuum wavelengths" in capsys.readouterr().out
+
+
 def test_a_survey_more_is_an_entry_more(model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A survey whose file holds a row of flux a spectrum, and one that cannot be used."""
     spectra = np.stack([star(teff, FEH, 80, seed=3)[0] for teff in (5000.0, 7000.0)])
