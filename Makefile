@@ -67,7 +67,7 @@ fetch-base: setup ## download the base models that a run needs (HF_TOKEN for gat
 	@python -m starglot fetch config/config.yaml $(CONFIG)
 
 lock: setup ## write requirements/lock.txt and envs/ from pyproject.toml (UPGRADE=1: newer versions)
-	@uv pip compile pyproject.toml --group dev --universal --fork-strategy fewest --python-version 3.11 \
+	@uv pip compile pyproject.toml --extra workflow --extra baselines --extra gpu --extra dev --universal --fork-strategy fewest --python-version 3.11 \
 	    --generate-hashes --no-emit-package torch --no-annotate --no-header --quiet \
 	    $(if $(UPGRADE),--upgrade) --output-file requirements/lock.txt
 	@python requirements/pin_envs.py

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from importlib import import_module
 
 from starglot.errors import StarglotError
+from starglot.extras import EXTRAS, not_installed
 
 #: Command -> what it is for; a module of that name in starglot.commands does it.
 COMMANDS = {
@@ -45,6 +46,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         import_module(f"starglot.commands.{name}").run(others)
     except StarglotError as error:
         sys.exit(f"error: {error}")
+    except ModuleNotFoundError as error:
+        missing = (error.name or "").partition(".")[0]
+        if missing not in EXTRAS:
+            raise
+        sys.exit(f"error: {not_installed(missing, f'starglot {name}')}")
 
 
 if __name__ == "__main__":

@@ -28,7 +28,6 @@ _PACKAGES = (
     "accelerate",
     "numpy",
     "scipy",
-    "scikit-learn",
     "astropy",
     "pyarrow",
     "pandas",
