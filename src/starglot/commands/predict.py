@@ -48,7 +48,12 @@ def run(arguments: Sequence[str]) -> None:
         "starglot predict", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("files", nargs="+", metavar="FILE", help="spectra")
-    parser.add_argument("--model", required=True, metavar="DIR", help="folder of a trained model")
+    parser.add_argument(
+        "--model",
+        required=True,
+        metavar="MODEL",
+        help="its folder, a .zip of it, or hf:OWNER/NAME[@REVISION]",
+    )
     parser.add_argument("--out", type=Path, metavar="TABLE", help=f"write a table, too: {', '.join(WRITERS)}")
     parser.add_argument("--wide", action="store_true", help="in it a row for each spectrum, not for each label")
     given = parser.parse_args(arguments)
