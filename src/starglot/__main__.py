@@ -13,6 +13,7 @@ from starglot.extras import EXTRAS, not_installed
 COMMANDS = {
     "predict": "labels of spectra from a trained model, with uncertainties and flags",
     "export": "copy a trained model with all that it stands on, to be moved or given away",
+    "plan": "say before a launch what it costs: GPU hours, memory, disk, processor time, downloads",
     "check": "say of every external input whether it is there, how large, and where it comes from",
     "fetch": "download the base models that a run needs, on a node with network",
     "explain": "say why jobs would run: which setting, definition or input changed",

@@ -147,6 +147,17 @@ class Mock(Strict):
     seed: int = Field(1, description="The same seed gives the same bytes.")
 
 
+class Limits(Strict):
+    """What a run may cost before it stops and says so."""
+
+    gpu_hours: float | None = Field(
+        None,
+        gt=0,
+        description="Most GPU hours of trainings and predictions of language models in `run:`, as `starglot plan` "
+        "estimates them at 400 TFLOP/s; null: no limit.",
+    )
+
+
 class Config(Strict):
     """The whole configuration."""
 
@@ -168,6 +179,7 @@ class Config(Strict):
     tables: Tables = Tables()
     degradation: Degradation = Degradation()
     repeats: Repeats = Repeats()
+    limits: Limits = Limits()
     scaling: Scaling = Scaling()
 
     def recipe_of(self, view: str) -> Recipe:
