@@ -23,7 +23,7 @@ LINES := --logger starglot --logger-starglot-expected benchmarks/demo_jobs.tsv
 export PATH := $(BIN):$(PATH)
 export PYTHONNOUSERSITE := 1
 
-.PHONY: help setup demo recover clean-demo test test-quick check fetch-base lock docs format lint
+.PHONY: help setup demo recover clean-demo test test-quick check fetch-base lock docs site format lint
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -78,6 +78,10 @@ docs: setup ## generate config/schema.json, docs/reference.md and the diagram of
 	@snakemake --configfile $(DEMO) --config 'run={models: [llm-patches, llm-demo, ridge, cnn, ensemble]}' \
 	    --rerun-triggers mtime --rulegraph mermaid-js -- all qa degradation $(DEMO_RESULTS)/tables/scaling_atmosphere.csv 2>/dev/null \
 	    | python workflow/scripts/draw_rulegraph.py --after inventory select_shard --out docs/images/rulegraph.svg
+
+site: setup ## build the documentation as web pages, in build/site
+	@python -m sphinx -W --keep-going -q docs build/site
+	@echo "Look at  build/site/index.html"
 
 format: setup ## format Python and Snakemake files
 	@ruff check --quiet --fix . ; ruff format . ; snakefmt Snakefile rules
