@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from refusals import refused
@@ -16,6 +17,7 @@ from starglot.config.load import read_config
 from starglot.config.models import Config
 from starglot.config.patches import Patches
 from starglot.models.projector import patch_starts
+from starglot.report.accounts import rule_times
 from starglot.workflow import forecast
 from starglot.workflow.gpu_cost import (
     PEAKS,
@@ -267,3 +269,14 @@ def test_a_plan_above_the_limit_ends_with_1(
 def test_a_count_that_names_no_size_is_refused(project: Path, count: str) -> None:
     with refused(count, where="--count", allowed="abundances/all=N"):
         plan.run([str(project / "config/config.yaml"), "--count", count])
+
+
+def test_the_report_shows_the_forecast_beside_what_was_measured(tmp_path: Path) -> None:
+    for rule, seconds in (("clean_shard", 6.0), ("new_rule", 3.0)):
+        (tmp_path / rule).mkdir()
+        (tmp_path / rule / "a.tsv").write_text(f"s\tcpu_time\tmax_rss\n{seconds}\t{seconds}\t100\n")
+    shown = rule_times(tmp_path, {"clean_shard": 12.0}).set_index("rule")
+    assert shown.loc["clean_shard", "forecast (CPU minutes)"] == pytest.approx(0.2)
+    assert shown.loc["clean_shard", "CPU minutes"] == pytest.approx(0.1)
+    assert pd.isna(shown.loc["new_rule", "forecast (CPU minutes)"])
+    assert not any("forecast" in name for name in rule_times(tmp_path, {}))
