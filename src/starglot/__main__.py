@@ -18,6 +18,7 @@ COMMANDS = {
     "fetch": "download the base models that a run needs, on a node with network",
     "explain": "say why jobs would run: which setting, definition or input changed",
     "accept": "keep results after an edit of the code that leaves them as they are, on record",
+    "completion": "print what lets a shell complete these commands, their options and files",
     "recover": "after a run was killed: end what it left, keep what it finished, unlock",
 }
 
@@ -25,7 +26,7 @@ USAGE = "\n".join(
     [
         "usage: starglot COMMAND ...",
         "",
-        *(f"  {name:<9} {what}" for name, what in COMMANDS.items()),
+        *(f"  {name:<10} {what}" for name, what in COMMANDS.items()),
         "",
         "starglot COMMAND --help says more.  Exit status: 0 done; 1 it cannot be done, or something is missing;",
         "2 not understood; 3 done in part (predict); 128 + the signal where it was told to end.",

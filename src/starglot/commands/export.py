@@ -30,17 +30,22 @@ _SETS = ("test", "common", *CATALOGS)
 _DATE = (1980, 1, 1, 0, 0, 0)
 
 
-def run(arguments: Sequence[str]) -> None:
-    """Copy the model; say where it is and how large."""
-    parser = argparse.ArgumentParser(
+def parser() -> argparse.ArgumentParser:
+    """Its arguments and options."""
+    made = argparse.ArgumentParser(
         "starglot export", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("model", metavar="MODEL", help="folder of a trained model")
-    parser.add_argument("out", type=Path, metavar="OUT", help="folder to make, or a file that ends in .zip")
-    parser.add_argument(
+    made.add_argument("model", metavar="MODEL", help="folder of a trained model")
+    made.add_argument("out", type=Path, metavar="OUT", help="folder to make, or a file that ends in .zip")
+    made.add_argument(
         "--licence", metavar="NAME", help="licence of the model, as the hub spells it: cc-by-4.0, mit, llama3.1"
     )
-    given = parser.parse_args(arguments)
+    return made
+
+
+def run(arguments: Sequence[str]) -> None:
+    """Copy the model; say where it is and how large."""
+    given = parser().parse_args(arguments)
     export(Path(given.model), given.out, given.licence)
     files = [path for path in (given.out, *given.out.rglob("*")) if path.is_file()]
     size = sum(path.stat().st_size for path in files)

@@ -18,16 +18,22 @@ from starglot.config.queries import hub_or_folder_bases
 from starglot.workflow.fetch import fetch_base
 
 
-def run(arguments: Sequence[str]) -> None:
-    """Fetch each base, and say where it is."""
-    parser = argparse.ArgumentParser(
+def parser() -> argparse.ArgumentParser:
+    """Its arguments and options."""
+    made = argparse.ArgumentParser(
         "starglot fetch", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("config", nargs="*", metavar="CONFIG", help="config/config.yaml and overlays")
-    parser.add_argument("--model", metavar="MODEL", help="a trained model: a folder, a .zip, or hf:OWNER/NAME")
-    given = parser.parse_args(arguments)
+    made.add_argument("config", nargs="*", metavar="CONFIG", help="config/config.yaml and overlays")
+    made.add_argument("--model", metavar="MODEL", help="a trained model: a folder, a .zip, or hf:OWNER/NAME")
+    return made
+
+
+def run(arguments: Sequence[str]) -> None:
+    """Fetch each base, and say where it is."""
+    understood = parser()
+    given = understood.parse_args(arguments)
     if bool(given.config) == bool(given.model):
-        parser.error("either CONFIG or --model is needed")
+        understood.error("either CONFIG or --model is needed")
     bases = _of_model(given.model) if given.model else _of_run(given.config)
     for base, revision in bases:
         print(f"{base}: {fetch_base(base, os.environ.get('HF_TOKEN'), revision)}")

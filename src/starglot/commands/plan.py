@@ -26,30 +26,38 @@ MEASURED = Path("benchmarks/demo_jobs.tsv")
 _LISTED = 10
 
 
-def run(arguments: Sequence[str]) -> None:
-    """Print the plan; StarglotError where a limit of the configuration is passed."""
-    parser = argparse.ArgumentParser(
+def parser() -> argparse.ArgumentParser:
+    """Its arguments and options."""
+    made = argparse.ArgumentParser(
         "starglot plan", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("config", nargs="+", metavar="CONFIG", help="config/config.yaml and overlays")
-    speed = parser.add_mutually_exclusive_group()
+    made.add_argument("config", nargs="+", metavar="CONFIG", help="config/config.yaml and overlays")
+    speed = made.add_mutually_exclusive_group()
     speed.add_argument("--tflops", type=float, metavar="N", help="TFLOP/s that the GPU sustains (400 is assumed)")
     speed.add_argument("--mfu", type=float, metavar="SHARE", help="share of the card's peak that training reaches")
     speed.add_argument("--measured", type=Path, metavar="JSON", help="what benchmarks/gpu.py measured")
-    parser.add_argument("--card", choices=PEAKS, default="H100", help="the card of --mfu (default: %(default)s)")
-    parser.add_argument(
+    made.add_argument("--card", choices=PEAKS, default="H100", help="the card of --mfu (default: %(default)s)")
+    made.add_argument(
         "--count",
         action="append",
         default=[],
         metavar="TASK/SIZE=N",
         help="spectra of a size of null, which takes all",
     )
-    parser.add_argument(
+    made.add_argument(
         "--times", type=Path, default=MEASURED, metavar="TSV", help="what rules took (default: %(default)s)"
     )
-    given = parser.parse_args(arguments)
+    return made
+
+
+def run(arguments: Sequence[str]) -> None:
+    """Print the plan; StarglotError where a limit of the configuration is passed."""
+    understood = parser()
+    given = understood.parse_args(arguments)
     if any(value is not None and value <= 0 for value in (given.tflops, given.mfu)):
-        parser.error("--tflops and --mfu have to be above 0")
+        understood.error("--tflops and --mfu have to be above 0")
+    if given.mfu is not None and given.mfu > 1:
+        understood.error("--mfu is a share: 0.4 is 40 %")
     config = read_config(*given.config)
     device = given_device(given.tflops, given.mfu, given.card, given.measured)
     times = forecast.read_measured(given.times) if given.times != MEASURED or MEASURED.is_file() else {}
