@@ -29,9 +29,10 @@ def parser() -> argparse.ArgumentParser:
 
 def run(arguments: Sequence[str]) -> None:
     """Print the script of a shell."""
+    shell = parser().parse_args(arguments).shell
     import shtab
 
-    print(shtab.complete(whole(), parser().parse_args(arguments).shell))
+    print(shtab.complete(whole(), shell))
 
 
 def whole() -> argparse.ArgumentParser:
