@@ -24,7 +24,7 @@ LINES := --logger starglot --logger-starglot-expected benchmarks/demo_jobs.tsv
 export PATH := $(BIN):$(PATH)
 export PYTHONNOUSERSITE := 1
 
-.PHONY: help setup model demo recover clean-demo test test-quick check fetch-base lock docs format lint
+.PHONY: help setup model demo recover clean-demo test test-quick check fetch-base lock docs site format lint
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -74,7 +74,7 @@ fetch-base: setup ## download the base models that a run needs (HF_TOKEN for gat
 	@python -m starglot fetch config/config.yaml $(CONFIG)
 
 lock: setup ## write requirements/lock.txt and envs/ from pyproject.toml (UPGRADE=1: newer versions)
-	@uv pip compile pyproject.toml --group dev --universal --fork-strategy fewest --python-version 3.11 \
+	@uv pip compile pyproject.toml --extra workflow --extra baselines --extra gpu --extra dev --universal --fork-strategy fewest --python-version 3.11 \
 	    --generate-hashes --no-emit-package torch --no-annotate --no-header --quiet \
 	    $(if $(UPGRADE),--upgrade) --output-file requirements/lock.txt
 	@python requirements/pin_envs.py
@@ -85,6 +85,10 @@ docs: setup ## generate config/schema.json, docs/reference.md and the diagram of
 	@snakemake --configfile $(DEMO) --config 'run={models: [llm-patches, llm-demo, ridge, cnn, ensemble]}' \
 	    --rerun-triggers mtime --rulegraph mermaid-js -- all qa degradation catalogue $(DEMO_RESULTS)/tables/{scaling,comparison}_atmosphere.csv 2>/dev/null \
 	    | python workflow/scripts/draw_rulegraph.py --after inventory select_shard --out docs/images/rulegraph.svg
+
+site: setup ## build the documentation as web pages, in build/site
+	@python -m sphinx -W --keep-going -q docs build/site
+	@echo "Look at  build/site/index.html"
 
 format: setup ## format Python and Snakemake files
 	@ruff check --quiet --fix . ; ruff format . ; snakefmt Snakefile rules

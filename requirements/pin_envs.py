@@ -1,6 +1,7 @@
 """Write envs/starglot.yaml, the conda environment that rules name, with the versions of requirements/lock.txt.
 
-Run by `make lock`.  It pins the package's own dependencies; what those need in turn is left to the installer.
+Run by `make lock`.  It pins what jobs import, of the package's own dependencies and its extras; what those need in
+turn is left to the installer.
 """
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ import re
 import tomllib
 from pathlib import Path
 
+#: Extras of the package that jobs use.
+EXTRAS = ("workflow", "baselines", "gpu")
 ROOT = Path(__file__).resolve().parents[1]
 HEADER = """\
 # Made by `make lock` from pyproject.toml and requirements/lock.txt: change those.
@@ -28,10 +31,12 @@ def main() -> None:
     """Write the file."""
     locked = dict(re.findall(r"^([A-Za-z0-9._-]+)==(\S+)", (ROOT / "requirements/lock.txt").read_text(), re.M))
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    pins = []
-    for requirement in project["dependencies"]:
-        name = re.split(r"[=<>!~ ]", requirement)[0]
-        pins.append(requirement if "==" in requirement else f"{name}=={locked[name]}")
+    torch = re.findall(r"^TORCH=(\S+)$", (ROOT / "requirements/setup.sh").read_text(), re.M)
+    locked["torch"] = torch[0]
+    extras = project["optional-dependencies"]
+    wanted = [*project["dependencies"], *(text for extra in EXTRAS for text in extras[extra])]
+    names = sorted(re.split(r"[=<>!~ ]", requirement)[0] for requirement in wanted)
+    pins = [f"{name}=={locked[name]}" for name in names]
     text = HEADER + "".join(f"      - {pin}\n" for pin in pins)
     (ROOT / "envs" / "starglot.yaml").write_text(text)
 

@@ -61,7 +61,7 @@ def description_settings(wildcards):
 
 
 rule describe_model:
-    """All that an answer needs beside the weights: `model.json` and the region of the training spectra."""
+    """All that an answer needs beside the weights: `model.json`, the region of the training spectra, a model card."""
     input:
         model="<results>/models/{task}/{model}/{size}/manifest.json",
         val=ancient("<results>/predictions/{task}/{model}/{size}/val.raw.parquet"),
@@ -70,6 +70,7 @@ rule describe_model:
     output:
         "<results>/models/{task}/{model}/{size}/model.json",
         "<results>/models/{task}/{model}/{size}/domain.safetensors",
+        "<results>/models/{task}/{model}/{size}/README.md",
     log:
         "<results>/logs/describe_model/{task}/{model}/{size}.log",
     conda:

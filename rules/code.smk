@@ -4,6 +4,8 @@ from functools import cache
 
 from starglot.config.picked import picked
 from starglot.fingerprint import Fingerprints
+from starglot.workflow.forecast import require_within_limits
+from starglot.workflow.gpu_cost import Device
 from starglot.workflow.provenance.code import code_definitions, hash_of
 from starglot.workflow.rebuilds.accepted import kept_hashes
 from starglot.workflow.rebuilds.explain import record_code
@@ -44,10 +46,35 @@ def code_hash(script):
 FINGERPRINTS = Fingerprints(f"{CONFIG.state_dir}/fingerprints.json")
 
 
+#: Targets that end before anything is trained.
+BEFORE_TRAINING = {"inventory", "clean", "samples", "qa"}
+
+
+def gpu_jobs_planned():
+    """What, task, model and size of the jobs of language models that are to run, for the limit of GPU hours.
+
+    None, which is all of `run:`, where an inventory is to be taken first: what follows it is planned only then.
+    """
+    if set(workflow.dag_settings.targets or {"all"}) <= BEFORE_TRAINING:
+        return set()
+    jobs = list(workflow.dag.needrun_jobs())
+    if any(job.is_checkpoint for job in jobs):
+        return None
+    return {
+        (
+            job.rule.name.split("_")[0],
+            *(job.wildcards.get(name) for name in ("task", "model", "size")),
+        )
+        for job in jobs
+        if job.rule.name.startswith(("train_", "predict_"))
+    }
+
+
 # The one block of its kind: Snakemake keeps the last that it reads.
 onstart:
     try:
         make_folders(CONFIG.results, CONFIG.state_dir)
+        require_within_limits(CONFIG, Device(), gpu_jobs_planned())
     except StarglotError as error:
         raise WorkflowError(str(error))
     FINGERPRINTS.keep()

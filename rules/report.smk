@@ -1,6 +1,7 @@
 """The page that a person reads."""
 
 from starglot.report.plan import report_plan, shown_on_request
+from starglot.workflow.forecast import core_seconds, read_measured, sample_counts
 
 
 def on_request(wildcards):
@@ -22,6 +23,14 @@ def accepted_edits(wildcards):
     return [records] if os.path.isfile(records) else []
 
 
+def expected_times():
+    """Core-seconds that `starglot plan` expects of each rule, where the project has what the demo's rules took."""
+    measured = Path(workflow.basedir) / "benchmarks" / "demo_jobs.tsv"
+    if not measured.is_file():
+        return {}
+    return core_seconds(CONFIG, sample_counts(CONFIG), read_measured(measured))
+
+
 def page_settings(wildcards):
     """What the page shows, of the tables and figures that are its inputs, and the configuration that it prints."""
     inputs = {
@@ -29,7 +38,10 @@ def page_settings(wildcards):
         for path in (*TABLES, *FIGURES, *on_request(wildcards))
     }
     plan = report_plan(
-        CONFIG, Path(CONFIG.results), lambda path: os.path.normpath(path) in inputs
+        CONFIG,
+        Path(CONFIG.results),
+        lambda path: os.path.normpath(path) in inputs,
+        expected_times(),
     )
     return leaves(plan=plan)
 

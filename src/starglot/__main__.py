@@ -9,18 +9,21 @@ from collections.abc import Sequence
 from importlib import import_module
 
 from starglot.errors import StarglotError
+from starglot.extras import EXTRAS, not_installed
 
 #: Command -> what it is for; a module of that name in starglot.commands does it.
 COMMANDS = {
     "predict": "labels of spectra from a trained model, with uncertainties and flags",
     "apply": "a model over a whole survey or any number of files: a catalogue, in parts that survive a kill",
     "export": "copy a trained model with all that it stands on, to be moved or given away",
+    "plan": "say before a launch what it costs: GPU hours, memory, disk, processor time, downloads",
     "check": "say of every external input whether it is there, how large, and where it comes from",
     "files": "list the spectrum files of the selection, to download them",
     "fetch": "download the base models that a run needs, on a node with network",
     "explain": "say why jobs would run: which setting, definition or input changed",
     "accept": "keep results after an edit of the code that leaves them as they are, on record",
     "miles": "lay the stars of the MILES library out as a LAMOST release, to train on real stars",
+    "completion": "print what lets a shell complete these commands, their options and files",
     "recover": "after a run was killed: end what it left, keep what it finished, unlock",
 }
 
@@ -28,7 +31,7 @@ USAGE = "\n".join(
     [
         "usage: starglot COMMAND ...",
         "",
-        *(f"  {name:<9} {what}" for name, what in COMMANDS.items()),
+        *(f"  {name:<10} {what}" for name, what in COMMANDS.items()),
         "",
         "starglot COMMAND --help says more.  Exit status: 0 done; 1 it cannot be done, or something is missing;",
         "2 not understood; 3 done in part (predict, apply); 128 + the signal where it was told to end.",
@@ -53,6 +56,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except BrokenPipeError:  # the reader of what is printed has seen enough: `| head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(128 + signal.SIGPIPE)
+    except ModuleNotFoundError as error:
+        missing = (error.name or "").partition(".")[0]
+        if missing not in EXTRAS:
+            raise
+        sys.exit(f"error: {not_installed(missing, f'starglot {name}')}")
 
 
 if __name__ == "__main__":

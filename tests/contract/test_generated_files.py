@@ -15,6 +15,8 @@ from packaging.version import Version
 from starglot.config import reference
 from starglot.workflow.rebuilds import table
 
+#: Extras of the package that jobs of the workflow use.
+OF_JOBS = ("workflow", "baselines", "gpu")
 CORE = "snakemake torch transformers peft bitsandbytes deepspeed astropy pandas pyarrow fitsio".split()
 
 
@@ -27,10 +29,11 @@ def lock(project: Path) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def declared(project: Path) -> dict[str, list[Requirement]]:
-    """'run' and 'dev' requirements of pyproject.toml."""
-    settings = tomllib.loads((project / "pyproject.toml").read_text())
-    groups = {"run": settings["project"]["dependencies"], "dev": settings["dependency-groups"]["dev"]}
-    return {name: [Requirement(text) for text in texts] for name, texts in groups.items()}
+    """Requirements of pyproject.toml: 'run', those of jobs, and 'dev'."""
+    settings = tomllib.loads((project / "pyproject.toml").read_text())["project"]
+    extras = settings["optional-dependencies"]
+    run = [*settings["dependencies"], *(text for name in OF_JOBS for text in extras[name])]
+    return {name: [Requirement(text) for text in texts] for name, texts in (("run", run), ("dev", extras["dev"]))}
 
 
 def test_schema_and_reference_are_generated_from_the_models(project: Path) -> None:
@@ -69,12 +72,22 @@ def test_the_lock_has_hashes_no_hosts_and_leaves_torch_to_the_setup(project: Pat
 
 
 def test_torch_is_one_version_everywhere(project: Path, declared: dict[str, list[Requirement]]) -> None:
-    pinned = next(str(it.specifier).removeprefix("==") for it in declared["run"] if it.name == "torch")
-    settings = tomllib.loads((project / "pyproject.toml").read_text())
-    assert [it["version"] for it in settings["tool"]["uv"]["dependency-metadata"] if it["name"] == "torch"] == [
-        pinned
+    """The build that setup.sh installs is the one that the lock was made for, and one that is allowed."""
+    (pinned,) = re.findall(r"^TORCH=(\S+)$", (project / "requirements/setup.sh").read_text(), re.M)
+    uv = tomllib.loads((project / "pyproject.toml").read_text())["tool"]["uv"]
+    assert [it["version"] for it in uv["dependency-metadata"] if it["name"] == "torch"] == [pinned]
+    assert uv["constraint-dependencies"] == [f"torch=={pinned}"]
+    (allowed,) = [it.specifier for it in declared["run"] if it.name == "torch"]
+    assert allowed.contains(pinned)
+
+
+def test_exact_versions_are_in_the_lock_alone(project: Path) -> None:
+    settings = tomllib.loads((project / "pyproject.toml").read_text())["project"]
+    texts = [
+        *settings["dependencies"],
+        *(text for extra in settings["optional-dependencies"].values() for text in extra),
     ]
-    assert f"\nTORCH={pinned}\n" in (project / "requirements/setup.sh").read_text()
+    assert [text for text in texts if any(it.operator in ("==", "===") for it in Requirement(text).specifier)] == []
 
 
 def test_conda_environments_are_in_step_with_the_lock(

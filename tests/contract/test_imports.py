@@ -15,6 +15,7 @@ import pytest
 FLOORS: tuple[tuple[str, ...], ...] = (
     (
         "errors",
+        "extras",
         "folders",
         "registry",
         "labels",

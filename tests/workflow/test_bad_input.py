@@ -111,3 +111,15 @@ def test_a_full_disk_in_the_middle(own_files, tmp_path):
         assert list(Path(disk).rglob("*.rejected.parquet"))
     finally:
         subprocess.run(["umount", "-l", str(disk)], check=False)
+
+
+def test_a_run_above_the_limit_of_gpu_hours_stops_before_its_first_job(fresh):
+    model = {"base": "meta-llama/Llama-3.1-8B-Instruct", "encoding": "packed", "training": {"gpus": 1}}
+    said = message(
+        fresh.snakemake(
+            overlays=overlay(fresh, models={"llm-mini": model}, limits={"gpu_hours": 0.01}),
+            check=False,
+        )
+    )
+    assert "limits: gpu_hours" in said and "0.01" in said and "llm-mini" in said and "Traceback" not in said
+    assert not (fresh.folder / "results/mock").exists()

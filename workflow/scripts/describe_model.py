@@ -1,4 +1,4 @@
-"""All that an answer of a trained model needs, written into its folder."""
+"""All that an answer of a trained model needs, and the card that tells of it, written into its folder."""
 
 import argparse
 import shutil
@@ -8,8 +8,9 @@ import pyarrow.parquet as pq
 
 from starglot.cli import parser, run
 from starglot.evaluation.calibration import fitted_scales
+from starglot.inference.card import write_card
 from starglot.models.domain import DOMAIN
-from starglot.models.folder import describe_model
+from starglot.models.folder import describe_model, read_description
 from starglot.tables import atomic_path
 
 
@@ -18,6 +19,7 @@ def main(args: argparse.Namespace) -> None:
     with atomic_path(folder / DOMAIN) as partial:
         shutil.copyfile(args.domain, partial)
     describe_model(folder, args.settings, fitted_scales(pq.read_table(args.val)))
+    write_card(folder, read_description(folder), {"val": Path(args.val)})
 
 
 if __name__ == "__main__":

@@ -24,20 +24,25 @@ from starglot.workflow.rebuilds.plan import Plan
 AS_BEGUN = "finished with the code that the training began with"
 
 
-def run(arguments: Sequence[str]) -> None:
-    """Take the decision and its reason; all other arguments are snakemake's."""
-    parser = argparse.ArgumentParser(
+def parser() -> argparse.ArgumentParser:
+    """Its options."""
+    made = argparse.ArgumentParser(
         "starglot accept",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog="All other arguments go to snakemake: targets, --configfile, --profile.",
     )
-    decision = parser.add_mutually_exclusive_group(required=True)
+    decision = made.add_mutually_exclusive_group(required=True)
     decision.add_argument("--because", help="why the edit changes no result; goes on record")
     decision.add_argument(
         "--as-begun", action="store_true", help="finish trainings that have begun with the code that they began with"
     )
-    known, others = parser.parse_known_args(arguments)
+    return made
+
+
+def run(arguments: Sequence[str]) -> None:
+    """Take the decision and its reason; all other arguments are snakemake's."""
+    known, others = parser().parse_known_args(arguments)
     accept_all(known.because, others)
 
 

@@ -28,27 +28,35 @@ from starglot.folders import require_writable
 ENDINGS = (".parquet", ".fits")
 
 
-def run(arguments: Sequence[str]) -> None:
-    """Answer, write the catalogue, say what became of the spectra; ends the process with the status."""
-    parser = argparse.ArgumentParser(
+def parser() -> argparse.ArgumentParser:
+    """Its arguments and options."""
+    made = argparse.ArgumentParser(
         "starglot apply", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--model", type=Path, required=True, metavar="DIR", help="folder of a trained model")
-    parser.add_argument("--spectra", type=Path, required=True, metavar="FOLDER|LIST", help="folder or list of files")
-    parser.add_argument(
-        "--out", type=Path, required=True, metavar="CATALOGUE", help=f"ends in {' or '.join(ENDINGS)}"
+    made.add_argument(
+        "--model", required=True, metavar="MODEL", help="its folder, a .zip of it, or hf:OWNER/NAME[@REVISION]"
     )
-    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="processes, each with the model (1)")
-    parser.add_argument("--shard-size", type=int, default=1000, metavar="N", help="files in a shard (1000)")
-    given = parser.parse_args(arguments)
+    made.add_argument("--spectra", type=Path, required=True, metavar="FOLDER|LIST", help="folder or list of files")
+    made.add_argument("--out", type=Path, required=True, metavar="CATALOGUE", help=f"ends in {' or '.join(ENDINGS)}")
+    made.add_argument("--jobs", type=int, default=1, metavar="N", help="processes, each with the model (1)")
+    made.add_argument("--shard-size", type=int, default=1000, metavar="N", help="files in a shard (1000)")
+    return made
+
+
+def run(arguments: Sequence[str]) -> None:
+    """Answer, write the catalogue, say what became of the spectra; ends the process with the status."""
+    understood = parser()
+    given = understood.parse_args(arguments)
     if given.out.suffix not in ENDINGS:
-        parser.error(f"--out {given.out}: the name has to end in {' or '.join(ENDINGS)}")
+        understood.error(f"--out {given.out}: the name has to end in {' or '.join(ENDINGS)}")
     for name in ("jobs", "shard_size"):
         if getattr(given, name) < 1:
-            parser.error(f"--{name.replace('_', '-')} has to be 1 or more")
+            understood.error(f"--{name.replace('_', '-')} has to be 1 or more")
+    from starglot.inference.sources import folder_of
+
     end_when_told()
     try:
-        sys.exit(apply(given.model, given.spectra, given.out, given.jobs, given.shard_size))
+        sys.exit(apply(folder_of(given.model), given.spectra, given.out, given.jobs, given.shard_size))
     except Stopped as stopped:
         print(f"\nstopped by {stopped}; the same command goes on from here", file=sys.stderr)
         sys.stderr.flush()

@@ -13,13 +13,18 @@ from starglot.config.load import read_config
 from starglot.workflow import check
 
 
-def run(arguments: Sequence[str]) -> None:
-    """Print the table; StarglotError if something needed is missing."""
-    parser = argparse.ArgumentParser(
+def parser() -> argparse.ArgumentParser:
+    """Its arguments."""
+    made = argparse.ArgumentParser(
         "starglot check", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("config", nargs="+", help="config/config.yaml and overlays")
-    inputs = check.external_inputs(read_config(*parser.parse_args(arguments).config))
+    made.add_argument("config", nargs="+", help="config/config.yaml and overlays")
+    return made
+
+
+def run(arguments: Sequence[str]) -> None:
+    """Print the table; StarglotError if something needed is missing."""
+    inputs = check.external_inputs(read_config(*parser().parse_args(arguments).config))
     print(check.render(inputs), flush=True)
     check.require(inputs)
     print("everything that the run needs is here, or made by the run")

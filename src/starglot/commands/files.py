@@ -26,16 +26,21 @@ from starglot.tables import atomic_path
 COLUMNS = ("obsid", "shard", "file", "there")
 
 
-def run(arguments: Sequence[str]) -> None:
-    """Write the list; say on stderr how many files there are and how many are missing."""
-    parser = argparse.ArgumentParser(
+def parser() -> argparse.ArgumentParser:
+    """Its arguments and options."""
+    made = argparse.ArgumentParser(
         "starglot files", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("config", nargs="+", help="config/config.yaml and overlays")
-    parser.add_argument("--survey", help="whose spectra (where the tasks of `run:` read those of several)")
-    parser.add_argument("--missing", action="store_true", help="only those that are not there")
-    parser.add_argument("--out", type=Path, required=True, metavar="LIST.csv", help="file to write")
-    given = parser.parse_args(arguments)
+    made.add_argument("config", nargs="+", help="config/config.yaml and overlays")
+    made.add_argument("--survey", help="whose spectra (where the tasks of `run:` read those of several)")
+    made.add_argument("--missing", action="store_true", help="only those that are not there")
+    made.add_argument("--out", type=Path, required=True, metavar="LIST.csv", help="file to write")
+    return made
+
+
+def run(arguments: Sequence[str]) -> None:
+    """Write the list; say on stderr how many files there are and how many are missing."""
+    given = parser().parse_args(arguments)
     config = read_config(*given.config)
     survey = _survey(config, given.survey)
     rows = selected_files(config, survey)

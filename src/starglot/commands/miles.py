@@ -14,19 +14,22 @@ from starglot.folders import make_folders, require_folders
 from starglot.mock.miles import write_miles
 
 
-def run(arguments: Sequence[str]) -> None:
-    """Write the release; say what is in it."""
-    parser = argparse.ArgumentParser(
+def parser() -> argparse.ArgumentParser:
+    """Its arguments and options."""
+    made = argparse.ArgumentParser(
         "starglot miles", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("library", type=Path, metavar="LIBRARY", help="folder of the library")
-    parser.add_argument(
-        "out", type=Path, metavar="OUT", help="folder of the release, data/miles for config/miles.yaml"
-    )
-    parser.add_argument("--visits", type=int, default=4, help="spectra of each star (4)")
-    parser.add_argument("--snr", type=float, nargs=2, default=(15.0, 120.0), help="between which S/N is drawn")
-    parser.add_argument("--seed", type=int, default=0, help="another seed is another noise (0)")
-    given = parser.parse_args(arguments)
+    made.add_argument("library", type=Path, metavar="LIBRARY", help="folder of the library")
+    made.add_argument("out", type=Path, metavar="OUT", help="folder of the release, data/miles for config/miles.yaml")
+    made.add_argument("--visits", type=int, default=4, help="spectra of each star (4)")
+    made.add_argument("--snr", type=float, nargs=2, default=(15.0, 120.0), help="between which S/N is drawn")
+    made.add_argument("--seed", type=int, default=0, help="another seed is another noise (0)")
+    return made
+
+
+def run(arguments: Sequence[str]) -> None:
+    """Write the release; say what is in it."""
+    given = parser().parse_args(arguments)
     require_folders(given.out)
     make_folders(given.out)
     counts = write_miles(given.library, given.out, given.visits, tuple(given.snr), given.seed)

@@ -42,19 +42,30 @@ WRITERS: dict[str, Callable[[pd.DataFrame, Path], Any]] = {
 }
 
 
-def run(arguments: Sequence[str]) -> None:
-    """Answer, print, write; end the process with another status than 0 where spectra were refused."""
-    parser = argparse.ArgumentParser(
+def parser() -> argparse.ArgumentParser:
+    """Its arguments and options."""
+    made = argparse.ArgumentParser(
         "starglot predict", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("files", nargs="+", metavar="FILE", help="spectra")
-    parser.add_argument("--model", required=True, metavar="DIR", help="folder of a trained model")
-    parser.add_argument("--out", type=Path, metavar="TABLE", help=f"write a table, too: {', '.join(WRITERS)}")
-    parser.add_argument("--wide", action="store_true", help="in it a row for each spectrum, not for each label")
-    parser.add_argument("--air", action="store_true", help="wavelengths are in air where a table does not say")
-    given = parser.parse_args(arguments)
+    made.add_argument("files", nargs="+", metavar="FILE", help="spectra")
+    made.add_argument(
+        "--model",
+        required=True,
+        metavar="MODEL",
+        help="its folder, a .zip of it, or hf:OWNER/NAME[@REVISION]",
+    )
+    made.add_argument("--out", type=Path, metavar="TABLE", help=f"write a table, too: {', '.join(WRITERS)}")
+    made.add_argument("--wide", action="store_true", help="in it a row for each spectrum, not for each label")
+    made.add_argument("--air", action="store_true", help="wavelengths are in air where a table does not say")
+    return made
+
+
+def run(arguments: Sequence[str]) -> None:
+    """Answer, print, write; end the process with another status than 0 where spectra were refused."""
+    understood = parser()
+    given = understood.parse_args(arguments)
     if given.out is not None and given.out.suffix not in WRITERS:
-        parser.error(f"--out {given.out}: the name has to end in {', '.join(WRITERS)}")
+        understood.error(f"--out {given.out}: the name has to end in {', '.join(WRITERS)}")
     sys.exit(predict(given.model, given.files, given.out, given.wide, given.air))
 
 

@@ -11,15 +11,18 @@ from pathlib import Path
 from starglot.workflow.recovery import recover
 
 
+def parser() -> argparse.ArgumentParser:
+    """Its options."""
+    made = argparse.ArgumentParser("starglot recover", description=__doc__)
+    made.add_argument("--elsewhere", action="store_true", help="the run's machine is gone: go on without asking it")
+    made.add_argument("--stop", action="store_true", help="end a run that is alive here, with its jobs, first")
+    made.add_argument("--quiet", action="store_true", help="say nothing when there is nothing to recover")
+    return made
+
+
 def run(arguments: Sequence[str]) -> None:
     """Recover the folder that one stands in; StarglotError when the run may be alive."""
-    command = argparse.ArgumentParser("starglot recover", description=__doc__)
-    command.add_argument(
-        "--elsewhere", action="store_true", help="the run's machine is gone: go on without asking it"
-    )
-    command.add_argument("--stop", action="store_true", help="end a run that is alive here, with its jobs, first")
-    command.add_argument("--quiet", action="store_true", help="say nothing when there is nothing to recover")
-    args = command.parse_args(arguments)
+    args = parser().parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="recover: %(message)s", stream=sys.stderr)
     again = recover(Path.cwd(), args.elsewhere, args.stop)
     if again:

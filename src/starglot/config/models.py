@@ -169,6 +169,17 @@ class Mock(Strict):
     gaia_xp: MockGaiaXP | None = Field(None, description="What Gaia XP sees of the stars, too; null: nothing.")
 
 
+class Limits(Strict):
+    """What a run may cost before it stops and says so."""
+
+    gpu_hours: float | None = Field(
+        None,
+        gt=0,
+        description="Most GPU hours of trainings and predictions of language models in `run:`, as `starglot plan` "
+        "estimates them at 400 TFLOP/s; null: no limit.",
+    )
+
+
 class Config(Strict):
     """The whole configuration."""
 
@@ -191,6 +202,7 @@ class Config(Strict):
     degradation: Degradation = Degradation()
     repeats: Repeats = Repeats()
     comparison: Comparison = Comparison()
+    limits: Limits = Limits()
     scaling: Scaling = Scaling()
     catalogue: Catalogue = Catalogue()
 

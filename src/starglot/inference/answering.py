@@ -19,6 +19,7 @@ from starglot.config.models import Encoding, Wavelength
 from starglot.config.patches import Patches
 from starglot.config.tasks import Task
 from starglot.errors import StarglotError
+from starglot.extras import require
 from starglot.inference.places import find_members, find_own_base
 from starglot.models.bases import check_model
 from starglot.models.folder import read_description
@@ -45,6 +46,10 @@ def open_model(folder: Path, about: Mapping[str, Any]) -> Answers:
             todo="use the version that the model was made with",
         )
     settings = KINDS[kind].settings.model_validate(about["model"])
+    if KINDS[kind].family == "trees":
+        require(f"models of kind {kind}", "lightgbm")
+    if getattr(settings, "quantisation", None) == "nf4":
+        require(f"models of quantisation nf4: {folder}", "bitsandbytes", "accelerate")
     return OPENERS[KINDS[kind].family](folder, about, settings, Task.model_validate(about["question"]))
 
 

@@ -14,6 +14,7 @@ import numpy as np
 from starglot.evaluation.calibration import with_sigma
 from starglot.inference.answering import Answers, open_model
 from starglot.inference.flags import label_bits, spectrum_bits
+from starglot.inference.sources import folder_of
 from starglot.models.domain import DOMAIN, load_domain
 from starglot.models.folder import read_description
 
@@ -39,9 +40,12 @@ class Flagged:
 class FlaggedModel:
     """A model that answers by itself, from a folder that holds all that it needs."""
 
-    def __init__(self, folder: str | Path):
-        """Raises StarglotError for a folder that is none of a model, of another format, changed, or not whole."""
-        self.folder = Path(folder)
+    def __init__(self, source: str | Path):
+        """source: a folder, a zip file of one, or 'hf:OWNER/NAME[@REVISION]' (:func:`folder_of`).
+
+        Raises StarglotError for a folder that is none of a model, of another format, changed, or not whole.
+        """
+        self.folder = folder_of(source)
         #: What ``model.json`` says: recipe, question, encoding, base, calibration, versions.
         self.about = read_description(self.folder)
         self._region, self.domain = load_domain(self.folder / DOMAIN)

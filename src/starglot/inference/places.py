@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from starglot.config.bases import is_hub_id
 from starglot.errors import StarglotError
+from starglot.inference.sources import cache
 from starglot.models.bases import check_base, describe, local_folder
 from starglot.models.folder import BASE, MEMBERS, MODEL, read_description
 
@@ -39,7 +39,7 @@ def find_own_base(folder: Path, about: Mapping[str, Any]) -> Path:
             return found
         except StarglotError as error:
             other = error
-    fetch = f"fetch it: hf download {said['name']} --revision {said['revision']}"
+    fetch = f"fetch it, on a machine with network: starglot fetch --model {folder}"
     raise other or StarglotError(
         "the base that the model was trained on is not here",
         where=folder,
@@ -82,5 +82,4 @@ def _results(folder: Path) -> Path:
 
 def _memory() -> Path:
     """Where the digests of bases are remembered: of the user, since a model may lie where nothing can be written."""
-    cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(cache).expanduser() / "starglot" / "fingerprints.json"
+    return cache() / "fingerprints.json"

@@ -20,13 +20,15 @@ from starglot.tables import read_json, write_json
 
 #: What says how a model answers.
 MODEL = "model.json"
+#: What tells a person about the model (:mod:`starglot.inference.card`).
+CARD = "README.md"
 #: Version of its format.  Another number is refused: what is missing in it cannot be made up.
 FORMAT = 1
 #: Folders within an exported model's: its base, and the members of an ensemble by name.
 BASE, MEMBERS = "base", "members"
 
 #: What an answer does not need.
-_SPARE = (MODEL, "run.json", "loss.csv", ".*")
+_SPARE = (MODEL, CARD, "run.json", "loss.csv", ".*")
 #: What a description has to say.
 _KEYS = ("name", "size", "task", "question", "model", "recipe", "survey", "calibration", "files")
 

@@ -30,7 +30,6 @@ _PACKAGES = (
     "accelerate",
     "numpy",
     "scipy",
-    "scikit-learn",
     "astropy",
     "pyarrow",
     "pandas",
@@ -206,8 +205,11 @@ def made(inputs: ReportInputs) -> list[tuple[str, str]]:
     return [(name, text) for name, text in found if text]
 
 
-def rule_times(folder: Path) -> pd.DataFrame:
-    """Time and memory by rule, from Snakemake's benchmark files (``{rule}.tsv`` or ``{rule}/.../*.tsv``)."""
+def rule_times(folder: Path, forecast: Mapping[str, float]) -> pd.DataFrame:
+    """Time and memory by rule, from Snakemake's benchmark files (``{rule}.tsv`` or ``{rule}/.../*.tsv``).
+
+    forecast: rule -> core-seconds that were expected of it; those of other rules are null.
+    """
     jobs: dict[str, list[pd.DataFrame]] = {}
     for path in sorted(folder.rglob("*.tsv")):
         rule = path.relative_to(folder).parts[0].removesuffix(".tsv")
@@ -222,10 +224,13 @@ def rule_times(folder: Path) -> pd.DataFrame:
                 "minutes in all": float(table["s"].sum() / 60),
                 "longest (minutes)": float(table["s"].max() / 60),
                 "CPU minutes": float(table["cpu_time"].sum() / 60) if "cpu_time" in table else None,
+                "forecast (CPU minutes)": forecast[rule] / 60 if rule in forecast else None,
                 "most memory (GB)": float(table["max_rss"].max() / 1024) if "max_rss" in table else None,
             }
         )
-    return pd.DataFrame(rows).sort_values("minutes in all", ascending=False) if rows else pd.DataFrame()
+    if not rows:
+        return pd.DataFrame()
+    return pd.DataFrame(rows).dropna(axis="columns", how="all").sort_values("minutes in all", ascending=False)
 
 
 def versions(models: Mapping[tuple[str, str, str], Path]) -> pd.DataFrame:

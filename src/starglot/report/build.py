@@ -117,7 +117,7 @@ def _content(inputs: ReportInputs) -> dict[str, Any]:
         "trainings": _shown("trainings", trainings(inputs.models), "What each training did and took"),
         "times": _shown(
             "times",
-            rule_times(inputs.benchmarks) if inputs.benchmarks else pd.DataFrame(),
+            rule_times(inputs.benchmarks, inputs.forecast) if inputs.benchmarks else pd.DataFrame(),
             "Time and memory by rule",
         ),
         "cluster": _shown(

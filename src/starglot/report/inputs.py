@@ -27,7 +27,7 @@ class ReportInputs:
     numbered: CSV of the paper's tables 2 to 8 by number; further: CSV of further tables, named by their stem;
     candidates: task -> selected catalogue rows behind its spectra; spectra_of: task -> these spectra, by shard;
     selected, spectra, rejected: Parquet by shard of every view, in the same order;
-    benchmarks: Snakemake's folder of TSV files;
+    benchmarks: Snakemake's folder of TSV files; forecast: rule -> core-seconds that were expected of it;
     accepted: code edits after which a result was accepted as current;
     run_logs: Snakemake's own logs, which name the jobs that went through Slurm;
     command: what was typed to make all this.
@@ -55,6 +55,7 @@ class ReportInputs:
     spectra: Sequence[Path] = ()
     rejected: Sequence[Path] = ()
     benchmarks: Path | None = None
+    forecast: Mapping[str, float] = field(default_factory=dict)
     accepted: Sequence[Acceptance] = ()
     run_logs: Path | None = None
     command: str | None = None
@@ -105,6 +106,7 @@ def inputs_of(plan: Mapping[str, Any], results: Path) -> ReportInputs:
         spectra=[spectra / view.survey / view.recipe / f"{shard}.parquet" for view, shard in cleaned],
         rejected=[spectra / view.survey / view.recipe / f"{shard}.rejected.parquet" for view, shard in cleaned],
         benchmarks=benchmarks if benchmarks.is_dir() else None,
+        forecast=plan["forecast"],
         accepted=read_accepted(results / RECORDS),
         run_logs=Path(".snakemake/log"),
         command=noted_command(Path()),

@@ -6,7 +6,7 @@ of the configuration that the page does not show makes no new page.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +63,12 @@ _FURTHER = (
 _YAML: dict[str, Any] = {"sort_keys": True, "allow_unicode": True, "default_flow_style": None, "width": 110}
 
 
-def report_plan(config: Config, results: Path, is_there: Callable[[Path], bool] = Path.is_file) -> dict[str, Any]:
+def report_plan(
+    config: Config,
+    results: Path,
+    is_there: Callable[[Path], bool] = Path.is_file,
+    forecast: Mapping[str, float] | None = None,
+) -> dict[str, Any]:
     """What the page of ``run:`` shows, as JSON can hold it (read by :func:`starglot.report.inputs.inputs_of`).
 
     settings: the configuration as far as somebody wrote it down, as YAML; leading: task, model, size and set whose
@@ -71,6 +76,7 @@ def report_plan(config: Config, results: Path, is_there: Callable[[Path], bool] 
     model and size; figures: name, caption and section.
 
     is_there: whether a table or figure is to be shown; the workflow shows those that are inputs of the page.
+    forecast: rule -> core-seconds that were expected of it (:func:`starglot.workflow.forecast.core_seconds`).
     """
     leading = _leading(config)
     written = queries.dump(config, exclude_unset=True)
@@ -88,6 +94,7 @@ def report_plan(config: Config, results: Path, is_there: Callable[[Path], bool] 
         "figures": [(figure.stem.name, figure.caption, figure.section) for figure in figures],
         "numbered": [number for number in range(1, 9) if is_there(tables / f"table_{number}.csv")],
         "views": {task: config.tasks[task].view for task in config.run.tasks},
+        "forecast": {rule: round(seconds, 1) for rule, seconds in (forecast or {}).items()},
         "further": [path.stem for path in _further(config, results) if is_there(path)],
     }
 

@@ -90,11 +90,16 @@ def digests(paths: list[Path]) -> dict[str, str]:
 
 
 def versions() -> dict[str, str]:
-    """Versions of what decides the numbers."""
-    from importlib.metadata import version
+    """Versions of what decides the numbers, as far as it is installed."""
+    from importlib.metadata import PackageNotFoundError, version
 
-    names = ("starglot", "torch", "transformers", "peft", "bitsandbytes", "accelerate", "lightgbm", "numpy")
-    return {name: version(name) for name in names}
+    found = {}
+    for name in ("starglot", "torch", "transformers", "peft", "bitsandbytes", "accelerate", "lightgbm", "numpy"):
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:  # of an extra; what is trained does without
+            continue
+    return found
 
 
 def write_run(folder: Path, started: float, **facts: Any) -> None:

@@ -1,0 +1,338 @@
+"""What a run will cost, from its configuration alone: spectra, tokens, GPU hours, memory, disk, processor time.
+
+Counts follow from sizes, splits and passes; operations from :mod:`starglot.workflow.gpu_cost`; times on processors
+from what the demo's rules were measured to take, by what each grows with.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+from starglot.config import queries, variants
+from starglot.config.bases import is_hub_id
+from starglot.config.kinds import KINDS, is_language_model
+from starglot.config.models import Config
+from starglot.config.patches import Patches
+from starglot.config.recipes import View
+from starglot.config.strict import PretrainedBase
+from starglot.config.survey import SpectrumSurvey
+from starglot.errors import StarglotError
+from starglot.models.bases import local_folder
+from starglot.workflow.gpu_cost import SHAPES, Device, Shape, shape_of, training_memory
+
+#: Tokens of question and chat template around a spectrum, and of one label in the answer (Llama 3's tokenizer).
+AROUND, ANSWERED = 110, 12
+#: Tokens of a flux value as text (Llama 3's tokenizer, counted on real spectra), by the form of the encoding.
+PER_VALUE = {"paper": 5.0, "packed": 1.0}
+#: Bytes of a cleaned flux value, and of one written as text and compressed; measured on the demo.
+SPECTRUM_BYTES, TEXT_BYTES = 1.26, 1.5
+#: Bytes of a LAMOST file (mean of the project's real ones, DR1 to DR10).
+FILE_BYTES = 112_500
+
+
+@dataclass(frozen=True)
+class Count:
+    """Spectra of a sample; None where the configuration does not tell (a size of null)."""
+
+    task: str
+    size: str
+    spectra: int | None
+
+
+@dataclass(frozen=True)
+class GpuJob:
+    """A training, or a model's predictions, on GPUs.
+
+    what: 'train' or 'predict'; spectra: read in all, passes counted; tokens: of one; hours: None where the base's
+    shape is not known; memory: bytes on each GPU, of a training; sweep: made by `snakemake scaling` alone.
+    """
+
+    what: str
+    task: str
+    model: str
+    size: str
+    spectra: int
+    tokens: int
+    hours: float | None
+    memory: float | None
+    sweep: bool
+
+
+def sample_counts(config: Config, given: Mapping[tuple[str, str], int] | None = None) -> list[Count]:
+    """Spectra of each sample of `run:` and of the sweep.
+
+    given: counts by (task, size) of sizes that take all there is.  A mock release gives no more than it has.
+    """
+    found = []
+    tasks = dict.fromkeys((*config.run.tasks, *config.scaling.tasks))
+    for task in tasks:
+        for size in dict.fromkeys((*queries.sizes_of(config, task), *queries.sweep_sizes(config, task))):
+            count = (given or {}).get((task, size), config.tasks[task].sample.sizes[size])
+            if config.mock is not None:
+                count = min(count or config.mock.spectra, config.mock.spectra)
+            found.append(Count(task, size, count))
+    return found
+
+
+def tokens_of(config: Config, task: str, model: str) -> int:
+    """Tokens of a question with its spectrum and its answer, with a tokenizer like Llama 3's."""
+    settings = cast(queries.LanguageModel, variants.model_of(config, model))
+    encoding = config.encodings[settings.encoding]
+    values = config.recipe_of(config.tasks[task].view).wavelength.size
+    if isinstance(encoding, Patches):
+        # As starglot.models.projector.patch_starts, which needs torch; one token more is the spectrum's shape.
+        whole = (values - encoding.width) // encoding.step + 1
+        left = values - (whole - 1) * encoding.step - encoding.width
+        spectrum = whole + (20 * left > encoding.width) + 1
+    else:
+        spectrum = round(-(-values // encoding.bin) * PER_VALUE.get(encoding.form, max(PER_VALUE.values())))
+    return spectrum + AROUND + ANSWERED * len(config.tasks[task].labels)
+
+
+def base_shape(base: str, revision: str | None) -> Shape | None:
+    """The shape of a base from outside: known by its id, or read from its folder; None for another."""
+    if base in SHAPES:
+        return SHAPES[base]
+    folder = local_folder(base, revision)
+    path = folder / "config.json" if folder is not None else None
+    if path is None or not path.is_file():
+        return None
+    try:
+        return shape_of(json.loads(path.read_text(encoding="utf-8")))
+    except ValueError:
+        return None
+
+
+def gpu_jobs(config: Config, device: Device, counts: list[Count]) -> Iterator[GpuJob]:
+    """Trainings and predictions of language models that ask for GPUs: of `run:`, of repeats, then of the sweep."""
+    known = {(one.task, one.size): one.spectra for one in counts}
+    for task, model, size, sweep in _trained(config):
+        spectra, found = known[task, size], variants.model_at(config, model, size)
+        if spectra is None or not is_language_model(found):
+            continue
+        settings = cast(queries.LanguageModel, found)
+        training, held = settings.training, settings.quantisation
+        if not training.gpus:
+            continue
+        tokens = tokens_of(config, task, model)
+        shape = None if settings.base in config.bases else base_shape(settings.base, settings.revision)
+        seen = round(spectra * config.split.train * training.epochs)
+        read = predicted(config, task, size, known, sweep)
+        train = predict = memory = None
+        if shape is not None:
+            recompute = training.gradient_checkpointing
+            train = seen * tokens * device.training_seconds(shape, tokens, recompute, held) / 3600
+            predict = read * tokens * device.answering_seconds(shape, tokens, held) / 3600
+            memory = training_memory(shape, tokens, training.batch, settings.lora.rank, held, recompute)
+        yield GpuJob("train", task, model, size, seen, tokens, train, memory, sweep)
+        yield GpuJob("predict", task, model, size, read, tokens, predict, None, sweep)
+
+
+def _trained(config: Config) -> Iterator[tuple[str, str, str, bool]]:
+    """(task, model, size, whether of the sweep alone), each training once."""
+    made = dict.fromkeys(
+        (task, model, size)
+        for task in config.run.tasks
+        for size in queries.sizes_of(config, task)
+        for model in config.run.models
+    )
+    for task in config.run.tasks:
+        largest = queries.sizes_of(config, task)[-1]
+        made |= dict.fromkeys((task, model, largest) for model in queries.repeated_models(config))
+    yield from ((*key, False) for key in made)
+    swept = dict.fromkeys(
+        (task, model, size)
+        for task in config.scaling.tasks
+        for size in queries.sweep_sizes(config, task)
+        for model in queries.sweep_models(config)
+    )
+    yield from ((*key, True) for key in swept if key not in made)
+
+
+def predicted(config: Config, task: str, size: str, known: Mapping[tuple[str, str], int | None], sweep: bool) -> int:
+    """Spectra that a model of ``size`` predicts: validation spectra and each set; in the sweep its one set.
+
+    External surveys count where `validation_limit` says how many they are.
+    """
+    own, split = known[task, size] or 0, config.split
+    if sweep:
+        return round((known.get((task, queries.sweep_test_size(config, task))) or 0) * split.test)
+    total = split.val * own
+    for name in config.run.sets:
+        of = known[task, queries.smallest_size(config, task)] if name == "common" else own
+        total += (of or 0) * (split.val if name == "val" else split.test)
+    return round(total) + (config.run.validation_limit or 0) * len(queries.judges(config, task))
+
+
+# ------------------------------------------------------------------------------------------------ processors
+
+#: Rule -> what its time grows with, a key of :func:`amounts`; other rules grow with the number of models.
+GROWS_WITH = {
+    **dict.fromkeys(("make_mock", "make_own_line", "write_own_line_qa", "tabulate_own_line"), "mock spectra"),
+    **dict.fromkeys(("read_survey", "match_survey", "select_stars", "inventory"), "spectra"),
+    **dict.fromkeys(("select_shard", "clean_shard", "index_spectra"), "spectra"),
+    **dict.fromkeys(("collect_labels", "draw_sample", "learn_domain", "audit_leakage", "write_qa"), "rows"),
+    **dict.fromkeys(("count_labels", "write_token_qa"), "rows"),
+    **dict.fromkeys(("leave_out_fold", "tabulate_folds"), "folds"),
+    "build_base": "base examples",
+    "train_llm": "taught (language)",
+    "train_patches": "taught (patches)",
+    "train_baseline": "taught (baselines)",
+    "predict_llm": "answered (language)",
+    "predict_patches": "answered (patches)",
+    "predict_baseline": "answered (baselines)",
+}
+
+
+def amounts(config: Config, counts: list[Count]) -> dict[str, float]:
+    """How much there is of what rules grow with, as far as processors do it; what GPUs do is not in it."""
+    known = {(one.task, one.size): one.spectra for one in counts}
+    found = dict.fromkeys(GROWS_WITH.values(), 0.0) | {"models": 0.0}
+    found["spectra"] = float(spectra_to_clean(config, counts))
+    found["mock spectra"] = float(config.mock.spectra) if config.mock is not None else 0.0
+    folds = config.split.folds * len(config.repeats.models) if config.repeats.folds else 0
+    for task in config.run.tasks:
+        found["folds"] += folds * (known[task, queries.sizes_of(config, task)[-1]] or 0)
+        found["rows"] += sum(known[task, size] or 0 for size in queries.sizes_of(config, task))
+    found["base examples"] = float(
+        sum(getattr(base, "examples", 0) for base in config.bases.values() if isinstance(base, PretrainedBase))
+    )
+    for task, model, size, sweep in _trained(config):
+        if sweep:
+            continue
+        found["models"] += 1
+        settings = variants.model_at(config, model, size)
+        training, family = getattr(settings, "training", None), KINDS[settings.kind].family
+        gpus = getattr(training, "gpus", None) or getattr(settings, "gpus", None)
+        if family == "ensemble" or gpus:
+            continue
+        of = family if family in ("language", "patches") else "baselines"
+        passes = 1.0 if of == "baselines" else float(getattr(training, "epochs", 1.0))
+        found[f"taught ({of})"] += (known[task, size] or 0) * config.split.train * passes
+        found[f"answered ({of})"] += predicted(config, task, size, known, sweep)
+    return found
+
+
+def spectra_to_clean(config: Config, counts: list[Count]) -> int:
+    """Spectra that are looked for on the disk: the largest sample of each view, with the selection's margin."""
+    if config.mock is not None:
+        return config.mock.spectra
+    largest: dict[str, int] = {}
+    for one in counts:
+        view = config.tasks[one.task].view
+        largest[view] = max(largest.get(view, 0), one.spectra or 0)
+    return round(sum(largest.values()) * config.select.margin)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What a rule took in a run: core-seconds of all its jobs, and how much there was of what it grows with."""
+
+    core_seconds: float
+    per: str
+    amount: float
+
+
+def read_measured(path: Path) -> dict[str, Measured]:
+    """Rule -> what it took, of a table that benchmarks/demo_jobs.py wrote.  Raises StarglotError for another one."""
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file, delimiter="\t"))
+        return {
+            row["rule"]: Measured(float(row["core_seconds"]) * int(row["jobs"]), row["per"], float(row["amount"]))
+            for row in rows
+        }
+    except (OSError, KeyError, TypeError, ValueError) as error:
+        raise StarglotError(
+            f"the measured times cannot be read: {error}",
+            where=path,
+            allowed="a table with the columns rule, core_seconds, jobs, per, amount",
+            todo="name the project's benchmarks/demo_jobs.tsv, or write one: python benchmarks/demo_jobs.py",
+        ) from error
+
+
+def core_seconds(config: Config, counts: list[Count], measured: Mapping[str, Measured]) -> dict[str, float]:
+    """Rule -> core-seconds of all its jobs, the longest first; rules that have nothing to do are left out."""
+    here = amounts(config, counts)
+    found = {rule: one.core_seconds * here[one.per] / one.amount for rule, one in measured.items() if one.amount}
+    return {rule: seconds for rule, seconds in sorted(found.items(), key=lambda item: -item[1]) if seconds > 0}
+
+
+# ------------------------------------------------------------------------------------------------ disk
+
+
+def disk(config: Config, counts: list[Count]) -> dict[str, float]:
+    """Bytes of the results, about: cleaned spectra, questions as text."""
+    known = {(one.task, one.size): one.spectra or 0 for one in counts}
+    views = {config.tasks[one.task].view for one in counts}
+    values = max((config.recipe_of(view).wavelength.size for view in views), default=0)
+    text = 0.0
+    for name in queries.run_language_models(config):
+        encoding = config.encodings[queries.language_models(config)[name].encoding]
+        if isinstance(encoding, Patches):
+            continue
+        for task in config.run.tasks:
+            own = config.recipe_of(config.tasks[task].view).wavelength.size / encoding.bin
+            text += sum(known[task, size] for size in queries.sizes_of(config, task)) * own * TEXT_BYTES
+    return {"cleaned spectra": spectra_to_clean(config, counts) * values * SPECTRUM_BYTES, "questions": text}
+
+
+def downloads(config: Config, counts: list[Count]) -> dict[str, float]:
+    """Bytes to download, about, by the name of :func:`starglot.workflow.check.external_inputs`; as far as known."""
+    found: dict[str, float] = {}
+    if config.mock is None:
+        views = {View(config.tasks[one.task].view).survey for one in counts}
+        for name, survey in config.surveys.named().items():
+            if name in views and isinstance(survey, SpectrumSurvey):
+                found[f"{survey.title} spectra"] = spectra_to_clean(config, counts) * FILE_BYTES
+    for (base, revision), users in queries.hub_or_folder_bases(config).items():
+        shape = base_shape(base, revision) if users and is_hub_id(base) else None
+        if shape is not None:
+            found[base] = shape.parameters * 2.0
+    return found
+
+
+# ------------------------------------------------------------------------------------------------ limit
+
+
+def gpu_hours(jobs: list[GpuJob]) -> tuple[float, float]:
+    """GPU hours of `run:`, and those that the sweep adds, as far as they are known."""
+    run, sweep = (sum(job.hours or 0.0 for job in jobs if job.sweep == alone) for alone in (False, True))
+    return run, sweep
+
+
+def require_within_limits(
+    config: Config, device: Device, planned: Collection[tuple[str, str, str, str]] | None = None
+) -> None:
+    """Raise StarglotError when a run takes more GPU hours than `limits: gpu_hours` allows, as far as can be told.
+
+    planned: what ('train' or 'predict'), task, model and size of the jobs that are to run; None: all of `run:`.
+    """
+    most = config.limits.gpu_hours
+    if most is None:
+        return
+    jobs = [
+        job
+        for job in gpu_jobs(config, device, sample_counts(config))
+        if ((job.what, job.task, job.model, job.size) in planned if planned is not None else not job.sweep)
+    ]
+    total = sum(job.hours or 0.0 for job in jobs)
+    if total <= most:
+        return
+    dear = max(jobs, key=lambda job: job.hours or 0.0)
+    raise StarglotError(
+        f"this run takes about {_number(total)} GPU hours, {_number(dear.hours or 0)} of them to {dear.what} "
+        f"{dear.model} ({dear.task}, size {dear.size})",
+        where="limits: gpu_hours",
+        allowed=f"{most:g} GPU hours",
+        todo="see what costs how much (starglot plan), build less under `run:`, or raise limits.gpu_hours",
+    )
+
+
+def _number(hours: float) -> str:
+    return f"{hours:,.0f}" if hours >= 10 else f"{hours:.2g}"
