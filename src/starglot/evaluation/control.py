@@ -19,7 +19,7 @@ from starglot.evaluation.sweep import Trained, count_of, require_one_test_set
 
 COLUMNS: tuple[str, ...] = (
     *("task", "model", "control", "label", "size", "n_train", "examples", "seeds", "n", "n_stars"),
-    *("r2", "r2_control", "difference", "difference_lo", "difference_hi", "seed_scatter", "interval"),
+    *("r2", "r2_control", "difference", "difference_lo", "difference_hi", "difference_scatter", "interval"),
 )
 
 NOTES: tuple[str, ...] = (
@@ -61,7 +61,7 @@ def control_table(
                 seeds = sorted(here.keys() & there.keys(), key=lambda given: -1 if given is None else given)
                 trained = [(here[each], there[each]) for each in seeds]
                 head = {"task": task, "model": model, "control": control, "size": size, "seeds": len(seeds)}
-                head |= {"n_train": trained[0][0].n_train, "examples": count_of(trained[0][0], "examples")}
+                head |= {"n_train": trained[0][0].n_train, "examples": round(count_of(trained[0][0], "examples"))}
                 both = [(tables[one.key], tables[other.key]) for one, other in trained]
                 rows += [
                     {**head, "label": label, "interval": level, **_compared(both, label, level, replicates, seed)}
@@ -101,7 +101,7 @@ def _compared(
         "difference": float(difference.mean()),
         "difference_lo": low,
         "difference_hi": high,
-        "seed_scatter": scatter,
+        "difference_scatter": scatter,
     }
 
 
