@@ -82,8 +82,9 @@ lock: setup ## write requirements/lock.txt and envs/ from pyproject.toml (UPGRAD
 docs: setup ## generate config/schema.json, docs/reference.md and the diagram of the rules
 	@python workflow/scripts/generate_reference.py
 	@snakemake --cores $(CORES) --configfile $(DEMO) --quiet all -- inventory   # the jobs after it are known only then
-	@snakemake --configfile $(DEMO) --config 'run={models: [llm-patches, llm-demo, ridge, cnn, ensemble]}' \
-	    --rerun-triggers mtime --rulegraph mermaid-js -- all qa degradation catalogue $(DEMO_RESULTS)/tables/{scaling,comparison}_atmosphere.csv 2>/dev/null \
+	@snakemake --configfile $(DEMO) benchmarks/control.yaml \
+	    --config 'run={models: [llm-patches, llm-demo, ridge, cnn, ensemble]}' \
+	    --rerun-triggers mtime --rulegraph mermaid-js -- all qa degradation catalogue $(DEMO_RESULTS)/tables/{scaling,comparison}_atmosphere.csv control 2>/dev/null \
 	    | python workflow/scripts/draw_rulegraph.py --after inventory select_shard --out docs/images/rulegraph.svg
 
 site: setup ## build the documentation as web pages, in build/site

@@ -1,5 +1,7 @@
 """Patch tokens: language models that read cleaned spectra through a projector, and the random base of demonstrations."""
 
+from starglot.config.bases import base_slug
+
 
 def random_base_settings(wildcards):
     """What decides a random base."""
@@ -26,6 +28,43 @@ rule make_random_base:
     shell:
         "python {params.scripts:q}/make_random_base.py --settings {params.settings:q} --manifest {output:q}"
         " 2>&1 | tee {log:q}"
+
+
+def like_base_source(wildcards):
+    """What was found of the base in whose shape another one is made."""
+    base = CONFIG.bases[wildcards.base]
+    return f"<results>/bases/{base_slug(base.base, base.revision)}.json"
+
+
+def like_base_settings(wildcards):
+    """What decides such a base; the revision is found in its source."""
+    base = CONFIG.bases[wildcards.base]
+    return leaves(base=queries.dump(base, exclude={"revision"}))
+
+
+rule make_like_base:
+    """A base in the shape of another one: a control with other weights, or its first layers; nothing is trained."""
+    input:
+        like_base_source,
+    output:
+        "<results>/bases/{base}/manifest.json",
+    log:
+        "<results>/logs/make_like_base/{base}.log",
+    wildcard_constraints:
+        base=one_of(queries.like_bases(CONFIG)),
+    conda:
+        ENV
+    resources:
+        mem_mb=grow(64000),
+        runtime=grow(60),
+    params:
+        scripts=scripts_folder,
+        settings=like_base_settings,
+        state=kept_in("bases"),
+        code_hash=code_hash("make_like_base"),
+    shell:
+        "python {params.scripts:q}/make_like_base.py --settings {params.settings:q} --found {input:q}"
+        " --state {params.state:q} --manifest {output:q} 2>&1 | tee {log:q}"
 
 
 def token_qa_settings(wildcards):

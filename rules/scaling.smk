@@ -1,5 +1,7 @@
 """The scaling sweep over seeds, passes and sizes, and cross-validation over folds (docs/scaling.md)."""
 
+from starglot.config.control import control_models
+
 
 def swept(pattern):
     """Input function: `pattern` for every model and size of the scaling sweep, with the common test set as `set`."""
@@ -89,6 +91,74 @@ rule tabulate_scaling:
         " --png {output.png:q} 2>&1 | tee {log:q}"
 
 
+def controlled(pattern):
+    """Input function: the same for the language models that `scaling: control` compares."""
+
+    def paths(wildcards):
+        return [
+            pattern.format(
+                task=wildcards.task,
+                model=model,
+                size=size,
+                set=queries.sweep_set(CONFIG, wildcards.task, size),
+            )
+            for model in control_models(CONFIG)
+            for size in queries.sweep_sizes(CONFIG, wildcards.task)
+        ]
+
+    return paths
+
+
+control_predictions = controlled(
+    "<results>/predictions/{task}/{model}/{size}/{set}.raw.parquet"
+)
+
+
+control_manifests = controlled("<results>/models/{task}/{model}/{size}/manifest.json")
+
+
+def control_settings(wildcards):
+    """What the table of the controls is told."""
+    return leaves(
+        task=queries.task_params(CONFIG.tasks[wildcards.task]),
+        name=wildcards.task,
+        release=queries.release_of(CONFIG, wildcards.task),
+        mock=CONFIG.mock is not None,
+        test_size=queries.sweep_test_size(CONFIG, wildcards.task),
+        control=CONFIG.scaling.control,
+    )
+
+
+rule tabulate_control:
+    """Language models against controls without what their bases have learnt, by label and size, with a figure."""
+    input:
+        predictions=ancient(control_predictions),
+        digests=digests(control_predictions),
+        models=control_manifests,
+        samples=ancient(sweep_samples),
+        sample_digests=digests(sweep_samples),
+    output:
+        csv="<results>/tables/control_{task}.csv",
+        rendered=multiext("<results>/tables/control_{task}", ".md", ".tex"),
+        png="<results>/figures/control_{task}.png",
+        svg="<results>/figures/control_{task}.svg",
+    log:
+        "<results>/logs/tabulate_control/{task}.log",
+    conda:
+        ENV
+    resources:
+        mem_mb=grow(4000),
+        runtime=grow(20),
+    params:
+        scripts=scripts_folder,
+        settings=control_settings,
+        code_hash=code_hash("tabulate_control"),
+    shell:
+        "python {params.scripts:q}/tabulate_control.py --settings {params.settings:q}"
+        " --predictions {input.predictions:q} --models {input.models:q} --samples {input.samples:q}"
+        " --csv {output.csv:q} --png {output.png:q} 2>&1 | tee {log:q}"
+
+
 def fold_predictions(wildcards):
     """Raw predictions of each fold, by the models that left it out."""
     return repeats_of(wildcards.task, queries.repeated_models(CONFIG, folds_only=True))
@@ -120,6 +190,16 @@ rule tabulate_folds:
 
 localrules:
     scaling,
+    control,
+
+
+rule control:
+    """Target: what pre-training brings, by `scaling: control`, as tables and figures."""
+    input:
+        expand(
+            "<results>/tables/control_{task}.csv",
+            task=CONFIG.scaling.tasks if CONFIG.scaling.control else [],
+        ),
 
 
 rule scaling:

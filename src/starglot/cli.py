@@ -139,6 +139,35 @@ def parser(doc: str | None) -> argparse.ArgumentParser:
     return made
 
 
+def train_language_model_with(command: argparse.ArgumentParser) -> None:
+    """Add what the trainings of language models of both kinds are given."""
+    command.add_argument("--size", required=True)
+    command.add_argument("--labels", required=True)
+    command.add_argument("--index", required=True, help="index of the cleaned spectra, in their folder")
+    command.add_argument("--found", nargs="?", help="what was found of the base (its revision), as JSON")
+    command.add_argument("--continues", nargs="?", help="manifest of the model to continue from")
+    command.add_argument("--manifest", required=True)
+    _load_base_with(command, "folder of checkpoints and finished work")
+
+
+def ask_language_model_with(command: argparse.ArgumentParser) -> None:
+    """Add what the predictions of language models of both kinds are given."""
+    command.add_argument("--model", required=True, help="manifest of the model")
+    command.add_argument("--sample", required=True)
+    command.add_argument("--split", required=True)
+    command.add_argument("--labels", required=True)
+    command.add_argument("--seen", nargs="+", required=True, help="samples whose training stars the model has seen")
+    command.add_argument("--out", required=True)
+    _load_base_with(command, "folder of finished blocks")
+
+
+def _load_base_with(command: argparse.ArgumentParser, state: str) -> None:
+    command.add_argument("--base", required=True, help="folder or Hugging Face id of the base model")
+    command.add_argument("--code-hash", required=True, help="hash of the code, part of the work's identity")
+    command.add_argument("--state", required=True, help=state)
+    command.add_argument("--threads", type=int, default=1)
+
+
 def use_threads(count: int) -> None:
     """Let torch use ``count`` threads; call before it is imported, for that is when it looks."""
     os.environ["OMP_NUM_THREADS"] = str(count)

@@ -34,7 +34,7 @@ def project(cluster, tmp_path_factory) -> Project:
 
 
 def edit(project: Project, old: str, new: str) -> None:
-    path = project.folder / "src/starglot/training/finetune.py"
+    path = project.folder / "src/starglot/training/adapters.py"
     text = path.read_text()
     assert text.count(old) == 1
     path.write_text(text.replace(old, new))
@@ -70,7 +70,7 @@ def test_a_training_goes_on_with_the_code_it_began_with_though_that_was_edited_b
     assert manifest["work"].endswith(begun["code"])
     (note,) = manifest["begun_with"]
     assert note["code"] == begun["code"] != note["asked"]
-    assert any(name.startswith("starglot.training.finetune") for name in note["definitions"])
+    assert any(name.startswith("starglot.training.adapters") for name in note["definitions"])
     assert weights_of(project.path(MODEL)) == weights_of(undisturbed(project, begun, code))
     # What was made with the code before the edit is listed as such.
     listed = project.run(f"results/{MODEL}", options=("-n",), profile=())

@@ -98,11 +98,14 @@ def test_an_answer_is_its_text_with_a_number_token_a_label(task) -> None:
     assert parse(task, task.labels, text).problem is None or "outside" in parse(task, task.labels, text).problem
 
 
-def test_a_tokenizer_that_takes_numbers_apart_is_refused() -> None:
+def test_a_tokenizer_that_keeps_neither_numbers_nor_digits_apart_is_refused() -> None:
     from tokenizers import Tokenizer, models, pre_tokenizers
 
-    made = Tokenizer(models.WordLevel({**{chr(code): code for code in range(32, 127)}, "?": 0}, unk_token="?"))
-    made.pre_tokenizer = pre_tokenizers.Split("", "isolated")
+    pairs = {f"{number:02d}": 200 + number for number in range(100)}
+    made = Tokenizer(
+        models.BPE({**{chr(code): code for code in range(32, 127)}, **pairs}, [(*each,) for each in pairs])
+    )
+    made.pre_tokenizer = pre_tokenizers.Split("'", "isolated")
     with pytest.raises(StarglotError) as error:
         AnswerTokens(PreTrainedTokenizerFast(tokenizer_object=made), TASK, [])
     assert error.value.todo and error.value.allowed
@@ -129,7 +132,7 @@ def test_the_loss_is_what_a_hand_computes() -> None:
     ids = answer.tokens(np.nan_to_num(target), np.array([0, 4]))
     labels = ids.copy()
     labels[:, answer.slots] = IGNORED
-    given = (torch.tensor(each) for each in (logits, labels, target))
+    given = (torch.tensor(each) for each in (logits, labels, target, answer.parts(np.nan_to_num(target))))
     found = float(loss(*(each.float() if each.is_floating_point() else each for each in given)))
 
     logged = logits - np.log(np.exp(logits).sum(axis=2, keepdims=True))

@@ -83,7 +83,7 @@ WORDS: dict[str, Change] = {
     ),
     "edit_log": changing(
         ("src/starglot/cli.py", "%(asctime)s {name}: ", "%(asctime)s [{name}] "),
-        ("src/starglot/training/finetune.py", 'log.info("loss: %s", metrics)', 'log.info("losses are %s", metrics)'),
+        ("src/starglot/training/adapters.py", 'log.info("loss: %s", metrics)', 'log.info("losses are %s", metrics)'),
     ),
     "edit_error": changing(
         ("src/starglot/training/finetune.py", "there is no training question", "no question to train on"),

@@ -6,7 +6,7 @@ from pathlib import Path
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from starglot.cli import parser, run, use_threads
+from starglot.cli import ask_language_model_with, parser, run, use_threads
 from starglot.config.patch_llm import PatchLlm
 from starglot.config.patches import Patches
 from starglot.config.recipes import Wavelength
@@ -43,15 +43,6 @@ def main(args: argparse.Namespace) -> None:
 
 if __name__ == "__main__":
     command = parser(__doc__)
-    command.add_argument("--model", required=True, help="manifest of the model")
-    command.add_argument("--base", required=True, help="folder or Hugging Face id of the base model")
-    command.add_argument("--sample", required=True)
-    command.add_argument("--split", required=True)
-    command.add_argument("--labels", required=True)
+    ask_language_model_with(command)
     command.add_argument("--index", required=True, help="index of the cleaned spectra, in their folder")
-    command.add_argument("--seen", nargs="+", required=True, help="samples whose training stars the model has seen")
-    command.add_argument("--code-hash", required=True, help="hash of the code, part of the work's identity")
-    command.add_argument("--state", required=True, help="folder of finished blocks")
-    command.add_argument("--threads", type=int, default=1)
-    command.add_argument("--out", required=True)
     run(main, command)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from starglot.cli import parser, run, use_threads
+from starglot.cli import parser, run, train_language_model_with, use_threads
 from starglot.config.patch_llm import PatchLlm
 from starglot.config.patches import Patches
 from starglot.config.recipes import Wavelength
@@ -51,15 +51,6 @@ def main(args: argparse.Namespace) -> None:
 
 if __name__ == "__main__":
     command = parser(__doc__)
-    command.add_argument("--size", required=True)
+    train_language_model_with(command)
     command.add_argument("--sample", required=True)
-    command.add_argument("--labels", required=True)
-    command.add_argument("--index", required=True, help="index of the cleaned spectra, in their folder")
-    command.add_argument("--base", required=True, help="folder or Hugging Face id of the base model")
-    command.add_argument("--found", nargs="?", help="what was found of the base (its revision), as JSON")
-    command.add_argument("--continues", nargs="?", help="manifest of the model to continue from")
-    command.add_argument("--code-hash", required=True, help="hash of the code, part of the work's identity")
-    command.add_argument("--state", required=True, help="folder of checkpoints and finished work")
-    command.add_argument("--threads", type=int, default=1)
-    command.add_argument("--manifest", required=True)
     run(main, command)

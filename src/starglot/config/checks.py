@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from starglot.config.applied import catalogue_faults
 from starglot.config.bases import is_hub_id
 from starglot.config.by_size import at_size
+from starglot.config.control import control_faults
 from starglot.config.degradation import Change
-from starglot.config.faults import nearest
+from starglot.config.faults import unknown
 from starglot.config.models import Config, Encoding, Model
 from starglot.config.names import Variant, read_name
 from starglot.config.patch_llm import PatchLlm
@@ -42,11 +43,6 @@ def cross_check(config: Config) -> list[str]:
         *_scaling(config),
         *catalogue_faults(config),
     ]
-
-
-def unknown(path: str, name: str, valid: Iterable[str]) -> str:
-    """Sentence about a name that is not there, with the nearest valid one."""
-    return f"{path}: unknown name '{name}'; {nearest(name, valid, cutoff=0.4)}"
 
 
 def _wavelengths(config: Config) -> Iterator[str]:
@@ -380,6 +376,7 @@ def _scaling(config: Config) -> Iterator[str]:
     for model in sweep.models or []:
         if model not in config.models:
             yield unknown("scaling.models", model, config.models)
+    yield from control_faults(config)
     for model in config.repeats.models:
         if model not in config.run.models:
             yield unknown("repeats.models", model, config.run.models)

@@ -67,6 +67,11 @@ def nearest(name: object, valid: Iterable[str], cutoff: float = 0.5) -> str:
     return f"did you mean '{near[0]}'?" if near else f"valid: {', '.join(valid) or 'none is defined'}"
 
 
+def unknown(path: str, name: str, valid: Iterable[str]) -> str:
+    """Sentence about a name that is not there, with the nearest valid one."""
+    return f"{path}: unknown name '{name}'; {nearest(name, valid, cutoff=0.4)}"
+
+
 def _path(raw: Mapping[str, Any], item: Any) -> list[Any]:
     """Where the fault is in the user's YAML: pydantic's location less its tags of unions and maps."""
     path: list[Any] = []

@@ -14,7 +14,7 @@ from starglot.config.baselines import ClassMean, Cnn, Ensemble, Gru, KernelRidge
 from starglot.config.llm import Llm
 from starglot.config.nearest import Constant, Knn, TemplateFit
 from starglot.config.patch_llm import PatchLlm
-from starglot.config.random_base import RandomBase
+from starglot.config.random_base import LikeBase, RandomBase
 from starglot.config.strict import BaseSettings, ModelSettings
 from starglot.config.tiny import TinyBase
 from starglot.registry import Registry
@@ -99,7 +99,7 @@ KINDS: Registry[Kind] = Registry(
 )
 
 #: Every kind of base that is made here, likewise.
-BASES: Registry[type[BaseSettings]] = Registry({"tiny": TinyBase, "random": RandomBase})
+BASES: Registry[type[BaseSettings]] = Registry({"tiny": TinyBase, "random": RandomBase, "like": LikeBase})
 
 
 def family_of(model: ModelSettings) -> Family:

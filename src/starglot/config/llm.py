@@ -59,10 +59,9 @@ class Decoding(Strict):
     batch: int = Field(8, ge=1, description="Spectra decoded together.")
 
 
-class Llm(ModelSettings):
-    """A language model with adapters."""
+class AdaptedBase(ModelSettings):
+    """What all language models with adapters have in common, whether they read flux as text or as tokens."""
 
-    kind: Literal["llm"] = Field(description="QLoRA on a base model.")
     base: PathOrId = Field(description="A name under `bases`, a folder, or a Hugging Face id.")
     revision: str | None = Field(
         None, min_length=1, description="Commit, tag or branch of a Hugging Face id; null: main, as last fetched."
@@ -76,7 +75,13 @@ class Llm(ModelSettings):
     by_size: Annotated[dict[str, Training], KEYS_GIVEN] = Field(
         {}, description="What differs from `training` at these sizes; keys left out are as in `training`."
     )
-    decoding: Decoding = Decoding()
     init: Init | None = Field(None, description="Applies to tasks other than its own.")
     transfer: LanguageTransfer | None = Field(None, description="How it goes on from `init`; null: lora.")
-    seed: int = Field(0, description="Adapter's first weights, order, dropout and augmentation.")
+    seed: int = Field(0, description="First weights, order, dropout and augmentation.")
+
+
+class Llm(AdaptedBase):
+    """A language model with adapters that reads flux as text."""
+
+    kind: Literal["llm"] = Field(description="QLoRA on a base model.")
+    decoding: Decoding = Decoding()

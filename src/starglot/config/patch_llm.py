@@ -7,9 +7,8 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from starglot.config.by_size import KEYS_GIVEN
-from starglot.config.llm import Lora, Training
-from starglot.config.strict import Augment, Init, ModelSettings, PathOrId, Strict
-from starglot.config.transfer import LanguageTransfer
+from starglot.config.llm import AdaptedBase, Lora, Training
+from starglot.config.strict import Augment, Strict
 
 
 class PixelAugment(Augment):
@@ -45,22 +44,14 @@ class Answering(Strict):
     batch: int = Field(128, ge=1, description="Spectra that are answered together.")
 
 
-class PatchLlm(ModelSettings):
+class PatchLlm(AdaptedBase):
     """A language model with adapters that reads patch tokens."""
 
     kind: Literal["patch_llm"] = Field(description="QLoRA on a base model, and a projector trained in full.")
-    base: PathOrId = Field(description="A name under `bases`, a folder, or a Hugging Face id.")
-    revision: str | None = Field(
-        None, min_length=1, description="Commit, tag or branch of a Hugging Face id; null: main, as last fetched."
-    )
     encoding: str = Field(description="A name under `encodings`, of form patches.")
-    quantisation: Literal["nf4", "none"] = Field("nf4", description="nf4 with double quantisation is QLoRA.")
     lora: Lora = Lora(rank=16, alpha=32, dropout=0.0)
     training: PatchTraining = PatchTraining()
-    by_size: Annotated[dict[str, PatchTraining], KEYS_GIVEN] = Field(
+    by_size: Annotated[dict[str, PatchTraining], KEYS_GIVEN] = Field(  # type: ignore[assignment]
         {}, description="What differs from `training` at these sizes; keys left out are as in `training`."
     )
     decoding: Answering = Answering()
-    init: Init | None = Field(None, description="Applies to tasks other than its own.")
-    transfer: LanguageTransfer | None = Field(None, description="How it goes on from `init`; null: lora.")
-    seed: int = Field(0, description="First weights, order and augmentation.")

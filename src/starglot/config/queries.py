@@ -19,7 +19,7 @@ from starglot.config.models import Config
 from starglot.config.names import Variant
 from starglot.config.patch_llm import PatchLlm
 from starglot.config.patches import Patches
-from starglot.config.random_base import RandomBase
+from starglot.config.random_base import LikeBase, RandomBase
 from starglot.config.recipes import View
 from starglot.config.strict import PretrainedBase, init_of
 from starglot.config.surveys import Surveys
@@ -266,9 +266,11 @@ def strategies(config: Config, tasks: Iterable[str]) -> dict[str, str]:
 def hub_or_folder_bases(config: Config) -> dict[tuple[str, str | None], list[str]]:
     """Base models that the workflow does not make itself, with revision -> the models in `run:` that use them."""
     users: dict[tuple[str, str | None], list[str]] = {}
+    like = like_bases(config)
     for name, model in language_models(config).items():
-        if model.base not in config.bases:
-            users.setdefault((model.base, model.revision), []).extend([name] if name in config.run.models else [])
+        outside = like.get(model.base, model)
+        if outside.base not in config.bases:
+            users.setdefault((outside.base, outside.revision), []).extend([name] if name in config.run.models else [])
     return users
 
 
@@ -339,6 +341,11 @@ def tiny_bases(config: Config) -> dict[str, LanguageBase]:
 def random_bases(config: Config) -> dict[str, RandomBase]:
     """The bases of the configuration that nothing is taught, by name."""
     return {name: base for name, base in config.bases.items() if isinstance(base, RandomBase)}
+
+
+def like_bases(config: Config) -> dict[str, LikeBase]:
+    """The bases of the configuration that are made in the shape of another one, by name."""
+    return {name: base for name, base in config.bases.items() if isinstance(base, LikeBase)}
 
 
 def token_encodings(config: Config) -> list[str]:

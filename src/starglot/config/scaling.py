@@ -24,6 +24,11 @@ class Scaling(Strict):
     seeds: list[Seed] = Field(
         [0, 1, 2], min_length=1, description="Each model is trained once a seed; one that draws nothing, once."
     )
+    control: dict[str, list[str]] = Field(
+        {},
+        description="Language models of the sweep -> models of the sweep that are the same but for their base, such "
+        "as one of kind `like` with random or shuffled layers: `snakemake control` tables what pre-training brings.",
+    )
     passes: list[Factor] = Field(
         [1.0],
         min_length=1,

@@ -73,6 +73,8 @@ HEADINGS: dict[str, str] = {
     "robust_ratio": "robust ratio",
     "n_train": "training spectra",
     "seed_scatter": "scatter of seeds",
+    "difference_scatter": "scatter of seeds",
+    "r2_control": "R2 of the control",
     "n_sizes": "points",
     "sigma_inf": "sigma at infinity",
     "a": "A",

@@ -1,44 +1,32 @@
-"""Predictions of a language model that reads patch tokens: value and sigma of every label in the pass that answers.
-
-Work is done in blocks of spectra in order of obsid; a finished block is kept, so that a killed prediction goes on
-where it was, with the same result to the last bit.
-"""
+"""Predictions of a language model that reads patch tokens: value and sigma of each label in the pass that answers."""
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
-from tqdm import tqdm
 
 from starglot.config.patch_llm import PatchLlm
 from starglot.config.patches import Patches
 from starglot.config.recipes import Wavelength
 from starglot.config.tasks import Task
-from starglot.errors import StarglotError
-from starglot.fingerprint import memory
 from starglot.hashing import digest_of, file_digest
+from starglot.inference.blocks import answer_in_blocks, base_of, block_size, memory_explained
 from starglot.labels import CLASSES
 from starglot.models.baselines.rows import Rows, rows_of
-from starglot.models.bases import MANIFEST, check_base, check_model, describe, find_base
+from starglot.models.bases import MANIFEST, check_model
 from starglot.models.predictions import Predicted, Stars, are_seen, prediction_table
 from starglot.spectra.sample_flux import ShardPath, blocks
-from starglot.store import is_whole, making, workplace
-from starglot.tables import write_parquet
+from starglot.store import workplace
 
 if TYPE_CHECKING:
     from starglot.inference.patch_answers import Reading
 
-log = logging.getLogger(__name__)
-
 #: About so many spectra are a block, the most that a killed prediction loses.
 _BLOCK = 2048
-_TABLE = "table.parquet"
 
 
 def predict_patches(
@@ -66,9 +54,9 @@ def predict_patches(
     it was trained on, or when the accelerator's memory is too small.
     """
     trained = check_model(folder)
-    rows = rows_of(task, sample.sort_by("obsid"), labels)
     stars = sample.sort_by("obsid")
-    size = max(1, _BLOCK // settings.decoding.batch) * settings.decoding.batch
+    rows = rows_of(task, stars, labels)
+    size = block_size(_BLOCK, settings.decoding.batch)
     ingredients = {
         "settings": settings.model_dump(include={"quantisation", "decoding"}),
         "model": file_digest(folder / MANIFEST),
@@ -77,26 +65,15 @@ def predict_patches(
         "block": size,
         "code": code_hash,
     }
-    place = workplace(state, ingredients)
-    parts = [np.arange(first, min(first + size, len(rows))) for first in range(0, len(rows), size)]
-    kept = [place / f"block-{number:05d}" for number in range(len(parts))]
-    missing = [number for number, block in enumerate(kept) if not is_whole(block)]
-    if kept and not missing:
-        log.info("this was done before with the same settings, inputs and code: handing back %s", place)
-    if missing:
-        done = len(rows) - sum(len(parts[number]) for number in missing)
-        said = trained.get("base")
-        own = isinstance(said, Mapping) and said["name"] == str(base)
-        revision = said["revision"] if own and isinstance(said, Mapping) else None
-        check_base(trained, describe(base, memory(state), revision), folder)
-        answerer = Answerer(settings, task, encoding, wavelength, find_base(base, revision), folder, trained)
-        with tqdm(total=len(rows), initial=done, desc="predict", unit="spectrum", mininterval=2) as bar:
-            for number in missing:
-                table = answerer.table(rows.where(parts[number]), shard_path, bar)
-                with making(kept[number]) as made:
-                    write_parquet(table, made / _TABLE)
-    tables = [pq.read_table(block / _TABLE) for block in kept]
-    answered = pa.concat_tables(tables) if tables else _empty(len(task.labels))
+
+    def answer(parts: Sequence[np.ndarray], bar: Any) -> Iterator[pa.Table]:
+        stands_on = base_of(trained, base, folder, state)
+        answerer = Answerer(settings, task, encoding, wavelength, stands_on, folder, trained)
+        for part in parts:
+            yield answerer.table(rows.where(part), shard_path, bar)
+
+    schema = _schema(len(task.labels))
+    answered = answer_in_blocks(workplace(state, ingredients), len(rows), size, answer, schema)
     told = as_told(answered, len(task.labels))
     return prediction_table(stars, task.labels, rows.truth, told, are_seen(stars, seen_stars))
 
@@ -112,9 +89,9 @@ def as_told(answered: pa.Table, labels: int) -> Predicted:
     )
 
 
-def _empty(labels: int) -> pa.Table:
+def _schema(labels: int) -> pa.Schema:
     numbers = pa.list_(pa.float64(), labels)
-    return pa.schema([("class", pa.string()), ("value", numbers), ("sigma", numbers)]).empty_table()
+    return pa.schema([("class", pa.string()), ("value", numbers), ("sigma", numbers)])
 
 
 class Answerer:
@@ -169,7 +146,7 @@ class Answerer:
             done(len(found.code))
         named: dict[str, np.ndarray] = {"value": value, "sigma": sigma}
         letters = [CLASSES[each] if each >= 0 else None for each in code.tolist()]
-        schema = _empty(labels).schema
+        schema = _schema(labels)
         columns = {name: pa.array(list(each), schema.field(name).type) for name, each in named.items()}
         return pa.table({"class": pa.array(letters, pa.string()), **columns})
 
@@ -181,11 +158,5 @@ class Answerer:
 
         device = self.model.before.device
         fine, coarse = (torch.from_numpy(each).to(device) for each in pixels(flux, self.coarse))
-        try:
+        with memory_explained(len(flux)):
             return read_answers(self.model, fine, coarse, self.scales)
-        except torch.OutOfMemoryError as error:
-            raise StarglotError(
-                f"the accelerator's memory is too small for {len(flux)} spectra at a time",
-                where="models: decoding: batch",
-                todo="lower the model's decoding: batch and run again; finished blocks are kept",
-            ) from error

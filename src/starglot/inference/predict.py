@@ -1,9 +1,4 @@
-"""Predictions of a language model: questions in, one row per spectrum and label out, with the model's own doubt.
-
-Work is done in blocks of spectra in order of obsid; a finished block is kept, so that a killed prediction goes on
-where it was, with the same result to the last bit.  With other code it starts over: no answer of the one stands among
-those of the other.
-"""
+"""Predictions of a language model: questions in, one row per spectrum and label out, with the model's own doubt."""
 
 from __future__ import annotations
 
@@ -16,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from tqdm import tqdm
 
 from starglot.config.llm import Llm
@@ -25,6 +19,7 @@ from starglot.config.tasks import Task
 from starglot.errors import StarglotError
 from starglot.fingerprint import memory
 from starglot.hashing import digest_of, file_digest
+from starglot.inference.blocks import answer_in_blocks, base_of, block_size, memory_explained, revision_of
 from starglot.inference.decode import Decoded, Decoder
 from starglot.inference.fields import number_fields, reading
 from starglot.labels import CLASSES, LABELS
@@ -34,11 +29,11 @@ from starglot.language.length import check_length
 from starglot.language.prompts import parse_question
 from starglot.language.qa import read_qa
 from starglot.language.tokens import PromptTokens
-from starglot.models.bases import base_files, check_base, check_model, describe, find_base
+from starglot.models.bases import base_files, check_model, describe
 from starglot.models.llm import load_for_inference
 from starglot.models.predictions import Predicted, Stars, are_seen, label_values, prediction_table
-from starglot.store import is_whole, making, workplace
-from starglot.tables import PREDICTION, write_parquet
+from starglot.store import workplace
+from starglot.tables import PREDICTION
 
 log = logging.getLogger(__name__)
 
@@ -46,8 +41,6 @@ log = logging.getLogger(__name__)
 _BLOCK = 256
 #: Tokens that an answer may be longer than the longest right one.
 _SLACK = 8
-#: A block's table, in the folder in which the block is kept.
-_TABLE = "table.parquet"
 
 #: What a block holds: the model's part of ``tables.PREDICTION``.
 _ANSWERED = pa.schema(
@@ -92,10 +85,7 @@ def predict_llm(
             where=f"{len(truth)} spectra",
             todo="rebuild the sample: snakemake samples",
         )
-    rows = max(1, _BLOCK // settings.decoding.batch) * settings.decoding.batch
-    blocks = [obsids[first : first + rows] for first in range(0, len(obsids), rows)]
-    known, revision = memory(state), _revision(trained, base)
-    stands_on = trained.get("base") or describe(base, known, revision)
+    stands_on = trained.get("base") or describe(base, memory(state), revision_of(trained, base))
     ingredients = _ingredients(
         settings,
         task,
@@ -108,35 +98,17 @@ def predict_llm(
         obsids,
         code_hash,
     )
-    folder = workplace(state, ingredients)
-    kept = [folder / f"block-{number:05d}" for number in range(len(blocks))]
-    missing = [number for number, block in enumerate(kept) if not is_whole(block)]
-    if kept and not missing:
-        log.info("this was done before with the same settings, inputs and code: handing back %s", folder)
-    if missing:
-        done = len(obsids) - sum(len(blocks[number]) for number in missing)
-        if done:
-            log.info("%d of %d spectra were predicted before: going on from there", done, len(obsids))
-        check_base(trained, describe(base, known, revision), adapter_dir)
-        base_folder = find_base(base, revision)
-        answerer = _Answerer(settings, task, encoding, wavelength, base_folder, adapter_dir, trained.get("frame"))
-        wanted = np.concatenate([blocks[number] for number in missing])
-        questions = _questions(qa_files, wanted)
-        with tqdm(total=len(obsids), initial=done, desc="predict", unit="spectrum", mininterval=2) as bar:
-            for number in missing:
-                block = [next(questions) for _ in blocks[number]]
-                table = answerer.predict(block, bar)
-                with making(kept[number]) as made:
-                    write_parquet(table, made / _TABLE)
-    tables = [pq.read_table(block / _TABLE) for block in kept]
-    answered = pa.concat_tables(tables) if tables else _ANSWERED.empty_table()
+
+    def answer(parts: Sequence[np.ndarray], bar: Any) -> Iterator[pa.Table]:
+        folder = base_of(trained, base, adapter_dir, state)
+        answerer = _Answerer(settings, task, encoding, wavelength, folder, adapter_dir, trained.get("frame"))
+        questions = _questions(qa_files, obsids[np.concatenate(parts)])
+        for part in parts:
+            yield answerer.predict([next(questions) for _ in part], bar)
+
+    size = block_size(_BLOCK, settings.decoding.batch)
+    answered = answer_in_blocks(workplace(state, ingredients), len(obsids), size, answer, _ANSWERED)
     return _with_truth(answered, truth, task, seen_stars)
-
-
-def _revision(trained: Mapping[str, Any], base: str | Path) -> str | None:
-    """The revision of ``base`` that a model was trained on; None for a folder, and for another base than its own."""
-    said = trained.get("base")
-    return said["revision"] if isinstance(said, Mapping) and said["name"] == str(base) else None
 
 
 def _ingredients(
@@ -225,24 +197,16 @@ class _Answerer:
 
     def predict(self, block: Sequence[tuple[int, str]], bar: Any) -> pa.Table:
         """The answers to a block of (obsid, question), as a table of ``_ANSWERED``."""
-        import torch
-
         rows: list[dict[str, Any]] = []
         problems: list[str] = []
         size = self._decoding.batch
         for first in range(0, len(block), size):
             batch = block[first : first + size]
-            try:
+            with memory_explained(size):
                 for (obsid, _), (decoded, answer) in zip(batch, self._answer(batch), strict=True):
                     rows.extend(self._rows(obsid, decoded, answer))
                     if answer.problem is not None:
                         problems.append(f"{obsid}: {answer.problem}")
-            except torch.OutOfMemoryError as error:
-                raise StarglotError(
-                    f"the accelerator's memory is too small for {size} spectra at a time",
-                    where="models: decoding: batch",
-                    todo="lower the model's decoding: batch and run again; finished blocks are kept",
-                ) from error
             bar.update(len(batch))
         if problems:
             log.warning("%d of %d answers have a fault; the first: %s", len(problems), len(block), problems[0])

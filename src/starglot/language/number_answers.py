@@ -1,7 +1,8 @@
-"""Answers in which every number is one token: a label's range in a thousand steps, '000' to '999'.
+"""Answers in which a label's range is cut into a thousand steps, '000' to '999'.
 
-The text around the numbers is the paper's form.  A model tells a label by its distribution over the thousand tokens,
-so value and uncertainty come from one step.
+The text around the numbers is the paper's form.  Where the tokenizer has a token for each number, as Llama 3's, a
+model tells a label by its distribution over the thousand tokens, in one step; where it keeps digits apart, as
+SmolLM2's, in three steps, a digit each.
 """
 
 from __future__ import annotations
@@ -17,8 +18,10 @@ from starglot.errors import StarglotError
 from starglot.labels import CLASSES, LABELS
 from starglot.language.prompts import form_of
 
-#: Numbers that a token can stand for.
+#: Numbers that an answer can give for a label.
 NUMBERS = 1000
+#: Digits of a number.
+_DIGITS = 3
 #: A label's range is that of the training spectra, wider at either end by this part of it.
 _MARGIN = 0.05
 #: Where a catalogue has no errors: part of the scatter that is taken for one.  And the least error, in steps.
@@ -77,51 +80,39 @@ def scales_from_data(data: Mapping[str, Mapping[str, float]]) -> dict[str, Numbe
 class AnswerTokens:
     """An answer of one form in a tokenizer's ids: (length,) of which some places are numbers and one may be a class.
 
-    ids: of an answer with '500' everywhere; slots: (labels,) places of the numbers; letter: place of the class's
-    token, None where the form has none; letters: ids of the classes' tokens; numbers: (1000,) ids of '000' ... '999'.
+    ids: of an answer with '500' everywhere; slots: (labels, 1 or 3) places of the numbers; letter: place of the
+    class's token, None where the form has none; letters: ids of the classes' tokens; numbers: ids of '000' ... '999',
+    (1000,), or of '0' ... '9', (10,), where a number is three tokens.
     """
 
     def __init__(self, tokenizer: Any, task: Task, after: Sequence[int]):
-        """after: ids behind the answer.  Raises StarglotError for a tokenizer in which numbers or classes are not one
-        token each."""
-        self._tokenizer, self.labels = tokenizer, list(task.labels)
-        form = form_of(task)
-        numbers = [self._encode(f"{number:03d}") for number in range(NUMBERS)]
-        if any(len(ids) != 1 for ids in numbers):
-            raise StarglotError(
-                f"the tokenizer {type(tokenizer).__name__} takes numbers apart, digit by digit",
-                where=getattr(tokenizer, "name_or_path", None) or None,
-                allowed="a base whose tokenizer has a token for each of '000' to '999', as Llama 3's",
-                todo="name such a base, or one of kind random, in models.<name>.base",
-            )
-        self.numbers = np.array(numbers)[:, 0]
-
-        def written(letter: str, number: str) -> np.ndarray:
-            if form.plain:
-                fields = [f"{LABELS[label].spelling}: {number}" for label in self.labels]
-                return np.array(self._encode(", ".join(fields)))
-            if form.names_labels:
-                fields = [f"{LABELS[label].spelling}:'{number}'" for label in self.labels]
-                return np.array(self._encode("[" + ", ".join(fields) + "]"))
-            fields = [f"'{letter}'"] if form.asks_class else []
-            return np.array(self._encode("[ " + ", ".join([*fields, *[f"'{number}'"] * len(self.labels)]) + "]"))
-
-        one, other = written(CLASSES[0], "500"), written(CLASSES[0], "317")
-        self.slots = np.flatnonzero(one != other) if len(one) == len(other) else np.empty(0, int)
-        lettered = [written(letter, "500") for letter in CLASSES]
+        """after: ids behind the answer.  Raises StarglotError for a tokenizer in which neither numbers nor digits are
+        one token each, or classes are not."""
+        self._tokenizer, self.labels, self._form = tokenizer, list(task.labels), form_of(task)
+        whole = [self._encode(f"{number:03d}") for number in range(NUMBERS)]
+        if all(len(ids) == 1 for ids in whole):
+            self.numbers = np.array(whole)[:, 0]
+            self.slots = self._slots("500", "317", 1)
+        else:
+            self.slots = self._slots("000", "111", _DIGITS)
+            alike = [self._written(f"{digit}" * _DIGITS) for digit in range(10)]
+            if any(len(ids) != len(alike[0]) for ids in alike):
+                raise self._unfit()
+            self.numbers = np.array([ids[self.slots[0, 0]] for ids in alike])
+        one = self._written("500")
+        lettered = [self._written("500", letter) for letter in CLASSES]
         same = all(len(each) == len(one) for each in lettered)
         places = {int(at) for each in lettered for at in np.flatnonzero(each != one)} if same else {-1}
-        wrong = len(self.slots) != len(self.labels) or not same or len(places) > 1
-        if wrong or not (one[self.slots] == self.numbers[500]).all():
-            raise StarglotError(
-                f"the tokenizer {type(tokenizer).__name__} joins a number or a class with what stands around it",
-                where=getattr(tokenizer, "name_or_path", None) or None,
-                allowed="a base whose tokenizer keeps them apart, as Llama 3's",
-                todo="name such a base, or one of kind random, in models.<name>.base",
-            )
+        if not same or len(places) > 1:
+            raise self._unfit()
         self.letter = places.pop() if places else None
         self.letters = np.array([each[self.letter] for each in lettered]) if self.letter is not None else None
         self.ids = np.concatenate([one, np.asarray(after, dtype=one.dtype)])
+        for number in (0, 317, 500, 942):  # written by token and as text
+            made = self.tokens(np.full((1, len(self.labels)), float(number)), np.zeros(1, int))[0]
+            text = self._written(f"{number:03d}")
+            if len(text) != len(one) or (made[: len(one)] != text).any():
+                raise self._unfit()
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -129,10 +120,46 @@ class AnswerTokens:
     def tokens(self, numbers: np.ndarray, code: np.ndarray) -> np.ndarray:
         """(n, length) ids of answers with ``numbers`` (n, labels), rounded and cut to 0 to 999, and classes (n,)."""
         out = np.repeat(self.ids[None], len(numbers), axis=0)
-        out[:, self.slots] = self.numbers[np.rint(numbers).clip(0, NUMBERS - 1).astype(np.int64)]
+        out[:, self.slots] = self.numbers[self.parts(numbers)]
         if self.letter is not None and self.letters is not None:
             out[:, self.letter] = self.letters[code]
         return out
+
+    def parts(self, numbers: np.ndarray) -> np.ndarray:
+        """What stands in the slots of ``numbers`` (n, labels): (n, labels, 1 or 3) the numbers, or their digits."""
+        rounded: np.ndarray = np.rint(numbers).clip(0, NUMBERS - 1).astype(np.int64)[..., None]
+        if len(self.numbers) == NUMBERS:
+            return rounded
+        digits: np.ndarray = rounded // 10 ** np.arange(_DIGITS - 1, -1, -1) % 10
+        return digits
+
+    def _slots(self, one: str, other: str, each: int) -> np.ndarray:
+        """(labels, each) places in which answers with ``one`` and with the ``other`` number differ."""
+        first, second = self._written(one), self._written(other)
+        found = np.flatnonzero(first != second) if len(first) == len(second) else np.empty(0, int)
+        if len(found) != each * len(self.labels):
+            raise self._unfit()
+        return found.reshape(-1, each)
+
+    def _unfit(self) -> StarglotError:
+        return StarglotError(
+            f"the tokenizer {type(self._tokenizer).__name__} joins a number, a digit or a class with what stands "
+            "around it",
+            where=getattr(self._tokenizer, "name_or_path", None) or None,
+            allowed="a base whose tokenizer has a token for each of '000' to '999', as Llama 3's, or takes all "
+            "numbers apart digit by digit, as SmolLM2's",
+            todo="name such a base, or one of kind random, in models.<name>.base",
+        )
+
+    def _written(self, number: str, letter: str = CLASSES[0]) -> np.ndarray:
+        """Ids of an answer with the same number everywhere."""
+        if self._form.plain:
+            return np.array(self._encode(", ".join(f"{LABELS[label].spelling}: {number}" for label in self.labels)))
+        if self._form.names_labels:
+            fields = [f"{LABELS[label].spelling}:'{number}'" for label in self.labels]
+            return np.array(self._encode("[" + ", ".join(fields) + "]"))
+        fields = [f"'{letter}'"] if self._form.asks_class else []
+        return np.array(self._encode("[ " + ", ".join([*fields, *[f"'{number}'"] * len(self.labels)]) + "]"))
 
     def _encode(self, text: str) -> list[int]:
         ids: list[int] = self._tokenizer(text, add_special_tokens=False)["input_ids"]

@@ -22,7 +22,9 @@ class AnswerLoss(nn.Module):
     expected number; the cross-entropy of the class; and the mean cross-entropy of all other tokens.
 
     The prediction's probabilities are those among all tokens of the vocabulary, so that other tokens lose against
-    numbers, too; the expectation is over number tokens.
+    numbers, too; the expectation is over number tokens.  Where a number is three digits, each digit has its
+    distribution given those before, which are fed: as they are drawn from the Gaussian, the divergences of the three
+    add up, on average, to that of the number.
     """
 
     slots: Tensor
@@ -39,9 +41,10 @@ class AnswerLoss(nn.Module):
         self.register_buffer("error", error, persistent=False)
         self.register_buffer("grid", torch.arange(NUMBERS).float(), persistent=False)
 
-    def forward(self, logits: Tensor, labels: Tensor, target: Tensor) -> Tensor:
+    def forward(self, logits: Tensor, labels: Tensor, target: Tensor, fed: Tensor) -> Tensor:
         """logits (n, length, vocabulary); labels (n, length): ids of the text, IGNORED at numbers and unknown
-        classes; target (n, labels): true numbers (0 to 999, with fractions), NaN where unknown."""
+        classes; target (n, labels): true numbers (0 to 999, with fractions), NaN where unknown; fed (n, labels, 1 or
+        3): what stands in the numbers' slots of the answer, numbers or digits."""
         counted = labels != IGNORED
         entropy = cross_entropy(logits.transpose(1, 2).float(), labels, ignore_index=IGNORED, reduction="none")
         of_class = torch.zeros_like(entropy[0, 0])
@@ -50,18 +53,45 @@ class AnswerLoss(nn.Module):
             of_class = entropy[:, self.letter].sum() / told.sum().clamp(min=1)
             counted = counted & (torch.arange(labels.shape[1], device=labels.device) != self.letter)
         of_text = (entropy * counted).sum() / counted.sum()
-        of_all = logits[:, self.slots].float()
-        of_numbers = of_all[..., self.numbers]
         known = torch.isfinite(target)
         true = torch.nan_to_num(target)
         soft = (-0.5 * ((self.grid - true[..., None]) / self.error[:, None]) ** 2).log_softmax(dim=-1)
+        each = self._of_numbers(logits, soft, true) if fed.shape[-1] == 1 else self._of_digits(logits, soft, fed)
+        each = torch.where(known, each, 0.0)
+        return each.sum() / known.sum().clamp(min=1) + of_class + self.text * of_text
+
+    def _of_numbers(self, logits: Tensor, soft: Tensor, true: Tensor) -> Tensor:
+        """(n, labels) losses; soft (n, labels, 1000): logarithms of the target."""
+        of_all = logits[:, self.slots[:, 0]].float()
+        divergence, expected = self._against(of_all, soft, self.grid)
+        return divergence + self._huber(expected - true)
+
+    def _of_digits(self, logits: Tensor, soft: Tensor, fed: Tensor) -> Tensor:
+        """As above: of each digit, given those fed before; an expected digit's distance counts by its place."""
+        each = torch.zeros_like(soft[..., 0])
+        for place in range(fed.shape[-1]):
+            unit = 10 ** (fed.shape[-1] - 1 - place)
+            given = soft.reshape(*soft.shape[:-1], 10, -1, unit).logsumexp(dim=-1).flatten(-2)
+            given = given.reshape(*soft.shape[:-1], 10**place, 10)
+            before = sum(fed[..., k] * 10 ** (place - 1 - k) for k in range(place)) if place else fed[..., 0] * 0
+            at = before[..., None, None].expand(*before.shape, 1, 10)
+            wanted = given.gather(-2, at).squeeze(-2).log_softmax(dim=-1)
+            of_all = logits[:, self.slots[:, place]].float()
+            digits = self.grid[:10]
+            divergence, expected = self._against(of_all, wanted, digits)
+            each = each + divergence + self._huber(unit * (expected - (wanted.exp() * digits).sum(dim=-1)))
+        return each
+
+    def _against(self, of_all: Tensor, soft: Tensor, grid: Tensor) -> tuple[Tensor, Tensor]:
+        """Divergence from the target and expected number, of logits (..., vocabulary)."""
+        of_numbers = of_all[..., self.numbers]
         logged = of_numbers - of_all.logsumexp(dim=-1, keepdim=True)
         divergence = (soft.exp() * (soft - logged)).sum(dim=-1)
-        expected = (of_numbers.softmax(dim=-1) * self.grid).sum(dim=-1)
-        off = (expected - true) / (_LINEAR_AT * self.error)
-        distance = huber_loss(off, torch.zeros_like(off), reduction="none")
-        each = torch.where(known, divergence + self.huber * distance, 0.0)
-        return each.sum() / known.sum().clamp(min=1) + of_class + self.text * of_text
+        return divergence, (of_numbers.softmax(dim=-1) * grid).sum(dim=-1)
+
+    def _huber(self, distance: Tensor) -> Tensor:
+        off = distance / (_LINEAR_AT * self.error)
+        return self.huber * huber_loss(off, torch.zeros_like(off), reduction="none")
 
 
 class WithLoss(nn.Module):
@@ -72,10 +102,10 @@ class WithLoss(nn.Module):
         self.model, self.loss, self.config = model, loss, model.config
 
     def forward(
-        self, fine: Tensor, coarse: Tensor, answer: Tensor, labels: Tensor, target: Tensor
+        self, fine: Tensor, coarse: Tensor, answer: Tensor, labels: Tensor, target: Tensor, fed: Tensor
     ) -> dict[str, Tensor]:
         """{'loss': ...} of answers (n, length) to pixels and coarse values; the rest as of :class:`AnswerLoss`."""
-        return {"loss": self.loss(self.model(fine, coarse, answer), labels, target)}
+        return {"loss": self.loss(self.model(fine, coarse, answer), labels, target, fed)}
 
     def activation_checkpointing_enable(self, **options: Any) -> None:
         """As of the model."""

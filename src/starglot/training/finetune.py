@@ -3,39 +3,40 @@
 from __future__ import annotations
 
 import logging
-import math
 import os
 import shutil
-import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from starglot.config.llm import Llm, Training
+from starglot.config.llm import Llm
 from starglot.config.models import Encoding, Wavelength
 from starglot.config.tasks import Task
 from starglot.config.transfer import takes_steps
 from starglot.errors import StarglotError
-from starglot.fingerprint import memory
 from starglot.language.length import check_length, warn_of_length
 from starglot.language.tokens import PromptTokens
 from starglot.models import llm
-from starglot.models.bases import ADAPTER_FILES, check_base, check_model, describe, find_base
+from starglot.models.bases import ADAPTER_FILES
 from starglot.spectra.sample_flux import CleanedSpectra
-from starglot.store import CHECKPOINTS, MADE
-from starglot.tables import write_json
+from starglot.store import CHECKPOINTS
+from starglot.training.adapters import (
+    VALIDATED,
+    adapt,
+    begin,
+    check_devices,
+    effective_batch,
+    find_foundation,
+    finish,
+    fit,
+    load_frozen,
+    make_plan,
+)
 from starglot.training.begun import note_length
 from starglot.training.deepspeed import on_the_cpu
-from starglot.training.delivery import MANIFEST, deliver, digests, restore_or_begin, versions, write_run
-from starglot.training.time_limit import listen
-
-if TYPE_CHECKING:
-    from starglot.training.loop import Plan
+from starglot.training.delivery import digests
 
 log = logging.getLogger(__name__)
-
-#: Validation looks at this many spectra at most: the loss is known to a few per cent then.
-_VALIDATED = 2000
 
 
 def finetune(
@@ -69,17 +70,13 @@ def finetune(
     is not there or of another base, questions that cannot be read or are longer than the base's positions, and GPUs
     that are not there.
     """
-    listen()
-
     # ---- set up
-    started = time.time()
-    chief = int(os.environ.get("RANK", "0")) == 0
-    place, finished = restore_or_begin(Path(state), ingredients, Path(out), script, chief)
-    if finished is not None:
-        return finished
+    work = begin(ingredients, out, state, script)
+    if work.finished is not None:
+        return work.finished
     # What trains takes seconds to import, which work that is handed back does not wait for.
     from starglot.training.data import Collate, Draws, cache_rows
-    from starglot.training.loop import explained, left_as_it_is, make_trainer, run, write_curve
+    from starglot.training.loop import make_trainer
 
     training, learns = settings.training, init_adapter is None or takes_steps(settings.transfer)
     check_devices(training)
@@ -89,56 +86,43 @@ def finetune(
         on_the_cpu()
 
     # ---- load
-    stands_on = base if isinstance(base, Mapping) else describe(base, memory(state))
-    if init_adapter is not None:
-        check_base(check_model(init_adapter), stands_on, init_adapter)
-    base_folder = find_base(stands_on["name"], stands_on["revision"])
+    found = find_foundation(base, init_adapter, state)
     inputs = digests([*qa_train, *qa_val])
-    rows = cache_rows(qa_train, inputs, Path(state) / "questions", chief)
-    held_out = cache_rows(qa_val, inputs, Path(state) / "questions", chief)
+    rows = cache_rows(qa_train, inputs, Path(state) / "questions", work.chief)
+    held_out = cache_rows(qa_val, inputs, Path(state) / "questions", work.chief)
     if not len(rows):
         raise StarglotError("there is no training question", where=qa_train[0].parent, todo="take a larger sample")
     plan = make_plan(training, len(rows), settings.seed)
-    if chief:
-        note_length(place, plan.steps, "steps")
-    arguments = plan.arguments(place / CHECKPOINTS)  # before the model: ZeRO-3 changes how that is loaded
-    tokenizer = llm.load_tokenizer(base_folder)
+    if work.chief:
+        note_length(work.place, plan.steps, "steps")
+    arguments = plan.arguments(work.place / CHECKPOINTS)  # before the model: ZeRO-3 changes how that is loaded
+    tokenizer = llm.load_tokenizer(found.folder)
     tokens = PromptTokens(tokenizer, task, encoding, wavelength)
     anew = None
     if training.augment.changes:
-        anew = training.augment, spectra.mapped(rows.obsids(), Path(state) / "flux", chief)
+        anew = training.augment, spectra.mapped(rows.obsids(), Path(state) / "flux", work.chief)
     draws = Draws(rows, tokens, plan.steps * effective_batch(training), settings.seed, anew)
-    seen = Draws(held_out, tokens, min(len(held_out), _VALIDATED), seed=0, shuffled=False)
+    seen = Draws(held_out, tokens, min(len(held_out), VALIDATED), seed=0, shuffled=False)
     prompt, answer = (max(both) for both in zip(draws.longest(), seen.longest(), strict=True))
-    check_length(prompt, answer, tokens, llm.load_config(base_folder), stands_on["name"])
-    warn_of_length(prompt, answer, tokens, llm.load_config(base_folder), stands_on["name"])
-    model = llm.load_base(
-        base_folder, settings.quantisation, for_training=True, on_gpu=plan.on_gpu, sharded=training.deepspeed
-    )
-    if init_adapter is None:
-        adapted = llm.attach_adapter(model, settings.lora, settings.seed, sharded=training.deepspeed)
-    else:
-        llm.check_adapter(init_adapter, settings.lora)
-        adapted = llm.load_adapter(model, init_adapter, trainable=True)
+    check_length(prompt, answer, tokens, llm.load_config(found.folder), found.about["name"])
+    warn_of_length(prompt, answer, tokens, llm.load_config(found.folder), found.about["name"])
+    adapted = adapt(load_frozen(found, settings, plan), settings, init_adapter, plan)
 
-    # ---- train
+    # ---- train and validate
     trainer = make_trainer(
         adapted, draws, Collate(tokenizer.pad_token_id), arguments, f"{task.question.form}, {size}"
     )
-    if learns:
-        curve = run(trainer)
-    else:
-        first = Draws(rows, tokens, min(len(rows), _VALIDATED), seed=0, shuffled=False)
-        curve = left_as_it_is(trainer, first)
-
-    # ---- validate
-    metrics = {"train_loss": curve[-1]["loss"]}
-    if len(held_out):
-        metrics["val_loss"] = float(trainer.evaluate(seen)["eval_loss"])
-    log.info("loss: %s", metrics)
+    first = None if learns else Draws(rows, tokens, min(len(rows), VALIDATED), seed=0, shuffled=False)
+    curve, metrics = fit(trainer, seen, first)
 
     # ---- save
-    made = place / MADE
+    def save(made: Path) -> None:
+        trainer.save_model(str(made / "trainer"))  # by all processes: sharded weights are gathered
+        if work.chief:
+            for name in ADAPTER_FILES:
+                os.replace(made / "trainer" / name, made / name)
+            shutil.rmtree(made / "trainer")
+
     trainable, everything = adapted.get_nb_trainable_parameters()
     manifest = {
         "kind": "llm",
@@ -147,11 +131,10 @@ def finetune(
         "model": settings.model_dump(),
         "encoding": encoding.model_dump(),
         "wavelength": wavelength.model_dump(),
-        "base": dict(stands_on),
+        "base": dict(found.about),
         "continues": None if init_adapter is None else digests([Path(init_adapter) / ADAPTER_FILES[1]]),
         "frame": {"before": draws.before, "between": draws.between, "after": draws.after},
         "inputs": inputs,
-        "work": place.name,
         "counts": {
             "train": len(rows),
             "val": len(held_out),
@@ -163,64 +146,5 @@ def finetune(
         },
         "seed": settings.seed,
         "metrics": metrics,
-        "versions": versions(),
     }
-    with explained(place):
-        if chief:
-            shutil.rmtree(made, ignore_errors=True)
-        trainer.save_model(str(made / "trainer"))  # by all processes: sharded weights are gathered
-        if chief:
-            for name in ADAPTER_FILES:
-                os.replace(made / "trainer" / name, made / name)
-            shutil.rmtree(made / "trainer")
-            llm.order_adapter_config(made)
-            tokenizer.save_pretrained(str(made))
-            write_curve(curve, made / "loss.csv")
-            write_run(made, started, examples_per_second=len(draws) / (time.time() - started))
-            write_json(manifest, made / MANIFEST)
-            deliver(made, place, Path(out))
-    return manifest
-
-
-def effective_batch(training: Training) -> int:
-    """Spectra per optimiser step, over all devices."""
-    return training.batch * training.accumulate * training.processes
-
-
-def make_plan(training: Training, rows: int, seed: int) -> Plan:
-    """Steps, rates and devices of a training on ``rows`` questions."""
-    from starglot.training.deepspeed import zero_3
-    from starglot.training.loop import Plan
-
-    return Plan(
-        steps=max(1, math.ceil(training.epochs * rows / effective_batch(training))),
-        batch=training.batch,
-        accumulate=training.accumulate,
-        learning_rate=training.learning_rate,
-        weight_decay=training.weight_decay,
-        warmup=training.warmup,
-        checkpoints=training.checkpoints,
-        seed=seed,
-        checkpointing=training.gradient_checkpointing,
-        on_gpu=training.gpus > 0,
-        deepspeed=zero_3(training) if training.deepspeed else None,
-    )
-
-
-def check_devices(training: Training) -> None:
-    """Raise StarglotError when the processes or GPUs of this machine are not those that ``gpus`` asks for."""
-    import torch
-
-    world = int(os.environ.get("WORLD_SIZE", "1"))
-    if training.gpus and not torch.cuda.is_available():
-        raise StarglotError(
-            f"training asks for {training.gpus} GPU(s), and torch sees none",
-            where="models: training: gpus",
-            todo="run on a GPU node with `make setup ACCEL=cuda`, or set gpus: 0 to train on the CPU",
-        )
-    if world != training.processes:
-        raise StarglotError(
-            f"training asks for {training.gpus} GPU(s) on {training.nodes} node(s) but runs in {world} process(es)",
-            allowed="one process a GPU; without GPUs one a node",
-            todo=f"start it with torchrun --nproc-per-node {training.processes // training.nodes}",
-        )
+    return finish(work, save, tokenizer, curve, manifest)

@@ -91,7 +91,7 @@ class PatchCollate:
 
     def __call__(self, examples: Sequence[Mapping[str, Any]]) -> dict[str, Tensor]:
         """fine (n, size), coarse (n, coarse), answer (n, length) ids, labels: the same for the loss of the text,
-        target (n, labels)."""
+        target (n, labels), fed (n, labels, 1 or 3): what the answer has in the numbers' slots."""
         import torch
 
         columns = {name: np.stack([each[name] for each in examples]) for name in ("fine", "coarse", "target", "fed")}
@@ -107,4 +107,5 @@ class PatchCollate:
             "answer": torch.from_numpy(ids),
             "labels": torch.from_numpy(labels),
             "target": torch.from_numpy(columns["target"].astype(np.float32)),
+            "fed": torch.from_numpy(self.answer.parts(columns["fed"])),
         }

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
-import shutil
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,20 +17,27 @@ from starglot.config.recipes import Wavelength
 from starglot.config.tasks import Task
 from starglot.config.transfer import takes_steps
 from starglot.errors import StarglotError
-from starglot.fingerprint import memory
 from starglot.labels import CLASSES, LABELS
 from starglot.models import llm
 from starglot.models.baselines.rows import Rows, rows_of
-from starglot.models.bases import check_base, check_model, describe, find_base
+from starglot.models.bases import check_model
 from starglot.models.predictions import label_values
 from starglot.spectra.resample import wavelength_grid
 from starglot.spectra.sample_flux import ShardPath, map_flux
-from starglot.store import CHECKPOINTS, MADE
-from starglot.tables import write_json
+from starglot.store import CHECKPOINTS
+from starglot.training.adapters import (
+    VALIDATED,
+    adapt,
+    begin,
+    check_devices,
+    effective_batch,
+    find_foundation,
+    finish,
+    fit,
+    load_frozen,
+    make_plan,
+)
 from starglot.training.begun import note_length
-from starglot.training.delivery import MANIFEST, deliver, restore_or_begin, versions, write_run
-from starglot.training.finetune import check_devices, effective_batch, make_plan
-from starglot.training.time_limit import listen
 
 if TYPE_CHECKING:
     import torch
@@ -44,9 +48,6 @@ if TYPE_CHECKING:
     from starglot.models.projector import Projector
 
 log = logging.getLogger(__name__)
-
-#: Validation looks at this many spectra at most: the loss is known to a few per cent then.
-_VALIDATED = 2000
 
 
 @dataclass(frozen=True)
@@ -84,20 +85,16 @@ def train_patches(
     or whose tokenizer takes numbers apart, a start on another base or of other patches, a spectrum or label that is
     missing, and GPUs that are not there.
     """
-    listen()
-
     # ---- set up
-    started = time.time()
-    chief = int(os.environ.get("RANK", "0")) == 0
-    place, finished = restore_or_begin(Path(state), ingredients, Path(out), script, chief)
-    if finished is not None:
-        return finished
+    work = begin(ingredients, out, state, script)
+    if work.finished is not None:
+        return work.finished
     # What trains takes seconds to import, which work that is handed back does not wait for.
     from starglot.language.number_answers import scales_as_data
     from starglot.language.patch_prompt import Prompt
     from starglot.models.patch_llm import SpectrumLlm, save_projector
     from starglot.training.answer_loss import AnswerLoss, WithLoss
-    from starglot.training.loop import explained, left_as_it_is, make_trainer, run, write_curve
+    from starglot.training.loop import make_trainer
     from starglot.training.patch_draws import PatchCollate, PatchDraws, Variation
 
     training, learns = settings.training, start is None or takes_steps(settings.transfer)
@@ -105,41 +102,33 @@ def train_patches(
     log.info("%s, %s, on %s", out, size, f"{training.gpus} GPU(s)" if training.gpus else "the CPU")
 
     # ---- load
-    stands_on = base if isinstance(base, Mapping) else describe(base, memory(state))
-    began = {} if start is None else check_model(start)
-    if start is not None:
-        check_base(began, stands_on, start)
-    base_folder = find_base(stands_on["name"], stands_on["revision"])
-    tokenizer = llm.load_tokenizer(base_folder)
+    found = find_foundation(base, start, state)
+    tokenizer = llm.load_tokenizer(found.folder)
     prompt = Prompt(tokenizer, task, wavelength)
     rows, errors = _rows(task, spectra)
     split = spectra.sample.sort_by("obsid")["split"].to_numpy(zero_copy_only=False)
-    train, val = np.flatnonzero(split == "train"), np.flatnonzero(split == "val")[:_VALIDATED]
+    train, val = np.flatnonzero(split == "train"), np.flatnonzero(split == "val")[:VALIDATED]
     if not len(train):
         raise StarglotError(
             "the training split of this sample is empty",
             where=f"task of {', '.join(task.labels)}",
             todo="take a larger sample",
         )
-    read = np.concatenate([train, val])
-    flux = map_flux(rows.where(read), spectra.shard_path, spectra.inputs, Path(state) / "flux")
+    read = rows.where(np.concatenate([train, val]))
+    flux = map_flux(read, spectra.shard_path, spectra.inputs, Path(state) / "flux", work.chief)
     flux, held_out = flux[: len(train)], flux[len(train) :]
     plan = make_plan(training, len(train), settings.seed)
-    if chief:
-        note_length(place, plan.steps, "steps")
-    arguments = plan.arguments(place / CHECKPOINTS)
-    loaded = llm.load_base(base_folder, settings.quantisation, for_training=True, on_gpu=plan.on_gpu)
+    if work.chief:
+        note_length(work.place, plan.steps, "steps")
+    arguments = plan.arguments(work.place / CHECKPOINTS)
+    loaded = load_frozen(found, settings, plan)
     projector = _projector(encoding, wavelength, loaded, flux, start, settings.seed)
-    _check_length(prompt.length(projector.tokens) + len(prompt.answer), loaded, stands_on["name"])
-    scales = _scales(task, rows.truth[train], errors[train], began)
-    if start is None:
-        adapted = llm.attach_adapter(loaded, settings.lora, settings.seed)
-    else:
-        llm.check_adapter(start, settings.lora)
-        adapted = llm.load_adapter(loaded, start, trainable=True)
+    _check_length(prompt.length(projector.tokens) + len(prompt.answer), loaded, found.about["name"])
+    scales = _scales(task, rows.truth[train], errors[train], found.began)
+    adapted = adapt(loaded, settings, start, plan)
     model = SpectrumLlm(projector, adapted, prompt)
 
-    # ---- train
+    # ---- train and validate
     in_order = [scales[label] for label in task.labels]
     varied = Variation(training.augment, _noise(projector), wavelength_grid(wavelength), training.fed_error)
     drawn = plan.steps * effective_batch(training)
@@ -150,20 +139,17 @@ def train_patches(
     collate = PatchCollate(prompt.answer)
     trainer = make_trainer(WithLoss(model, loss), draws, collate, arguments, f"{task.question.form}, {size}")  # type: ignore[arg-type]
     trainer.optimizer = _optimiser(model, training)
-    if learns:
-        curve = run(trainer)
-    else:
-        first = np.arange(min(len(train), _VALIDATED))
-        curve = left_as_it_is(trainer, PatchDraws(rows.where(train[first]), flux[first], *shared, len(first), seed=0))
-
-    # ---- validate
-    metrics = {"train_loss": curve[-1]["loss"]}
-    if len(val):
-        metrics["val_loss"] = float(trainer.evaluate(seen)["eval_loss"])
-    log.info("loss: %s", metrics)
+    first = np.arange(0 if learns else min(len(train), VALIDATED))
+    shown = PatchDraws(rows.where(train[first]), flux[first], *shared, len(first), seed=0)
+    curve, metrics = fit(trainer, seen, None if learns else shown)
 
     # ---- save
-    made = place / MADE
+    def save(made: Path) -> None:
+        if work.chief:
+            adapted.save_pretrained(str(made))
+            (made / "README.md").unlink(missing_ok=True)
+            save_projector(projector, made)
+
     manifest = {
         "kind": settings.kind,
         "task": task.model_dump(),
@@ -171,12 +157,11 @@ def train_patches(
         "model": settings.model_dump(),
         "encoding": encoding.model_dump(),
         "wavelength": wavelength.model_dump(),
-        "base": dict(stands_on),
-        "continues": None if start is None else began.get("files"),
+        "base": dict(found.about),
+        "continues": None if start is None else found.began.get("files"),
         "frame": prompt.frame,
         "numbers": scales_as_data(scales),
         "inputs": dict(spectra.inputs),
-        "work": place.name,
         "counts": {
             "train": len(train),
             "val": int((split == "val").sum()),
@@ -190,21 +175,8 @@ def train_patches(
         },
         "seed": settings.seed,
         "metrics": metrics,
-        "versions": versions(),
     }
-    with explained(place):
-        if chief:
-            shutil.rmtree(made, ignore_errors=True)
-            adapted.save_pretrained(str(made))
-            (made / "README.md").unlink(missing_ok=True)
-            llm.order_adapter_config(made)
-            save_projector(projector, made)
-            tokenizer.save_pretrained(str(made))
-            write_curve(curve, made / "loss.csv")
-            write_run(made, started, examples_per_second=drawn / (time.time() - started))
-            write_json(manifest, made / MANIFEST)
-            deliver(made, place, Path(out))
-    return manifest
+    return finish(work, save, tokenizer, curve, manifest)
 
 
 def _rows(task: Task, spectra: Spectra) -> tuple[Rows, np.ndarray]:

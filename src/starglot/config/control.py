@@ -1,0 +1,34 @@
+"""Language models of the scaling sweep and their controls, which are the same but for the base."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from starglot.config.faults import unknown
+from starglot.config.models import Config
+from starglot.config.names import read_name
+from starglot.config.queries import language_models, sweep_models
+
+
+def control_models(config: Config) -> list[str]:
+    """The models of the sweep, of all seeds, that `scaling: control` compares."""
+    pairs = config.scaling.control
+    named = {*pairs, *(control for controls in pairs.values() for control in controls)}
+    said = {name: read_name(name) for name in sweep_models(config)}
+    return [name for name, each in said.items() if each.model in named and each.passes is None]
+
+
+def control_faults(config: Config) -> Iterator[str]:
+    """What is wrong with the controls, if anything: each must differ from its model in the base alone."""
+    swept, known = config.scaling.models or config.run.models, language_models(config)
+    for name, controls in config.scaling.control.items():
+        for each in (name, *controls):
+            if each not in swept:
+                yield unknown("scaling.control", each, swept)
+            elif each not in known:
+                yield f"scaling.control: '{each}' is no language model"
+            elif name in known:
+                one, other = (known[which].model_dump(exclude={"base", "revision"}) for which in (name, each))
+                differ = [key for key in one if other.get(key) != one[key]]
+                if differ:
+                    yield f"scaling.control.{name}: '{each}' differs in {', '.join(differ)}; only its base may"
