@@ -7,9 +7,10 @@ def survey_files(wildcards):
 
 
 def survey_made_by(wildcards):
-    """Digests of the mock release, where it brings the survey's files."""
-    mocked = CONFIG.surveys.named()[wildcards.survey].in_mock
-    return MOCK_DIGESTS if mocked else []
+    """Digests of what the mock makes, where it brings the survey's files."""
+    if not CONFIG.is_made(wildcards.survey):
+        return []
+    return SYNTHETIC_DIGESTS if wildcards.survey == "synthetic" else MOCK_DIGESTS
 
 
 def survey_contents(wildcards):
@@ -174,7 +175,11 @@ checkpoint inventory:
     """Which of the selected spectra are on disk (file, row, size, mtime), by shard.  Rescan: snakemake -R inventory inventory"""
     input:
         candidates=ancient(ALL_CANDIDATES),
-        digests=[*(f"{path}.sha256" for path in ALL_CANDIDATES), *MOCK_DIGESTS],
+        digests=[
+            *(f"{path}.sha256" for path in ALL_CANDIDATES),
+            *MOCK_DIGESTS,
+            *(SYNTHETIC_DIGESTS if "synthetic" in VIEWED_SURVEYS else []),
+        ],
     output:
         shards=expand("<results>/catalog/shards/{survey}.txt", survey=VIEWED_SURVEYS),
         folders=directory(

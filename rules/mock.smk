@@ -9,6 +9,12 @@ def made_by_mock():
 
 #: Digests of the mock release's catalogues and spectra; a list, empty where there is no mock.
 MOCK_DIGESTS = ["<results>/mock/release.sha256"] if CONFIG.mock else []
+#: The same of the mock's synthetic spectra, a grid of its own.
+SYNTHETIC_DIGESTS = (
+    [f"{grid}.sha256" for grid in CONFIG.surveys.synthetic.catalogs.values()]
+    if CONFIG.mock and CONFIG.mock.synthetic
+    else []
+)
 
 
 if CONFIG.mock:
@@ -30,11 +36,40 @@ if CONFIG.mock:
             runtime=grow(30),
         params:
             scripts=scripts_folder,
-            settings=leaves(mock=queries.dump(CONFIG.mock, exclude={"own_line"})),
+            settings=leaves(mock=queries.dump(CONFIG.mock, exclude={"own_line", "synthetic"})),
             code_hash=code_hash("make_mock"),
         shell:
             "python {params.scripts:q}/make_mock.py --settings {params.settings:q} --truth {output.truth:q}"
             " --catalogs {output.catalogs:q} --digests {output.digests:q} 2>&1 | tee {log:q}"
+
+
+if SYNTHETIC_DIGESTS:
+
+    rule make_synthetic:
+        """Synthetic spectra of the mock's engine, every abundance drawn on its own: the grid of surveys.synthetic."""
+        output:
+            grid=list(CONFIG.surveys.synthetic.catalogs.values()),
+            digests=SYNTHETIC_DIGESTS,
+        log:
+            "<results>/logs/make_synthetic.log",
+        benchmark:
+            "<results>/benchmarks/make_synthetic.tsv"
+        conda:
+            ENV
+        resources:
+            mem_mb=grow(8000),
+            runtime=grow(30),
+        params:
+            scripts=scripts_folder,
+            settings=leaves(
+                spectra=CONFIG.mock.synthetic,
+                snr=CONFIG.mock.snr,
+                seed=CONFIG.mock.seed,
+            ),
+            code_hash=code_hash("make_synthetic"),
+        shell:
+            "python {params.scripts:q}/make_synthetic.py --settings {params.settings:q} --grid {output.grid:q}"
+            " --digests {output.digests:q} 2>&1 | tee {log:q}"
 
 
 OWN_LINE_TASK = queries.own_line_task(CONFIG)

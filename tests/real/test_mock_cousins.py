@@ -13,8 +13,8 @@ from astropy.io import fits
 from starglot.config.models import Mock
 from starglot.labels import ABUNDANCE_NAMES
 from starglot.mock import write_release
-from starglot.mock.lines import air_to_vacuum
 from starglot.mock.synthesis import MARGIN, Stellar, grid, rest_spectra
+from starglot.spectra.air import air_to_vacuum
 
 pytestmark = pytest.mark.real
 

@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 
 from starglot.labels import ABUNDANCE_NAMES
 from starglot.mock.atmosphere import curve_of_growth, fractions, layer, saha
-from starglot.mock.lines import ELEMENTS, LABEL_OF_SPECIES, air_to_vacuum, line_list
+from starglot.mock.lines import ELEMENTS, LABEL_OF_SPECIES, line_list
 from starglot.mock.survey import extinction
 from starglot.mock.synthesis import LIGHT, MARGIN, Stellar, grid, rest_spectra, shifted
+from starglot.spectra.air import air_to_vacuum
 
 
 def spectrum(teff: float, logg: float, feh: float = 0.0, **xfe: float) -> np.ndarray:

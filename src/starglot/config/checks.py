@@ -35,6 +35,7 @@ def cross_check(config: Config) -> list[str]:
         *_circles(config),
         *_bases(config),
         *_run(config),
+        *_synthetic(config),
         *_degradation(config),
         *_scaling(config),
     ]
@@ -328,6 +329,14 @@ def _run(config: Config) -> Iterator[str]:
             yield unknown("run.validation", survey, Surveys.model_fields)
         elif survey not in config.surveys.named():
             yield f"run.validation: surveys.{survey} is null"
+
+
+def _synthetic(config: Config) -> Iterator[str]:
+    """What is wrong with the grid that the mock is to make."""
+    if config.mock and config.mock.synthetic:
+        survey = config.surveys.synthetic
+        if survey is None or len(survey.grids) != 1 or not survey.grids[0].endswith(".npz"):
+            yield "mock.synthetic: its spectra are the one grid of surveys.synthetic; give that `grids: [<name>.npz]`"
 
 
 def _surveys_used(config: Config) -> Iterator[str]:

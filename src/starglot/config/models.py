@@ -143,6 +143,13 @@ class Mock(Strict):
     own_line: int = Field(
         0, ge=0, le=100, description="F to K stars of the own-line test (one [X/Fe] changes at a time); 0: no test."
     )
+    synthetic: int = Field(
+        0,
+        ge=0,
+        le=1_000_000,
+        description="Synthetic spectra of the mock's own engine, every abundance drawn on its own, which are the one "
+        "grid of surveys.synthetic (docs/synthetic.md); 0: none.",
+    )
     apogee_fraction: float = Field(0.8, ge=0, le=1, description="Stars that APOGEE has observed.")
     seed: int = Field(1, description="The same seed gives the same bytes.")
 
@@ -173,6 +180,12 @@ class Config(Strict):
     def recipe_of(self, view: str) -> Recipe:
         """The recipe of a view."""
         return self.recipes[View(view).recipe]
+
+    def is_made(self, survey: str) -> bool:
+        """Whether the mock makes this survey's files."""
+        if self.mock is None:
+            return False
+        return self.mock.synthetic > 0 if survey == "synthetic" else self.surveys.named()[survey].in_mock
 
     @property
     def views(self) -> list[str]:

@@ -37,13 +37,13 @@ def _paths(config: Config) -> Iterator[tuple[str, str, bool]]:
 def _catalogues(config: Config, in_mock: bool = False) -> Iterator[tuple[str, str]]:
     for name, survey in config.surveys.named().items():
         for key, path in survey.catalogs.items():
-            if survey.in_mock or not in_mock:
+            if config.is_made(name) or not in_mock:
                 yield f"surveys.{name}.{key}", path
 
 
 def _roots(config: Config, in_mock: bool = False) -> Iterator[tuple[str, str]]:
     for name, survey in config.surveys.with_spectra().items():
-        if survey.in_mock or not in_mock:
+        if config.is_made(name) or not in_mock:
             yield f"surveys.{name}.spectra", survey.spectra
 
 

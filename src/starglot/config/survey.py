@@ -38,6 +38,8 @@ class Survey(Strict):
     account: ClassVar[str] = "none"
     #: Whether the mock release has files of it.
     in_mock: ClassVar[bool] = False
+    #: How its files begin, where they are neither FITS nor text.
+    first_bytes: ClassVar[tuple[bytes, ...]] = ()
 
     @property
     def download(self) -> str:

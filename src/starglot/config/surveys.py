@@ -12,6 +12,7 @@ from pydantic import Field
 
 from starglot.config.strict import OptionalPath, PathText, Strict
 from starglot.config.survey import OneCatalog, SnrCuts, SpectrumSurvey, Survey
+from starglot.config.synthetic import Synthetic
 from starglot.labels import ABUNDANCE_NAMES, ATMOSPHERE_NAMES
 
 
@@ -144,6 +145,7 @@ class Surveys(Strict):
     apogee: Apogee | None = None
     galah: Galah | None = None
     gaia_eso: GaiaEso | None = None
+    synthetic: Synthetic | None = None
 
     def named(self) -> dict[str, Survey]:
         """The surveys that are configured, by name."""

@@ -12,6 +12,7 @@ from functools import cache
 import numpy as np
 
 from starglot.mock.line_data import LINES
+from starglot.spectra.air import air_to_vacuum
 
 
 @dataclass(frozen=True)
@@ -81,13 +82,6 @@ LABEL_OF_SPECIES: dict[str, str] = {
     "Cu I": "cu_fe",
     "Ce II": "ce_fe",
 }
-
-
-def air_to_vacuum(air: np.ndarray) -> np.ndarray:
-    """Vacuum wavelengths (A) of air wavelengths (A); Morton (2000, ApJS 130, 403), eq. 8."""
-    s2 = (1e4 / np.asarray(air, float)) ** 2
-    index = 1 + 8.34254e-5 + 2.406147e-2 / (130 - s2) + 1.5998e-4 / (38.9 - s2)
-    return air * index
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import numpy as np
 
 from starglot.labels import ABUNDANCE_NAMES
 from starglot.mock.atmosphere import Layer
-from starglot.mock.lines import air_to_vacuum
+from starglot.spectra.air import air_to_vacuum
 
 #: (air wavelength of the head, depth, e-folding length in A) by system.  Negative lengths degrade to the blue.
 _HEADS: dict[str, tuple[tuple[float, float, float], ...]] = {

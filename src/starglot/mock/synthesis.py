@@ -21,7 +21,8 @@ from starglot.mock.atmosphere import (
     fractions,
     layer,
 )
-from starglot.mock.lines import ELEMENTS, LABEL_OF_SPECIES, LineList, air_to_vacuum, line_list
+from starglot.mock.lines import ELEMENTS, LABEL_OF_SPECIES, LineList, line_list
+from starglot.spectra.air import air_to_vacuum
 
 LIGHT = 299792.458  # km/s
 LOG_START = float(np.float32(3.5682))

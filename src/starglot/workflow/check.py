@@ -89,7 +89,7 @@ def render(inputs: Iterable[Input]) -> str:
 
 def _surveys(config: Config) -> Iterator[Input]:
     for name, survey in config.surveys.named().items():
-        made, users = config.mock is not None and survey.in_mock, _users(config, name)
+        made, users = config.is_made(name), _users(config, name)
         for key, path in survey.catalogs.items():
             yield _file(f"{survey.title}, surveys.{name}.{key}", path, users, survey, made)
         if isinstance(survey, SpectrumSurvey):
@@ -118,8 +118,9 @@ def _file(name: str, path: str, needed_by: str, survey: Survey, made: bool) -> I
     size = remark = ""
     try:
         size, state = readable_size(os.stat(path).st_size), "present"
-        other = file_kind.other_kind(file_kind.start_of(Path(path)))
-        if other is not None:
+        start = file_kind.start_of(Path(path))
+        other = file_kind.other_kind(start)
+        if other is not None and not start.startswith(survey.first_bytes):
             state, remark = "broken", f"this is {other[0]}, not a table: {other[1]}"
     except FileNotFoundError:
         state = "missing"
