@@ -36,7 +36,9 @@ if CONFIG.mock:
             runtime=grow(30),
         params:
             scripts=scripts_folder,
-            settings=leaves(mock=queries.dump(CONFIG.mock, exclude={"own_line", "synthetic"})),
+            settings=leaves(
+                mock=queries.dump(CONFIG.mock, exclude={"own_line", "synthetic"})
+            ),
             code_hash=code_hash("make_mock"),
         shell:
             "python {params.scripts:q}/make_mock.py --settings {params.settings:q} --truth {output.truth:q}"

@@ -15,6 +15,7 @@ from starglot.config.patches import Patches
 from starglot.config.paths import path_faults
 from starglot.config.queries import LanguageModel, is_sampled, language_models, random_bases, tiny_bases
 from starglot.config.recipes import View, Wavelength
+from starglot.config.replay import replay_faults
 from starglot.config.strict import init_of
 from starglot.config.surveys import Surveys
 from starglot.config.tasks import Bins, Task
@@ -33,6 +34,7 @@ def cross_check(config: Config) -> list[str]:
         *_encodings(config),
         *_models(config),
         *_circles(config),
+        *replay_faults(config),
         *_bases(config),
         *_run(config),
         *_synthetic(config),
