@@ -13,6 +13,10 @@ BIN := $(CURDIR)/.venv/bin
 DEMO := config/demo.yaml
 DEMO_RESULTS := results/demo
 MODEL := $(DEMO_RESULTS)/models/atmosphere/llm-patches/demo
+# What the diagram of the rules shows: the demo, with a stage on synthetic spectra.
+DRAWN := --configfile $(DEMO) benchmarks/own_line.yaml benchmarks/control.yaml --config 'repeats={models: [ridge], folds: true}' \
+         'run={tasks: [atmosphere, abundances, synthetic_abundances], sizes: [demo, all, grid], \
+               models: [llm-patches, llm-demo, ridge, cnn, ensemble], validation: [galah, gaia_eso]}'
 # While jobs wait for cores, Snakemake checks them once per finished job and time span.  With the default span of a second
 # this takes a minute of the demo's processor time.  The greedy scheduler takes the jobs with most input first, which are
 # the longest, and starts no solver for each choice.
@@ -81,10 +85,9 @@ lock: setup ## write requirements/lock.txt and envs/ from pyproject.toml (UPGRAD
 
 docs: setup ## generate config/schema.json, docs/reference.md and the diagram of the rules
 	@python workflow/scripts/generate_reference.py
-	@snakemake --cores $(CORES) --configfile $(DEMO) --quiet all -- inventory   # the jobs after it are known only then
-	@snakemake --configfile $(DEMO) benchmarks/control.yaml \
-	    --config 'run={models: [llm-patches, llm-demo, ridge, cnn, ensemble]}' \
-	    --rerun-triggers mtime --rulegraph mermaid-js -- all qa degradation catalogue $(DEMO_RESULTS)/tables/{scaling,comparison}_atmosphere.csv control 2>/dev/null \
+	@snakemake --cores $(CORES) $(DRAWN) --quiet all -- inventory   # the jobs after it are known only then
+	@snakemake $(DRAWN) --rerun-triggers mtime --rulegraph mermaid-js -- all qa degradation catalogue control \
+	    results/own_line/tables/{scaling,comparison}_atmosphere.csv 2>/dev/null \
 	    | python workflow/scripts/draw_rulegraph.py --after inventory select_shard --out docs/images/rulegraph.svg
 
 site: setup ## build the documentation as web pages, in build/site

@@ -51,7 +51,8 @@ if CONFIG.mock:
             scripts=scripts_folder,
             settings=leaves(
                 mock=queries.dump(
-                    CONFIG.mock, exclude={"own_line", "galaxies", "desi", "gaia_xp"}
+                    CONFIG.mock,
+                    exclude={"own_line", "galaxies", "desi", "gaia_xp", "synthetic"},
                 )
             ),
             code_hash=code_hash("make_mock"),
@@ -142,6 +143,35 @@ if CONFIG.mock and CONFIG.mock.gaia_xp and mock_catalogs("gaia_xp"):
         shell:
             "python {params.scripts:q}/make_gaia_xp.py --settings {params.settings:q} --truth {output.truth:q}"
             " --catalogs {output.catalogs:q} --digests {output.digests:q} 2>&1 | tee {log:q}"
+
+
+if CONFIG.mock and CONFIG.mock.synthetic and mock_catalogs("synthetic"):
+
+    rule make_synthetic:
+        """Synthetic spectra of the mock's engine, every abundance drawn on its own: the grid of surveys.synthetic."""
+        output:
+            grid=mock_catalogs("synthetic"),
+            digests="<results>/mock/synthetic.sha256",
+        log:
+            "<results>/logs/make_synthetic.log",
+        benchmark:
+            "<results>/benchmarks/make_synthetic.tsv"
+        conda:
+            ENV
+        resources:
+            mem_mb=grow(8000),
+            runtime=grow(30),
+        params:
+            scripts=scripts_folder,
+            settings=leaves(
+                spectra=CONFIG.mock.synthetic,
+                snr=CONFIG.mock.snr,
+                seed=CONFIG.mock.seed,
+            ),
+            code_hash=code_hash("make_synthetic"),
+        shell:
+            "python {params.scripts:q}/make_synthetic.py --settings {params.settings:q} --grid {output.grid:q}"
+            " --digests {output.digests:q} 2>&1 | tee {log:q}"
 
 
 OWN_LINE_TASK = queries.own_line_task(CONFIG)

@@ -1,6 +1,7 @@
 """Patch tokens: language models that read cleaned spectra through a projector, and the random base of demonstrations."""
 
 from starglot.config.bases import base_slug
+from starglot.config.replay import replayed_from
 
 
 def random_base_settings(wildcards):
@@ -116,15 +117,36 @@ rule write_token_qa:
         " --labels {input.labels:q} --out {params.out:q} 2>&1 | tee {log:q}"
 
 
+def replayed(wildcards):
+    """Sample and labels of what a model starts from, where its training goes back to them."""
+    start = replayed_from(CONFIG, wildcards.task, wildcards.model, wildcards.size)
+    if start is None:
+        return []
+    task, model, size = start
+    sample = variants.sample_name(CONFIG, model, size)
+    return [
+        f"<results>/samples/{task}/{sample}.parquet",
+        f"<results>/labels/{task}.parquet",
+    ]
+
+
+def replayed_index(wildcards):
+    """Index of the cleaned spectra of that sample."""
+    start = replayed_from(CONFIG, wildcards.task, wildcards.model, wildcards.size)
+    return f"<results>/spectra/{CONFIG.tasks[start[0]].view}/index.tsv" if start else []
+
+
 rule train_patches:
     """Adapters and projector; continues from its last good checkpoint, hands finished work back from the state folder."""
     input:
         sample=ancient(trained_sample),
         labels=ancient("<results>/labels/{task}.parquet"),
-        digests=digests(trained_sample, "<results>/labels/{task}.parquet"),
+        digests=digests(trained_sample, "<results>/labels/{task}.parquet", replayed),
         index=view_index,
         base=llm_base,
         start=model_start,
+        replayed=ancient(replayed),
+        replayed_index=replayed_index,
     output:
         "<results>/models/{task}/{model}/{size}/manifest.json",
     log:
@@ -157,7 +179,8 @@ rule train_patches:
         "OMP_NUM_THREADS={threads} {params.scripts:q}/launch_training.sh {params.processes:q}"
         " {params.scripts:q}/train_patches.py --settings {params.settings:q} --size {wildcards.size:q}"
         " --sample {input.sample:q} --labels {input.labels:q} --index {input.index:q} --base {params.base:q}"
-        " --found {input.base:q} --continues {input.start:q} --code-hash {params.code_hash:q} --state {params.state:q}"
+        " --found {input.base:q} --continues {input.start:q} --replayed {input.replayed:q} {input.replayed_index:q}"
+        " --code-hash {params.code_hash:q} --state {params.state:q}"
         " --threads {threads} --manifest {output:q} 2>&1 | tee {log:q}"
 
 

@@ -163,7 +163,7 @@ def ask_language_model_with(command: argparse.ArgumentParser) -> None:
 
 def _load_base_with(command: argparse.ArgumentParser, state: str) -> None:
     command.add_argument("--base", required=True, help="folder or Hugging Face id of the base model")
-    command.add_argument("--code-hash", required=True, help="hash of the code, part of the work's identity")
+    command.add_argument("--code-hash", required=True, help="hash of the code, part of what names the work")
     command.add_argument("--state", required=True, help=state)
     command.add_argument("--threads", type=int, default=1)
 

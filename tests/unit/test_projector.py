@@ -187,6 +187,19 @@ def test_whitening_shrinks_strong_directions_and_leaves_weak_ones() -> None:
     assert whitened - (whitened @ directions.T) @ directions == pytest.approx(rest, abs=1e-2)
 
 
+def test_plain_and_half_whitened_pixels_stand_side_by_side() -> None:
+    """As a whole singular value decomposition has them: (8 / (variance + 8)) ^ (p / 2) is left of a direction."""
+    projector, fine, _ = made(channels="both", whitening=0.5)
+    plain, whitened = projector.scaled(torch.from_numpy(fine)).numpy().transpose(1, 0, 2)
+    over = (fine - projector.mean.numpy()) / projector.noise.numpy()
+    left, values, right = np.linalg.svd(over, full_matrices=False)
+    kept = np.ones(len(values))
+    kept[:6] = (8 / (values[:6] ** 2 / len(fine) + 8)) ** 0.25
+    assert whitened == pytest.approx((left * (values * kept)) @ right, abs=2e-2)
+    assert plain == pytest.approx(over.clip(-8, 8), abs=1e-4)
+    assert kept[0] < 0.6 < kept[5], "a strong direction is shrunk, a weak one less"
+
+
 def test_a_missing_pixel_counts_as_its_mean_and_is_told() -> None:
     projector, fine, coarse = made()
     gone, mean = fine[:2].copy(), fine[:2].copy()

@@ -106,3 +106,68 @@ def test_a_model_that_cannot_be_derived_says_why(mini):
         done = mini.snakemake("-n", path, check=False)
         said = done.stdout + done.stderr
         assert done.returncode and f"where:   {name}\n" in said and allowed in said
+
+
+GRID = {
+    "mock": {"synthetic": 300},
+    "surveys": {
+        "synthetic": {
+            "release": "mock",
+            "spectra": "results/mock/grids",
+            "grids": ["own.npz"],
+            "coverage": [3700.0, 9099.0],
+        }
+    },
+    "tasks": {
+        "physics": {
+            "question": {"form": "abundances", "labels": ["mg_fe", "ca_fe"]},
+            "sample": {
+                "source": "synthetic",
+                "view": "synthetic/paper",
+                "groups": None,
+                "balanced": False,
+                "sizes": {"grid": None},
+            },
+        },
+        "abundances": {"question": {"labels": ["mg_fe", "ca_fe"]}},
+    },
+    "models": {"llm-patches": {"init": {"task": "physics", "size": "grid"}, "by_size": {"all": {"replay": 0.5}}}},
+}
+RUN = {"tasks": ["abundances", "physics"], "sizes": ["all", "grid"], "models": ["llm-patches"], "validation": []}
+
+
+def planned(project, overlay, *targets):
+    done = project.snakemake("-n", *targets, overlays=("mini.yaml", str(overlay)))
+    return re.findall(r"^(?:local)?(?:rule|checkpoint) (\w+):\n((?:    .*\n)*)", done.stdout, re.MULTILINE)
+
+
+def test_a_synthetic_stage_stands_before_the_surveys(fresh, tmp_path):
+    """Its grid is made, read and cleaned like a survey's, the survey's stage starts from it and goes back to it."""
+    over = tmp_path / "over.yaml"
+    over.write_text(yaml.safe_dump({**GRID, "run": RUN}))
+    model = "results/models/abundances/llm-patches/all/manifest.json"
+    jobs = planned(fresh, over, model)
+    names = [name for name, _ in jobs]
+    assert names.count("make_synthetic") == 1 and names.count("train_patches") == 2
+    assert {name for name in names if "external" in name} == set()
+    text = {name + re.search(r"output: (\S+)", body)[1]: body for name, body in jobs if "output: " in body}
+    survey, physics = (
+        text[f"train_patchesresults/models/{task}/llm-patches/{size}/manifest.json"]
+        for task, size in (("abundances", "all"), ("physics", "grid"))
+    )
+    for path in (
+        "results/models/physics/llm-patches/grid/manifest.json",
+        "results/samples/physics/grid.parquet.sha256",
+        "results/labels/physics.parquet.sha256",
+        "results/spectra/synthetic/paper/index.tsv",
+    ):
+        assert path in survey, path
+    assert "replayed" not in physics and "results/spectra/synthetic/paper/index.tsv" in physics
+
+
+def test_a_grid_that_nothing_asks_for_plans_nothing_more(fresh, tmp_path):
+    over, model = tmp_path / "over.yaml", "results/models/atmosphere/ridge/mini/manifest.json"
+    over.write_text(yaml.safe_dump({key: GRID[key] for key in ("mock", "surveys")}))
+    (none := tmp_path / "none.yaml").write_text("{}")
+    with_grid, without = planned(fresh, over, model), planned(fresh, none, model)
+    assert [name for name, _ in with_grid] == [name for name, _ in without]

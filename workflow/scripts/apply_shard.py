@@ -51,7 +51,7 @@ if __name__ == "__main__":
     command.add_argument("--spectra", required=True, help="cleaned spectra of the shard")
     command.add_argument("--rejected", required=True)
     command.add_argument("--digests", required=True, help="digests of both")
-    command.add_argument("--code-hash", required=True, help="hash of the code, part of the work's identity")
+    command.add_argument("--code-hash", required=True, help="hash of the code, part of what names the work")
     command.add_argument("--state", required=True, help="folder of finished work")
     command.add_argument("--out", required=True, help="rows of the catalogue; their digest comes beside")
     run(main, command)

@@ -20,12 +20,10 @@ from starglot.training.patches import Spectra, train_patches
 
 def main(args: argparse.Namespace) -> None:
     use_threads(args.threads)
-    settings, folder = args.settings, Path(args.index).parent
-    require_shards(args.index, folder)
+    settings, spectra = args.settings, spectra_of(args.sample, args.labels, args.index)
     found = read_json(args.found) if args.found else {}
     base = describe(args.base, memory(args.state), found.get("revision"))
-    sample, labels = pq.read_table(args.sample), pq.read_table(args.labels)
-    inputs = sample_digests(sample, labels, args.index)
+    earlier = spectra_of(*args.replayed) if args.replayed else None
     train_patches(
         PatchLlm.model_validate(settings["model"]),
         Task.model_validate(settings["task"]),
@@ -34,23 +32,34 @@ def main(args: argparse.Namespace) -> None:
         size=args.size,
         base=base,
         start=Path(args.continues).parent if args.continues else None,
-        spectra=Spectra(sample, labels, lambda shard: folder / f"{shard}.parquet", inputs),
+        spectra=spectra,
         out=Path(args.manifest).parent,
         state=Path(args.state),
         ingredients={
             "settings": settings,
             "size": args.size,
             "code": args.code_hash,
-            **inputs,
+            **spectra.inputs,
             "base": base["digest"],
             "start": manifest_digest(args.continues) if args.continues else None,
+            **({} if earlier is None else {"replayed": earlier.inputs}),
         },
         script=Path(__file__),
+        earlier=earlier,
     )
+
+
+def spectra_of(sample: str, labels: str, index: str) -> Spectra:
+    """A sample with its labels and where its spectra are."""
+    folder = Path(index).parent
+    require_shards(index, folder)
+    rows, values = pq.read_table(sample), pq.read_table(labels)
+    return Spectra(rows, values, lambda shard: folder / f"{shard}.parquet", sample_digests(rows, values, index))
 
 
 if __name__ == "__main__":
     command = parser(__doc__)
     train_language_model_with(command)
     command.add_argument("--sample", required=True)
+    command.add_argument("--replayed", nargs="*", help="sample, labels and index of what it goes back to")
     run(main, command)

@@ -162,6 +162,13 @@ class Mock(Strict):
     own_line: int = Field(
         0, ge=0, le=100, description="F to K stars of the own-line test (one [X/Fe] changes at a time); 0: no test."
     )
+    synthetic: int = Field(
+        0,
+        ge=0,
+        le=1_000_000,
+        description="Synthetic spectra of the mock's own engine, every abundance drawn on its own, which are the one "
+        "grid of surveys.synthetic (docs/synthetic.md); 0: none.",
+    )
     apogee_fraction: float = Field(0.8, ge=0, le=1, description="Stars that APOGEE has observed.")
     seed: int = Field(1, description="The same seed gives the same bytes.")
     galaxies: MockGalaxies | None = Field(None, description="Galaxies, too, in a release of their own; null: none.")

@@ -35,6 +35,13 @@ class PatchTraining(Training):
     fed_error: float = Field(
         1.0, ge=0, description="Errors of the numbers that later ones see in training, in units of the labels' own."
     )
+    replay: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        description="Share of the examples that are training spectra of the task and size under `init`, whose labels "
+        "must be the same: how strongly what was learnt there holds. `epochs` counts both.",
+    )
     augment: PixelAugment = PixelAugment()
 
 

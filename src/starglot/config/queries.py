@@ -204,7 +204,7 @@ def made_by_mock(config: Config, survey: str) -> bool:
     """Whether a mock release brings a survey's files: that of the stars, or a part of `mock` of the survey's own."""
     settings = config.surveys.named()[survey]
     part = settings.mock_part
-    return config.mock is not None and (getattr(config.mock, part) is not None if part else settings.in_mock)
+    return config.mock is not None and (bool(getattr(config.mock, part)) if part else settings.in_mock)
 
 
 def viewed_surveys(config: Config, tasks: Iterable[str]) -> list[str]:

@@ -40,6 +40,8 @@ class Survey(Strict):
     in_mock: ClassVar[bool] = False
     #: The part of `mock` that is a release of its own with files of this survey; '' where there is none.
     mock_part: ClassVar[str] = ""
+    #: How its files begin, where they are neither FITS nor text.
+    first_bytes: ClassVar[tuple[bytes, ...]] = ()
 
     @property
     def download(self) -> str:

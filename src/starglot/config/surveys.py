@@ -15,6 +15,7 @@ from starglot.config.gaia_xp import GaiaXP
 from starglot.config.sdss import Sdss
 from starglot.config.strict import OptionalPath, PathText, Strict
 from starglot.config.survey import OneCatalog, SnrCuts, SpectrumSurvey, Survey
+from starglot.config.synthetic import Synthetic
 from starglot.labels import ABUNDANCE_NAMES, ATMOSPHERE_NAMES
 
 
@@ -150,6 +151,7 @@ class Surveys(Strict):
     desi: Desi | None = None
     gaia_xp: GaiaXP | None = None
     sdss: Sdss | None = None
+    synthetic: Synthetic | None = None
 
     def named(self) -> dict[str, Survey]:
         """The surveys that are configured, by name."""

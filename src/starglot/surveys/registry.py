@@ -18,6 +18,7 @@ from starglot.surveys import (
     lamost_spectra,
     sdss,
     sdss_spectra,
+    synthetic,
 )
 from starglot.surveys.protocol import FindFiles, LabelSurvey, ReadSpectra
 
@@ -30,6 +31,7 @@ CATALOGS: Registry[LabelSurvey] = Registry(
         "desi": desi,
         "gaia_xp": gaia_xp,
         "sdss": sdss,
+        "synthetic": synthetic,
     }
 )
 
@@ -39,6 +41,7 @@ FILES: Registry[FindFiles] = Registry(
         "desi": desi_spectra.find_files,
         "gaia_xp": gaia_xp_spectra.find_files,
         "sdss": sdss_spectra.find_files,
+        "synthetic": synthetic.find_files,
     }
 )
 
@@ -48,5 +51,6 @@ SPECTRA: Registry[ReadSpectra] = Registry(
         "desi": desi_spectra.read,
         "gaia_xp": gaia_xp_spectra.read,
         "sdss": sdss_spectra.read,
+        "synthetic": synthetic.read,
     }
 )

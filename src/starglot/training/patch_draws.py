@@ -49,13 +49,17 @@ class PatchDraws(Dataset[dict[str, Any]]):
     ):
         """flux: (rows, size) int16, in the order of ``rows``; variation: None leaves spectra and their order as they
         are."""
-        self.rows, self.flux, self.answer, self.coarse = rows, flux, answer, coarse
+        self.rows, self.flux, self.answer, self.scales, self.coarse = rows, flux, answer, scales, coarse
         self.length, self.seed, self.variation = length, seed, variation
         low, step = (np.array([getattr(scale, name) for scale in scales]) for name in ("low", "step"))
         self.number = (rows.truth - low) / step
         self.middle = (np.array([scale.middle for scale in scales]) - low) / step
         self.error = np.array([scale.error for scale in scales]) / step
         self._order: tuple[int, np.ndarray] | None = None
+
+    def of_other(self, rows: Rows, flux: np.ndarray) -> PatchDraws:
+        """The same of other spectra."""
+        return PatchDraws(rows, flux, self.answer, self.scales, self.coarse, self.length, self.seed, self.variation)
 
     def __len__(self) -> int:
         return self.length

@@ -46,6 +46,8 @@ if TYPE_CHECKING:
     from starglot.language.number_answers import NumberScale
     from starglot.models.patch_llm import SpectrumLlm
     from starglot.models.projector import Projector
+    from starglot.training.patch_draws import PatchDraws
+    from starglot.training.replay import Replayed
 
 log = logging.getLogger(__name__)
 
@@ -73,13 +75,15 @@ def train_patches(
     state: Path,
     ingredients: Mapping[str, Any],
     script: Path | None = None,
+    earlier: Spectra | None = None,
 ) -> dict[str, Any]:
     """Train adapters and projector; returns the manifest that it writes last into ``out``.
 
     base: folder or Hugging Face id, or what :func:`starglot.models.bases.describe` says of it; start: folder of the
     trained model to continue from, None for a fresh one; spectra: whose training split is learnt, with labels and,
     as far as the table has them, their errors; out: gets adapter, projector, tokenizer, loss.csv, run.json and
-    manifest.json; state, ingredients, script: as of :func:`starglot.training.finetune.finetune`.
+    manifest.json; state, ingredients, script: as of :func:`starglot.training.finetune.finetune`; earlier: what the
+    start was trained on, whose training split comes again as ``settings.training.replay`` says.
 
     Under torchrun every process calls it with the same arguments.  Raises StarglotError for a base that is not there
     or whose tokenizer takes numbers apart, a start on another base or of other patches, a spectrum or label that is
@@ -134,10 +138,13 @@ def train_patches(
     drawn = plan.steps * effective_batch(training)
     shared = (prompt.answer, in_order, encoding.coarse)
     draws = PatchDraws(rows.where(train), flux, *shared, drawn, settings.seed, varied)
+    examples: PatchDraws | Replayed = draws
+    if earlier is not None:
+        examples = _with_replay(draws, task, earlier, Path(state), training.replay, settings.seed)
     seen = PatchDraws(rows.where(val), held_out, *shared, len(val), seed=0)
     loss = AnswerLoss(prompt.answer, in_order, training.huber, training.text)
     collate = PatchCollate(prompt.answer)
-    trainer = make_trainer(WithLoss(model, loss), draws, collate, arguments, f"{task.question.form}, {size}")  # type: ignore[arg-type]
+    trainer = make_trainer(WithLoss(model, loss), examples, collate, arguments, f"{task.question.form}, {size}")  # type: ignore[arg-type]
     trainer.optimizer = _optimiser(model, training)
     first = np.arange(0 if learns else min(len(train), VALIDATED))
     shown = PatchDraws(rows.where(train[first]), flux[first], *shared, len(first), seed=0)
@@ -162,6 +169,7 @@ def train_patches(
         "frame": prompt.frame,
         "numbers": scales_as_data(scales),
         "inputs": dict(spectra.inputs),
+        **({} if earlier is None else {"replayed": dict(earlier.inputs)}),
         "counts": {
             "train": len(train),
             "val": int((split == "val").sum()),
@@ -216,6 +224,17 @@ def _scales(task: Task, truth: np.ndarray, errors: np.ndarray, began: Mapping[st
 
     learnt = scales_from_data(began.get("numbers", {}))
     return {**number_scales(task.labels, truth, errors), **{k: v for k, v in learnt.items() if k in task.labels}}
+
+
+def _with_replay(draws: PatchDraws, task: Task, earlier: Spectra, state: Path, share: float, seed: int) -> Replayed:
+    """The examples of a training, and among them a share of an earlier one's, drawn and varied in the same way."""
+    from starglot.training.replay import Replayed
+
+    rows, _ = _rows(task, earlier)
+    split = earlier.sample.sort_by("obsid")["split"].to_numpy(zero_copy_only=False)
+    rows = rows.where(np.flatnonzero(split == "train"))
+    flux = map_flux(rows, earlier.shard_path, earlier.inputs, state / "flux")
+    return Replayed(draws, draws.of_other(rows, flux), share, seed)
 
 
 def _noise(projector: Projector) -> np.ndarray:

@@ -118,8 +118,9 @@ def _file(name: str, path: str, needed_by: str, survey: Survey, made: bool) -> I
     size = remark = ""
     try:
         size, state = readable_size(os.stat(path).st_size), "present"
-        other = file_kind.other_kind(file_kind.start_of(Path(path)))
-        if other is not None:
+        start = file_kind.start_of(Path(path))
+        other = file_kind.other_kind(start)
+        if other is not None and not start.startswith(survey.first_bytes):
             state, remark = "broken", f"this is {other[0]}, not a table: {other[1]}"
     except FileNotFoundError:
         state = "missing"
