@@ -174,7 +174,7 @@ if CONFIG.mock and CONFIG.mock.synthetic and mock_catalogs("synthetic"):
             " --digests {output.digests:q} 2>&1 | tee {log:q}"
 
 
-OWN_LINE_TASK = queries.own_line_task(CONFIG)
+OWN_LINE_TASK = paper.own_line_task(CONFIG)
 
 
 if OWN_LINE_TASK:

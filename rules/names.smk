@@ -2,7 +2,7 @@
 
 import re
 
-from starglot.config import comparisons, queries, variants
+from starglot.config import comparisons, paper, queries, starts, variants
 from starglot.config.bases import is_hub_id
 from starglot.config.kinds import reading
 from starglot.config.names import SUFFIX

@@ -1,7 +1,7 @@
 """Tables, computed from prediction tables alone."""
 
 #: The task whose labels table 1 of the paper counts, and these.
-COUNTED_TASK = queries.stage_of(CONFIG, 2) or CONFIG.run.tasks[-1]
+COUNTED_TASK = paper.stage_of(CONFIG, 2) or CONFIG.run.tasks[-1]
 COUNTED_LABELS = f"<results>/labels/{COUNTED_TASK}.parquet"
 
 
@@ -188,7 +188,7 @@ rule tabulate_paper:
     params:
         scripts=scripts_folder,
         settings=leaves(
-            tables=queries.paper_tables(CONFIG),
+            tables=paper.paper_tables(CONFIG),
             release=queries.release_of(CONFIG),
             mock=CONFIG.mock is not None,
         ),

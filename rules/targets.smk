@@ -29,7 +29,7 @@ DIAGNOSTICS = ["calibration", "budget", "tails"]
 DIAGNOSTIC_FIGURES = ["trends", "repeats", "calibration", "worst"]
 
 
-PAPER_FIGURES = queries.paper_figures(CONFIG)
+PAPER_FIGURES = paper.paper_figures(CONFIG)
 
 
 def diagnostic_figures():
@@ -66,7 +66,7 @@ def own_line_outputs():
 
 
 #: Tasks at which a model of `run:` goes on from one that saw another view.
-TRANSFER_TASKS = queries.transfer_tasks(CONFIG)
+TRANSFER_TASKS = starts.transfer_tasks(CONFIG)
 #: Tasks that ask for redshifts.
 REDSHIFT_TASKS = [
     task for task in CONFIG.run.tasks if "redshift" in CONFIG.tasks[task].labels

@@ -40,7 +40,7 @@ if TRANSFER_TASKS:
             settings=leaves(
                 release=queries.release_of(CONFIG, *TRANSFER_TASKS),
                 mock=CONFIG.mock is not None,
-                strategies=queries.strategies(CONFIG, TRANSFER_TASKS),
+                strategies=starts.strategies(CONFIG, TRANSFER_TASKS),
             ),
             code_hash=code_hash("tabulate_transfer"),
         shell:

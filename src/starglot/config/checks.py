@@ -17,7 +17,7 @@ from starglot.config.patches import Patches
 from starglot.config.paths import path_faults
 from starglot.config.queries import LanguageModel, is_sampled, language_models, made_by_mock, random_bases, tiny_bases
 from starglot.config.recipes import View, Wavelength
-from starglot.config.replay import replay_faults
+from starglot.config.replay import grid_faults, replay_faults
 from starglot.config.starts import start_faults
 from starglot.config.strict import init_of
 from starglot.config.surveys import Surveys
@@ -41,7 +41,7 @@ def cross_check(config: Config) -> list[str]:
         *replay_faults(config),
         *_bases(config),
         *_run(config),
-        *_synthetic(config),
+        *grid_faults(config),
         *_degradation(config),
         *_scaling(config),
         *catalogue_faults(config),
@@ -350,14 +350,6 @@ def _run(config: Config) -> Iterator[str]:
             yield unknown("run.validation", survey, Surveys.model_fields)
         elif survey not in config.surveys.named():
             yield f"run.validation: surveys.{survey} is null"
-
-
-def _synthetic(config: Config) -> Iterator[str]:
-    """What is wrong with the grid that the mock is to make."""
-    if config.mock and config.mock.synthetic:
-        survey = config.surveys.synthetic
-        if survey is None or len(survey.grids) != 1 or not survey.grids[0].endswith(".npz"):
-            yield "mock.synthetic: its spectra are the one grid of surveys.synthetic; give that `grids: [<name>.npz]`"
 
 
 def _surveys_used(config: Config) -> Iterator[str]:

@@ -29,7 +29,7 @@ from starglot.config.transfer import LanguageTransfer, NetworkTransfer
 from starglot.config.variants import has_passes, members_of, model_of, own_seeds, sample_name, variant
 from starglot.errors import StarglotError
 from starglot.forms import FORMS, Form
-from starglot.labels import ABUNDANCE_NAMES, ATMOSPHERE_NAMES, CLASSES
+from starglot.labels import CLASSES
 
 #: Settings of language models, whether they read flux as text or as tokens.
 LanguageModel: TypeAlias = Llm | PatchLlm
@@ -38,16 +38,11 @@ LanguageModel: TypeAlias = Llm | PatchLlm
 #: survey's name, and the mock's own-line test.
 SAMPLED_SETS: tuple[str, ...] = (*Surveys.model_fields, "own_line")
 
-#: The surveys that the paper's tables 7 and 8 judge by.
-PAPER_JUDGES: tuple[str, ...] = ("galah", "gaia_eso")
-
 #: The prediction set that all sizes of the scaling sweep have in common.
 SWEEP_SET = "sweep"
 
 #: Fields of a sample that decide which stars are drawn, not what is asked of them.
 _DRAWING = {"sizes", "shortage", "balanced"}
-#: The labels of the paper's stages.
-_STAGES: dict[int, tuple[str, ...]] = {1: ATMOSPHERE_NAMES, 2: ABUNDANCE_NAMES}
 
 
 def dump(model: BaseModel, **kwargs: Any) -> dict[str, Any]:
@@ -158,10 +153,11 @@ def sweep_set(config: Config, task: str, size: str) -> str:
 
 
 def label_surveys(config: Config, survey: str) -> list[str]:
-    """Surveys whose stars are matched to those of ``survey`` and selected: label sources and judges of its tasks."""
+    """Surveys whose stars are matched to those of ``survey``: label sources of its tasks, judges of those of `run:`."""
     tasks = [name for name in config.seen_tasks if View(config.tasks[name].view).survey == survey]
     sources = {config.tasks[name].sample.source for name in tasks}
-    return sorted(sources.union(*(judges(config, name) for name in tasks)) - {survey})
+    judging = (judges(config, name) for name in tasks if name in config.run.tasks)
+    return sorted(sources.union(*judging) - {survey})
 
 
 def judges(config: Config, task: str) -> list[str]:
@@ -245,22 +241,6 @@ def going_on(config: Config, task: str, model: str) -> dict[str, Any]:
     transfer = settings.transfer or (LanguageTransfer() if is_language_model(settings) else NetworkTransfer())
     read: dict[str, Any] = transfer.as_read
     return read
-
-
-def transfer_tasks(config: Config) -> list[str]:
-    """The tasks of `run:` at which any of its models goes on from a model of another view."""
-
-    def carried(task: str, model: str) -> bool:
-        start = starts_from(config, task, model)
-        return start is not None and config.tasks[start[0]].view != config.tasks[task].view
-
-    return [task for task in config.run.tasks if any(carried(task, model) for model in config.run.models)]
-
-
-def strategies(config: Config, tasks: Iterable[str]) -> dict[str, str]:
-    """How each model of `run:` goes on from its start at these tasks; those that have none are left out."""
-    found = {model: going_on(config, task, model) for task in tasks for model in config.run.models}
-    return {model: str(said["strategy"]) for model, said in found.items() if said}
 
 
 def hub_or_folder_bases(config: Config) -> dict[tuple[str, str | None], list[str]]:
@@ -377,71 +357,6 @@ def judged_outside(config: Config) -> list[str]:
     return [*run_language_models(config), *baseline_of(config)]
 
 
-def stage_of(config: Config, stage: int) -> str | None:
-    """The task of `run:` that is the paper's stage 1 or 2: its form of question, and labels of its own only."""
-    for name in config.run.tasks:
-        if form_of(config, name).stage == stage and set(config.tasks[name].labels) <= set(_STAGES[stage]):
-            return name
-    return None
-
-
-def own_line_task(config: Config) -> str | None:
-    """The task of the own-line test, where the mock makes one and the run has abundances."""
-    return stage_of(config, 2) if config.mock and config.mock.own_line else None
-
-
-def paper_tables(config: Config) -> dict[str, dict[str, Any]]:
-    """What tables 2 to 8 of the paper are made of here: task, size, sets, models, and a note for the reader.
-
-    Table 2 and 5 to 8 take the largest size of their task, table 3 the smallest, table 4 the next one.
-    """
-    one, two = stage_of(config, 1), stage_of(config, 2)
-    sizes: list[str | None] = [*sizes_of(config, one)] if one else [None]
-    largest = sizes_of(config, two)[-1] if two else None
-    llms = run_language_models(config)
-    here, outside = [judged_set(config)], [name for name in PAPER_JUDGES if name in config.run.validation]
-    beside = judged_outside(config)
-    plans = {
-        2: (one, sizes[-1], here, llms or config.run.models),
-        3: (one, sizes[0], here, config.run.models),
-        4: (one, sizes[:2][-1], here, config.run.models),
-        5: (two, largest, here, llms or config.run.models),
-        6: (two, largest, here, beside),
-        7: (one, sizes[-1] if outside else None, outside, beside),
-        8: (two, largest if outside else None, outside, beside),
-    }
-    repeated = "This run has one size: its cells are those of table 3." if len(sizes) == 1 else None
-    return {
-        str(number): {
-            "task": task,
-            "size": size,
-            "sets": sets,
-            "models": models,
-            "note": repeated if number == 4 else None,
-        }
-        for number, (task, size, sets, models) in plans.items()
-    }
-
-
 def leading_model(config: Config) -> str:
     """The model that figures show: the first LLM, else the first of `run:`."""
     return next(iter(run_language_models(config)), config.run.models[0])
-
-
-def paper_figures(config: Config) -> dict[str, dict[str, Any]]:
-    """Figures 1 to 8 of the paper as far as `run:` has their task and survey: task, model, size, set, labels."""
-    figures: dict[str, dict[str, Any]] = {}
-    for name, survey, first, last in (("gaia_eso", "Gaia-ESO", 1, 7), ("galah", "GALAH DR4", 4, 8)):
-        one, two = stage_of(config, 1), stage_of(config, 2)
-        wanted = [(first + i, one, [label]) for i, label in enumerate(("teff", "logg", "feh"))]
-        for number, task, labels in [*wanted, (last, two, config.tasks[two].labels if two else [])]:
-            if task and name in config.run.validation and set(labels) <= set(config.tasks[task].labels):
-                figures[str(number)] = {
-                    "task": task,
-                    "model": leading_model(config),
-                    "size": sizes_of(config, task)[-1],
-                    "set": name,
-                    "survey": survey,
-                    "labels": labels,
-                }
-    return dict(sorted(figures.items()))

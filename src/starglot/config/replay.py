@@ -1,4 +1,4 @@
-"""Replay: which trainings go back to the spectra of the task that they start from, and which cannot."""
+"""A stage on synthetic spectra: the grid that the mock makes, and which trainings go back to where they started."""
 
 from __future__ import annotations
 
@@ -44,6 +44,14 @@ def replay_faults(config: Config) -> Iterator[str]:
                         f"'{init.task}', which has other labels, another form or another wavelength grid; set "
                         f"`replay: 0` at this size (by_size.{size}.replay)"
                     )
+
+
+def grid_faults(config: Config) -> Iterator[str]:
+    """What is wrong with the grid that the mock is to make."""
+    if config.mock and config.mock.synthetic:
+        survey = config.surveys.synthetic
+        if survey is None or len(survey.grids) != 1 or not survey.grids[0].endswith(".npz"):
+            yield "mock.synthetic: its spectra are the one grid of surveys.synthetic; give that `grids: [<name>.npz]`"
 
 
 def _differ(config: Config, one: str, other: str) -> bool:

@@ -1,8 +1,8 @@
-"""What must fit between a model and the trained one that it starts from: grid, labels, groups, question."""
+"""Models and the trained ones that they start from: what must fit between them, and how the first go on."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from starglot.config.kinds import family_of
 from starglot.config.models import Config, Model
@@ -116,3 +116,19 @@ def _grids_differ(config: Config, one: Task, other: Task) -> bool:
     recipes = [config.recipes.get(View(task.view).recipe) for task in (one, other)]
     grids = [recipe.wavelength for recipe in recipes if recipe]
     return len(grids) == 2 and grids[0] != grids[1]
+
+
+def transfer_tasks(config: Config) -> list[str]:
+    """The tasks of `run:` at which any of its models goes on from a model of another view."""
+
+    def carried(task: str, model: str) -> bool:
+        start = starts_from(config, task, model)
+        return start is not None and config.tasks[start[0]].view != config.tasks[task].view
+
+    return [task for task in config.run.tasks if any(carried(task, model) for model in config.run.models)]
+
+
+def strategies(config: Config, tasks: Iterable[str]) -> dict[str, str]:
+    """How each model of `run:` goes on from its start at these tasks; those that have none are left out."""
+    found = {model: going_on(config, task, model) for task in tasks for model in config.run.models}
+    return {model: str(said["strategy"]) for model, said in found.items() if said}

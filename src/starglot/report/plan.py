@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from starglot.config import queries
+from starglot.config import paper, queries
 from starglot.config.models import Config
 from starglot.evaluation.presentation import named_labels
 from starglot.report.figure_files import FigureFile
@@ -168,7 +168,7 @@ def _all(config: Config, folder: Path) -> Iterator[FigureFile]:
         yield FigureFile(folder / f"training_{task}_{model}_{size}", f"Loss in training: {run}.", "cost")
     own_line = "Own-line test: response of each abundance to its own element alone (mock)."
     yield FigureFile(folder / "own_line", own_line, "classes")
-    for number, figure in queries.paper_figures(config).items():
+    for number, figure in paper.paper_figures(config).items():
         yield FigureFile(
             folder / f"figure_{number}",
             f"Figure {number} of the paper, here: {named_labels(figure['labels'], _NAMED)} by {figure['model']} "
