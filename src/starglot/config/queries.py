@@ -153,7 +153,7 @@ def sweep_set(config: Config, task: str, size: str) -> str:
 
 
 def label_surveys(config: Config, survey: str) -> list[str]:
-    """Surveys whose stars are matched to those of ``survey``: label sources of its tasks, judges of those of `run:`."""
+    """Surveys that are matched to ``survey``: label sources of its tasks, and judges of those of `run:`."""
     tasks = [name for name in config.seen_tasks if View(config.tasks[name].view).survey == survey]
     sources = {config.tasks[name].sample.source for name in tasks}
     judging = (judges(config, name) for name in tasks if name in config.run.tasks)
