@@ -50,7 +50,7 @@ def whole() -> argparse.ArgumentParser:
             inner.add_parser(found.name, help=what)
             continue
         command = module.parser()
-        for action in command._actions:
+        for action in command._actions:  # argparse (3.11 to 3.13) has no public list of its arguments
             if action.metavar in _FILES:
                 action.complete = shtab.FILE
         inner.add_parser(found.name, help=what, parents=[command], add_help=False)
