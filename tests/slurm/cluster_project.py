@@ -54,7 +54,7 @@ class Project:
     def run(self, *targets: str, check: bool = True, **how) -> str:
         """Run snakemake to its end; what it said."""
         process = self.start(*targets, **how)
-        process.wait(timeout=400)
+        process.wait(timeout=900)  # a run that hangs; how long one takes is not looked at
         assert not (check and process.returncode), self.said()[-8000:]
         return self.said()
 
