@@ -71,7 +71,7 @@ WORDS: dict[str, Change] = {
         ),
         (_REGISTRY, "import ClassMean, Cnn, Ensemble, ", "import ClassMean, Cnn, Ensemble, Forest, "),
         (_REGISTRY, '"ensemble": Kind(', '"forest": Kind(Forest, "plain"),\n        "ensemble": Kind('),
-        ("src/starglot/training/plain.py", '{"class_mean"', '{"forest": fit_class_mean, "class_mean"'),
+        ("src/starglot/training/plain.py", '"class_mean": fit', '"forest": fit_class_mean, "class_mean": fit'),
     ),
     "add_question": changing(
         (
