@@ -47,17 +47,19 @@ if TRANSFER_TASKS:
             "python {params.scripts:q}/tabulate_transfer.py --settings {params.settings:q}"
             " --predictions {input.predictions:q} --csv {output.csv:q} 2>&1 | tee {log:q}"
 
-    localrules:
-        transfer,
 
-    rule transfer:
-        """Target: the table of strategies, and by size and seed the sweep of `scaling:` over these tasks."""
-        input:
-            "<results>/tables/transfer_1.csv",
-            expand(
-                [
-                    "<results>/tables/scaling_{task}.csv",
-                    "<results>/figures/scaling_{task}.png",
-                ],
-                task=[task for task in CONFIG.scaling.tasks if task in TRANSFER_TASKS],
-            ),
+localrules:
+    transfer,
+
+
+rule transfer:
+    """Target: the table of strategies, and by size and seed the sweep of `scaling:` over these tasks."""
+    input:
+        ["<results>/tables/transfer_1.csv"] if TRANSFER_TASKS else [],
+        expand(
+            [
+                "<results>/tables/scaling_{task}.csv",
+                "<results>/figures/scaling_{task}.png",
+            ],
+            task=[task for task in CONFIG.scaling.tasks if task in TRANSFER_TASKS],
+        ),

@@ -78,7 +78,7 @@ def _counts(config: Config, given: Sequence[str]) -> dict[tuple[str, str], int]:
                 allowed=", ".join(
                     f"{task}/{size}=N" for task in config.tasks for size in config.tasks[task].sample.sizes
                 ),
-                todo="correct it",
+                todo="write it as TASK/SIZE=NUMBER with a task and size of the configuration",
             )
         found[task, size] = int(number)
     return found

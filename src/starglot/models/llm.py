@@ -105,7 +105,7 @@ def load_base(
             f"unknown quantisation '{quantisation}'",
             where="models: quantisation",
             allowed="nf4, none",
-            todo="correct it",
+            todo="set `quantisation` of the model to one of these",
         )
     if not sharded:
         options["device_map"] = {"": int(os.environ.get("LOCAL_RANK", "0")) if on_gpu else "cpu"}
