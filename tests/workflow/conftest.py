@@ -66,6 +66,17 @@ class Project:
         """A path under results/."""
         return self.folder.joinpath("results", *parts)
 
+    def copy_made(self, folder: Path) -> None:
+        """What was made, and Snakemake's records of it, into another project's folder."""
+        for part in ("results", ".snakemake"):
+            shutil.copytree(self.folder / part, folder / part, copy_function=_copy)
+
+
+def _copy(source: str, target: str) -> None:
+    """Results are linked, as who makes one anew replaces it; what is written into (logs, records) is copied."""
+    written = any(f"{os.sep}{part}{os.sep}" in source for part in ("logs", "benchmarks", ".snakemake"))
+    shutil.copy2(source, target) if written else os.link(source, target)
+
 
 @pytest.fixture(scope="session")
 def mini(tmp_path_factory) -> Project:

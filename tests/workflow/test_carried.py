@@ -37,16 +37,23 @@ def manifest(model: str, task: str = "second", size: str = "few") -> str:
 
 
 @pytest.fixture(scope="module")
-def carried(mini, tmp_path_factory):
+def project(mini, tmp_path_factory):
+    """A copy of the mini: its catalogues are selected from for other tasks here."""
+    project = type(mini)(tmp_path_factory.mktemp("carried") / "project")
+    mini.copy_made(project.folder)
+    return project
+
+
+@pytest.fixture(scope="module")
+def carried(project):
     """What lists jobs of the example with other models, and what makes some of it."""
-    folder = tmp_path_factory.mktemp("transfer")
 
     def listed(*targets: str, run: bool = False, **models: Any) -> set[tuple[str, str]]:
-        over = folder / "over.yaml"
+        over = project.folder / "over.yaml"
         over.write_text(yaml.safe_dump(example(**models)))
         flags = [] if run else ["-n"]
         paths = [f"results/{target}" for target in targets]
-        done = mini.snakemake(*flags, *paths, overlays=("mini.yaml", str(over)))
+        done = project.snakemake(*flags, *paths, overlays=("mini.yaml", str(over)))
         jobs = re.findall(r"^(?:local)?rule (\w+):\n((?: .*\n)*)", done.stdout + done.stderr, re.M)
         return {(rule, " ".join(re.findall(r"(?:task|model)=([^,\n]+)", body))) for rule, body in jobs}
 
@@ -59,52 +66,52 @@ def carried(mini, tmp_path_factory):
     return listed, before
 
 
-def test_the_start_is_made_for_those_that_need_it(carried, mini):
+def test_the_start_is_made_for_those_that_need_it(carried, project):
     _, before = carried
     trained = {name for rule, name in before if rule == "train_baseline"}
     assert trained == {"first trained", *(f"second {name}" for name in (*MADE, "whole", "anew"))}
-    start = read_json(mini.path(manifest("trained", "first", "every")))
+    start = read_json(project.path(manifest("trained", "first", "every")))
     weights = {"baseline.safetensors": start["files"]["baseline.safetensors"]}  # not its curve
     for name, strategy in zip(MADE, ("zero_shot", "residual", "lora"), strict=True):
-        made = read_json(mini.path(manifest(name)))
+        made = read_json(project.path(manifest(name)))
         assert made["continues"] == weights and made["model"]["transfer"]["strategy"] == strategy
     assert start["model"]["transfer"] is None
 
 
-def test_zero_shot_says_what_the_start_says_with_uncertainties_of_the_new_spectra(carried, mini):
+def test_zero_shot_says_what_the_start_says_with_uncertainties_of_the_new_spectra(carried, project):
     from starglot.config.baselines import Mlp
     from starglot.config.tasks import Task
     from starglot.models.baselines.predict import predict
     from starglot.models.baselines.reading import read_network
     from starglot.surveys.index import cleaned_spectra
 
-    sample = pq.read_table(mini.path("samples/second/few.parquet"))
+    sample = pq.read_table(project.path("samples/second/few.parquet"))
     test = sample.filter(np.array(sample["split"].to_pylist()) == "test")
-    labels = pq.read_table(mini.path("labels/second.parquet"))
-    start = mini.path(manifest("trained", "first", "every"))
+    labels = pq.read_table(project.path("labels/second.parquet"))
+    start = project.path(manifest("trained", "first", "every"))
     about = read_json(start)
-    spectra = cleaned_spectra(labels, mini.path("spectra/lamost/median/index.tsv"))
+    spectra = cleaned_spectra(labels, project.path("spectra/lamost/median/index.tsv"))
     settings, task = Mlp.model_validate(about["model"]), Task.model_validate(about["task"])
     theirs = predict(
         lambda rows: read_network(settings, task, start.parent, rows, spectra.shard_path), task, test, labels, []
     ).to_pandas()
-    own = pq.read_table(mini.path("predictions/second/zero/few/test.parquet")).to_pandas()
+    own = pq.read_table(project.path("predictions/second/zero/few/test.parquet")).to_pandas()
     both = own.merge(theirs, on=["obsid", "label"], suffixes=("", "_start"))
     assert len(both) == len(own) == 2 * len(test) > 0
     assert (both["value"] == both["value_start"]).all() and (both["sigma_raw"] != both["sigma_raw_start"]).any()
     seen = set(
-        pq.read_table(mini.path("samples/first/every.parquet")).to_pandas().query("split == 'train'")["star_id"]
+        pq.read_table(project.path("samples/first/every.parquet")).to_pandas().query("split == 'train'")["star_id"]
     )
     assert not set(own["star_id"]) & seen and not own["seen"].any()
 
 
-def test_a_model_that_was_carried_over_answers_alone(carried, mini, tmp_path):
+def test_a_model_that_was_carried_over_answers_alone(carried, project, tmp_path):
     """From the survey's own files, far from the model that it started from."""
-    told = pq.read_table(mini.path("predictions/second/head/few/test.parquet")).to_pandas()
-    files = ds.dataset(mini.path("catalog/selected/lamost")).to_table(["obsid", "file"]).to_pandas()
+    told = pq.read_table(project.path("predictions/second/head/few/test.parquet")).to_pandas()
+    files = ds.dataset(project.path("catalog/selected/lamost")).to_table(["obsid", "file"]).to_pandas()
     wanted = told.merge(files, on="obsid")
-    spectra = mini.path("mock/lamost/spectra")
-    model = starglot.load(shutil.copytree(mini.path("models/second/head/few"), tmp_path / "head"))
+    spectra = project.path("mock/lamost/spectra")
+    model = starglot.load(shutil.copytree(project.path("models/second/head/few"), tmp_path / "head"))
     paths = [spectra / name for name in wanted["file"].unique()]
     answers = model.predict(paths)
     for label in ("feh", "logg"):
@@ -123,9 +130,9 @@ def test_another_strategy_trains_that_model_alone(carried):
     assert another == {("train_baseline", "first trained"), *(("train_baseline", f"second {name}") for name in MADE)}
 
 
-def test_a_start_that_is_made_again_to_the_same_bytes_moves_nothing(carried, mini):
+def test_a_start_that_is_made_again_to_the_same_bytes_moves_nothing(carried, project):
     listed, _ = carried
-    start = mini.path(manifest("trained", "first", "every"))
+    start = project.path(manifest("trained", "first", "every"))
     before = start.read_bytes()
     shutil.rmtree(start.parent)
     listed(manifest("trained", "first", "every"), run=True)

@@ -64,11 +64,6 @@ class Doors:
         return {str(path): (is_.st_ino, is_.st_mtime_ns) for path, is_ in files.items() if path.parts[0] not in noted}
 
 
-def _copy(source: str, target: str) -> None:
-    """Code and records are copied, results linked: who makes one anew replaces it."""
-    os.link(source, target) if f"{os.sep}results{os.sep}" in source else shutil.copy2(source, target)
-
-
 @pytest.fixture(scope="module")
 def doors(mini, tmp_path_factory) -> Doors:
     """The mini with its own code, every door used, and files of the new survey: not yet asked for anything."""
@@ -77,8 +72,7 @@ def doors(mini, tmp_path_factory) -> Doors:
     for part in CODE:
         source = ROOT / part
         shutil.copytree(source, folder / part) if source.is_dir() else shutil.copy2(source, folder / part)
-    for part in ("results", ".snakemake"):
-        shutil.copytree(mini.folder / part, folder / part, copy_function=_copy)
+    mini.copy_made(folder)
     shutil.copy2(mini.folder / "mini.yaml", folder)
     settled = Doors(folder)
     settled.snakemake()  # the page shows tables that other tests have asked the mini for
