@@ -48,9 +48,9 @@ def measure(results: Path, model_folder: Path, spectra: int, block: int) -> dict
 
     def timed(*given: Any) -> pa.Table:
         begun = time.perf_counter()
-        told = plain(*given)
+        lines = plain(*given)
         inside["answers"] += time.perf_counter() - begun
-        return told
+        return lines
 
     model._answers = timed
     shards.BLOCK = block

@@ -259,10 +259,10 @@ def on_mock(shape: str, results: Path, task_name: str, size: str, view: str, dev
         manifest = train_patches(settings, task, ENCODING, wave, size, str(base), None, spectra, out, state, {})
         test = sample.filter(pc.equal(sample["split"], "test"))
         started = time.perf_counter()
-        told = predict_patches(settings, task, ENCODING, wave, base, out, test, labels, shard, {}, [], state)
+        lines = predict_patches(settings, task, ENCODING, wave, base, out, test, labels, shard, {}, [], state)
         seconds = time.perf_counter() - started
         run = read_json(out / "run.json")
-    frame = told.to_pandas().dropna(subset=["truth", "value"])
+    frame = lines.to_pandas().dropna(subset=["truth", "value"])
     r2 = {
         name: round(1 - float(((rows.value - rows.truth) ** 2).mean() / rows.truth.var(ddof=0)), 4)
         for name, rows in frame.groupby("label")

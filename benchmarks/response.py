@@ -66,16 +66,16 @@ def single_changes(catalog: pa.Table) -> pd.DataFrame:
 def responses(model: Model, folder: Path, changes: pd.DataFrame, spectra: list[RawSpectrum]) -> pd.DataFrame:
     """Rows of the response table of one model, of the labels that it tells and the grid changes."""
     flux = np.stack([raw.flux for raw in spectra])
-    told = model.predict((spectra[0].wavelength, flux))
-    of_spectrum = told["spectrum"].astype(int)
-    told["obsid"] = changes["obsid"].to_numpy()[of_spectrum]
-    told["star_id"] = changes["star_id"].to_numpy()[of_spectrum]
-    told = told.assign(class_pred=None, truth=told["value"], sigma_raw=told["sigma"], seen=False)
-    told["class"] = None
+    values = model.predict((spectra[0].wavelength, flux))
+    of_spectrum = values["spectrum"].astype(int)
+    values["obsid"] = changes["obsid"].to_numpy()[of_spectrum]
+    values["star_id"] = changes["star_id"].to_numpy()[of_spectrum]
+    values = values.assign(class_pred=None, truth=values["value"], sigma_raw=values["sigma"], seen=False)
+    values["class"] = None
     labels = [name for name in model.labels if (changes["changed"] == name).any()]
     with tempfile.TemporaryDirectory() as scratch:
         path = Path(scratch) / "told.parquet"
-        write_parquet(pa.Table.from_pandas(told[PREDICTION.names], PREDICTION, preserve_index=False), path)
+        write_parquet(pa.Table.from_pandas(values[PREDICTION.names], PREDICTION, preserve_index=False), path)
         table = response_table({(folder.parent.name, folder.name): path}, pa.Table.from_pandas(changes), labels)
     return table.drop(columns=["size", "interval"])
 

@@ -188,21 +188,21 @@ def _partial(folder: Path) -> Path:
 # ---- handing back
 
 
-def copy_out(kept: Path, folder: Path, last: str, *, link: bool = False, alone: bool = False) -> None:
-    """Put the files of the whole work ``kept`` into ``folder``, the one called ``last`` after all others.
+def copy_out(work: Path, folder: Path, last: str, *, link: bool = False, alone: bool = False) -> None:
+    """Put the files of the whole ``work`` into ``folder``, the one called ``last`` after all others.
 
     They count as new, so that they are not older than what they were made from.  link: as second names of the same
     files, which takes no room; alone: what else is in the folder is removed.
     """
-    names = sorted(name for name in read_json(kept / SEAL) if name != last)
+    names = sorted(name for name in read_json(work / SEAL) if name != last)
     (folder / last).unlink(missing_ok=True)
     for old in folder.glob("*") if alone else ():
         if old.is_file() and old.name not in names:
             old.unlink()
     for name in (*names, last):
         with atomic_path(folder / name) as partial:
-            if not (link and _linked(kept / name, partial)):
-                shutil.copyfile(kept / name, partial)
+            if not (link and _linked(work / name, partial)):
+                shutil.copyfile(work / name, partial)
         os.utime(folder / name)
 
 

@@ -64,7 +64,7 @@ def main() -> None:
     rows = model.predict(given.spectrum).to_dict("records")
     catalog = pq.read_table(given.catalog)
     known = catalog.filter(pc.equal(catalog["obsid"], fits.getval(given.spectrum, "OBSID"))).to_pylist()[0]
-    asked = textwrap.fill(head(task, recipe.wavelength, task.labels).strip(), _WIDTH)
+    wording = textwrap.fill(head(task, recipe.wavelength, task.labels).strip(), _WIDTH)
     tokens = "<flux> [36 tokens, made from the spectrum] </flux>"
     answer, truth = [f"class   {rows[0]['class']}"], [f"class   {known['class']}"]
     for row in rows:
@@ -78,7 +78,7 @@ def main() -> None:
         draw(left, wavelength_grid(recipe.wavelength), single.flux / FLUX_SCALE)
         left.set_title("1  a spectrum goes in (of a simulated star)", loc="left", fontweight="bold")
         right.axis("off")
-        written(right, "2  with a question", f"{asked}\n{tokens}", 1.05, "#2f6db3")
+        written(right, "2  with a question", f"{wording}\n{tokens}", 1.05, "#2f6db3")
         written(right, "3  the model answers", "\n".join(answer), 0.44, "#8c1515")
         right.text(0.62, 0.44, "the catalogue has", fontsize=9, fontweight="bold", color="0.35", va="top")
         right.text(

@@ -39,8 +39,8 @@ def read_graph(lines: Iterable[str]) -> tuple[list[str], list[Edge]]:
             edges.append((edge[1], edge[2]))
     if not names:
         raise StarglotError("snakemake printed no rule graph", todo="try: snakemake -n, and correct what it says")
-    kept = [(names[a], names[b]) for a, b in edges if "all" not in (names[a], names[b])]
-    return sorted(set(names.values()) - {"all"}), sorted(set(kept))
+    links = [(names[a], names[b]) for a, b in edges if "all" not in (names[a], names[b])]
+    return sorted(set(names.values()) - {"all"}), sorted(set(links))
 
 
 def depths(names: list[str], edges: list[Edge]) -> dict[str, int]:
@@ -84,16 +84,16 @@ def place(names: list[str], edges: list[Edge]) -> tuple[dict[str, tuple[float, f
         for point in between:
             rows[int(point.split()[-1])].append(point)
         chains.append([above, *between, below])
-    beside: dict[str, list[str]] = defaultdict(list)
+    neighbours: dict[str, list[str]] = defaultdict(list)
     for chain in chains:
         for one, other in pairwise(chain):
-            beside[one].append(other)
-            beside[other].append(one)
+            neighbours[one].append(other)
+            neighbours[other].append(one)
     x = {name: float(k * 100) for row in rows.values() for k, name in enumerate(row)}
     for sweep in range(SWEEPS):
         for number in sorted(rows, reverse=bool(sweep % 2)):
             row = rows[number]
-            wish = {name: sum(x[o] for o in beside[name]) / max(1, len(beside[name])) for name in row}
+            wish = {name: sum(x[o] for o in neighbours[name]) / max(1, len(neighbours[name])) for name in row}
             row.sort(key=lambda name: (wish[name], name))
             _spread(row, wish, x)
     left = min(x[name] - width(name) / 2 for name in x)

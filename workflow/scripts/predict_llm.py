@@ -19,8 +19,8 @@ def main(args: argparse.Namespace) -> None:
     use_threads(args.threads)
     settings, sample, labels = args.settings, pq.read_table(args.sample), pq.read_table(args.labels)
     task = Task.model_validate(settings["task"])
-    asked = sample.filter(pc.equal(sample["split"], args.split)).select(["obsid", "star_id", "class"])
-    truth = asked.join(labels.select(["obsid", *task.labels]), "obsid", join_type="left outer")
+    rows = sample.filter(pc.equal(sample["split"], args.split)).select(["obsid", "star_id", "class"])
+    truth = rows.join(labels.select(["obsid", *task.labels]), "obsid", join_type="left outer")
     predictions = predict_llm(
         Llm.model_validate(settings["model"]),
         task,

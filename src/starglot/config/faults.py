@@ -32,12 +32,12 @@ def without_faults(raw: Mapping[str, Any], error: ValidationError) -> Config | N
 
     None when something needed is missing or wrong: then such rules would find faults that are none.
     """
-    kept = copy.deepcopy(dict(raw))
+    sound = copy.deepcopy(dict(raw))
     faulty = {tuple(_path(raw, item)): item for item in error.errors()}
     for path, item in reversed(faulty.items()):
         if item["type"] == "missing":
             return None
-        holder: Any = kept
+        holder: Any = sound
         for part in path[:-1]:
             holder = holder[part]
         optional = isinstance(holder, list) or path[-1] in _fields_at(_location(raw, item))
@@ -45,7 +45,7 @@ def without_faults(raw: Mapping[str, Any], error: ValidationError) -> Config | N
             return None
         del holder[path[-1]]
     try:
-        return Config.model_validate(kept)
+        return Config.model_validate(sound)
     except ValidationError:
         return None
 

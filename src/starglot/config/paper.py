@@ -45,15 +45,15 @@ def paper_tables(config: Config) -> dict[str, dict[str, Any]]:
     largest = sizes_of(config, two)[-1] if two else None
     llms = run_language_models(config)
     here, outside = [judged_set(config)], [name for name in PAPER_JUDGES if name in config.run.validation]
-    beside = judged_outside(config)
+    others = judged_outside(config)
     plans = {
         2: (one, sizes[-1], here, llms or config.run.models),
         3: (one, sizes[0], here, config.run.models),
         4: (one, sizes[:2][-1], here, config.run.models),
         5: (two, largest, here, llms or config.run.models),
-        6: (two, largest, here, beside),
-        7: (one, sizes[-1] if outside else None, outside, beside),
-        8: (two, largest if outside else None, outside, beside),
+        6: (two, largest, here, others),
+        7: (one, sizes[-1] if outside else None, outside, others),
+        8: (two, largest if outside else None, outside, others),
     }
     repeated = "This run has one size: its cells are those of table 3." if len(sizes) == 1 else None
     return {

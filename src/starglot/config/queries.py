@@ -348,8 +348,8 @@ def baseline_of(config: Config) -> list[str]:
     named = config.tables.baseline
     if named and named in config.run.models:
         return [named]
-    beside = reading(config.run.models, config.models, "spectra")
-    return ([name for name in beside if config.models[name].kind == "resnet50"] or beside)[-1:]
+    readers = reading(config.run.models, config.models, "spectra")
+    return ([name for name in readers if config.models[name].kind == "resnet50"] or readers)[-1:]
 
 
 def judged_outside(config: Config) -> list[str]:

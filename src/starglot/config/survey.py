@@ -101,5 +101,5 @@ class SpectrumSurvey(Survey):
 
     def of_catalog(self) -> dict[str, Any]:
         """As above; which bands are cut on decides what a catalogue must have, how hard which rows are taken."""
-        kept = self.model_dump(mode="json", exclude={"class_counts", "source"})
-        return kept | {"spectra": "", "coverage": (0.0, 0.0), "snr_min": dict.fromkeys(self.snr_min, 0.0)}
+        settings = self.model_dump(mode="json", exclude={"class_counts", "source"})
+        return settings | {"spectra": "", "coverage": (0.0, 0.0), "snr_min": dict.fromkeys(self.snr_min, 0.0)}

@@ -68,16 +68,16 @@ def _language(folder: Path, about: Mapping[str, Any], settings: Any, task: Task)
     def answers(flux: np.ndarray, groups: Sequence[str | None]) -> pa.Table:
         texts = (codec.text(row) for row in codec.values(flux))
         table = ask([(at, question(task, wavelength, task.labels, text)) for at, text in enumerate(texts)])
-        told = Predicted(table["value"], table["sigma_raw"], table["status"], table["class_pred"])
+        predicted = Predicted(table["value"], table["sigma_raw"], table["status"], table["class_pred"])
         stars = _stars(groups)
-        return prediction_table(stars, task.labels, label_values(stars, task.labels), told, _unseen(stars))
+        return prediction_table(stars, task.labels, label_values(stars, task.labels), predicted, _unseen(stars))
 
     return answers
 
 
 def _patches(folder: Path, about: Mapping[str, Any], settings: Any, task: Task) -> Answers:
     """A language model of patch tokens, which reads the pixels themselves."""
-    from starglot.inference.patches import Answerer, as_told
+    from starglot.inference.patches import Answerer, as_predicted
 
     encoding, wavelength = (
         Patches.model_validate(about["encoding"]),
@@ -87,8 +87,8 @@ def _patches(folder: Path, about: Mapping[str, Any], settings: Any, task: Task) 
     model = Answerer(settings, task, encoding, wavelength, base, folder, check_model(folder))
 
     def answers(flux: np.ndarray, groups: Sequence[str | None]) -> pa.Table:
-        told, stars = as_told(model.answers(flux), len(task.labels)), _stars(groups)
-        return prediction_table(stars, task.labels, label_values(stars, task.labels), told, _unseen(stars))
+        predicted, stars = as_predicted(model.answers(flux), len(task.labels)), _stars(groups)
+        return prediction_table(stars, task.labels, label_values(stars, task.labels), predicted, _unseen(stars))
 
     return answers
 

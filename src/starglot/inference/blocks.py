@@ -44,9 +44,9 @@ def answer_in_blocks(place: Path, count: int, size: int, answer: Answering, sche
     answer: called where blocks are missing, and for these alone; schema: of its tables.
     """
     parts = [np.arange(first, min(first + size, count)) for first in range(0, count, size)]
-    kept = [place / f"block-{number:05d}" for number in range(len(parts))]
-    missing = [number for number, block in enumerate(kept) if not is_whole(block)]
-    if kept and not missing:
+    places = [place / f"block-{number:05d}" for number in range(len(parts))]
+    missing = [number for number, block in enumerate(places) if not is_whole(block)]
+    if places and not missing:
         log.info("this was done before with the same settings, inputs and code: handing back %s", place)
     if missing:
         done = count - sum(len(parts[number]) for number in missing)
@@ -55,9 +55,9 @@ def answer_in_blocks(place: Path, count: int, size: int, answer: Answering, sche
         with tqdm(total=count, initial=done, desc="predict", unit="spectrum", mininterval=2) as bar:
             tables = answer([parts[number] for number in missing], bar)
             for number, table in zip(missing, tables, strict=True):
-                with making(kept[number]) as made:
+                with making(places[number]) as made:
                     write_parquet(table, made / _TABLE)
-    found = [pq.read_table(block / _TABLE) for block in kept]
+    found = [pq.read_table(block / _TABLE) for block in places]
     return pa.concat_tables(found) if found else schema.empty_table()
 
 

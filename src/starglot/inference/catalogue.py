@@ -194,20 +194,20 @@ def catalogue_facts(folder: Path, survey: str, release: str) -> dict[str, Any]:
     }
 
 
-def _rows(labels: Sequence[str], told: Flagged) -> pa.Table:
-    every = told.bits | np.bitwise_or.reduce(told.label_bits, axis=1)
-    columns: dict[str, Any] = {"class": pa.array(told.letter.tolist(), pa.string())}
+def _rows(labels: Sequence[str], flagged: Flagged) -> pa.Table:
+    every = flagged.bits | np.bitwise_or.reduce(flagged.label_bits, axis=1)
+    columns: dict[str, Any] = {"class": pa.array(flagged.letter.tolist(), pa.string())}
     for j, name in enumerate(labels):
-        for column, values in ((name, told.value[:, j]), (f"{name}_sigma", told.sigma[:, j])):
+        for column, values in ((name, flagged.value[:, j]), (f"{name}_sigma", flagged.sigma[:, j])):
             columns[column] = pa.array(values, pa.float64(), mask=~np.isfinite(values))
-        columns[f"{name}_flags"] = pa.array(told.label_bits[:, j].astype(np.int16))
-    columns |= {"excess": pa.array(told.excess), "flags": pa.array(every), "flag_names": _names(labels, told)}
+        columns[f"{name}_flags"] = pa.array(flagged.label_bits[:, j].astype(np.int16))
+    columns |= {"excess": pa.array(flagged.excess), "flags": pa.array(every), "flag_names": _names(labels, flagged)}
     return pa.table(columns)
 
 
-def _names(labels: Sequence[str], told: Flagged) -> pa.Array:
+def _names(labels: Sequence[str], flagged: Flagged) -> pa.Array:
     """Flags in words: few sets of them occur, each is written once."""
-    sets, which = np.unique(np.column_stack([told.bits, told.label_bits]), axis=0, return_inverse=True)
+    sets, which = np.unique(np.column_stack([flagged.bits, flagged.label_bits]), axis=0, return_inverse=True)
     words = []
     for of_spectrum, *of_labels in sets.tolist():
         each = zip(labels, of_labels, strict=True)

@@ -162,9 +162,9 @@ class DigitTree:
         children.sort(key=lambda child: (-child[0], child[1]))
         live = [c for c in children if self._follow(c[1], c[0])][: self.max_nodes]
         live = sorted([*live, *self._spines(children, live)], key=lambda child: (child[2], child[3]))
-        kept = {child[1] for child in live}
+        followed = {child[1] for child in live}
         for probability, text, _, _ in children:
-            if text not in kept and probability >= _NEGLIGIBLE:
+            if text not in followed and probability >= _NEGLIGIBLE:
                 self._cut[text] = probability
         self.frontier = [child[1] for child in live]
         self.origin = [(child[2], child[3]) for child in live]

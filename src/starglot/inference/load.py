@@ -99,25 +99,25 @@ class Model(FlaggedModel):
         mine = [singles[at] for at in usable]
         snr = np.array([np.nan if single.snr is None else single.snr for single in mine])
         missing = np.array([single.missing for single in mine])
-        told = self.flagged(spectra_of(mine), [groups[at] for at in usable], snr, missing)
-        rows = {at: self._rows(singles[at], told, place) for place, at in enumerate(usable)}
+        flagged = self.flagged(spectra_of(mine), [groups[at] for at in usable], snr, missing)
+        rows = {at: self._rows(singles[at], flagged, place) for place, at in enumerate(usable)}
         return [Answered(single, rows.get(at) or self._refused(single)) for at, single in enumerate(singles)]
 
     def read(self, spectra: Any, air: bool = False) -> list[Single]:
         """The spectra of files or arrays, cleaned by the model's recipe."""
         return read_singles(spectra, self.recipe, air)
 
-    def _rows(self, single: Single, told: Flagged, at: int) -> list[dict[str, Any]]:
+    def _rows(self, single: Single, flagged: Flagged, at: int) -> list[dict[str, Any]]:
         return [
             self._row(
                 single,
                 label,
-                value=told.value[at, j],
-                sigma=told.sigma[at, j],
-                status=told.status[at, j],
-                flags=named(int(told.bits[at] | told.label_bits[at, j])),
-                excess=float(told.excess[at]),
-                letter=told.letter[at],
+                value=flagged.value[at, j],
+                sigma=flagged.sigma[at, j],
+                status=flagged.status[at, j],
+                flags=named(int(flagged.bits[at] | flagged.label_bits[at, j])),
+                excess=float(flagged.excess[at]),
+                letter=flagged.letter[at],
             )
             for j, label in enumerate(self.labels)
         ]

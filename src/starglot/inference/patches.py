@@ -74,11 +74,11 @@ def predict_patches(
 
     schema = _schema(len(task.labels))
     answered = answer_in_blocks(workplace(state, ingredients), len(rows), size, answer, schema)
-    told = as_told(answered, len(task.labels))
-    return prediction_table(stars, task.labels, rows.truth, told, are_seen(stars, seen_stars))
+    predicted = as_predicted(answered, len(task.labels))
+    return prediction_table(stars, task.labels, rows.truth, predicted, are_seen(stars, seen_stars))
 
 
-def as_told(answered: pa.Table, labels: int) -> Predicted:
+def as_predicted(answered: pa.Table, labels: int) -> Predicted:
     """What :class:`Answerer` says of n spectra and k ``labels``, as rows of the prediction table."""
     value, sigma = (np.array(answered[name].to_pylist(), float).reshape(-1, labels) for name in ("value", "sigma"))
     return Predicted(

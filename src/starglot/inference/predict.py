@@ -213,14 +213,14 @@ class _Answerer:
         return pa.Table.from_pylist(rows, schema=_ANSWERED)
 
     def _answer(self, batch: Sequence[tuple[int, str]]) -> list[tuple[Decoded, Answer]]:
-        asked = [parse_question(self._task, text)[0] for _, text in batch]
+        labels = [parse_question(self._task, text)[0] for _, text in batch]
         prompts = [[*self._before, *self._tokens.question(text), *self._between] for _, text in batch]
         check_length(max(map(len, prompts)), self._longest_answer, self._tokens, self._config, self._base)
         answers: dict[int, Answer] = {}
 
         def find_numbers(row: int, text: str) -> list[Any]:
-            answers[row] = parse(self._task, asked[row], text)
-            return number_fields(self._task, asked[row], answers[row], text, self._digits)
+            answers[row] = parse(self._task, labels[row], text)
+            return number_fields(self._task, labels[row], answers[row], text, self._digits)
 
         decoded = self._decoder.answer(prompts, find_numbers)
         return [(each, answers[row]) for row, each in enumerate(decoded)]

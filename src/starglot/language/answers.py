@@ -160,16 +160,16 @@ class _Reader:
         content = match["content"]
         self.places[label] = match.span("content")
         plain = "".join(content.split())
-        asked = LABELS[label].spelling
+        spelling = LABELS[label].spelling
         if plain == NULL:
             return
         if not _NUMBER.fullmatch(plain):
-            self.broken(f"{asked}: {content!r} is not a number", [label])
+            self.broken(f"{spelling}: {content!r} is not a number", [label])
             return
         value, known = float(plain), LABELS[label]
         if not known.low <= value <= known.high:
             self.status[label] = "out_of_range"
-            self.fault(f"{asked}: {plain} is outside {known.low:g} to {known.high:g} {known.unit}")
+            self.fault(f"{spelling}: {plain} is outside {known.low:g} to {known.high:g} {known.unit}")
             return
         self.status[label] = "ok"
         self.values[label] = value + 0.0  # "- 0 . 0" reads as plain zero

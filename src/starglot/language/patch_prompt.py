@@ -26,8 +26,8 @@ class Prompt:
             ids: list[int] = tokenizer(text, add_special_tokens=False)["input_ids"]
             return ids
 
-        asked = encode(head(task, wavelength, task.labels) + OPEN)
-        self.before = [*self.frame["before"], *asked]
+        opening = encode(head(task, wavelength, task.labels) + OPEN)
+        self.before = [*self.frame["before"], *opening]
         self.behind = [*encode(CLOSE), *self.frame["between"]]
         self.answer = AnswerTokens(tokenizer, task, self.frame["after"])
 

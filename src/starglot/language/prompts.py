@@ -33,8 +33,8 @@ def head(task: Task, wavelength: Wavelength, labels: Sequence[str]) -> str:
     if form.unit is None:
         return f"{form.request} "
     low, high = _angstrom(wavelength.start), _angstrom(wavelength.stop)
-    asked = form.request.replace("{labels}", form.names(labels))
-    return f"{START}from {low} angstrom to {high}{form.unit}. {asked} "
+    request = form.request.replace("{labels}", form.names(labels))
+    return f"{START}from {low} angstrom to {high}{form.unit}. {request} "
 
 
 def _angstrom(value: float) -> str:
@@ -57,8 +57,8 @@ def parse_question(task: Task, text: str) -> tuple[list[str], str]:
     parts = _PARTS.fullmatch(text, start.end()) if start else None
     if start and parts and form.unit is None:  # a question that lists nothing asks for everything
         return list(task.labels), parts["flux"]
-    asked = form.listed(start["labels"]) if start else []
-    if form.asks_class and asked[:1] != ["class"]:
+    names = form.listed(start["labels"]) if start else []
+    if form.asks_class and names[:1] != ["class"]:
         start = None
     if start is None or parts is None:
         raise StarglotError(
@@ -67,8 +67,8 @@ def parse_question(task: Task, text: str) -> tuple[list[str], str]:
             todo="rebuild the questions: snakemake qa",
         )
     named = {LABELS[label].spelling: label for label in task.labels}
-    asked = asked[1:] if form.asks_class else asked
-    unknown = [name for name in asked if name not in named]
+    names = names[1:] if form.asks_class else names
+    unknown = [name for name in names if name not in named]
     if unknown:
         raise StarglotError(
             f"the question names unknown labels: {unknown}",
@@ -76,4 +76,4 @@ def parse_question(task: Task, text: str) -> tuple[list[str], str]:
             allowed=sorted(named),
             todo="rebuild the questions: snakemake qa",
         )
-    return [named[name] for name in asked], parts["flux"]
+    return [named[name] for name in names], parts["flux"]

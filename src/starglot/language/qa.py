@@ -109,14 +109,14 @@ def write_qa(
                 for key, name in names.items()
             )
             done = run(_write_file, jobs, codec)
-            asked = sum(tqdm(done, "write", len(names), unit="file", mininterval=2))
+            n_labels = sum(tqdm(done, "write", len(names), unit="file", mininterval=2))
     finally:
         shutil.rmtree(spill.folder, ignore_errors=True)
     return {
         "rows": {split: int(pc.sum(pc.equal(rows["split"], split)).as_py() or 0) for split in files},
         "files": {split: int(count) for split, count in files.items()},
         "values": codec.n_values,
-        "labels_asked": asked,
+        "labels_asked": n_labels,
         "questions_of_all_labels": int(pc.sum(rows["ask_all"]).as_py() or 0),
     }
 

@@ -33,7 +33,7 @@ _SPLIT = (
 
 #: Names as answers begin a value with them (space or bracket, name, colon, opening quote), and as stage 2 lists them.
 _SPELT = ("class", *(label.spelling for label in (*ATMOSPHERE, *ABUNDANCES)))
-_ANY_NAME = "|".join(re.escape(asked) for asked in sorted(_SPELT, key=len, reverse=True))
+_ANY_NAME = "|".join(re.escape(name) for name in sorted(_SPELT, key=len, reverse=True))
 _NAMES = rf"[ \[](?:{_ANY_NAME}):'| (?:{_ANY_NAME})(?=[ .])"
 
 

@@ -41,20 +41,20 @@ def write_token_qa(
     Every question names all labels: the loss leaves out those that a spectrum has not.  Returns counts of rows.
     """
     rows = question_rows(task, sample, labels, files, seed)
-    asked = question(task, wavelength, task.labels, "")
+    wording = question(task, wavelength, task.labels, "")
     for split, names in file_names(files).items():
         for index, name in enumerate(names):
             mine = rows.filter(pc.and_(pc.equal(rows["split"], split), pc.equal(rows["file"], index)))
-            _write_file(Path(out_dir) / name, mine, task, asked)
+            _write_file(Path(out_dir) / name, mine, task, wording)
     return {"rows": {split: int(pc.sum(pc.equal(rows["split"], split)).as_py() or 0) for split in files}}
 
 
-def _write_file(path: Path, rows: pa.Table, task: Task, asked: str) -> None:
+def _write_file(path: Path, rows: pa.Table, task: Task, wording: str) -> None:
     with atomic_path(path) as partial, partial.open("wb") as raw:
         # No name and no time in the header, so that equal content means equal bytes.
         with gzip.GzipFile("", "wb", _GZIP_LEVEL, raw, mtime=0) as packed, io.BufferedWriter(packed, 1 << 20) as out:
             for batch in rows.to_batches(max_chunksize=_BATCH):
                 for row in batch.to_pylist():
                     answer = render(task, row["class"], row, task.labels, "rounded")
-                    line = {"obsid": row["obsid"], "question": asked, "answer": answer}
+                    line = {"obsid": row["obsid"], "question": wording, "answer": answer}
                     out.write(json.dumps(line).encode() + b"\n")

@@ -103,9 +103,9 @@ def _bounds(
     """(n, labels) bounds without and with the prior, and the S/N in g (n,), of one visit of each of n stars."""
     wave = grid().astype(float)
     observed = observe(rest_spectra(stellar(stars)), stars, visits, settings.snr, settings.seed)
-    told = (observed.ivar > 0) & (wave >= seen[0]) & (wave <= seen[1])
-    told &= np.arange(len(wave)) < observed.n_pixels[:, None]
-    sigma = np.where(told, 1 / np.sqrt(np.where(told, observed.ivar, 1.0)), np.inf)
+    usable = (observed.ivar > 0) & (wave >= seen[0]) & (wave <= seen[1])
+    usable &= np.arange(len(wave)) < observed.n_pixels[:, None]
+    sigma = np.where(usable, 1 / np.sqrt(np.where(usable, observed.ivar, 1.0)), np.inf)
     flux, derivatives = _derivatives(stars, observed.flux, wave)
     free, labels = np.concatenate([derivatives, _others(flux, wave)], axis=1), len(LABELS)
     nothing = np.diag(np.concatenate([np.zeros(labels), 1 / np.square(_FREE)]))

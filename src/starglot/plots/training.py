@@ -44,8 +44,8 @@ def draw_epochs(losses: Path, stem: Path, title: str) -> None:
         axis.plot(epoch, held_out, color="#2f6db3", marker="s", markersize=3, label="validation stars")
         if np.isfinite(held_out).any():
             best = int(np.nanargmin(held_out))
-            kept = f"kept: epoch {epoch[best]:.0f}, {held_out[best]:.3g}"
-            axis.axvline(epoch[best], color="#8c1515", linewidth=0.9, linestyle="--", label=kept)
+            chosen = f"kept: epoch {epoch[best]:.0f}, {held_out[best]:.3g}"
+            axis.axvline(epoch[best], color="#8c1515", linewidth=0.9, linestyle="--", label=chosen)
         _scale(axis, np.concatenate([loss, held_out]))
         axis.set(xlabel="epoch", ylabel="loss (class + weight x labels)")
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))

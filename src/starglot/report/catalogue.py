@@ -110,7 +110,7 @@ def _page(title: str, about: dict[str, Any], rejected: Counter[str], figures: li
     counts += [(one["flag"], about["flagged"][one["flag"]], one["meaning"]) for one in about["flags"]]
     reasons = [(reason, n, REJECTIONS[reason]) for reason, n in sorted(rejected.items())]
     units = ", ".join(f"{LABELS[name].display} ({LABELS[name].unit})" for name in about["labels"])
-    kept = {key: about[key] for key in ("starglot", "model_sha256", "trained_on", "recipe", "training_versions")}
+    versions = {key: about[key] for key in ("starglot", "model_sha256", "trained_on", "recipe", "training_versions")}
     return "\n".join(
         [
             f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{html.escape(title)}</title>',
@@ -119,7 +119,7 @@ def _page(title: str, about: dict[str, Any], rejected: Counter[str], figures: li
             _table(("", "rows", "part", "means"), counts, rows),
             *(["<h2>Rejected</h2>", _table(("reason", "rows", "part", "means"), reasons, rows)] if reasons else []),
             *figures,
-            f"<h2>Made with</h2><pre>{html.escape(json.dumps(kept, indent=1, sort_keys=True))}</pre></html>\n",
+            f"<h2>Made with</h2><pre>{html.escape(json.dumps(versions, indent=1, sort_keys=True))}</pre></html>\n",
         ]
     )
 

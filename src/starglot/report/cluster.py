@@ -29,8 +29,8 @@ def cluster_use(logs: Path) -> tuple[pd.DataFrame, str]:
         return pd.DataFrame(), "Jobs went through Slurm, but its accounting cannot be asked here (no sacct)."
     ids, lines = sorted(rules, key=int), []
     for start in range(0, len(ids), _AT_ONCE):
-        asked = ["sacct", "-P", "-n", "--duplicates", "-j", ",".join(ids[start : start + _AT_ONCE])]
-        done = subprocess.run([*asked, "--format", ",".join(_FIELDS)], capture_output=True, text=True)
+        command = ["sacct", "-P", "-n", "--duplicates", "-j", ",".join(ids[start : start + _AT_ONCE])]
+        done = subprocess.run([*command, "--format", ",".join(_FIELDS)], capture_output=True, text=True)
         if done.returncode:
             return pd.DataFrame(), f"Slurm's accounting did not answer: {done.stderr.strip()}"
         lines += done.stdout.splitlines()
@@ -49,7 +49,7 @@ def by_rule(lines: list[str], rules: dict[str, str]) -> pd.DataFrame:
     """The table, from ``sacct -P`` lines: a job's own line, then those of its steps, which know the memory used."""
     jobs: list[dict[str, Any]] = []
     for line in lines:
-        job, state, elapsed, limit, asked, used, cpu, allocated = line.split("|")
+        job, state, elapsed, limit, requested, used, cpu, allocated = line.split("|")
         if "." not in job:
             gpus = re.search(r"gres/gpu=(\d+)", allocated)
             jobs.append(
@@ -58,7 +58,7 @@ def by_rule(lines: list[str], rules: dict[str, str]) -> pd.DataFrame:
                     "state": state.split()[0],
                     "hours": int(elapsed) / 3600,
                     "limit": int(limit) / 60 if limit.isdigit() else float("nan"),
-                    "asked": gigabytes(asked),
+                    "asked": gigabytes(requested),
                     "used": 0.0,
                     "cpu": _hours(cpu),
                     "gpus": int(gpus[1]) if gpus else 0,

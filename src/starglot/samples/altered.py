@@ -80,27 +80,27 @@ def alter_test_spectra(
     stored = read_spectra([shard_path(shard) for shard in shards], obsid)
 
     patient = recipe.model_copy(update={"max_edge": float("inf")})
-    rows, kept, reasons = np.empty_like(stored), np.zeros(len(obsid), bool), []
+    rows, cleaned, reasons = np.empty_like(stored), np.zeros(len(obsid), bool), []
     for start in tqdm(range(0, len(obsid), _BLOCK), f"alter, {name}", unit="block", mininterval=2):
         here = slice(start, start + _BLOCK)
         observed = _observed(stored[here] / FLUX_SCALE, snr[here], obsid[here], recipe, change, native, seed)
         for row, spectrum in enumerate(observed, start):
             try:
                 rows[row], _ = clean(spectrum, patient)
-                kept[row] = True
+                cleaned[row] = True
             except SpectrumRejected as why:
                 reasons.append((int(obsid[row]), why.reason, why.detail))
-    if not kept.any():
+    if not cleaned.any():
         raise StarglotError(
             f"cleaning accepts no spectrum after the change '{name}'",
             where=f"first: {reasons[0][1]}: {reasons[0][2]}",
             todo="make the change of degradation.changes smaller",
         )
-    log.info("%s: %d of %d spectra, %d rejected", name, int(kept.sum()), len(obsid), len(reasons))
-    mask = pa.array(kept)
+    log.info("%s: %d of %d spectra, %d rejected", name, int(cleaned.sum()), len(obsid), len(reasons))
+    mask = pa.array(cleaned)
     drawn, known = drawn.filter(mask), known.filter(mask)
     lost = pa.array(np.zeros(len(drawn), np.int32))
-    columns = [drawn["obsid"], drawn["star_id"], flux_column(rows[kept]), lost]
+    columns = [drawn["obsid"], drawn["star_id"], flux_column(rows[cleaned]), lost]
     named = pa.array([name] * len(drawn), pa.string())
     return Altered(
         spectra=pa.table(columns, schema=spectra_schema(recipe.wavelength.size)),

@@ -46,12 +46,12 @@ def draw(labels: pa.Table, task: Task, size: str, split: Split, seed: int) -> tu
     order = drawing_order(rows["star_id"], rows["obsid"].to_numpy(), seed)
     of = rows["class"].to_numpy(zero_copy_only=False)
     wanted = _wanted(plan, size)
-    kept, shortages = [], {}
+    taken, shortages = [], {}
     for group, count in wanted.items():
         members = order if group == "all" else order[of[order] == group]
         if count is not None and len(members) < count:
             shortages[group] = {"wanted": count, "available": len(members)}
-        kept.append(members[:count])
+        taken.append(members[:count])
     if shortages and plan.shortage == "error":
         detail = "; ".join(f"{g}: {s['available']} of {s['wanted']}" for g, s in shortages.items())
         raise StarglotError(
@@ -61,7 +61,7 @@ def draw(labels: pa.Table, task: Task, size: str, split: Split, seed: int) -> tu
         )
     for group, short in shortages.items():
         log.warning("size %s, %s: %d spectra of %d wanted", size, group, short["available"], short["wanted"])
-    chosen = rows.take(pa.array(np.concatenate(kept) if kept else np.empty(0, np.int64))).sort_by("obsid")
+    chosen = rows.take(pa.array(np.concatenate(taken) if taken else np.empty(0, np.int64))).sort_by("obsid")
     splits, folds = split_of(chosen["star_id"].to_pylist(), split, seed)
     sample = chosen.append_column("split", pa.array(splits.tolist(), pa.string())).append_column(
         "fold", pa.array(folds)

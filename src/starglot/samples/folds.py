@@ -24,6 +24,6 @@ def leave_out(sample: pa.Table, fold: int) -> pa.Table:
             where=f"{len(sample)} spectra",
             todo="take a larger sample, or fewer folds (split.folds)",
         )
-    kept = pc.if_else(pc.equal(sample["split"], "val"), "val", "train")
-    split = pc.if_else(held_out, "test", kept)
+    remaining = pc.if_else(pc.equal(sample["split"], "val"), "val", "train")
+    split = pc.if_else(held_out, "test", remaining)
     return sample.set_column(sample.schema.get_field_index("split"), "split", split).select(SAMPLE.names).cast(SAMPLE)

@@ -51,7 +51,7 @@ def select(
     classed = not any("all" in task["counts"] for task in wanted)
     usable = catalog.filter(_usable(catalog, snr_min, counts, places, classed))
     stars = usable["star_id"].combine_chunks()
-    kept = pc.is_in(stars, value_set=pa.array(sorted(matched_stars), pa.string())).to_numpy(zero_copy_only=False)
+    selected = pc.is_in(stars, value_set=pa.array(sorted(matched_stars), pa.string())).to_numpy(zero_copy_only=False)
     ranks = star_ranks(stars, seed)
     letters = usable["class"].to_numpy(zero_copy_only=False)
     chosen = np.zeros(len(usable), bool)
@@ -68,18 +68,20 @@ def select(
                 chosen[rows] |= ranks[rows] <= np.uint64(_step_above(last))
             log.info("class %s: %d of %d labelled spectra are candidates", letter, int(chosen[rows].sum()), len(rows))
     first_stars = pc.unique(stars.filter(pa.array(chosen)))
-    kept = kept | pc.is_in(stars, value_set=first_stars).to_numpy(zero_copy_only=False)
-    if not kept.any():
+    selected = selected | pc.is_in(stars, value_set=first_stars).to_numpy(zero_copy_only=False)
+    if not selected.any():
         raise StarglotError(
             "no catalogue row is selected",
             where=f"{len(catalog)} rows, {len(usable)} of them with a class letter and enough S/N",
             todo="check the catalogues, the survey's snr_min, and the tasks and sizes under run",
         )
     obsids = usable["obsid"].to_numpy()
-    counts.leave_out("not_needed", int((~kept).sum()), f"obsid {obsids[~kept][0]}" if not kept.all() else "")
-    counts.close(int(kept.sum()))
-    log.info("%d candidates, %d stars matched to other surveys among them", int(kept.sum()), len(matched_stars))
-    return usable.filter(pa.array(kept)).sort_by("obsid").combine_chunks()
+    counts.leave_out(
+        "not_needed", int((~selected).sum()), f"obsid {obsids[~selected][0]}" if not selected.all() else ""
+    )
+    counts.close(int(selected.sum()))
+    log.info("%d candidates, %d stars matched to other surveys among them", int(selected.sum()), len(matched_stars))
+    return usable.filter(pa.array(selected)).sort_by("obsid").combine_chunks()
 
 
 def _step_above(rank: int) -> int:

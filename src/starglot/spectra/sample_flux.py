@@ -151,13 +151,13 @@ def map_flux(
     Raises StarglotError when a spectrum is missing or the disk is full.
     """
     ids = hashlib.sha256(np.ascontiguousarray(spectra.obsid, "<i8").tobytes()).hexdigest()
-    kept = Path(folder) / digest_of([ids, sorted(inputs.items())])[:24]
-    while not chief and fault(kept) is not None:
+    cached = Path(folder) / digest_of([ids, sorted(inputs.items())])[:24]
+    while not chief and fault(cached) is not None:
         time.sleep(1)  # a launcher ends all processes when one of them fails
-    if chief and not is_whole(kept):
+    if chief and not is_whole(cached):
         n = len(spectra.obsid)
-        log.info("writing the flux of %s spectra to %s", f"{n:,}", kept)
-        with making(kept) as made:
+        log.info("writing the flux of %s spectra to %s", f"{n:,}", cached)
+        with making(cached) as made:
             file = made / _CACHED
             mapped: np.memmap | None = None
             for at, flux in blocks(spectra, shard_path, "flux"):
@@ -169,7 +169,7 @@ def map_flux(
                 np.lib.format.open_memmap(file, mode="w+", dtype=np.int16, shape=(0, 1))
             else:
                 mapped.flush()
-    mapping: np.ndarray = np.load(kept / _CACHED, mmap_mode="r")
+    mapping: np.ndarray = np.load(cached / _CACHED, mmap_mode="r")
     return mapping
 
 

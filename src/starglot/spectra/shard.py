@@ -56,7 +56,7 @@ def clean_shard(
     place = {obsid: row for row, obsid in enumerate(obsids)}
     flux = np.empty((len(obsids), recipe.wavelength.size), np.int16)
     masked = np.zeros(len(obsids), np.int32)
-    kept, delivered = np.zeros(len(obsids), bool), np.zeros(len(obsids), bool)
+    cleaned, delivered = np.zeros(len(obsids), bool), np.zeros(len(obsids), bool)
     reasons: dict[int, tuple[int, str, str]] = {}
     for obsid, outcome in _outcomes(selected, root, recipe, read, workers):
         row = place.get(obsid)
@@ -67,11 +67,11 @@ def clean_shard(
         if isinstance(first, str):
             reasons[row] = (obsid, first, f"{_where(selected, row)}: {second}")
         else:
-            flux[row], masked[row], kept[row] = first, int(second), True
+            flux[row], masked[row], cleaned[row] = first, int(second), True
     if not delivered.all():
         raise _misread(obsids[int(np.argmin(delivered))], "was asked for and did not come")
-    chosen = selected.filter(pa.array(kept))
-    columns = [chosen["obsid"], chosen["star_id"], flux_column(flux[kept]), masked[kept]]
+    chosen = selected.filter(pa.array(cleaned))
+    columns = [chosen["obsid"], chosen["star_id"], flux_column(flux[cleaned]), masked[cleaned]]
     spectra = pa.table(columns, schema=spectra_schema(recipe.wavelength.size))
     listed = [reasons[row] for row in sorted(reasons)]
     rejected = pa.table([list(column) for column in zip(*listed, strict=True)] or [[], [], []], schema=REJECTED)

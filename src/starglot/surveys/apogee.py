@@ -256,12 +256,12 @@ def _one_row_per_star(raw: pa.Table, counts: Counts) -> np.ndarray:
     order = np.lexsort((np.arange(len(ids)), -snr, duplicate, ids))
     first = np.ones(len(ids), bool)
     first[1:] = ids[order][1:] != ids[order][:-1]
-    kept = np.sort(order[first & (ids[order] != "")])
+    unique = np.sort(order[first & (ids[order] != "")])
     nameless = np.flatnonzero(ids == "")
-    repeats = np.setdiff1d(np.flatnonzero(ids != ""), kept, assume_unique=True)
+    repeats = np.setdiff1d(np.flatnonzero(ids != ""), unique, assume_unique=True)
     counts.leave_out("no_id", len(nameless), f"row {nameless[0] + 1}, without APOGEE_ID" if len(nameless) else "")
     counts.leave_out("repeat_of_star", len(repeats), str(ids[repeats[0]]) if len(repeats) else "")
-    return kept
+    return unique
 
 
 def _star_flags(raw: pa.Table, settings: Apogee, parameters: list[str] | None) -> tuple[np.ndarray, np.ndarray]:

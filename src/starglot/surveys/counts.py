@@ -113,13 +113,13 @@ class Counts:
             text = "%s: %s is taken as missing in %d of %d rows: %s; first: %s"
             log.log(_level(why), text, where, column, tally.rows, rows, why.text, tally.first)
 
-    def made(self, column: str, values: np.ndarray, kept: np.ndarray, refused: Mapping[str, np.ndarray]) -> None:
+    def made(self, column: str, values: np.ndarray, valid: np.ndarray, refused: Mapping[str, np.ndarray]) -> None:
         """Count a column that was made of what was read.
 
-        values: (n,), its ingredients, for the first example; kept: (n,), where it has a value; refused: reason to
+        values: (n,), its ingredients, for the first example; valid: (n,), where it has a value; refused: reason to
         rows (n,); of several reasons for one row the first counts.
         """
-        free = ~np.asarray(kept, bool)
+        free = ~np.asarray(valid, bool)
         tallies = {}
         for reason, rows in refused.items():
             hit = free & rows
@@ -127,7 +127,7 @@ class Counts:
                 found = tally(hit, values)
                 tallies[reason] = Tally(found.rows, f"kept {found.first}")
             free &= ~hit
-        self.values.setdefault(column, Column()).add(len(free), int(np.sum(kept)), tallies)
+        self.values.setdefault(column, Column()).add(len(free), int(np.sum(valid)), tallies)
 
     def close(self, rows: int) -> None:
         """End the account with the number of rows in the table, and log what was refused in the making.

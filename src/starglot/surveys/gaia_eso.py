@@ -198,9 +198,9 @@ def _one_row_per_star(raw: pa.Table, counts: Counts) -> np.ndarray:
     order = np.lexsort((np.arange(len(names)), -snr, names))
     first = np.ones(len(names), bool)
     first[1:] = names[order][1:] != names[order][:-1]
-    kept = np.sort(order[first & (names[order] != "")])
+    unique = np.sort(order[first & (names[order] != "")])
     nameless = np.flatnonzero(names == "")
-    repeats = np.setdiff1d(np.flatnonzero(names != ""), kept, assume_unique=True)
+    repeats = np.setdiff1d(np.flatnonzero(names != ""), unique, assume_unique=True)
     counts.leave_out("no_id", len(nameless), f"row {nameless[0] + 1}, without CNAME" if len(nameless) else "")
     counts.leave_out("repeat_of_star", len(repeats), str(names[repeats[0]]) if len(repeats) else "")
-    return kept
+    return unique

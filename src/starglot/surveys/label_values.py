@@ -26,9 +26,9 @@ def label_pair(
     (:func:`good_error`) and errors of missing values.
     """
     values, errors = np.asarray(values, np.float64), np.asarray(errors, np.float64)
-    given, kept = np.isfinite(values), within(values, label)
+    given, valid = np.isfinite(values), within(values, label)
     for rows in (refused or {}).values():
-        kept &= ~rows
+        valid &= ~rows
     # What had no value has lost none; of the rest, a placeholder is told before a flag that comes with it.
     outside = np.flatnonzero(given & ~within(values, label))
     reasons = {"placeholder": np.zeros(len(values), bool)}
@@ -36,10 +36,10 @@ def label_pair(
     for reason, rows in (refused or {}).items():
         reasons[reason] = rows | reasons.get(reason, False)
     reasons = {reason: given & rows for reason, rows in reasons.items()}
-    counts.made(label.name, values, kept, {**reasons, "outside_limits": given})
-    good = kept & good_error(errors, label)
-    counts.made(label.error, errors, good, {"no_error": kept & np.isfinite(errors)})
-    return pa.array(values, mask=~kept), pa.array(errors, mask=~good)
+    counts.made(label.name, values, valid, {**reasons, "outside_limits": given})
+    good = valid & good_error(errors, label)
+    counts.made(label.error, errors, good, {"no_error": valid & np.isfinite(errors)})
+    return pa.array(values, mask=~valid), pa.array(errors, mask=~good)
 
 
 def within(values: np.ndarray, label: Label) -> np.ndarray:

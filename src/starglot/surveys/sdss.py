@@ -104,7 +104,9 @@ def read_catalog(settings: Sdss, counts: Counts | None = None) -> pa.Table:
     label = LABELS["redshift"]
     redshift, redshift_err = label_pair(z, floats(error), label, counts, {"flagged": refused})
     dates = _EPOCH + raw["mjd"].to_numpy().astype("timedelta64[D]")
-    kept = raw.select(["obsid", "shard", "plate", "mjd", "fiberid", "run2d", "ra", "dec", "object_class", "subclass"])
+    table = raw.select(
+        ["obsid", "shard", "plate", "mjd", "fiberid", "run2d", "ra", "dec", "object_class", "subclass"]
+    )
     counts.close(len(raw))
     log.info("SDSS %s: %d rows, %d with a redshift", settings.release, len(raw), len(raw) - redshift.null_count)
     for name, column in {
@@ -115,8 +117,8 @@ def read_catalog(settings: Sdss, counts: Counts | None = None) -> pa.Table:
         label.name: redshift,
         label.error: redshift_err,
     }.items():
-        kept = kept.append_column(name, column)
-    return kept
+        table = table.append_column(name, column)
+    return table
 
 
 def spectrum_id(plate: np.ndarray, mjd: np.ndarray, fiberid: np.ndarray) -> np.ndarray:

@@ -181,9 +181,9 @@ class Separated:
         if not (text.startswith(starts) or any(b"\n" + start in text for start in starts)):
             return text, 0
         lines = text.split(b"\n")
-        kept = [line for line in lines if line.strip(self._blank)]
-        blank = sum(self.separator in line for line in lines) - sum(self.separator in line for line in kept)
-        return b"\n".join([*kept, b""]) if kept else b"", blank
+        filled = [line for line in lines if line.strip(self._blank)]
+        blank = sum(self.separator in line for line in lines) - sum(self.separator in line for line in filled)
+        return b"\n".join([*filled, b""]) if filled else b"", blank
 
     def _one_by_one(self, text: bytes, last: bool) -> tuple[Records, bytes]:
         lines = text.split(b"\n")[:-1]

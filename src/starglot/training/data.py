@@ -78,8 +78,8 @@ class Rows:
         at = int(np.searchsorted(self._ends, number, side="right"))
         batch = self._batches[at]
         row = number - (int(self._ends[at]) - batch.num_rows)
-        obsid, asked, answer = (batch.column(index)[row].as_py() for index in range(3))
-        return obsid, asked, answer
+        obsid, question, answer = (batch.column(index)[row].as_py() for index in range(3))
+        return obsid, question, answer
 
     def __getstate__(self) -> dict[str, Any]:
         return {"path": self.path}  # a worker process maps the file itself
@@ -156,10 +156,10 @@ class Draws(Dataset[dict[str, Any]]):
     def __getitem__(self, number: int) -> dict[str, Any]:
         """{'prompt': ids, 'answer': ids, 'counts': which answer ids take part in the loss}."""
         epoch, place = divmod(int(number), len(self.rows))
-        obsid, asked, answer = self.rows[self._row(epoch, place)]
+        obsid, question, answer = self.rows[self._row(epoch, place)]
         ids, counts = self.tokens.answer(answer)
         return {
-            "prompt": [*self.before, *self._question(asked, epoch, obsid), *self.between],
+            "prompt": [*self.before, *self._question(question, epoch, obsid), *self.between],
             "answer": [*ids, *self.after],
             "counts": [*counts, *[True] * len(self.after)],
         }
@@ -168,8 +168,8 @@ class Draws(Dataset[dict[str, Any]]):
         """Tokens of the longest prompt and of the longest answer, among the rows with the longest texts."""
         prompts, answers = [0], [0]
         for number in self.rows.longest(_MEASURED):
-            _, asked, answer = self.rows[number]
-            prompts.append(len(self.before) + len(self.tokens.question(asked)) + len(self.between))
+            _, question, answer = self.rows[number]
+            prompts.append(len(self.before) + len(self.tokens.question(question)) + len(self.between))
             answers.append(len(self.tokens.answer(answer)[0]) + len(self.after))
         return max(prompts), max(answers)
 
@@ -180,12 +180,12 @@ class Draws(Dataset[dict[str, Any]]):
             self._order = epoch, np.random.default_rng([self.seed, epoch]).permutation(len(self.rows))
         return int(self._order[1][place])
 
-    def _question(self, asked: str, epoch: int, obsid: int) -> list[int]:
+    def _question(self, question: str, epoch: int, obsid: int) -> list[int]:
         if self.anew is None:
-            return self.tokens.question(asked)
+            return self.tokens.question(question)
         augment, spectra = self.anew
         codec = self.tokens.codec
-        labels, _ = parse_question(self.tokens.task, asked)
+        labels, _ = parse_question(self.tokens.task, question)
         flux = codec.flux(codec.values(spectra[np.array([obsid])]))
         flux = redraw_flux(flux, augment, np.random.default_rng([self.seed, epoch, obsid]))
         return self.tokens.prompt(labels, codec.values_from_binned(flux)[0])

@@ -56,8 +56,8 @@ def fit_network(work: Work) -> Fitted:
     # ---- measure
     few = _even(len(work.train))
     seen, _ = spectra.read(network, few, device)
-    told, predicted = val.read(network, np.arange(len(val)), device)
-    residuals = told - work.val.truth
+    values, predicted = val.read(network, np.arange(len(val)), device)
+    residuals = values - work.val.truth
     sigma = held_out_scatter(seen - work.train.truth[few], residuals, predicted, len(work.train.groups))
 
     # ---- save

@@ -77,8 +77,8 @@ def _contrast(width: int, rng: np.random.Generator) -> NDArray[np.float64]:
     weight[centre - half : centre + half + 1] = 1 / (2 * half + 1)
     for side in (-1, 1):
         start = max(0, centre + side * (2 * half + 1) - half)
-        beside = slice(start, min(width, centre + side * (2 * half + 1) + half + 1))
-        weight[beside] -= 0.5 / max(1, beside.stop - beside.start)
+        flank = slice(start, min(width, centre + side * (2 * half + 1) + half + 1))
+        weight[flank] -= 0.5 / max(1, flank.stop - flank.start)
     return weight
 
 

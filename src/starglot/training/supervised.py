@@ -69,10 +69,10 @@ def summed(logits: Tensor, values: Tensor, group: Tensor, target: Tensor) -> Sum
     logits (n, groups), values (n, labels): what a network says; group (n,), -1 where unknown; target (n, labels), NaN
     where missing.
     """
-    known, told = torch.isfinite(target), group >= 0
+    known, grouped = torch.isfinite(target), group >= 0
     entropy = cross_entropy(logits, group, ignore_index=-1, reduction="sum")
     squared = torch.where(known, values - torch.nan_to_num(target), 0.0).square().sum()
-    return entropy, told.sum(), squared, known.sum()
+    return entropy, grouped.sum(), squared, known.sum()
 
 
 def weighted(sums: Sums, weight: float) -> Tensor:

@@ -70,8 +70,8 @@ class Updated(nn.Module):
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """(n, features) -> logits (n, groups), scaled labels (n, labels)."""
-        told: tuple[Tensor, Tensor] = self.network(features)
-        return told
+        output: tuple[Tensor, Tensor] = self.network(features)
+        return output
 
     def train(self, mode: bool = True) -> Updated:
         """Statistics of a normalisation that is not trained stay as they are."""

@@ -68,15 +68,15 @@ def fit_trees(work: Work) -> Fitted:
     # ---- measure
     boosters = trees.load(names)
     rounds = {name: booster.current_iteration() for name, booster in boosters.items()}
-    told = {part: np.full((len(those), len(work.task.labels)), np.nan) for part, those in rows.items()}
+    fitted = {part: np.full((len(those), len(work.task.labels)), np.nan) for part, those in rows.items()}
     predicted = {part: np.full(len(those), -1) for part, those in rows.items()}
     for part, those in bins.items():
         for first in range(0, len(those), _BLOCK):
             block = np.arange(first, min(first + _BLOCK, len(those)))
             features = prepared(those[block], settings)
-            told[part][block], predicted[part][block] = values_and_classes(boosters, work.task, classes, features)
-    residuals = told["val"] - work.val.truth
-    sigma = held_out_scatter(told["train"] - train.truth, residuals, predicted["val"], len(train.groups))
+            fitted[part][block], predicted[part][block] = values_and_classes(boosters, work.task, classes, features)
+    residuals = fitted["val"] - work.val.truth
+    sigma = held_out_scatter(fitted["train"] - train.truth, residuals, predicted["val"], len(train.groups))
 
     # ---- save
     for name in boosters:

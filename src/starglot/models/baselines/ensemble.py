@@ -65,7 +65,7 @@ def combine(settings: Ensemble, task: Task, fitted: Mapping[str, Any], tables: S
         at = np.flatnonzero(names == name)
         value[at], sigma[at] = _combined(_answers(tables, name), fitted["labels"][name], settings)
     answered = np.isfinite(value)
-    told = Predicted(
+    predicted = Predicted(
         value,
         sigma,
         status=pc.if_else(pa.array(answered), "ok", first["status"]),
@@ -74,7 +74,7 @@ def combine(settings: Ensemble, task: Task, fitted: Mapping[str, Any], tables: S
     k = len(task.labels)
     seen = np.any([table["seen"].to_numpy(zero_copy_only=False) for table in tables], axis=0)
     truth = first["truth"].to_numpy(zero_copy_only=False).astype(float).reshape(-1, k)
-    return prediction_table(first[::k], sorted(task.labels), truth, told, pa.array(seen[::k], pa.bool_()))
+    return prediction_table(first[::k], sorted(task.labels), truth, predicted, pa.array(seen[::k], pa.bool_()))
 
 
 def best_weights(errors: np.ndarray) -> np.ndarray:
@@ -152,10 +152,10 @@ def _votes(tables: Sequence[pa.Table], groups: int) -> list[float]:
     """Weight of each member's vote: log odds of its class being right, over guessing; 0 where it tells none."""
     weights = []
     for table in tables:
-        told, true = (table[name].to_numpy(zero_copy_only=False) for name in ("class_pred", "class"))
-        known = np.array([letter is not None for letter in told], bool)
+        letters, true = (table[name].to_numpy(zero_copy_only=False) for name in ("class_pred", "class"))
+        known = np.array([letter is not None for letter in letters], bool)
         n = int(known.sum())
-        right = min(max((told[known] == true[known]).mean() if n else 0.0, 0.5 / max(n, 1)), 1 - 0.5 / max(n, 1))
+        right = min(max((letters[known] == true[known]).mean() if n else 0.0, 0.5 / max(n, 1)), 1 - 0.5 / max(n, 1))
         weights.append(max(float(np.log((groups - 1) * right / (1 - right))), 0.0) if n else 0.0)
     return weights
 

@@ -121,7 +121,7 @@ def fit_kernel_ridge(
     for j, found in enumerate(of_labels):
         if found is not None:
             weights["sigma"][j] = found.fit.training_sigma[0]
-    value, predicted = _told(settings, weights, shown_val[0])
+    value, predicted = _answers(settings, weights, shown_val[0])
     scatter_by_class(weights["sigma"], value - val.truth, predicted)
     return weights, {
         "alpha": [None if found is None else found.fit.alpha for found in of_labels],
@@ -139,7 +139,7 @@ def read_kernel_ridge(settings: KernelRidge, task: Task, folder: Path, rows: Row
     components = Components(**{name: weights[name] for name in Components.__dataclass_fields__})
     value, predicted = np.full((len(rows), len(task.labels)), np.nan), np.full(len(rows), -1)
     for at, flux in blocks(rows, shard_path, "predict"):
-        value[at], predicted[at] = _told(settings, weights, components.of(*pixels(flux, _COARSE)))
+        value[at], predicted[at] = _answers(settings, weights, components.of(*pixels(flux, _COARSE)))
     return Answer(value, weights["sigma"].T[predicted], predicted)
 
 
@@ -262,7 +262,9 @@ def _weights(
     return weights
 
 
-def _told(settings: KernelRidge, weights: dict[str, np.ndarray], shown: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _answers(
+    settings: KernelRidge, weights: dict[str, np.ndarray], shown: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """Values (n, labels) and codes of the class (n,) of components (n, k)."""
     kernel, width = KERNELS[settings.kernel], weights["width"]
     value, score = np.full((len(shown), len(width)), np.nan), np.zeros((len(shown), len(weights["class_intercept"])))

@@ -35,9 +35,9 @@ def fit_knn(
     weights = {"features": features, "truth": truth, "group": group, "number": np.full(k, numbers[0])}
     errors = np.full((len(numbers), k), np.nan)
     tried = [np.full(val.truth.shape, np.nan) for _ in numbers]
-    told = np.full(len(val), -1)
+    predicted = np.full(len(val), -1)
     for at, near in _nearest(weights, val, shard_path, settings.bin, numbers[-1]):
-        told[at] = _letters(group[near[:, : numbers[0]]], len(train.groups))
+        predicted[at] = _letters(group[near[:, : numbers[0]]], len(train.groups))
         for place, number in enumerate(numbers):
             tried[place][at] = _mean(truth[near[:, :number]])
     for place in range(len(numbers)):
@@ -48,11 +48,11 @@ def fit_knn(
     best = [int(np.nanargmin(errors[:, j])) if np.isfinite(errors[:, j]).any() else 0 for j in range(k)]
     weights["number"] = np.array([numbers[place] for place in best])
     residual = np.stack([tried[place][:, j] for j, place in enumerate(best)], axis=1) - val.truth
-    weights["sigma"] = held_out_scatter(truth - _mean(truth[None])[0], residual, told, len(train.groups))
+    weights["sigma"] = held_out_scatter(truth - _mean(truth[None])[0], residual, predicted, len(train.groups))
     return weights, {
         "neighbours": weights["number"].tolist(),
         "val_rmse": [rms(residual[:, j]) for j in range(k)],
-        "class_accuracy": [accuracy(told, val.group)] * k,
+        "class_accuracy": [accuracy(predicted, val.group)] * k,
     }
 
 
@@ -60,12 +60,12 @@ def read_knn(settings: Knn, task: Task, folder: Path, rows: Rows, shard_path: Sh
     """Mean labels of the nearest training spectra, and the group that most of them have."""
     weights, _ = load(folder, settings.kind, task)
     number, truth, group = weights["number"].astype(int), weights["truth"], weights["group"]
-    value, told = np.full((len(rows), len(number)), np.nan), np.full(len(rows), -1)
+    value, predicted = np.full((len(rows), len(number)), np.nan), np.full(len(rows), -1)
     for at, near in _nearest(weights, rows, shard_path, settings.bin, int(number.max())):
         for j, count in enumerate(number):
             value[at, j] = _mean(truth[near[:, :count], j][..., None])[:, 0]
-        told[at] = _letters(group[near[:, : int(number.min())]], len(task.sample.group_names))
-    return Answer(value, weights["sigma"].T[told], told)
+        predicted[at] = _letters(group[near[:, : int(number.min())]], len(task.sample.group_names))
+    return Answer(value, weights["sigma"].T[predicted], predicted)
 
 
 def _features(rows: Rows, shard_path: ShardPath, width: int) -> np.ndarray:

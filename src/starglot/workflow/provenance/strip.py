@@ -40,8 +40,8 @@ def stripped(tree: ast.Module, *, keep_messages: bool = False) -> ast.Module:
 
     keep_messages: leave log calls and the words of errors in, to find what they call while a job runs.
     """
-    kept: ast.Module = _Strip(keep_messages).visit(tree)
-    return kept
+    bare: ast.Module = _Strip(keep_messages).visit(tree)
+    return bare
 
 
 def children(node: ast.AST) -> list[ast.AST]:
