@@ -16,7 +16,6 @@ from starglot.config.tasks import Task
 from starglot.samples import inventory as taken
 from starglot.samples.labels import collect_labels
 from starglot.spectra.rejection import SpectrumRejected
-from starglot.surveys import lamost_spectra as module
 from starglot.surveys.lamost_spectra import find_files, spectrum_file
 from starglot.surveys.lamost_spectrum import read_spectrum
 from starglot.surveys.shard_names import shard_name
@@ -80,7 +79,7 @@ def test_folders_are_listed_once_and_files_never_guessed(tmp_path: Path, monkeyp
     put(tmp_path, table, 0, ".gz")
     listed = []
     scandir = os.scandir
-    monkeypatch.setattr(module.os, "scandir", lambda path: listed.append(path) or scandir(path))
+    monkeypatch.setattr(os, "scandir", lambda path: listed.append(path) or scandir(path))
     inventory(table, tmp_path)
     assert sorted(Path(path).name for path in listed) == ["P1", "P2"]
 
@@ -97,7 +96,7 @@ def test_unreadable_folders_and_bad_roots_say_so(tmp_path: Path, monkeypatch: py
     def denied(path: Path) -> None:
         raise PermissionError(13, "Permission denied", str(path))
 
-    monkeypatch.setattr(module.os, "scandir", denied)
+    monkeypatch.setattr(os, "scandir", denied)
     with refused(where=tmp_path / "20120314" / "P1"):
         inventory(table, tmp_path)
 

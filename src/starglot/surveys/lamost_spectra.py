@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import errno
-import os
 import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +15,7 @@ from starglot.spectra.raw import RawSpectrum
 from starglot.spectra.rejection import SpectrumRejected
 from starglot.surveys.lamost_spectrum import read_spectrum
 from starglot.surveys.shard_names import PLATE, no_folder
+from starglot.surveys.single_files import list_spectra, read_each
 from starglot.tables import FILES
 
 #: Listings wait for the file system, not for a core.
@@ -25,13 +24,7 @@ _THREADS = 8
 
 def read(rows: pa.Table, root: Path) -> Iterator[tuple[int, RawSpectrum | SpectrumRejected]]:
     """The spectrum of each row, or why there is none (:class:`starglot.surveys.protocol.ReadSpectra`)."""
-    for obsid, file in zip(rows["obsid"].to_pylist(), rows["file"].to_pylist(), strict=True):
-        try:
-            if file is None:
-                raise SpectrumRejected("file_missing", "the catalogue row has no file")
-            yield obsid, read_spectrum(root / file)
-        except SpectrumRejected as why:
-            yield obsid, why
+    return read_each(rows, root, read_spectrum)
 
 
 def spectrum_file(obsdate: str, planid: str, lmjd: int, spid: int, fiberid: int) -> str:
@@ -57,8 +50,12 @@ def find_files(candidates: pa.Table, root: Path) -> pa.Table:
     folders = sorted({name.rpartition("/")[0] for name in names})
     listings: dict[str, dict[str, tuple[int, int]]] = {}
     wanted = {name.rpartition("/")[2] for name in names}
+
+    def is_wanted(name: str) -> bool:
+        return name.removesuffix(".gz") in wanted
+
     with ThreadPoolExecutor(_THREADS) as pool:
-        listed = pool.map(lambda folder: _listing(root / folder, wanted), folders)
+        listed = pool.map(lambda folder: list_spectra(root / folder, is_wanted), folders)
         for folder, files in tqdm(
             zip(folders, listed, strict=True), total=len(folders), desc="inventory", unit="folder", mininterval=2
         ):
@@ -84,31 +81,6 @@ def _require_plates(candidates: pa.Table) -> None:
             allowed="a planid without '/', not '.', '..' or empty; an lmjd of five digits",
             todo="correct planid and lmjd of these rows in the catalogue",
         )
-
-
-def _listing(folder: Path, wanted: set[str]) -> dict[str, tuple[int, int]]:
-    """(size, mtime in ns) of the wanted files in a folder, by name; nothing for a folder that is not there."""
-    found = {}
-    try:
-        with os.scandir(folder) as entries:
-            for entry in entries:
-                # A dangling link is a missing file.
-                if entry.name.removesuffix(".gz") in wanted and not (
-                    entry.is_symlink() and not os.path.exists(entry)
-                ):
-                    status = entry.stat()
-                    found[entry.name] = (status.st_size, status.st_mtime_ns)
-    except FileNotFoundError:
-        return {}
-    except OSError as error:
-        if error.errno == errno.ENAMETOOLONG:
-            return {}
-        raise StarglotError(
-            f"a folder of spectra cannot be listed: {error.strerror}",
-            where=folder,
-            todo="check its permissions and the disk, then run the same command again",
-        ) from error
-    return found
 
 
 def _locate(name: str, listings: dict[str, dict[str, tuple[int, int]]]) -> dict[str, str | int | None]:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow as pa
 from tqdm import tqdm
 
-from starglot.errors import StarglotError
 from starglot.spectra.raw import RawSpectrum
 from starglot.spectra.rejection import SpectrumRejected
 from starglot.surveys.sdss_spectrum import read_sdss_spectrum
+from starglot.surveys.single_files import list_spectra, read_each
 from starglot.tables import FILES
 
 #: Where releases have the folders of plates, below the root: as downloaded by plate, or as the archive lays them out.
@@ -27,13 +26,7 @@ LAYOUTS = (
 
 def read(rows: pa.Table, root: Path) -> Iterator[tuple[int, RawSpectrum | SpectrumRejected]]:
     """The spectrum of each row, or why there is none (:class:`starglot.surveys.protocol.ReadSpectra`)."""
-    for obsid, file in zip(rows["obsid"].to_pylist(), rows["file"].to_pylist(), strict=True):
-        try:
-            if file is None:
-                raise SpectrumRejected("file_missing", "the catalogue row has no file")
-            yield obsid, read_sdss_spectrum(root / file)
-        except SpectrumRejected as why:
-            yield obsid, why
+    return read_each(rows, root, read_sdss_spectrum)
 
 
 def find_files(candidates: pa.Table, root: Path) -> pa.Table:
@@ -61,29 +54,9 @@ def _locate(
 ) -> dict[str, str | int | None]:
     for folder in folders:
         if folder not in listings:
-            listings[folder] = _listing(root / folder)
+            listings[folder] = list_spectra(root / folder, lambda name: name.startswith("spec-"))
         for file in (name, f"{name}.gz"):
             if file in listings[folder]:
                 size, mtime = listings[folder][file]
                 return {"file": f"{folder}/{file}", "row": 0, "size": size, "mtime": mtime}
     return {"file": f"{folders[min(1, len(folders) - 1)]}/{name}", "row": 0, "size": None, "mtime": None}
-
-
-def _listing(folder: Path) -> dict[str, tuple[int, int]]:
-    """(size, mtime in ns) of the spec files in a folder, by name; nothing for a folder that is not there."""
-    found = {}
-    try:
-        with os.scandir(folder) as entries:
-            for entry in entries:
-                if entry.name.startswith("spec-") and os.path.exists(entry):  # a dangling link is a missing file
-                    status = entry.stat()
-                    found[entry.name] = (status.st_size, status.st_mtime_ns)
-    except (FileNotFoundError, NotADirectoryError):
-        return {}
-    except OSError as error:
-        raise StarglotError(
-            f"a folder of spectra cannot be listed: {error.strerror}",
-            where=folder,
-            todo="check its permissions and the disk, then run the same command again",
-        ) from error
-    return found
