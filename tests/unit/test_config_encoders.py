@@ -68,6 +68,15 @@ def test_stars_of_an_encoder_count_as_seen_by_all_that_stand_on_it(raw):
     assert of == {"full": ["lrs"], "both": ["lrs"], "ridge": [], "full.s2": ["lrs"]}
 
 
+def test_a_network_may_go_on_with_an_encoder_that_went_on_from_its_starts(raw):
+    used = {"kind": "masked_encoder", "view": "desi/blue", "width": 32, "blocks": 1, "heads": 4, "init": "lrs"}
+    over = {"bases": {"used": used}, "models": {"full": {"base": "used"}}}
+    config = load_config(merge(raw, over))
+    assert queries.encoders_under(config, "desi_blue", "full") == ["lrs", "used"]
+    over["models"]["embedded"] = {"base": "used"}  # and zero-shot has the encoder before
+    assert at(faults(raw, yaml.safe_dump(over)), "models.zero-shot.base", "lrs", "used")
+
+
 @pytest.mark.parametrize(
     ("over", "key", "names"),
     [
@@ -79,6 +88,19 @@ def test_stars_of_an_encoder_count_as_seen_by_all_that_stand_on_it(raw):
         ("models: {full: {bin: 2}}", "models.full", ["bin"]),
         ("models: {full: {training: {augment: {noise: 0.1}}}}", "models.full.training.augment", []),
         ("models: {full: {base: null}}", "models.full.base", ["lrs"]),  # it starts from one that reads embeddings
+        ("bases: {lrs: {transfer: {strategy: lora}}}", "bases.lrs.transfer", ["init"]),
+        ("bases: {lrs: {init: nobody}}", "bases.lrs.init", ["nobody", "lrs"]),
+        (
+            "bases: {lrs: {init: used}, used: {kind: masked_encoder, view: desi/blue, init: lrs}}",
+            "bases.lrs.init",
+            [],
+        ),
+        (
+            "bases: {used: {kind: masked_encoder, view: desi/blue, init: lrs}}",
+            "bases.used.width",
+            ["768", "32", "lrs"],
+        ),
+        ("bases: {used: {kind: autoencoder, view: desi/blue, init: lrs}}", "bases.used.kind", ["masked_encoder"]),
         ("models: {llm-demo: {base: lrs}}", "models.llm-demo.base", ["lrs"]),
         ("bases: {lrs: {view: gaia_xp/blue}}", "models.full.base", ["gaia_xp/blue"]),  # which no task looks at
         ("bases: {lrs: {view: lamost/paper}}", "models.full.base", ["desi_blue", "desi/blue", "lamost/paper"]),
