@@ -29,17 +29,29 @@ tables: {baseline: full}
 
 
 @pytest.fixture(scope="module")
-def raw(project: Path) -> dict[str, Any]:
+def transfer(project: Path) -> dict[str, Any]:
+    """The transfer example."""
     merged: dict[str, Any] = {}
     for path in ("config/config.yaml", "config/demo.yaml", "config/transfer.yaml"):
         merged = merge(merged, yaml.safe_load((project / path).read_text()))
-    return merge(merged, yaml.safe_load(OVERLAY))
+    return merged
+
+
+@pytest.fixture(scope="module")
+def raw(transfer: dict[str, Any]) -> dict[str, Any]:
+    return merge(transfer, yaml.safe_load(OVERLAY))
 
 
 def faults(raw: dict[str, Any], over: str) -> list[str]:
     with pytest.raises(StarglotError) as caught:
         load_config(merge(raw, yaml.safe_load(over)))
     return [line.removeprefix("  - ") for line in str(caught.value).splitlines() if line.startswith("  - ")]
+
+
+def test_the_example_is_a_configuration(transfer, project):
+    config = load_config(merge(transfer, yaml.safe_load((project / "config/encoders.yaml").read_text())))
+    assert queries.encoders_under(config, "desi_blue", "embed-adapted") == ["encoder", "encoder-desi"]
+    assert set(config.views) == {"lamost/blue", "desi/blue"}
 
 
 def test_a_network_that_reads_flux_is_told_nothing_of_bases(raw):
