@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
+import pyarrow as pa
 import pytest
+from prediction_tables import predictions
 from scipy.spatial.distance import cdist
 
 from starglot.evaluation import mmd
+from starglot.evaluation.abundance_planes import mmd_table, plane_of
 from starglot.evaluation.mmd import mmd_of_pairs, mmd_squared
+from starglot.plots.abundance_planes import draw_abundance_planes
+from starglot.tables import PREDICTION, write_parquet
 
 
 def brute(x: np.ndarray, y: np.ndarray, gamma: float = 2.0) -> float:
@@ -71,3 +78,21 @@ def test_too_few_points_have_none() -> None:
     points = np.zeros((1, 2))
     assert np.isnan(mmd_squared(points, points))
     assert np.isnan(mmd_of_pairs(np.zeros((2, 2)), np.ones((2, 2)), np.array([0, 1]), 0.95)[1:]).all()
+
+
+def test_planes_are_of_spectra_with_both_labels(tmp_path: Path) -> None:
+    made = predictions(["feh", "mg_fe"], stars=90, error=1.5, failed=4).to_pandas()
+    made["label"] = made["label"].replace("mg_fe", "alpha_fe")
+    made.loc[(made["label"] == "alpha_fe") & (made["obsid"] == 700), "truth"] = np.nan
+    made = made.astype({"truth": float, "value": float})
+    path = tmp_path / "test.parquet"
+    write_parquet(pa.Table.from_pandas(made, schema=PREDICTION, preserve_index=False), path, {})
+    plane = plane_of(path)
+    ok = made[(made["status"] == "ok") & made["truth"].notna()].pivot(index="obsid", columns="label", values="value")
+    expected = ok.dropna()[["feh", "alpha_fe"]].to_numpy()
+    assert len(plane.star) == len(expected) < made["obsid"].nunique()
+    assert np.array_equal(plane.predicted[np.lexsort(plane.predicted.T)], expected[np.lexsort(expected.T)])
+    table = mmd_table({("t", "m", "all", "test"): plane}, {"m": "lora"})
+    assert table.loc[0, "strategy"] == "lora" and table.loc[0, "n_stars"] <= 90
+    draw_abundance_planes({("t", "m", "all", "test"): plane}, table, tmp_path / "planes", "Planes")
+    assert (tmp_path / "planes.png").is_file()

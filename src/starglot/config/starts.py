@@ -128,7 +128,13 @@ def transfer_tasks(config: Config) -> list[str]:
     return [task for task in config.run.tasks if any(carried(task, model) for model in config.run.models)]
 
 
-def strategies(config: Config, tasks: Iterable[str]) -> dict[str, str]:
-    """How each model of `run:` goes on from its start at these tasks; those that have none are left out."""
-    found = {model: going_on(config, task, model) for task in tasks for model in config.run.models}
+def bases_of(config: Config) -> dict[str, str]:
+    """The base that each model stands on, of those that do."""
+    return {name: base for name, model in config.models.items() if (base := getattr(model, "base", None))}
+
+
+def strategies(config: Config, tasks: Iterable[str], models: Iterable[str] | None = None) -> dict[str, str]:
+    """How each of the models (those of `run:`) goes on from its start at these tasks; others are left out."""
+    names = list(config.run.models if models is None else models)
+    found = {model: going_on(config, task, model) for task in tasks for model in names}
     return {model: str(said["strategy"]) for model, said in found.items() if said}

@@ -7,7 +7,8 @@ numbers, on DESI, stand beside.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import reduce
+from functools import cache, reduce
+from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
@@ -23,21 +24,8 @@ from starglot.evaluation.statistics import interval, star_resamples
 #: [Fe/H] below which a star is metal-poor (the paper's table 1).
 METAL_POOR = -1.0
 SUBSETS = ("all", "metal-poor", "metal-rich")
-
-#: R2 of the paper's table 1, column lrs, by label and strategy: all, metal-poor, metal-rich; means of five runs on
-#: 5,539 DESI stars, 79 of them metal-poor, after fine-tuning on 2,069.
-PAPER: Mapping[tuple[str, str], tuple[float, float, float]] = {
-    ("feh", "residual"): (0.923, 0.636, 0.904),
-    ("feh", "lora"): (0.922, 0.571, 0.904),
-    ("feh", "full"): (0.923, 0.329, 0.911),
-    ("feh", "zero_shot"): (0.873, 0.678, 0.833),
-    ("feh", "scratch"): (0.880, -0.736, 0.878),
-    ("alpha_fe", "residual"): (0.799, 0.366, 0.802),
-    ("alpha_fe", "lora"): (0.829, 0.418, 0.831),
-    ("alpha_fe", "full"): (0.816, 0.381, 0.819),
-    ("alpha_fe", "zero_shot"): (0.776, 0.318, 0.778),
-    ("alpha_fe", "scratch"): (0.761, 0.067, 0.766),
-}
+#: What a network reads that stands on no base.
+SPECTRA = "spectra"
 
 COLUMNS: tuple[str, ...] = (
     *("task", "strategy", "model", "size", "set", "label", "stars", "n"),
@@ -55,6 +43,23 @@ NOTES: tuple[str, ...] = (
 )
 
 
+@cache
+def _paper_tables() -> pd.DataFrame:
+    with (files("starglot.evaluation") / "transfer_tables.csv").open(encoding="utf-8") as stream:
+        return pd.read_csv(stream)
+
+
+def paper_table(name: str) -> pd.DataFrame:
+    """A table of the two papers as printed: specclip_1 (LoRA paper, table 1), transfer_1, transfer_a1 or transfer_a2.
+
+    Columns: label, input (SPECTRA, the paper's lrs; embed, embed-align, embed-split), strategy, n_train (spectra that
+    were learnt from), stars (one of SUBSETS), n (of them), r2, biweight (dex, specclip_1 alone).  R2 of the transfer
+    paper are means of five runs.
+    """
+    numbers = _paper_tables()
+    return numbers[numbers["table"] == name].drop(columns="table").reset_index(drop=True)
+
+
 def transfer_table(
     predictions: Mapping[tuple[str, ...], Path],
     strategies: Mapping[str, str],
@@ -68,15 +73,19 @@ def transfer_table(
     predictions: by (task, model, size, set); strategies: model -> how it goes on from its start, '' for one that has
     none.  Spectra of training stars are left out.  A subset without stars has n 0 and no numbers.
     """
+    theirs = paper_table("transfer_1")
+    theirs = theirs[theirs["input"] == SPECTRA]
+    paper = dict(
+        zip(zip(theirs["label"], theirs["strategy"], theirs["stars"], strict=True), theirs["r2"], strict=True)
+    )
     records = []
     for (task, model, size, name), path in predictions.items():
         strategy = strategies.get(model, "")
         for label, stars, (rows,) in subsets([read_predictions(path)]):
-            paper = PAPER.get((label, strategy))
             records.append(
                 {"task": task, "strategy": strategy, "model": model, "size": size, "set": name}
                 | {"label": label, "stars": stars, "n": len(rows), "interval": level}
-                | {"paper_r2": paper[SUBSETS.index(stars)] if paper else float("nan")}
+                | {"paper_r2": paper.get((label, strategy, stars), float("nan"))}
                 | estimates([rows], level, replicates, seed)
             )
     return pd.DataFrame.from_records(records, columns=list(COLUMNS))
