@@ -104,6 +104,128 @@ rule compare_planes:
         " --predictions {input.predictions:q} --csv {output.csv:q} --png {output.png:q} 2>&1 | tee {log:q}"
 
 
+#: Of these tasks those with networks that can be looked into.
+EXPLAINED_TASKS = [
+    task for task in TRANSFER_TASKS if starts.explained_models(CONFIG, task)
+]
+
+
+def moving_models(wildcards):
+    """Networks that have trained something at a task."""
+    found = starts.explained_models(CONFIG, wildcards.task)
+    return [model for model, strategy in found.items() if strategy != "zero_shot"]
+
+
+def explained_manifests(models):
+    """Input function: manifests of the networks that `models` names, at the task's largest size."""
+
+    def manifests(wildcards):
+        size = queries.sizes_of(CONFIG, wildcards.task)[-1]
+        return [
+            f"<results>/models/{wildcards.task}/{model}/{size}/manifest.json"
+            for model in models(wildcards)
+        ]
+
+    return manifests
+
+
+def every_explained(wildcards):
+    """All networks that are looked into, zero-shot ones too."""
+    return list(starts.explained_models(CONFIG, wildcards.task))
+
+
+def explained_sample(wildcards):
+    """The sample whose test spectra they are looked at with."""
+    size = queries.sizes_of(CONFIG, wildcards.task)[-1]
+    return f"<results>/samples/{wildcards.task}/{size}.parquet"
+
+
+def explained_settings(wildcards):
+    """What opens these networks: their settings, how each goes on, the task and its grid; and the label looked at."""
+    task = CONFIG.tasks[wildcards.task]
+    size = queries.sizes_of(CONFIG, wildcards.task)[-1]
+    found = starts.explained_models(CONFIG, wildcards.task)
+    release = queries.release_of(CONFIG, wildcards.task)
+    return leaves(
+        label="feh" if "feh" in task.labels else task.labels[0],
+        release=f"{release}, a mock" if CONFIG.mock else release,
+        task=queries.grouped_task_params(task),
+        wavelength=task_grid(wildcards.task),
+        strategies=found,
+        models={
+            model: queries.dump(
+                variants.model_at(CONFIG, model, size), exclude={"init", "transfer"}
+            )
+            for model in found
+        },
+    )
+
+
+rule draw_landscapes:
+    """Loss about what each strategy has learnt, along random directions, of metal-poor and metal-rich stars apart."""
+    input:
+        models=explained_manifests(moving_models),
+        sample=ancient(explained_sample),
+        labels=ancient("<results>/labels/{task}.parquet"),
+        digests=digests(explained_sample, "<results>/labels/{task}.parquet"),
+        index=view_index,
+    output:
+        csv="<results>/tables/landscapes_{task}.csv",
+        rendered=multiext("<results>/tables/landscapes_{task}", ".md", ".tex"),
+        png="<results>/figures/landscapes_{task}.png",
+        svg="<results>/figures/landscapes_{task}.svg",
+    log:
+        "<results>/logs/draw_landscapes/{task}.log",
+    wildcard_constraints:
+        task=one_of(EXPLAINED_TASKS),
+    conda:
+        ENV
+    resources:
+        mem_mb=grow(8000),
+        runtime=grow(60),
+    params:
+        scripts=scripts_folder,
+        settings=explained_settings,
+        code_hash=code_hash("draw_landscapes"),
+    shell:
+        "python {params.scripts:q}/draw_landscapes.py --settings {params.settings:q} --models {input.models:q}"
+        " --sample {input.sample:q} --labels {input.labels:q} --index {input.index:q}"
+        " --csv {output.csv:q} --png {output.png:q} 2>&1 | tee {log:q}"
+
+
+rule draw_saliency:
+    """What each strategy's network looks at: sensitivity of a label to flux at rest, and about lines."""
+    input:
+        models=explained_manifests(every_explained),
+        sample=ancient(explained_sample),
+        labels=ancient("<results>/labels/{task}.parquet"),
+        catalog=ancient(candidates),
+        digests=digests(explained_sample, "<results>/labels/{task}.parquet", candidates),
+        index=view_index,
+    output:
+        csv="<results>/tables/saliency_{task}.csv",
+        rendered=multiext("<results>/tables/saliency_{task}", ".md", ".tex"),
+        png="<results>/figures/saliency_{task}.png",
+        svg="<results>/figures/saliency_{task}.svg",
+    log:
+        "<results>/logs/draw_saliency/{task}.log",
+    wildcard_constraints:
+        task=one_of(EXPLAINED_TASKS),
+    conda:
+        ENV
+    resources:
+        mem_mb=grow(8000),
+        runtime=grow(30),
+    params:
+        scripts=scripts_folder,
+        settings=explained_settings,
+        code_hash=code_hash("draw_saliency"),
+    shell:
+        "python {params.scripts:q}/draw_saliency.py --settings {params.settings:q} --models {input.models:q}"
+        " --sample {input.sample:q} --labels {input.labels:q} --index {input.index:q} --catalog {input.catalog:q}"
+        " --csv {output.csv:q} --png {output.png:q} 2>&1 | tee {log:q}"
+
+
 #: Of these tasks those that the sweep of `scaling:` takes to several sizes, and the papers' tables of them.
 SWEPT_TRANSFER = [task for task in CONFIG.scaling.tasks if task in TRANSFER_TASKS]
 NAMED_TABLES = ["specclip_1", "transfer_a1", "transfer_a2"]
@@ -185,6 +307,11 @@ rule transfer:
             "<results>/tables/{name}.csv", name=NAMED_TABLES if SWEPT_TRANSFER else []
         ),
         expand("<results>/tables/mmd_{task}.csv", task=PLANE_TASKS),
+        expand(
+            "<results>/tables/{kind}_{task}.csv",
+            kind=["landscapes", "saliency"],
+            task=EXPLAINED_TASKS,
+        ),
         expand(
             [
                 "<results>/tables/scaling_{task}.csv",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from starglot.config.kinds import family_of
+from starglot.config.kinds import KINDS, family_of
 from starglot.config.models import Config, Model
 from starglot.config.queries import going_on, starts_from
 from starglot.config.recipes import View
@@ -138,3 +138,14 @@ def strategies(config: Config, tasks: Iterable[str], models: Iterable[str] | Non
     names = list(config.run.models if models is None else models)
     found = {model: going_on(config, task, model) for task in tasks for model in names}
     return {model: str(said["strategy"]) for model, said in found.items() if said}
+
+
+def explained_models(config: Config, task: str) -> dict[str, str]:
+    """Networks of `run:` that go on from a start at a task and read flux as it is, each with its strategy."""
+    return {
+        model: strategy
+        for model, strategy in strategies(config, [task]).items()
+        if KINDS[config.models[model].kind].family == "network"
+        and getattr(config.models[model], "preparation", "") == "as_is"
+        and not getattr(config.models[model], "base", None)
+    }
