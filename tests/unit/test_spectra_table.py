@@ -83,11 +83,7 @@ def test_pickles_are_refused_and_run_nothing(tmp_path: Path) -> None:
     for name in ("spectra.pkl", "objects.npz"):
         with pytest.raises(SpectrumRejected) as caught:
             read_file(tmp_path / name)
-        assert (
-            caught.value.reason == "file_unreadable"
-            and "Parquet" in str(caught.value)
-            or "arrays" in str(caught.value)
-        )
+        assert caught.value.reason == "file_unreadable"
     assert not (tmp_path / "ran").exists()
 
 
