@@ -48,18 +48,274 @@ if TRANSFER_TASKS:
             " --predictions {input.predictions:q} --csv {output.csv:q} 2>&1 | tee {log:q}"
 
 
+#: Of these tasks those whose labels make up the plane of abundances.
+PLANE_TASKS = [
+    task
+    for task in TRANSFER_TASKS
+    if {"feh", "alpha_fe"} <= set(CONFIG.tasks[task].labels)
+]
+
+
+def plane_predictions(wildcards):
+    """What the models of `run:` say of a task's judged set, at its largest size."""
+    return expand(
+        "<results>/predictions/{task}/{model}/{size}/{set}.parquet",
+        task=wildcards.task,
+        model=CONFIG.run.models,
+        size=queries.sizes_of(CONFIG, wildcards.task)[-1:],
+        set=queries.judged_set(CONFIG),
+    )
+
+
+def transfer_settings(wildcards):
+    """What is said of a task at which models go on from another view, and how each of them does."""
+    return leaves(
+        release=queries.release_of(CONFIG, wildcards.task),
+        mock=CONFIG.mock is not None,
+        strategies=starts.strategies(CONFIG, [wildcards.task]),
+    )
+
+
+rule compare_planes:
+    """[alpha/Fe] against [Fe/H] by strategy, and the distance of each plane from that of the labels (MMD)."""
+    input:
+        predictions=ancient(plane_predictions),
+        digests=digests(plane_predictions),
+    output:
+        csv="<results>/tables/mmd_{task}.csv",
+        rendered=multiext("<results>/tables/mmd_{task}", ".md", ".tex"),
+        png="<results>/figures/mmd_{task}.png",
+        svg="<results>/figures/mmd_{task}.svg",
+    log:
+        "<results>/logs/compare_planes/{task}.log",
+    wildcard_constraints:
+        task=one_of(PLANE_TASKS),
+    conda:
+        ENV
+    resources:
+        mem_mb=grow(4000),
+        runtime=grow(20),
+    params:
+        scripts=scripts_folder,
+        settings=transfer_settings,
+        code_hash=code_hash("compare_planes"),
+    shell:
+        "python {params.scripts:q}/compare_planes.py --settings {params.settings:q}"
+        " --predictions {input.predictions:q} --csv {output.csv:q} --png {output.png:q} 2>&1 | tee {log:q}"
+
+
+#: Of these tasks those with networks that can be looked into.
+EXPLAINED_TASKS = [
+    task for task in TRANSFER_TASKS if starts.explained_models(CONFIG, task)
+]
+
+
+def moving_models(wildcards):
+    """Networks that have trained something at a task."""
+    found = starts.explained_models(CONFIG, wildcards.task)
+    return [model for model, strategy in found.items() if strategy != "zero_shot"]
+
+
+def explained_manifests(models):
+    """Input function: manifests of the networks that `models` names, at the task's largest size."""
+
+    def manifests(wildcards):
+        size = queries.sizes_of(CONFIG, wildcards.task)[-1]
+        return [
+            f"<results>/models/{wildcards.task}/{model}/{size}/manifest.json"
+            for model in models(wildcards)
+        ]
+
+    return manifests
+
+
+def every_explained(wildcards):
+    """All networks that are looked into, zero-shot ones too."""
+    return list(starts.explained_models(CONFIG, wildcards.task))
+
+
+def explained_sample(wildcards):
+    """The sample whose test spectra they are looked at with."""
+    size = queries.sizes_of(CONFIG, wildcards.task)[-1]
+    return f"<results>/samples/{wildcards.task}/{size}.parquet"
+
+
+def explained_settings(wildcards):
+    """What opens these networks: their settings, how each goes on, the task and its grid; and the label looked at."""
+    task = CONFIG.tasks[wildcards.task]
+    size = queries.sizes_of(CONFIG, wildcards.task)[-1]
+    found = starts.explained_models(CONFIG, wildcards.task)
+    release = queries.release_of(CONFIG, wildcards.task)
+    return leaves(
+        label="feh" if "feh" in task.labels else task.labels[0],
+        release=f"{release}, a mock" if CONFIG.mock else release,
+        task=queries.grouped_task_params(task),
+        wavelength=task_grid(wildcards.task),
+        strategies=found,
+        models={
+            model: queries.dump(
+                variants.model_at(CONFIG, model, size), exclude={"init", "transfer"}
+            )
+            for model in found
+        },
+    )
+
+
+rule draw_landscapes:
+    """Loss about what each strategy has learnt, along random directions, of metal-poor and metal-rich stars apart."""
+    input:
+        models=explained_manifests(moving_models),
+        sample=ancient(explained_sample),
+        labels=ancient("<results>/labels/{task}.parquet"),
+        digests=digests(explained_sample, "<results>/labels/{task}.parquet"),
+        index=view_index,
+    output:
+        csv="<results>/tables/landscapes_{task}.csv",
+        rendered=multiext("<results>/tables/landscapes_{task}", ".md", ".tex"),
+        png="<results>/figures/landscapes_{task}.png",
+        svg="<results>/figures/landscapes_{task}.svg",
+    log:
+        "<results>/logs/draw_landscapes/{task}.log",
+    wildcard_constraints:
+        task=one_of(EXPLAINED_TASKS),
+    conda:
+        ENV
+    resources:
+        mem_mb=grow(8000),
+        runtime=grow(60),
+    params:
+        scripts=scripts_folder,
+        settings=explained_settings,
+        code_hash=code_hash("draw_landscapes"),
+    shell:
+        "python {params.scripts:q}/draw_landscapes.py --settings {params.settings:q} --models {input.models:q}"
+        " --sample {input.sample:q} --labels {input.labels:q} --index {input.index:q}"
+        " --csv {output.csv:q} --png {output.png:q} 2>&1 | tee {log:q}"
+
+
+rule draw_saliency:
+    """What each strategy's network looks at: sensitivity of a label to flux at rest, and about lines."""
+    input:
+        models=explained_manifests(every_explained),
+        sample=ancient(explained_sample),
+        labels=ancient("<results>/labels/{task}.parquet"),
+        catalog=ancient(candidates),
+        digests=digests(explained_sample, "<results>/labels/{task}.parquet", candidates),
+        index=view_index,
+    output:
+        csv="<results>/tables/saliency_{task}.csv",
+        rendered=multiext("<results>/tables/saliency_{task}", ".md", ".tex"),
+        png="<results>/figures/saliency_{task}.png",
+        svg="<results>/figures/saliency_{task}.svg",
+    log:
+        "<results>/logs/draw_saliency/{task}.log",
+    wildcard_constraints:
+        task=one_of(EXPLAINED_TASKS),
+    conda:
+        ENV
+    resources:
+        mem_mb=grow(8000),
+        runtime=grow(30),
+    params:
+        scripts=scripts_folder,
+        settings=explained_settings,
+        code_hash=code_hash("draw_saliency"),
+    shell:
+        "python {params.scripts:q}/draw_saliency.py --settings {params.settings:q} --models {input.models:q}"
+        " --sample {input.sample:q} --labels {input.labels:q} --index {input.index:q} --catalog {input.catalog:q}"
+        " --csv {output.csv:q} --png {output.png:q} 2>&1 | tee {log:q}"
+
+
+#: Of these tasks those that the sweep of `scaling:` takes to several sizes, and the papers' tables of them.
+SWEPT_TRANSFER = [task for task in CONFIG.scaling.tasks if task in TRANSFER_TASKS]
+NAMED_TABLES = ["specclip_1", "transfer_a1", "transfer_a2"]
+
+
+def of_each_swept(pattern):
+    """`pattern` for the models, sizes and common test set of the sweep, of each of these tasks."""
+    return [
+        pattern.format(
+            task=task,
+            model=model,
+            size=size,
+            set=queries.sweep_set(CONFIG, task, size),
+        )
+        for task in SWEPT_TRANSFER
+        for model in queries.sweep_models(CONFIG)
+        for size in queries.sweep_sizes(CONFIG, task)
+    ]
+
+
+SWEPT_PREDICTIONS = of_each_swept(
+    "<results>/predictions/{task}/{model}/{size}/{set}.raw.parquet"
+)
+SWEPT_SAMPLES = list(
+    dict.fromkeys(of_each_swept("<results>/samples/{task}/{size}.parquet"))
+)
+
+
+if SWEPT_TRANSFER:
+
+    rule tabulate_transfer_sizes:
+        """R2 and scatters by number of training spectra, over seeds: the papers' tables, and curves."""
+        input:
+            predictions=ancient(SWEPT_PREDICTIONS),
+            samples=ancient(SWEPT_SAMPLES),
+            digests=[f"{path}.sha256" for path in SWEPT_PREDICTIONS + SWEPT_SAMPLES],
+        output:
+            csv=expand("<results>/tables/{name}.csv", name=NAMED_TABLES),
+            rendered=[
+                f"<results>/tables/{name}.{kind}"
+                for name in NAMED_TABLES
+                for kind in ("md", "tex")
+            ],
+            png="<results>/figures/transfer_sizes.png",
+            svg="<results>/figures/transfer_sizes.svg",
+        log:
+            "<results>/logs/tabulate_transfer_sizes.log",
+        conda:
+            ENV
+        resources:
+            mem_mb=grow(4000),
+            runtime=grow(30),
+        params:
+            scripts=scripts_folder,
+            settings=leaves(
+                release=queries.release_of(CONFIG, *SWEPT_TRANSFER),
+                mock=CONFIG.mock is not None,
+                strategies=starts.strategies(
+                    CONFIG, SWEPT_TRANSFER, CONFIG.scaling.models
+                ),
+                bases=starts.bases_of(CONFIG),
+            ),
+            code_hash=code_hash("tabulate_transfer_sizes"),
+        shell:
+            "python {params.scripts:q}/tabulate_transfer_sizes.py --settings {params.settings:q}"
+            " --predictions {input.predictions:q} --samples {input.samples:q} --csv {output.csv:q}"
+            " --png {output.png:q} 2>&1 | tee {log:q}"
+
+
 localrules:
     transfer,
 
 
 rule transfer:
-    """Target: the table of strategies, and by size and seed the sweep of `scaling:` over these tasks."""
+    """Target: the tables and figures of strategies, and by size and seed the sweep of `scaling:` over these tasks."""
     input:
         ["<results>/tables/transfer_1.csv"] if TRANSFER_TASKS else [],
+        expand(
+            "<results>/tables/{name}.csv", name=NAMED_TABLES if SWEPT_TRANSFER else []
+        ),
+        expand("<results>/tables/mmd_{task}.csv", task=PLANE_TASKS),
+        expand(
+            "<results>/tables/{kind}_{task}.csv",
+            kind=["landscapes", "saliency"],
+            task=EXPLAINED_TASKS,
+        ),
         expand(
             [
                 "<results>/tables/scaling_{task}.csv",
                 "<results>/figures/scaling_{task}.png",
             ],
-            task=[task for task in CONFIG.scaling.tasks if task in TRANSFER_TASKS],
+            task=SWEPT_TRANSFER,
         ),

@@ -11,12 +11,17 @@ from astropy.table import Table
 
 from refusals import refused
 from starglot.commands import miles
+from starglot.config.desi import Desi
 from starglot.config.recipes import Recipe, Wavelength
 from starglot.config.surveys import Lamost
 from starglot.inference.single import read_singles
-from starglot.mock.miles import MSTELLAR, SPECTRA, STELLAR, read_parameters, write_miles
+from starglot.mock import miles_desi
+from starglot.mock.miles import AGAIN, MSTELLAR, SPECTRA, STELLAR, read_parameters, write_miles
+from starglot.mock.miles_desi import LIBRARY_FWHM, Instrument
+from starglot.samples.star_ids import star_ids
 from starglot.spectra.air import air_to_vacuum
-from starglot.surveys import lamost
+from starglot.surveys import desi, lamost
+from starglot.surveys.desi_spectra import coadd_file, read_coadd
 from starglot.surveys.lamost_spectrum import read_spectrum
 
 #: The head of the table, and lines of four stars as it has them: one lacks [Fe/H].
@@ -133,3 +138,81 @@ def test_the_command_says_what_it_wrote(library: Path, tmp_path: Path, capsys: p
     miles.run([str(library), str(tmp_path / "out"), "--visits", "3"])
     assert "3 stars, 9 spectra" in capsys.readouterr().out
     assert (tmp_path / "out" / STELLAR).is_file()
+
+
+@pytest.fixture
+def again(library: Path, tmp_path: Path) -> tuple[Lamost, Desi, Instrument]:
+    """The library seen by both instruments, the other one with hardly any noise."""
+    other = Instrument(fwhm=12.0, snr=(3000.0, 3001.0), shift=0.7, slope=0.3)
+    counts, settings = release(library, tmp_path / "out", again=other)
+    assert counts["spectra of the other instrument"] == 3
+    folder = tmp_path / "out" / AGAIN
+    paths = {"catalog": folder / miles_desi.CATALOG, "spectra": folder / miles_desi.SPECTRA}
+    return settings, Desi(calibrated=False, **{key: str(path) for key, path in paths.items()}), other
+
+
+def test_both_instruments_see_the_same_stars_with_the_librarys_labels(again) -> None:
+    first, second, _ = again
+    seen = {}
+    for survey, table in (("lamost", lamost.read_catalog(first)), ("desi", desi.read_catalog(second))):
+        ids = star_ids(table, survey=survey, own_ids=("targetid",) if survey == "desi" else ("gp_id", "uid"))
+        labels = (table[name].to_pylist() for name in ("teff", "logg", "feh"))
+        seen[survey] = dict(zip(ids.to_pylist(), zip(*labels, strict=True), strict=True))
+    assert seen["desi"] == seen["lamost"] and len(seen["desi"]) == 3
+    assert (5305, 4.49, -0.75) in seen["desi"].values()
+    assert desi.read_catalog(second)["alpha_fe"].null_count == 3
+
+
+def test_the_other_instruments_lines_are_broader_and_stand_elsewhere(again) -> None:
+    _, settings, other = again
+    table = desi.read_catalog(settings)
+    coadd = read_coadd(Path(settings.spectra) / coadd_file(table["shard"][0].as_py()))
+    velocity = dict(
+        zip(*(fits.getdata(settings.catalog, "RVTAB")[name] for name in ("TARGETID", "VRAD")), strict=True)
+    )
+    assert coadd.wavelength[0] == 3600 and np.allclose(np.diff(coadd.wavelength), 0.8)
+    for row in np.flatnonzero(coadd.targets > 0):
+        good = coadd.ivar[row] > 0
+        assert 7300 < coadd.wavelength[good][-1] < 7430  # the library's end
+        near = good & (np.abs(coadd.wavelength - 6565) < 40)
+        wave, flux = coadd.wavelength[near], coadd.flux[row][near]
+        level = np.polynomial.Polynomial.fit(wave[[0, -1]], flux[[0, -1]], 1)(wave)
+        depth = 1 - flux / level
+        centre = (wave * depth).sum() / depth.sum()
+        width = np.sqrt((depth * (wave - centre) ** 2).sum() / depth.sum())
+        rest = air_to_vacuum(np.array([LINE]))[0]
+        moved = rest * (1 + velocity[coadd.targets[row]] / 299792.458) + other.shift
+        assert centre == pytest.approx(moved, abs=0.1)
+        blurred = (other.fwhm**2 - LIBRARY_FWHM**2) / (8 * np.log(2))
+        assert width == pytest.approx(np.sqrt(4**2 + blurred), rel=0.03)
+
+
+def test_the_other_instruments_flux_rises_by_its_slope(library: Path, tmp_path: Path) -> None:
+    """Against the same stars without one: the mean over stars of the slope along arm B, which scatters by half."""
+    ends = {}
+    for slope in (0.0, 0.4):
+        out = tmp_path / str(slope)
+        release(library, out, again=Instrument(fwhm=2.5, snr=(3000.0, 3001.0), shift=0.0, slope=slope))
+        (path,) = (out / AGAIN).rglob("coadd-*.fits")
+        flux = fits.getdata(path, "B_FLUX")[:3]
+        ends[slope] = np.log(flux[:, -200:].mean(axis=1) / flux[:, 200:400].mean(axis=1))
+    part = (2751 - 400) / 2750
+    gained = (ends[0.4] - ends[0.0]) / part
+    assert np.abs(gained - 0.4).max() < 4 * 0.2 and np.std(gained) > 0.02
+    assert gained.mean() == pytest.approx(0.4, abs=4 * 0.2 / np.sqrt(3))
+
+
+def test_another_instrument_leaves_the_spectra_of_the_first_as_they_are(library: Path, tmp_path: Path) -> None:
+    for name, other in (("alone", None), ("both", Instrument())):
+        release(library, tmp_path / name, again=other)
+    for path in (tmp_path / "alone" / SPECTRA).rglob("*.fits.gz"):
+        same = tmp_path / "both" / path.relative_to(tmp_path / "alone")
+        assert same.read_bytes() == path.read_bytes()
+
+
+def test_an_instrument_that_there_cannot_be_is_refused(library: Path, tmp_path: Path) -> None:
+    with refused(2, where="--fwhm", allowed=LIBRARY_FWHM):
+        release(library, tmp_path / "out", again=Instrument(fwhm=2.0))
+    with refused(where="--desi-snr"):
+        release(library, tmp_path / "out", again=Instrument(snr=(50.0, 20.0)))
+    assert not (tmp_path / "out").exists()

@@ -228,6 +228,16 @@ def test_a_damaged_file_is_a_reason_and_never_an_error(data: st.DataObject, tmp_
     assert obsid == 11 and isinstance(outcome, RawSpectrum | SpectrumRejected)
 
 
+@pytest.mark.parametrize(("place", "value"), [(500, np.nan), (500, 3e8), (0, 1e30), (-1, 1e30), (700, 100.0)])
+def test_a_wavelength_that_is_none_is_a_reason(place: int, value: float, tmp_path: Path) -> None:
+    path = write_coadd(tmp_path / "coadd.fits", [1], ["TGT"])
+    with fits.open(path, mode="update") as units:
+        units["R_WAVELENGTH"].data[place] = value
+    with pytest.raises(SpectrumRejected) as caught:
+        desi_spectra.read_coadd(path)
+    assert caught.value.reason == "layout_unknown"
+
+
 def test_arms_on_other_grids_are_not_guessed(tmp_path: Path) -> None:
     path = write_coadd(tmp_path / "coadd.fits", [1], ["TGT"])
     with fits.open(path, mode="update") as units:

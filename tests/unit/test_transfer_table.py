@@ -8,10 +8,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
-from astropy.stats import biweight_midvariance, sigma_clipped_stats
+from astropy.stats import biweight_midvariance, sigma_clip, sigma_clipped_stats
 from prediction_tables import predictions
 
-from starglot.evaluation.transfer import METAL_POOR, biweight_scale, transfer_table
+from starglot.evaluation import robust
+from starglot.evaluation.robust import biweight, clipped
+from starglot.evaluation.transfer import METAL_POOR, transfer_table
 from starglot.tables import write_parquet
 
 
@@ -41,7 +43,8 @@ def test_subsets_are_by_the_true_metallicity_and_r2_is_numpys(tmp_path: Path) ->
             assert row["clipped"] == pytest.approx(clipped)
             assert row["bias"] == pytest.approx(np.median(value - truth))
             if row["n"] > 100:
-                assert row["r2_lo"] < row["r2"] < row["r2_hi"]
+                for name in ("r2", "biweight", "clipped"):
+                    assert row[f"{name}_lo"] < row[name] < row[f"{name}_hi"]
     assert rows["feh", "all"]["paper_r2"] == 0.922 and np.isnan(rows["mg_fe", "all"]["paper_r2"])
 
 
@@ -66,9 +69,31 @@ def test_the_biweight_is_tukeys(seed: int) -> None:
     theirs = biweight_midvariance(residuals, c=6 / 0.6745)
     u = ((residuals - np.median(residuals)) / (6 * mad / 0.6745)) ** 2
     d = ((1 - u) * (1 - 5 * u))[u < 1].sum()
-    assert biweight_scale(residuals) == pytest.approx(np.sqrt(theirs * d / (d - 1)), rel=1e-9)
-    assert biweight_scale(residuals) == pytest.approx(0.1, rel=0.15)
+    assert biweight(residuals, np.ones((1, len(residuals))))[0] == pytest.approx(
+        np.sqrt(theirs * d / (d - 1)), rel=1e-9
+    )
+    assert biweight(residuals, np.ones((1, len(residuals))))[0] == pytest.approx(0.1, rel=0.15)
 
 
 def test_equal_residuals_have_no_scatter() -> None:
-    assert biweight_scale(np.zeros(10)) == 0.0
+    assert biweight(np.zeros(10), np.ones((1, 10)))[0] == 0.0
+
+
+@pytest.mark.parametrize("statistic", ["r2", "biweight", "clipped"])
+def test_a_spectrum_with_weight_three_counts_as_three(statistic: str) -> None:
+    random = np.random.default_rng(7)
+    truth, error = random.normal(size=80), np.concatenate([random.normal(0, 0.1, 74), random.uniform(-2, 2, 6)])
+    weights = random.integers(0, 4, size=(20, 80))
+    arrays = (truth, error) if statistic == "r2" else (error,)
+    found = getattr(robust, statistic)(*arrays, weights)
+    for row, value in zip(weights, found, strict=True):
+        every = [np.repeat(each, row) for each in arrays]
+        assert value == pytest.approx(getattr(robust, statistic)(*every, np.ones((1, row.sum()), int))[0])
+
+
+def test_clipping_is_astropys() -> None:
+    random = np.random.default_rng(8)
+    for _ in range(20):
+        residuals = np.concatenate([random.normal(0, 0.1, 60), random.standard_t(1, 40)])
+        expected = np.std(sigma_clip(residuals, sigma=3, masked=False))
+        assert clipped(residuals, np.ones((1, 100), int))[0] == pytest.approx(expected)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from starglot.config.kinds import family_of
+from starglot.config.kinds import KINDS, family_of
 from starglot.config.models import Config, Model
 from starglot.config.queries import encoder_line, going_on, starts_from
 from starglot.config.recipes import View
@@ -134,7 +134,24 @@ def transfer_tasks(config: Config) -> list[str]:
     return [task for task in config.run.tasks if any(carried(task, model) for model in config.run.models)]
 
 
-def strategies(config: Config, tasks: Iterable[str]) -> dict[str, str]:
-    """How each model of `run:` goes on from its start at these tasks; those that have none are left out."""
-    found = {model: going_on(config, task, model) for task in tasks for model in config.run.models}
+def bases_of(config: Config) -> dict[str, str]:
+    """The base that each model stands on, of those that do."""
+    return {name: base for name, model in config.models.items() if (base := getattr(model, "base", None))}
+
+
+def strategies(config: Config, tasks: Iterable[str], models: Iterable[str] | None = None) -> dict[str, str]:
+    """How each of the models (those of `run:`) goes on from its start at these tasks; others are left out."""
+    names = list(config.run.models if models is None else models)
+    found = {model: going_on(config, task, model) for task in tasks for model in names}
     return {model: str(said["strategy"]) for model, said in found.items() if said}
+
+
+def explained_models(config: Config, task: str) -> dict[str, str]:
+    """Networks of `run:` that go on from a start at a task and read flux as it is, each with its strategy."""
+    return {
+        model: strategy
+        for model, strategy in strategies(config, [task]).items()
+        if KINDS[config.models[model].kind].family == "network"
+        and getattr(config.models[model], "preparation", "") == "as_is"
+        and not getattr(config.models[model], "base", None)
+    }

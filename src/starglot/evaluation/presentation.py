@@ -20,6 +20,7 @@ PHYSICAL: frozenset[str] = frozenset(
     | {"label_noise", "photon_noise", "model_scatter", "unexplained"}
     | {"bound", "bound_prior", "sigma", "seed_scatter", "sigma_inf", "beyond"}
     | {"nmad", "bias", "constant_mae"}
+    | {f"{name}{end}" for name in ("biweight", "clipped") for end in ("", "_seeds")}
     | {f"{name}_over_folds" for name in ("mean", "std", "rmse", "robust")}
 )
 
@@ -83,6 +84,9 @@ HEADINGS: dict[str, str] = {
     "catastrophic_90": "catastrophic, 90 % complete",
     "constant_mae": "constant's MAE",
     "beyond": "sigma there",
+    "mmd2": "MMD2",
+    **{f"{name}_seeds": f"{shown} between seeds" for name, shown in (("r2", "R2"), ("biweight", "biweight"))},
+    "clipped_seeds": "clipped between seeds",
     **{f"{name}_over_folds": "over folds" for name in ("mean", "std", "rmse", "robust", "r2", "skill")},
 }
 

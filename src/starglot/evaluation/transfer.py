@@ -6,40 +6,31 @@ numbers, on DESI, stand beside.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache, reduce
+from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from astropy.stats import sigma_clip
+import pyarrow as pa
 
 from starglot.evaluation.cells import LEAST_STARS
 from starglot.evaluation.residuals import read_predictions
+from starglot.evaluation.robust import biweight, clipped, r2
 from starglot.evaluation.rows import Judged, judged
 from starglot.evaluation.statistics import interval, star_resamples
 
 #: [Fe/H] below which a star is metal-poor (the paper's table 1).
 METAL_POOR = -1.0
 SUBSETS = ("all", "metal-poor", "metal-rich")
-
-#: R2 of the paper's table 1, column lrs, by label and strategy: all, metal-poor, metal-rich; means of five runs on
-#: 5,539 DESI stars, 79 of them metal-poor, after fine-tuning on 2,069.
-PAPER: Mapping[tuple[str, str], tuple[float, float, float]] = {
-    ("feh", "residual"): (0.923, 0.636, 0.904),
-    ("feh", "lora"): (0.922, 0.571, 0.904),
-    ("feh", "full"): (0.923, 0.329, 0.911),
-    ("feh", "zero_shot"): (0.873, 0.678, 0.833),
-    ("feh", "scratch"): (0.880, -0.736, 0.878),
-    ("alpha_fe", "residual"): (0.799, 0.366, 0.802),
-    ("alpha_fe", "lora"): (0.829, 0.418, 0.831),
-    ("alpha_fe", "full"): (0.816, 0.381, 0.819),
-    ("alpha_fe", "zero_shot"): (0.776, 0.318, 0.778),
-    ("alpha_fe", "scratch"): (0.761, 0.067, 0.766),
-}
+#: What a network reads that stands on no base.
+SPECTRA = "spectra"
 
 COLUMNS: tuple[str, ...] = (
     *("task", "strategy", "model", "size", "set", "label", "stars", "n"),
-    *("r2", "r2_lo", "r2_hi", "biweight", "biweight_lo", "biweight_hi", "clipped", "bias", "paper_r2", "interval"),
+    *("r2", "r2_lo", "r2_hi", "biweight", "biweight_lo", "biweight_hi"),
+    *("clipped", "clipped_lo", "clipped_hi", "bias", "paper_r2", "interval"),
 )
 
 NOTES: tuple[str, ...] = (
@@ -50,6 +41,23 @@ NOTES: tuple[str, ...] = (
     "paper_r2: the paper's own on DESI, 5,539 stars (79 metal-poor), means of five runs. It had other stars, so "
     "this is no yardstick for a mock.",
 )
+
+
+@cache
+def _paper_tables() -> pd.DataFrame:
+    with (files("starglot.evaluation") / "transfer_tables.csv").open(encoding="utf-8") as stream:
+        return pd.read_csv(stream)
+
+
+def paper_table(name: str) -> pd.DataFrame:
+    """A table of the two papers as printed: specclip_1 (LoRA paper, table 1), transfer_1, transfer_a1 or transfer_a2.
+
+    Columns: label, input (SPECTRA, the paper's lrs; embed, embed-align, embed-split), strategy, n_train (spectra that
+    were learnt from), stars (one of SUBSETS), n (of them), r2, biweight (dex, specclip_1 alone).  R2 of the transfer
+    paper are means of five runs.
+    """
+    numbers = _paper_tables()
+    return numbers[numbers["table"] == name].drop(columns="table").reset_index(drop=True)
 
 
 def transfer_table(
@@ -65,71 +73,68 @@ def transfer_table(
     predictions: by (task, model, size, set); strategies: model -> how it goes on from its start, '' for one that has
     none.  Spectra of training stars are left out.  A subset without stars has n 0 and no numbers.
     """
+    theirs = paper_table("transfer_1")
+    theirs = theirs[theirs["input"] == SPECTRA]
+    paper = dict(
+        zip(zip(theirs["label"], theirs["strategy"], theirs["stars"], strict=True), theirs["r2"], strict=True)
+    )
     records = []
     for (task, model, size, name), path in predictions.items():
-        table = read_predictions(path)
-        metals = judged(table, "feh")
-        iron = dict(zip(metals.obsid.tolist(), metals.truth.tolist(), strict=True))
-        for label in sorted(set(table["label"].to_pylist()), key=lambda name: (name != "feh", name)):
-            rows = judged(table, label)
-            feh = np.array([iron.get(obsid, np.nan) for obsid in rows.obsid.tolist()])
-            with np.errstate(invalid="ignore"):
-                poor, rich = feh < METAL_POOR, feh >= METAL_POOR
-            chosen = {"all": np.ones(len(rows), bool), "metal-poor": poor, "metal-rich": rich}
-            paper = PAPER.get((label, strategies.get(model, "")))
-            for place, stars in enumerate(SUBSETS):
-                some = rows.where(chosen[stars])
-                records.append(
-                    {"task": task, "strategy": strategies.get(model, ""), "model": model, "size": size, "set": name}
-                    | {"label": label, "stars": stars, "n": len(some), "interval": level}
-                    | {"paper_r2": paper[place] if paper else float("nan")}
-                    | _estimates(some, level, replicates, seed)
-                )
+        strategy = strategies.get(model, "")
+        for label, stars, (rows,) in subsets([read_predictions(path)]):
+            records.append(
+                {"task": task, "strategy": strategy, "model": model, "size": size, "set": name}
+                | {"label": label, "stars": stars, "n": len(rows), "interval": level}
+                | {"paper_r2": paper.get((label, strategy, stars), float("nan"))}
+                | estimates([rows], level, replicates, seed)
+            )
     return pd.DataFrame.from_records(records, columns=list(COLUMNS))
 
 
-def _estimates(rows: Judged, level: float, replicates: int, seed: int) -> dict[str, float]:
-    if len(rows) < 2:
+def subsets(tables: Sequence[pa.Table]) -> Iterator[tuple[str, str, list[Judged]]]:
+    """(label, one of SUBSETS, rows of each table): prediction tables of the same spectra, [Fe/H] first of the labels.
+
+    Rows are those that every table can be judged by.  Without true [Fe/H] there are all stars alone.
+    """
+    metals = judged(tables[0], "feh")
+    iron = dict(zip(metals.obsid.tolist(), metals.truth.tolist(), strict=True))
+    labels = set(tables[0]["label"].to_pylist())
+    for label in sorted(labels, key=lambda name: (name != "feh", name)):
+        every = [judged(table, label) for table in tables]
+        common = reduce(np.intersect1d, [rows.obsid for rows in every])
+        every = [rows.where(np.isin(rows.obsid, common)) for rows in every]
+        feh = np.array([iron.get(obsid, np.nan) for obsid in every[0].obsid.tolist()])
+        with np.errstate(invalid="ignore"):
+            chosen = np.ones(len(feh), bool), feh < METAL_POOR, feh >= METAL_POOR
+        for stars, mine in zip(SUBSETS, chosen, strict=True):
+            yield label, stars, [rows.where(mine) for rows in every]
+
+
+def estimates(seeds: Sequence[Judged], level: float, replicates: int, seed: int) -> dict[str, float]:
+    """R2, both scatters and bias of models of several seeds on the same spectra: means over the seeds.
+
+    Intervals resample the stars, the same for all seeds; fewer than ``LEAST_STARS`` have none.
+    """
+    first = seeds[0]
+    if len(first) < 2:
         return {}
-    of: dict[str, Callable[[np.ndarray, np.ndarray], float]] = {
-        "r2": _r2,
-        "biweight": lambda truth, error: biweight_scale(error),
-    }
-    out = {name: statistic(rows.truth, rows.error) for name, statistic in of.items()}
-    out["bias"] = float(np.median(rows.error))
-    out["clipped"] = float(np.std(sigma_clip(rows.error, sigma=3, masked=False)))
-    stars, star = np.unique(rows.star, return_inverse=True)
-    if len(stars) < LEAST_STARS:
-        return out
-    every = np.arange(len(rows))
-    drawn = [
-        np.repeat(every, times[star])
-        for block in star_resamples(len(stars), replicates, seed, len(rows))
-        for times in block
-    ]
-    for name, statistic in of.items():
-        values = np.array([statistic(rows.truth[at], rows.error[at]) for at in drawn])
-        out[f"{name}_lo"], out[f"{name}_hi"] = interval(values, level)
+    stars, star = np.unique(first.star, return_inverse=True)
+    one = np.ones((1, len(first)), np.int32)
+    drawn = [one]
+    if len(stars) >= LEAST_STARS:
+        drawn += [counts[:, star] for counts in star_resamples(len(stars), replicates, seed, len(first))]
+    out = {"bias": float(np.mean([np.median(rows.error) for rows in seeds]))}
+    for name, statistic in _STATISTICS.items():
+        blocks = [np.mean([statistic(rows, weights) for rows in seeds], axis=0) for weights in drawn]
+        out[name] = float(blocks[0][0])
+        if len(blocks) > 1:
+            out[f"{name}_lo"], out[f"{name}_hi"] = interval(np.concatenate(blocks[1:]), level)
     return out
 
 
-def _r2(truth: np.ndarray, error: np.ndarray) -> float:
-    scatter = float(((truth - truth.mean()) ** 2).sum())
-    return 1 - float((error**2).sum()) / scatter if scatter > 0 else float("nan")
-
-
-def biweight_scale(residuals: np.ndarray) -> float:
-    """Tukey's biweight scale of residuals (n,), c = 6 about their median; 0 where half of them are the same.
-
-    sigma^2 = n sum (y - m)^2 (1 - u^2)^4 / (d (d - 1)), d = sum (1 - u^2)(1 - 5 u^2), u = (y - m) / (6 MAD / 0.6745),
-    sums over |u| < 1 (the LoRA paper's appendix).
-    """
-    distance = residuals - np.median(residuals)
-    mad = float(np.median(np.abs(distance))) / 0.6745
-    if not mad > 0:
-        return 0.0
-    u = (distance / (6 * mad)) ** 2
-    inside = u < 1
-    square, distance = u[inside], distance[inside]
-    d = float(((1 - square) * (1 - 5 * square)).sum())
-    return float(np.sqrt(len(residuals) * (distance**2 * (1 - square) ** 4).sum() / (d * (d - 1))))
+#: What :func:`estimates` takes of the rows of one model, with weights (replicates, n).
+_STATISTICS: Mapping[str, Callable[[Judged, np.ndarray], np.ndarray]] = {
+    "r2": lambda rows, weights: r2(rows.truth, rows.error, weights),
+    "biweight": lambda rows, weights: biweight(rows.error, weights),
+    "clipped": lambda rows, weights: clipped(rows.error, weights),
+}

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-from astropy.io import fits
 from scipy import sparse
 from scipy.special import ndtri
 from tqdm import tqdm
@@ -19,16 +18,14 @@ from tqdm import tqdm
 from starglot.config.mock_views import MockDesi
 from starglot.config.models import Mock
 from starglot.labels import ABUNDANCE_NAMES
+from starglot.mock.desi_files import ARMS, PROGRAM, SURVEY, arm_pixels, write_catalog, write_coadd
 from starglot.mock.population import Population, generator, uniforms
 from starglot.mock.survey import BLOCK, extinction, moved, plan_visits, plates, sky_position, stellar
 from starglot.mock.synthesis import MARGIN, Sampling, rest_grid, rest_spectra, shifted
-from starglot.tables import atomic_path, write_parquet
+from starglot.tables import write_parquet
 
 #: Paths below the folder of the release.
 CATALOG, SPECTRA, TRUTH = "mwsall-pix-mock.fits", "healpix", "truth.parquet"
-SURVEY, PROGRAM = "main", "bright"
-#: First wavelength (A) and pixels of each arm, in steps of 0.8 A.
-ARMS = {"B": (3600.0, 2751), "R": (5760.0, 2326), "Z": (7520.0, 2881)}
 #: Sigma (A) of the line-spread function; R 2290 at 3800 A, 3525 at 5600 A.
 _SIGMA = 0.68
 #: The engine's own resolution and pixels, finer than DESI's.
@@ -40,8 +37,8 @@ _OFFSETS = {"sp": (-25.0, 0.06, -0.08, 0.03), "rv": (40.0, -0.05, -0.04, -0.05)}
 _EPOCH = 16.0
 #: Uniform numbers that each star owns.
 _DRAWS = 25
-#: Sky fibres of a file, and one star in so many that the pipeline warns of, or that has no light.
-_SKY, _WARNED, _EMPTY = 5, 40, 60
+#: One star in so many that the pipeline warns of, or that has no light.
+_WARNED, _EMPTY = 40, 60
 
 
 def write_desi(out: Path, mock: Mock, settings: MockDesi) -> dict[str, int]:
@@ -66,7 +63,7 @@ def write_desi(out: Path, mock: Mock, settings: MockDesi) -> dict[str, int]:
     for number in np.unique(pixel):
         at = np.flatnonzero(pixel == number)
         arms = observed(stars.take(at), snr[at], draws[at], mock.seed)
-        _write_coadd(out / SPECTRA, int(number), target[at], ra[at], dec[at], arms, empty[at])
+        write_coadd(out / SPECTRA, int(number), target[at], ra[at], dec[at], arms, empty[at])
         bar.update(len(at))
     bar.close()
     _write_catalog(out / CATALOG, stars, target, pixel, (ra, dec), np.where(empty, 0.0, snr), draws)
@@ -99,8 +96,9 @@ def observed(
     level = 10 ** (-0.4 * (stars.magnitude - 17.0)) * 30.0
     flux = flux / np.median(flux[:, (wave > 4000) & (wave < 5500)], axis=1, keepdims=True)
     arms = {}
-    for place, (arm, (start, size)) in enumerate(ARMS.items()):
-        own = start + 0.8 * np.arange(size)
+    for place, arm in enumerate(ARMS):
+        own = arm_pixels(arm)
+        size = len(own)
         through = _pixels(arm)
         there = np.asarray((flux @ through.T), np.float64)
         x = (own - own.mean()) / np.ptp(own)
@@ -138,10 +136,9 @@ def _pixels(arm: str) -> sparse.csr_array:
 
     A pixel is a Gaussian mean of the engine's; a pixel beyond its grid has weights that do not add up to 1.
     """
-    start, size = ARMS[arm]
     wave = _engine_grid()
     width = np.gradient(wave)
-    own = start + 0.8 * np.arange(size) - _SHIFT
+    own = arm_pixels(arm) - _SHIFT
     sigma = np.sqrt(np.maximum(_SIGMA**2 - (own / _ENGINE.resolution / 2.3548) ** 2, 0.25**2))
     rows, columns, values = [], [], []
     for row, (at, spread) in enumerate(zip(own, sigma, strict=True)):
@@ -153,50 +150,7 @@ def _pixels(arm: str) -> sparse.csr_array:
             columns.append(np.arange(first, last))
             values.append(weights / weights.sum())
     parts = np.concatenate(values), (np.concatenate(rows), np.concatenate(columns))
-    return sparse.csr_array(parts, shape=(size, wave.size))
-
-
-def _write_coadd(
-    root: Path,
-    pixel: int,
-    targets: np.ndarray,
-    ra: np.ndarray,
-    dec: np.ndarray,
-    arms: dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]],
-    empty: np.ndarray,
-) -> None:
-    """One coadd file: stars, then sky fibres with a negative TARGETID; a star without light has ivar 0."""
-    n = len(targets)
-    ids = np.concatenate([targets, -1 - np.arange(_SKY)])
-    table = [
-        fits.Column("TARGETID", "K", array=ids),
-        fits.Column("TARGET_RA", "D", array=np.concatenate([ra, np.zeros(_SKY)]), unit="deg"),
-        fits.Column("TARGET_DEC", "D", array=np.concatenate([dec, np.zeros(_SKY)]), unit="deg"),
-        fits.Column("OBJTYPE", "3A", array=np.array(["TGT"] * n + ["SKY"] * _SKY)),
-        fits.Column("REF_ID", "K", array=np.zeros(n + _SKY, np.int64)),
-    ]
-    primary = fits.PrimaryHDU()
-    primary.header.update({"SPGRP": "healpix", "SPGRPVAL": pixel, "HPXPIXEL": pixel, "SURVEY": SURVEY})
-    primary.header["PROGRAM"] = PROGRAM
-    units: list[fits.PrimaryHDU | fits.BinTableHDU | fits.ImageHDU] = [
-        primary,
-        fits.BinTableHDU.from_columns(table, name="FIBERMAP"),
-    ]
-    for arm, (flux, ivar, mask) in arms.items():
-        start, size = ARMS[arm]
-        wave = fits.ImageHDU(start + 0.8 * np.arange(size), name=f"{arm}_WAVELENGTH")
-        wave.header["BUNIT"] = "Angstrom"
-        sky = np.zeros((_SKY, size))
-        units += [
-            wave,
-            fits.ImageHDU(np.vstack([np.where(empty[:, None], 0, flux), sky]).astype(">f4"), name=f"{arm}_FLUX"),
-            fits.ImageHDU(np.vstack([np.where(empty[:, None], 0, ivar), sky]).astype(">f4"), name=f"{arm}_IVAR"),
-            fits.ImageHDU(np.vstack([mask, sky]).astype(">i4"), name=f"{arm}_MASK"),
-        ]
-    name = f"{SURVEY}/{PROGRAM}/{pixel // 100}/{pixel}/coadd-{SURVEY}-{PROGRAM}-{pixel}.fits"
-    (root / name).parent.mkdir(parents=True, exist_ok=True)
-    with atomic_path(root / name) as partial:
-        fits.HDUList(units).writeto(partial, overwrite=True)
+    return sparse.csr_array(parts, shape=(own.size, wave.size))
 
 
 def _write_catalog(
@@ -251,18 +205,5 @@ def _write_catalog(
         for arm, factor in (("B", 1), ("R", 1.4), ("Z", 1.5))
     }
     gaia = {"SOURCE_ID": np.where(stars.gaia_dr3 > 0, stars.gaia_dr3, 999_999)}
-    units: list[fits.PrimaryHDU | fits.BinTableHDU] = [fits.PrimaryHDU()]
-    for name, columns in (
-        ("RVTAB", rvtab),
-        ("SPTAB", sptab),
-        ("FIBERMAP", {"TARGETID": target}),
-        ("SCORES", scores),
-        ("GAIA", gaia),
-    ):
-        table = np.zeros(n, [(key, values.dtype, values.shape[1:]) for key, values in columns.items()])
-        for key, values in columns.items():
-            table[key] = values
-        units.append(fits.BinTableHDU(table, name=name))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with atomic_path(path) as partial:
-        fits.HDUList(units).writeto(partial, overwrite=True)
+    tables = {"RVTAB": rvtab, "SPTAB": sptab, "FIBERMAP": {"TARGETID": target}, "SCORES": scores, "GAIA": gaia}
+    write_catalog(path, tables)

@@ -16,6 +16,7 @@ import numpy as np
 
 from starglot.errors import StarglotError
 from starglot.mock.catalogs import MISSING, lamost_tables, write_table
+from starglot.mock.miles_desi import FIRST_GAIA_ID, Instrument, View, require_instrument, view, write_views
 from starglot.mock.spectrum_files import Spectrum, write_spectrum
 from starglot.mock.survey import BANDS, FIBRES, SPECTROGRAPHS, Plate
 from starglot.mock.synthesis import LIGHT, grid
@@ -25,6 +26,8 @@ from starglot.surveys.spectrum_image import read_image
 
 #: Names within a release, as the configuration for MILES has them.
 STELLAR, MSTELLAR, SPECTRA = "dr11_v1.1_LRS_stellar.fits.gz", "dr11_v1.1_LRS_mstellar.fits.gz", "spectra"
+#: The folder of the release of another instrument.
+AGAIN = "desi"
 #: The table of labels in the library's folder.
 PARAMETERS = "paramsMILES*.txt"
 #: Number of a star in the name of its file: MILES_res2.50_star_m0001V.fits, m0001V.fits, s0001.fits.
@@ -51,13 +54,25 @@ class Star:
     feh: float
 
 
-def write_miles(library: Path, out: Path, visits: int, snr: tuple[float, float], seed: int) -> dict[str, int]:
+def write_miles(
+    library: Path,
+    out: Path,
+    visits: int,
+    snr: tuple[float, float],
+    seed: int,
+    again: Instrument | None = None,
+) -> dict[str, int]:
     """Lay the stars in the folder ``library`` out in ``out``; counts of stars, spectra and what was left out.
 
     visits: spectra of each star; snr: between which the S/N of each is drawn, in equal parts of its logarithm.  The
     same stars, visits, S/N and seed give the same bytes.  Positions and visits are made up; a star's id is MILES's.
-    Raises StarglotError for a folder without the table or the spectra, and for more visits than have names.
+    again: another instrument, which sees each star once (:mod:`.miles_desi`); stars then have Gaia ids, made up, too,
+    by which they are the same in both surveys.
+    Raises StarglotError for a folder without the table or the spectra, for more visits than have names, and for an
+    instrument that there cannot be.
     """
+    if again is not None:
+        require_instrument(again)
     if not 1 <= visits <= _MOST_VISITS:
         raise StarglotError(
             f"{visits} visits of each star",
@@ -74,7 +89,9 @@ def write_miles(library: Path, out: Path, visits: int, snr: tuple[float, float],
             allowed="FITS files whose names end in m0001V.fits or s0001.fits, the star's number in the table",
             todo="unpack the spectra into this folder",
         )
-    rows, unread = [], 0
+    rows: list[dict[str, Any]] = []
+    views: list[View] = []
+    unread = 0
     for place, star in enumerate(there):
         try:
             raw = read_image(files[star.number], air=True)
@@ -86,16 +103,25 @@ def write_miles(library: Path, out: Path, visits: int, snr: tuple[float, float],
         for visit in range(visits):
             rng = np.random.default_rng([seed, star.number, visit])
             rows.append(_write_visit(star, raw.spectrum, place, visit, snr, rng, out / SPECTRA))
+        if again is not None:
+            for row in rows[-visits:]:
+                row["gaia_source_id"] = str(FIRST_GAIA_ID + star.number)
+            last = rows[-1]
+            labels = (star.teff, star.logg, star.feh)
+            views.append(view(star.number, (last["ra"], last["dec"]), labels, raw.spectrum, again, seed))
     if not rows:
         raise StarglotError("none of the spectra can be read", where=library, todo="fetch the library again")
     columns = {name: np.array([row[name] for row in rows]) for name in rows[0]}
     warm, cool = lamost_tables(columns)
     write_table(out / STELLAR, warm)
     write_table(out / MSTELLAR, cool)
+    if again is not None:
+        write_views(views, out / AGAIN)
     lacking = sum(not np.isfinite([star.teff, star.logg, star.feh]).all() for star in there)
     return {
         "stars": len(there) - unread,
         "spectra": len(rows),
+        "spectra of the other instrument": len(views),
         "of M stars": len(cool["obsid"]),
         "stars that lack a label": lacking,
         "stars without a spectrum": len(stars) - len(there),

@@ -45,6 +45,7 @@ _TARGETS = (
     Column("spectype", ("RR_SPECTYPE",), "text"),
     Column("rvs_warn", ("RVS_WARN",), "flag"),
     Column("primary", ("PRIMARY",), "flag"),
+    Column("rv", ("VRAD",), needed=False),
 )
 _SCORES = (
     Column("targetid", ("TARGETID",), "int", needed=False),
@@ -57,7 +58,8 @@ def read_catalog(settings: Desi, counts: Counts | None = None) -> pa.Table:
     """One row per star: its primary spectrum.
 
     Columns: obsid (TARGETID), targetid string, shard, gaia_source_id string|null (DR3), ra, dec (deg), snr_g, snr_r,
-    snr_z (median of the coadd in arms B, R, Z), teff, logg, feh, alpha_fe with errors (K, dex).
+    snr_z (median of the coadd in arms B, R, Z), rv (RVSpecFit's, km/s), teff, logg, feh, alpha_fe with errors (K,
+    dex).
 
     Left out and counted: sky fibres and others without a target, rows that are not PRIMARY, that Redrock does not
     call a star, or that RVSpecFit warns of, as both papers on transfer to DESI do.  Labels of ``sp`` are null where
@@ -73,7 +75,7 @@ def read_catalog(settings: Desi, counts: Counts | None = None) -> pa.Table:
         "obsid": raw["targetid"],
         "targetid": raw["targetid"].cast(pa.string()),
         "shard": _shards(raw, path),
-        **{name: raw[name] for name in ("gaia_source_id", "ra", "dec", "snr_g", "snr_r", "snr_z")},
+        **{name: raw[name] for name in ("gaia_source_id", "ra", "dec", "snr_g", "snr_r", "snr_z", "rv")},
     }
     failed = flags(raw["success"]) == 0
     for name in settings.brings:

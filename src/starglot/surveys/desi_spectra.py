@@ -27,6 +27,8 @@ ARMS = ("B", "R", "Z")
 #: Pixels of different arms at one wavelength differ by rounding only.
 _SAME = 1e-3
 _STEP = 0.8
+#: No arm reaches so far (A).
+_LONGEST = 1e5
 
 
 @dataclass(frozen=True)
@@ -144,6 +146,11 @@ def join_arms(arms: Sequence[Arm]) -> Arm:
     the mean of the others weighted by ivar, ivar their sum, and the mask is 0 where there is one of them.
     Raises SpectrumRejected (``layout_unknown``) where the arms' pixels do not fall together.
     """
+    for wavelength, *_ in arms:  # of a damaged file they may be anything, and the grid as long as they say
+        if not (
+            len(wavelength) and np.isfinite(wavelength).all() and 0 < wavelength.min() <= wavelength.max() < _LONGEST
+        ):
+            raise SpectrumRejected("layout_unknown", f"wavelengths are not between 0 and {_LONGEST:g} A")
     start = arms[0][0][0]
     stop = max(arm[0][-1] for arm in arms)
     grid = start + _STEP * np.arange(round((stop - start) / _STEP) + 1)
@@ -152,7 +159,7 @@ def join_arms(arms: Sequence[Arm]) -> Arm:
     flux, mask = np.zeros((n, size)), np.zeros((n, size), np.int64)
     for wavelength, arm_flux, arm_ivar, arm_mask in arms:
         at = np.rint((wavelength - start) / _STEP).astype(np.int64)
-        if at[0] < 0 or at[-1] >= size or np.abs(grid[at] - wavelength).max() > _SAME:
+        if at.min() < 0 or at.max() >= size or np.abs(grid[at] - wavelength).max() > _SAME:
             raise SpectrumRejected("layout_unknown", f"wavelengths are not steps of {_STEP} A from {start:g}")
         good = (arm_mask == 0) & (arm_ivar > 0)
         here = np.where(good, arm_ivar, 0.0)

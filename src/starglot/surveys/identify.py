@@ -2,8 +2,8 @@
 
 As in astropy and specutils: identify, then read.  A survey whose files can be given by themselves has an entry in
 ``FILE_READERS``; whatever its catalogue, its place on the disk or the file's name are does not matter.  Tables of
-wavelength and flux that are no survey's are read by :mod:`starglot.surveys.plain_spectrum`, images of one axis by
-:mod:`starglot.surveys.spectrum_image`.
+wavelength and flux that are no survey's are read by :mod:`starglot.surveys.plain_spectrum`, those of a spectrum a row
+by :mod:`starglot.surveys.spectra_table`, images of one axis by :mod:`starglot.surveys.spectrum_image`.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from starglot.surveys.gaia_xp_spectra import is_gaia_xp, read_all
 from starglot.surveys.lamost_spectrum import is_lamost, read_spectrum
 from starglot.surveys.plain_spectrum import PLAIN, PlainSpectrum, read_plain
 from starglot.surveys.sdss_spectrum import is_sdss, read_sdss_spectrum
+from starglot.surveys.spectra_table import spectra_of_rows
 from starglot.surveys.spectrum_image import read_image
 
 
@@ -107,4 +108,10 @@ def read_file(path: Path, air: bool = False) -> tuple[str, list[FileSpectrum]]:
             return owner, FILE_READERS[owner].read(path)
         if (in_image := read_image(path, air)) is not None:
             return PLAIN, [FileSpectrum.plain("", in_image)]
+    rows = spectra_of_rows(content, path.name)
+    if rows is not None:
+        return PLAIN, [
+            FileSpectrum(name, each) if isinstance(each, SpectrumRejected) else FileSpectrum.plain(name, each)
+            for name, each in rows
+        ]
     return PLAIN, [FileSpectrum.plain("", read_plain(path, air))]

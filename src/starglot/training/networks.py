@@ -15,12 +15,13 @@ from starglot.models.baselines.files import ENCODER
 from starglot.models.baselines.networks import build_network
 from starglot.models.baselines.reading import Scales, label_scales, save_network, use_device
 from starglot.models.baselines.scatter import accuracy, held_out_scatter, rms
+from starglot.models.baselines.updates import save_updates
 from starglot.training.baselines import Fitted, Work, split_bins
 from starglot.training.embeddings import split_embeddings
 from starglot.training.epochs import left_as_it_is, train, write_curve
 from starglot.training.start import start_from
 from starglot.training.supervised import BLOCK, Features, Spectra, Supervised
-from starglot.training.transfer import Finish, prepare
+from starglot.training.transfer import Finish, Updated, prepare
 
 #: Spectra that scales and training scatter are taken from, at most.
 _ENOUGH = 50_000
@@ -54,6 +55,8 @@ def fit_network(work: Work) -> Fitted:
     else:
         title = f"{settings.kind}, {work.task.question.form}"
         trained = train(learner, objective, plan, settings.seed, device, work.checkpoints, title)
+    if isinstance(learner, Updated):
+        save_updates(learner.updates(), work.made)
     network = finish() if finish else network
 
     # ---- measure

@@ -14,6 +14,7 @@ from starglot.config.transfer import NetworkTransfer
 from starglot.errors import StarglotError
 from starglot.models.baselines.networks import OF_CLASS, OF_LABELS
 from starglot.models.baselines.residual import Corrected
+from starglot.models.baselines.updates import LowRank
 
 #: Turns what was trained into what is saved.
 Finish = Callable[[], nn.Module]
@@ -81,6 +82,16 @@ class Updated(nn.Module):
             if isinstance(module, nn.BatchNorm1d) and not any(each.requires_grad for each in module.parameters()):
                 module.eval()
         return self
+
+    def updates(self) -> dict[str, LowRank]:
+        """What has been learnt, by the layer's name; to be taken before :meth:`merged`."""
+        found = {}
+        for name, module in self.network.base_model.model.named_modules():
+            if hasattr(module, "lora_A"):
+                (adapter,) = module.active_adapters
+                pair = (each[adapter].weight.detach().cpu().numpy() for each in (module.lora_A, module.lora_B))
+                found[name] = LowRank(*pair, scale=float(module.scaling[adapter]))
+        return found
 
     def merged(self) -> nn.Module:
         """The network itself, its layers' weights with the updates added."""

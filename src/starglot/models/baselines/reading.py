@@ -122,14 +122,14 @@ def save_network(
     save({**tensors, **vars(scales), "sigma": sigma}, kind, task, folder, bin=settings.bin, **correction)
 
 
-def read_network(settings: Network, task: Task, folder: Path, rows: Rows, shard_path: ShardPath) -> Answer:
-    """Values, scatter of the predicted class, and the class, shard by shard."""
-    device = use_device(settings.gpus)
+def open_network(settings: Network, task: Task, folder: Path, outputs: int) -> tuple[nn.Module, Scales, np.ndarray]:
+    """A trained network of :func:`save_network` on the CPU, its scales, and its scatter (labels, groups + 1).
+
+    outputs: of the head that tells the group.
+    """
     tensors, about = load(folder, settings.kind, task)
     scales = Scales(**{name: tensors[name] for name in Scales.__dataclass_fields__})
-    network = build_network(
-        settings, len(scales.input_shift), coarse_values(settings), len(task.labels), rows.outputs
-    )
+    network = build_network(settings, len(scales.input_shift), coarse_values(settings), len(task.labels), outputs)
     if RESIDUAL in about:
         network = Corrected(network, len(scales.input_shift), about[RESIDUAL], len(task.labels))
     state = {
@@ -138,13 +138,20 @@ def read_network(settings: Network, task: Task, folder: Path, rows: Rows, shard_
         if name.startswith(NETWORK)
     }
     network.load_state_dict(state)
+    return network, scales, tensors["sigma"]
+
+
+def read_network(settings: Network, task: Task, folder: Path, rows: Rows, shard_path: ShardPath) -> Answer:
+    """Values, scatter of the predicted class, and the class, shard by shard."""
+    device = use_device(settings.gpus)
+    network, scales, sigma = open_network(settings, task, folder, rows.outputs)
     network.to(device)
     features_of = _feature_reader(settings, folder, device)
     value = np.full((len(rows), len(task.labels)), np.nan)
     predicted = np.full(len(rows), len(rows.groups))
     for at, flux in blocks(rows, shard_path, "predict"):
         value[at], predicted[at] = read_features(network, scales, features_of(flux), device)
-    return Answer(value, tensors["sigma"].T[predicted], predicted)
+    return Answer(value, sigma.T[predicted], predicted)
 
 
 def _feature_reader(settings: Network, folder: Path, device: torch.device) -> Callable[[np.ndarray], np.ndarray]:

@@ -1,0 +1,27 @@
+"""Planes of [alpha/Fe] and [Fe/H] by strategy, and their distance from the labels' plane."""
+
+import argparse
+from pathlib import Path
+
+from starglot.cli import parser, run
+from starglot.evaluation.abundance_planes import NOTES, mmd_table, plane_of
+from starglot.evaluation.tables_io import write_table
+from starglot.plots.abundance_planes import draw_abundance_planes
+
+
+def main(args: argparse.Namespace) -> None:
+    # .../predictions/{task}/{model}/{size}/{set}.parquet
+    planes = {(*path.parts[-4:-1], path.stem): plane_of(path) for path in map(Path, args.predictions)}
+    release = f"{args.settings['release']}{', a mock' if args.settings['mock'] else ''}"
+    table = mmd_table(planes, args.settings["strategies"])
+    title = f"Predicted abundances against their labels, as clouds ({release})"
+    write_table(table, Path(args.csv).with_suffix(""), f"{title}.", NOTES)
+    draw_abundance_planes(planes, table, Path(args.png).with_suffix(""), title)
+
+
+if __name__ == "__main__":
+    command = parser(__doc__)
+    command.add_argument("--predictions", nargs="+", required=True, help="prediction tables")
+    command.add_argument("--csv", required=True)
+    command.add_argument("--png", required=True, help="the figure; an .svg comes beside it")
+    run(main, command)
