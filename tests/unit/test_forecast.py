@@ -51,6 +51,8 @@ def test_a_known_base_has_its_published_size() -> None:
     assert LLAMA.parameters == pytest.approx(8.03e9, rel=1e-3)
     assert LLAMA.weights == 32 * (2 * 4096 * 4096 + 2 * 4096 * 1024 + 3 * 4096 * 14336)
     assert LLAMA.adapter(64) == 167_772_160
+    # "Teaching LLMs to Speak Spectroscopy": 3.4M parameters at rank 8, which are those of the two layers.
+    assert LLAMA.adapter(8, ["q_proj", "v_proj"]) == 3_407_872
 
 
 @pytest.mark.parametrize(("tokens", "hours"), [(24_600, 1450), (9_900, 440), (5_000, 200)])

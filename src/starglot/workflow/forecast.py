@@ -128,7 +128,8 @@ def gpu_jobs(config: Config, device: Device, counts: list[Count]) -> Iterator[Gp
             recompute = training.gradient_checkpointing
             train = seen * tokens * device.training_seconds(shape, tokens, recompute, held) / 3600
             predict = read * tokens * device.answering_seconds(shape, tokens, held) / 3600
-            memory = training_memory(shape, tokens, training.batch, settings.lora.rank, held, recompute)
+            adapter = shape.adapter(settings.lora.rank, settings.lora.layers)
+            memory = training_memory(shape, tokens, training.batch, adapter, held, recompute)
         yield GpuJob("train", task, model, size, seen, tokens, train, memory, sweep)
         yield GpuJob("predict", task, model, size, read, tokens, predict, None, sweep)
 
