@@ -20,8 +20,8 @@ class Lora(Strict):
     layers: list[str] | None = Field(
         None,
         min_length=1,
-        description="Names of the linear layers that are adapted, in every block, such as [q_proj, v_proj]; null: all "
-        "but the output layer (paper 3.3).",
+        description="Names of the linear layers that are adapted, in every block, such as [q_proj, v_proj]; null: "
+        "all but the output layer (paper 3.3).",
     )
 
     @model_serializer(mode="wrap")

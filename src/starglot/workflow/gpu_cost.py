@@ -63,7 +63,7 @@ class Shape:
         return self.weights + 2 * self.hidden * self.vocabulary
 
     def adapter(self, rank: int, adapted: Collection[str] | None = None) -> int:
-        """Trained parameters of low-rank adapters on the layers of the names ``adapted``; None: on all linear ones."""
+        """Trained parameters of low-rank adapters on the layers called ``adapted``; None: on all linear ones."""
         return self.layers * rank * sum(a + b for name, (a, b) in self.linear.items() if name in (adapted or [name]))
 
 
@@ -113,9 +113,7 @@ def answering_operations(shape: Shape, tokens: int) -> float:
     return 2.0 * shape.weights + 2.0 * shape.layers * shape.hidden * tokens
 
 
-def training_memory(
-    shape: Shape, tokens: int, batch: int, adapter: int, quantisation: str, recompute: bool
-) -> float:
+def training_memory(shape: Shape, tokens: int, batch: int, adapter: int, quantisation: str, recompute: bool) -> float:
     """Bytes on each GPU, about: weights, embeddings, adapter with its optimiser, activations.
 
     adapter: its parameters.
