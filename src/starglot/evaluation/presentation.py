@@ -81,6 +81,7 @@ HEADINGS: dict[str, str] = {
     "n_beyond": "extrapolated to N",
     "nmad": "NMAD",
     "catastrophic_90": "catastrophic, 90 % complete",
+    "catastrophic_unwarned": "catastrophic, not warned of",
     "constant_mae": "constant's MAE",
     "beyond": "sigma there",
     **{f"{name}_over_folds": "over folds" for name in ("mean", "std", "rmse", "robust", "r2", "skill")},
