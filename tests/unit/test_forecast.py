@@ -282,3 +282,17 @@ def test_the_report_shows_the_forecast_beside_what_was_measured(tmp_path: Path) 
     assert shown.loc["clean_shard", "CPU minutes"] == pytest.approx(0.1)
     assert pd.isna(shown.loc["new_rule", "forecast (CPU minutes)"])
     assert not any("forecast" in name for name in rule_times(tmp_path, {}))
+
+
+def test_the_redshift_papers_model_takes_a_fraction_of_an_hour(project: Path) -> None:
+    """The paper's 16 A100 hours fit padding to 8,192 tokens; without it, minutes on an H100."""
+    names = ("config", "demo", "redshift", "redshift-llama")
+    config = read_config(*(str(project / f"config/{name}.yaml") for name in names))
+    counts = forecast.sample_counts(config)
+    jobs = {
+        (job.what, job.model): job for job in forecast.gpu_jobs(config, Device(), counts) if job.size == "galaxies"
+    }
+    digits = jobs["train", "z-llm-digits"]
+    assert digits.spectra == pytest.approx(2 * 3000, abs=5) and 500 < digits.tokens < 700
+    assert 0.05 < digits.hours < 0.3
+    assert jobs["train", "z-llm-digits-epochs-3.s2"].sweep and jobs["train", "z-llm-digits-epochs-3.s2"].hours > 0
