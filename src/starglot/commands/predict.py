@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import math
 import os
 import sys
 import warnings
@@ -142,8 +143,10 @@ def _doubt(row: dict[str, Any]) -> list[str]:
 
 
 def _number(row: dict[str, Any]) -> str:
-    """Value and uncertainty with the label's decimals, and its unit."""
+    """Value and uncertainty with the label's decimals, more where the uncertainty is below them, and its unit."""
     decimals = LABELS[row["label"]].decimals
+    if 0 < row["sigma"] < 0.5 * 10**-decimals:
+        decimals = math.ceil(-math.log10(row["sigma"]))
     sigma = f" +- {row['sigma']:.{decimals}f}" if np.isfinite(row["sigma"]) else ""
     return f"{row['value']:.{decimals}f}{sigma} {row['unit']}".rstrip()
 
