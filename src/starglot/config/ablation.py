@@ -42,7 +42,7 @@ def with_trials(raw: Mapping[str, Any]) -> dict[str, Any]:
     out = dict(raw)
     for about in _maps(raw.get("ablation")).values():
         models, about = _maps(out.get("models")), _maps(about)
-        base = _maps(models.get(about.get("model")))
+        base = _maps(models.get(str(about.get("model"))))
         for path, values in _maps(about.get("vary")).items():
             for value in _numbers(values) if base else ():
                 changed = _changed(base, str(path), value)

@@ -221,9 +221,9 @@ def _rows(labels: Sequence[str], told: Flagged) -> pa.Table:
             columns[column] = pa.array(values, pa.float64(), mask=~np.isfinite(values))
         columns[f"{name}_flags"] = pa.array(told.label_bits[:, j].astype(np.int16))
         if name == REDSHIFT.name and told.doubt is not None:
-            for column, values in zip(_DOUBT, vars(told.doubt).values(), strict=True):
+            for one, values in zip(_DOUBT, vars(told.doubt).values(), strict=True):
                 none = ~np.isfinite(values)
-                columns[column.name] = pa.array(np.where(none, 0, values), column.type, mask=none)
+                columns[one.name] = pa.array(np.where(none, 0, values), one.type, mask=none)
     columns |= {"excess": pa.array(told.excess), "flags": pa.array(every), "flag_names": _names(labels, told)}
     return pa.table(columns)
 

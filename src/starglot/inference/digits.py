@@ -93,7 +93,7 @@ class Distribution:
     def chances(self, edges: np.ndarray) -> np.ndarray:
         """(m,) probabilities of the cells between ``edges`` (m + 1,), ascending; leaves spread as above."""
         x, cumulative = self._cumulative
-        return np.maximum(np.diff(np.interp(edges, x, cumulative)), 0.0) / cumulative[-1]
+        return np.asarray(np.maximum(np.diff(np.interp(edges, x, cumulative)), 0.0) / cumulative[-1])
 
     @cached_property
     def _cumulative(self) -> tuple[np.ndarray, np.ndarray]:
