@@ -41,6 +41,7 @@ include: "rules/transfer.smk"
 include: "rules/redshift.smk"
 include: "rules/degradation.smk"
 include: "rules/scaling.smk"
+include: "rules/ablation.smk"
 include: "rules/catalogue.smk"
 include: "rules/report.smk"
 

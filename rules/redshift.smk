@@ -16,7 +16,7 @@ def redshift_predictions():
 if REDSHIFT_TASKS:
 
     rule tabulate_redshifts:
-        """MAE, NMAD and catastrophic failures by model, beside the constant's MAE; predicted against true."""
+        """MAE, NMAD and catastrophic failures by model, beside the constant's MAE; and among the surest answers."""
         input:
             predictions=ancient(redshift_predictions()),
             digests=[f"{path}.sha256" for path in redshift_predictions()],
@@ -30,6 +30,10 @@ if REDSHIFT_TASKS:
             rendered=multiext("<results>/tables/redshift_1", ".md", ".tex"),
             png="<results>/figures/redshift_1.png",
             svg="<results>/figures/redshift_1.svg",
+            sure_csv="<results>/tables/redshift_2.csv",
+            sure_rendered=multiext("<results>/tables/redshift_2", ".md", ".tex"),
+            sure_png="<results>/figures/redshift_2.png",
+            sure_svg="<results>/figures/redshift_2.svg",
         log:
             "<results>/logs/tabulate_redshifts.log",
         conda:
@@ -46,4 +50,5 @@ if REDSHIFT_TASKS:
             code_hash=code_hash("tabulate_redshifts"),
         shell:
             "python {params.scripts:q}/tabulate_redshifts.py --settings {params.settings:q}"
-            " --predictions {input.predictions:q} --csv {output.csv:q} --png {output.png:q} 2>&1 | tee {log:q}"
+            " --predictions {input.predictions:q} --csv {output.csv:q} --png {output.png:q}"
+            " --sure-csv {output.sure_csv:q} --sure-png {output.sure_png:q} 2>&1 | tee {log:q}"

@@ -69,6 +69,9 @@ PREDICTION = pa.schema(
     ]
 )
 
+#: What predictions of redshifts have besides, from a model with a distribution of them (starglot.models.redshifts).
+DOUBT = pa.schema([("second", pa.float64()), ("gap", pa.float64()), ("warning", pa.int32())])
+
 
 def spectra_schema(n_grid: int) -> pa.Schema:
     """Schema of spectra/{survey}/{recipe}/{shard}.parquet for a grid of ``n_grid`` wavelengths."""

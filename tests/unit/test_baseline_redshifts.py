@@ -13,12 +13,11 @@ from starglot.models.baselines.constant import read_constant
 from starglot.models.baselines.knn import read_knn
 from starglot.models.baselines.predict import predict
 from starglot.models.baselines.template_fit import (
-    SMALL_DELTA,
-    Z_FITLIMIT,
     fit_redshifts,
     fit_template_fit,
     make_templates,
 )
+from starglot.models.redshifts import SMALL_DELTA, Z_FITLIMIT
 from starglot.spectra.rebin import binned
 from starglot.training.baselines import train_baseline
 from starglot.training.plain import fit_plain
@@ -106,18 +105,18 @@ def test_redshifts_are_found_with_honest_errors(templates, width, accuracy):
     assert np.median(np.abs(off)) < accuracy
     pulls = off / found.z_err
     assert 0.4 < 1.4826 * np.median(np.abs(pulls)) < 2.5
-    assert (found.delta_chi2[found.warning == 0] >= 9).all() and (found.warning == 0).mean() > 0.8
-    assert (np.abs(found.second - found.z) / (1 + found.z) * 299792.458 > 900).all()
+    assert (found.doubt.gap[found.doubt.warning == 0] >= 9).all() and (found.doubt.warning == 0).mean() > 0.8
+    assert (np.abs(found.doubt.second - found.z) / (1 + found.z) * 299792.458 > 900).all()
 
 
 def test_noise_is_warned_of_and_so_is_the_end_of_the_range(templates):
     rng = np.random.default_rng(3)
     found = fit_redshifts(templates, 1 + rng.standard_normal((40, len(WAVE))), WAVE, 1)
-    assert (found.warning & SMALL_DELTA > 0).mean() > 0.5
+    assert (found.doubt.warning & SMALL_DELTA > 0).mean() > 0.5
     flux, z = galaxies(40, 4)
     short = type(templates)(templates.vectors, templates.start, templates.step, templates.z[templates.z < 0.15])
     beyond = fit_redshifts(short, flux[z > 0.2], WAVE, 1)
-    assert (beyond.warning > 0).mean() > 0.3 and (beyond.warning & Z_FITLIMIT > 0).any()
+    assert (beyond.doubt.warning > 0).mean() > 0.3 and (beyond.doubt.warning & Z_FITLIMIT > 0).any()
 
 
 def test_templates_need_one_label(survey):

@@ -51,6 +51,8 @@ def test_a_known_base_has_its_published_size() -> None:
     assert LLAMA.parameters == pytest.approx(8.03e9, rel=1e-3)
     assert LLAMA.weights == 32 * (2 * 4096 * 4096 + 2 * 4096 * 1024 + 3 * 4096 * 14336)
     assert LLAMA.adapter(64) == 167_772_160
+    # "Teaching LLMs to Speak Spectroscopy": 3.4M parameters at rank 8, which are those of the two layers.
+    assert LLAMA.adapter(8, ["q_proj", "v_proj"]) == 3_407_872
 
 
 @pytest.mark.parametrize(("tokens", "hours"), [(24_600, 1450), (9_900, 440), (5_000, 200)])
@@ -280,3 +282,17 @@ def test_the_report_shows_the_forecast_beside_what_was_measured(tmp_path: Path) 
     assert shown.loc["clean_shard", "CPU minutes"] == pytest.approx(0.1)
     assert pd.isna(shown.loc["new_rule", "forecast (CPU minutes)"])
     assert not any("forecast" in name for name in rule_times(tmp_path, {}))
+
+
+def test_the_redshift_papers_model_takes_a_fraction_of_an_hour(project: Path) -> None:
+    """The paper's 16 A100 hours fit padding to 8,192 tokens; without it, minutes on an H100."""
+    names = ("config", "demo", "redshift", "redshift-llama")
+    config = read_config(*(str(project / f"config/{name}.yaml") for name in names))
+    counts = forecast.sample_counts(config)
+    jobs = {
+        (job.what, job.model): job for job in forecast.gpu_jobs(config, Device(), counts) if job.size == "galaxies"
+    }
+    digits = jobs["train", "z-llm-digits"]
+    assert digits.spectra == pytest.approx(2 * 3000, abs=5) and 500 < digits.tokens < 700
+    assert 0.05 < digits.hours < 0.3
+    assert jobs["train", "z-llm-digits-epochs-3.s2"].sweep and jobs["train", "z-llm-digits-epochs-3.s2"].hours > 0

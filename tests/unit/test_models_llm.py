@@ -107,3 +107,40 @@ def test_bfloat16_is_for_gpus_that_have_it_not_for_those_that_emulate_it(monkeyp
     monkeypatch.setattr(torch.cuda, "_check_bf16_tensor_supported", lambda device: True)  # emulation works on all
     assert llm.compute_dtype(on_gpu=True) == getattr(torch, dtype)
     assert llm.compute_dtype(on_gpu=False) == torch.float32
+
+
+@pytest.mark.parametrize(("rank", "parameters"), [(4, 1_703_936), (8, 3_407_872), (16, 6_815_744)])
+def test_adapters_on_two_layers_of_llama_8b_have_the_papers_number_of_parameters(rank, parameters):
+    """3.4M at rank 8 ("Teaching LLMs to Speak Spectroscopy", section 3.2); the shapes alone, without memory."""
+    import torch
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    with torch.device("meta"):
+        model = LlamaForCausalLM(
+            LlamaConfig(
+                vocab_size=128256,
+                hidden_size=4096,
+                intermediate_size=14336,
+                num_hidden_layers=32,
+                num_attention_heads=32,
+                num_key_value_heads=8,
+            )
+        )
+        adapted = llm.attach_adapter(model, Lora(rank=rank, alpha=16, layers=["q_proj", "v_proj"]), seed=0)
+    trained = [each for each in adapted.parameters() if each.requires_grad]
+    assert sum(each.numel() for each in trained) == parameters and len(trained) == 32 * 2 * 2
+
+
+def test_layers_that_the_base_lacks_are_refused_with_those_that_it_has(base):
+    with refused("query", where="layers", allowed="q_proj"):
+        llm.attach_adapter(llm.load_base(base, "nf4", for_training=True), Lora(rank=2, layers=["query"]), seed=0)
+
+
+def test_an_adapter_on_other_layers_is_no_start(base, adapter):
+    with refused("q_proj", where=str(adapter[0])):
+        llm.check_adapter(adapter[0], Lora(rank=4, alpha=8, layers=["q_proj"]))
+    llm.check_adapter(adapter[0], Lora(rank=4, alpha=8))
+
+
+def test_a_training_that_names_no_layers_depends_on_no_such_setting():
+    assert "layers" not in Lora().model_dump() and Lora(layers=["q_proj"]).model_dump()["layers"] == ["q_proj"]

@@ -4,15 +4,15 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from starglot.evaluation.redshifts import NOTES, redshift_table
+from starglot.evaluation.redshifts import NOTES, SURE_NOTES, completeness_table, redshift_table
 from starglot.evaluation.tables_io import read_table, write_table
-from starglot.plots.redshifts import draw_redshifts
-from starglot.tables import PREDICTION, write_parquet
+from starglot.plots.redshifts import draw_completeness, draw_redshifts
+from starglot.tables import DOUBT, PREDICTION, write_parquet
 
 KEY = ("redshift", "net", "all", "test")
 
 
-def predictions(folder, truth, value, sigma, status=None, star=None):
+def predictions(folder, truth, value, sigma, status=None, star=None, **doubt):
     n = len(truth)
     columns = {
         "obsid": np.arange(n),
@@ -28,7 +28,9 @@ def predictions(folder, truth, value, sigma, status=None, star=None):
         "seen": [False] * n,
     }
     path = folder / "test.parquet"
-    write_parquet(pa.table({field.name: pa.array(columns[field.name], field.type) for field in PREDICTION}), path)
+    schema = [*PREDICTION, *(DOUBT if doubt else [])]
+    columns |= doubt
+    write_parquet(pa.table({field.name: pa.array(columns[field.name], field.type) for field in schema}), path)
     return {KEY: path}
 
 
@@ -90,3 +92,41 @@ def test_a_model_without_any_answer_has_a_row_without_numbers(tmp_path):
     given = predictions(tmp_path, [0.1, 0.2], [None, None], [None, None], ["unparsable"] * 2)
     (row,) = redshift_table(given).to_dict("records")
     assert (row["n"], row["n_unparsable"]) == (0, 2) and np.isnan(row["mae"])
+
+
+def test_failures_among_the_surest_are_counted_by_sigma_and_by_gap(tmp_path):
+    rng = np.random.default_rng(2)
+    truth = rng.uniform(0.01, 0.5, 100)
+    value = truth.copy()
+    value[:10] += 0.1
+    gap = rng.uniform(10, 50, 100)
+    gap[:10] = rng.uniform(0, 8, 10)  # the model knows its failures
+    sigma = rng.permutation(np.linspace(1e-4, 1e-3, 100))  # and its sigma does not
+    warning = np.where(gap < 9, 4, 0)
+    warning[50] = 32
+    given = predictions(tmp_path, truth, value, sigma, second=value + 0.2, gap=gap, warning=warning)
+    table = completeness_table(given).set_index(["order", "completeness"])
+    assert table.loc[("gap", 1.0), "catastrophic"] == table.loc[("sigma", 1.0), "catastrophic"] == 0.1
+    assert table.loc[("gap", 0.9), "catastrophic"] == 0 and table.loc[("gap", 0.9), "n"] == 90
+    assert table.loc[("gap", 0.95), "catastrophic"] == pytest.approx(5 / 95)
+    kept = np.argsort(sigma)[:50]
+    assert table.loc[("sigma", 0.5), "catastrophic"] == pytest.approx(np.mean(kept < 10))
+    assert table.loc[("gap", 0.5), "mae"] == pytest.approx(0, abs=1e-12)
+    low, high = table.loc[("gap", 1.0), ["catastrophic_lo", "catastrophic_hi"]]
+    # of 100 independent galaxies: binomial
+    assert high - low == pytest.approx(2 * 1.96 * np.sqrt(0.1 * 0.9 / 100), rel=0.2)
+    (row,) = redshift_table(given).to_dict("records")
+    assert row["warned"] == 0.11 and row["catastrophic_unwarned"] == 0
+    write_table(completeness_table(given), tmp_path / "redshift_2", "Redshifts.", SURE_NOTES)
+    draw_completeness(given, tmp_path / "sure", "Redshifts")
+    assert (tmp_path / "sure.png").stat().st_size > 5000
+
+
+def test_a_model_without_doubt_is_ordered_by_sigma_alone(tmp_path):
+    truth = np.linspace(0.1, 0.4, 30)
+    given = predictions(tmp_path, truth, truth + 0.1, [0.01] * 30)
+    table = completeness_table(given)
+    assert set(table["order"]) == {"sigma"} and (table["catastrophic"] == 1).all()
+    assert np.isnan(redshift_table(given)["warned"][0])
+    without = predictions(tmp_path, truth, truth + 0.1, [None] * 30)
+    assert completeness_table(without).empty

@@ -99,3 +99,15 @@ def test_items_do_not_depend_on_the_order_in_which_they_are_asked_for(tokens, sp
     one, other = (draws(tokens, spectra, noise=0.02, tilt=0.05) for _ in range(2))
     straight = [one[number] for number in range(20)]
     assert [other[number] for number in (13, 2, 19)] == [straight[number] for number in (13, 2, 19)]
+
+
+def test_a_plain_form_is_practised_as_it_is_answered(spectra):
+    task = task_of("redshift", ["redshift"])
+    digits = Encoding(form="digits", bin=10, preparation="as_is")
+    tokens = PromptTokens(build_tokenizer([task]), task, digits, WAVELENGTH)
+    base = TinyBase(kind="tiny", task="t", size="s", encoding="x")
+    item = PseudoDraws([(task.labels, row) for row in spectra[0]], tokens, 40, base, {})[3]
+    told = answers(item, tokens.tokenizer)
+    assert len(told) == base.asked
+    read = [parse(task, ["redshift"], text.lstrip("ABCDEFGH")) for text in told]
+    assert all(each.status["redshift"] == "ok" and 0 <= each.values["redshift"] < 1 for each in read)

@@ -31,6 +31,28 @@ def test_real_galaxies_need_no_mock(fresh):
     assert jobs["read_survey"] == jobs["tabulate_redshifts"] == 1 and "make_galaxies" not in jobs
 
 
+def test_an_ablation_trains_each_setting_once_a_seed(fresh):
+    jobs = planned(fresh, REDSHIFT, "ablation")
+    # rate, rank and epochs, two further values each, and the model itself; one further size; two seeds
+    assert jobs["train_patches"] == jobs["predict_patches"] == 2 * (2 + 2 + 2 + 1 + 1)
+    assert jobs["tabulate_ablation"] == 1 and "train_baseline" not in jobs
+
+
+def test_text_stands_beside_patch_tokens(fresh):
+    jobs = planned(fresh, (*REDSHIFT, "config/redshift-text.yaml"))
+    assert jobs["build_base"] == jobs["train_llm"] == jobs["write_qa"] == 2 and jobs["train_patches"] == 1
+
+
+def test_the_papers_own_model_and_its_ablation_are_planned(fresh):
+    folder = fresh.folder / "data" / "sdss"
+    folder.mkdir(parents=True)
+    (folder / "specObj-dr16.fits").write_bytes(b"SIMPLE  =                    T")
+    (folder / "casjobs.csv").write_text("specobjid,type,dered_i\n")
+    jobs = planned(fresh, (*REDSHIFT, "config/redshift-llama.yaml"), "tables", "ablation")
+    assert jobs["fetch_base"] == 1 and jobs["train_llm"] == 2 + 3 * 7 - 1 and jobs["train_patches"] == 1
+    assert not {"build_base", "make_random_base", "make_galaxies"} & set(jobs)
+
+
 def test_the_demo_knows_nothing_of_galaxies(fresh):
     jobs = planned(fresh, ("config/demo.yaml",))
     assert "make_mock" in jobs and not {"make_galaxies", "tabulate_redshifts"} & set(jobs)

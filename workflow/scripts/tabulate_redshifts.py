@@ -1,12 +1,12 @@
-"""Redshifts: figures of merit of every model, and predicted against true ones."""
+"""Redshifts: figures of merit of every model, failures among the surest answers, predicted against true ones."""
 
 import argparse
 from pathlib import Path
 
 from starglot.cli import parser, run
-from starglot.evaluation.redshifts import NOTES, redshift_table
+from starglot.evaluation.redshifts import NOTES, SURE_NOTES, completeness_table, redshift_table
 from starglot.evaluation.tables_io import write_table
-from starglot.plots.redshifts import draw_redshifts
+from starglot.plots.redshifts import draw_completeness, draw_redshifts
 
 
 def main(args: argparse.Namespace) -> None:
@@ -19,6 +19,9 @@ def main(args: argparse.Namespace) -> None:
     title = f"Redshifts of galaxies ({release})"
     write_table(redshift_table(tables), Path(args.csv).with_suffix(""), f"{title}.", NOTES)
     draw_redshifts(tables, Path(args.png).with_suffix(""), title)
+    sure = "Redshifts: failures among the surest answers"
+    write_table(completeness_table(tables), Path(args.sure_csv).with_suffix(""), f"{sure} ({release}).", SURE_NOTES)
+    draw_completeness(tables, Path(args.sure_png).with_suffix(""), f"{sure} ({release})")
 
 
 if __name__ == "__main__":
@@ -26,4 +29,6 @@ if __name__ == "__main__":
     command.add_argument("--predictions", nargs="+", required=True, help="prediction tables")
     command.add_argument("--csv", required=True)
     command.add_argument("--png", required=True, help="the figure; an .svg comes beside it")
+    command.add_argument("--sure-csv", required=True, help="table of failures among the surest answers")
+    command.add_argument("--sure-png", required=True, help="figure of the same")
     run(main, command)

@@ -122,8 +122,8 @@ def _gpus(config: Config, device: Device, counts: list[forecast.Count]) -> Itera
             f"{job.spectra:,} spectra x {job.tokens:,} tokens: {hours}{memory}"
         )
     run, sweep_alone = forecast.gpu_hours(jobs)
-    yield f"  in all: {run:,.0f} h" + (
-        f", and {sweep_alone:,.0f} h more for `snakemake scaling`" if sweep_alone else ""
+    yield f"  in all: {_hours(run)}" + (
+        f", and {_hours(sweep_alone)} more for the sweeps (snakemake scaling, ablation)" if sweep_alone else ""
     )
     limit = config.limits.gpu_hours
     yield f"  limits.gpu_hours: {'none' if limit is None else f'{limit:,g} h'}"
@@ -134,6 +134,10 @@ def _gpus(config: Config, device: Device, counts: list[forecast.Count]) -> Itera
     yield f"    - Llama 3's tokens: {forecast.AROUND} around a spectrum, {forecast.ANSWERED} for each label answered"
     yield "    - not in it: decoding of answers, loading, validation during training, networks among the baselines,"
     yield "      external surveys without a `validation_limit`"
+
+
+def _hours(hours: float) -> str:
+    return f"{hours:,.1f} h" if hours < 10 else f"{hours:,.0f} h"
 
 
 def _processors(

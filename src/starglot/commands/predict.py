@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import math
 import os
 import sys
 import warnings
@@ -24,6 +25,7 @@ import numpy as np
 
 from starglot.errors import StarglotError
 from starglot.labels import LABELS
+from starglot.models.redshifts import warning_names
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -73,7 +75,7 @@ def predict(folder: str, files: Sequence[str], out: Path | None = None, wide: bo
     """The exit status of `starglot predict`; prints the answers and writes them to ``out``."""
     import pandas as pd
 
-    from starglot.inference.load import COLUMNS, Model
+    from starglot.inference.load import Model
 
     quiet()
     model = Model(folder)
@@ -82,7 +84,7 @@ def predict(folder: str, files: Sequence[str], out: Path | None = None, wide: bo
     for one in answered:
         print("\n".join(_lines(one)))
     if out is not None:
-        frame = pd.DataFrame([row for one in answered for row in one.rows], columns=list(COLUMNS))
+        frame = pd.DataFrame([row for one in answered for row in one.rows], columns=model.columns)
         _write(model.widened(frame) if wide else frame, out)
     refused = sum(one.single.flux is None for one in answered)
     if refused:
@@ -120,6 +122,7 @@ def _lines(answered: Answered) -> list[str]:
         flags = [flag for flag in row["flags"].split(";") if flag in ("at_limit", "unreadable")]
         said = "no answer" if not np.isfinite(row["value"]) else _number(row)
         lines.append(f"  {LABELS[row['label']].display:<10} {said}{'   ' + ', '.join(flags) if flags else ''}")
+        lines += _doubt(row)
     snr = "unknown" if single.snr is None else f"{single.snr:.0f}"
     flags = [flag for flag in rows[0]["flags"].split(";") if flag and flag not in ("at_limit", "unreadable")]
     lines.append(f"  {'S/N':<10} {snr}")
@@ -127,9 +130,23 @@ def _lines(answered: Answered) -> list[str]:
     return lines
 
 
+def _doubt(row: dict[str, Any]) -> list[str]:
+    """What speaks against a redshift, where anything is known."""
+    lines = []
+    if np.isfinite(row.get("gap", np.nan)):
+        second = f"{row['second']:.4f}, " if np.isfinite(row["second"]) else ""
+        lines.append(f"  {'second z':<10} {second}its chi2 greater by {row['gap']:.1f}")
+    if "warning" in row and np.isfinite(row["warning"]):
+        bits = int(row["warning"])
+        lines.append(f"  {'warning':<10} {bits}{''.join(f' {name}' for name in warning_names(bits))}")
+    return lines
+
+
 def _number(row: dict[str, Any]) -> str:
-    """Value and uncertainty with the label's decimals, and its unit."""
+    """Value and uncertainty with the label's decimals, more where the uncertainty is below them, and its unit."""
     decimals = LABELS[row["label"]].decimals
+    if 0 < row["sigma"] < 0.5 * 10**-decimals:
+        decimals = math.ceil(-math.log10(row["sigma"]))
     sigma = f" +- {row['sigma']:.{decimals}f}" if np.isfinite(row["sigma"]) else ""
     return f"{row['value']:.{decimals}f}{sigma} {row['unit']}".rstrip()
 

@@ -23,6 +23,7 @@ from starglot.config.starts import start_faults
 from starglot.config.strict import init_of
 from starglot.config.surveys import Surveys
 from starglot.config.tasks import Bins, Task
+from starglot.config.trials import ablation_faults
 from starglot.config.variants import members_of
 from starglot.forms import FORMS
 from starglot.labels import LABELS
@@ -46,6 +47,7 @@ def cross_check(config: Config) -> list[str]:
         *grid_faults(config),
         *_degradation(config),
         *_scaling(config),
+        *ablation_faults(config),
         *catalogue_faults(config),
     ]
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from starglot.config.by_size import KEYS_GIVEN, ONE_NUMBER
 from starglot.config.strict import Augment, Init, ModelSettings, PathOrId, Strict
@@ -12,11 +12,22 @@ from starglot.config.transfer import LanguageTransfer
 
 
 class Lora(Strict):
-    """Low-rank adapters (paper 3.3: rank 64, alpha 128, dropout 0.1) on all linear layers."""
+    """Low-rank adapters (paper 3.3: rank 64, alpha 128, dropout 0.1)."""
 
     rank: int = Field(64, ge=1, le=1024, description="Rank; at most the width of the base.")
     alpha: int = Field(128, ge=1, description="Scale: the update is multiplied by alpha / rank.")
     dropout: float = Field(0.1, ge=0, lt=1, description="Dropout before the adapter.")
+    layers: list[str] | None = Field(
+        None,
+        min_length=1,
+        description="Names of the linear layers that are adapted, in every block, such as [q_proj, v_proj]; null: "
+        "all but the output layer (paper 3.3).",
+    )
+
+    @model_serializer(mode="wrap")
+    def _as_written(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Without `layers` where all are adapted: trainings that name none depend on no such setting."""
+        return {name: value for name, value in handler(self).items() if name != "layers" or value is not None}
 
 
 class Training(Strict):

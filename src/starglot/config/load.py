@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
+from starglot.config.ablation import with_trials
 from starglot.config.checks import cross_check
 from starglot.config.faults import booleans_for_numbers, sentences, without_faults
 from starglot.config.models import Config
@@ -22,8 +23,9 @@ def load_config(raw: Mapping[str, Any], where: str = "config", files: Iterable[s
     Raises StarglotError that lists every fault at once, unknown keys with the nearest valid name.
     """
     config: Config | None
+    raw = with_trials(raw)
     try:
-        config, faults = Config.model_validate(dict(raw)), []
+        config, faults = Config.model_validate(raw), []
     except ValidationError as error:
         config, faults = without_faults(raw, error), sentences(raw, error)
     faults = [*(fault for path in files for fault in yaml_faults(path)), *booleans_for_numbers(raw), *faults]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Union
 
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
+from starglot.config.ablation import Ablation
 from starglot.config.catalogue import Catalogue
 from starglot.config.degradation import Degradation
 from starglot.config.digits import Digits
@@ -211,6 +212,9 @@ class Config(Strict):
     comparison: Comparison = Comparison()
     limits: Limits = Limits()
     scaling: Scaling = Scaling()
+    ablation: dict[str, Ablation] = Field(
+        {}, description="Names under `run: tasks` -> what `snakemake ablation` varies there."
+    )
     catalogue: Catalogue = Catalogue()
 
     def recipe_of(self, view: str) -> Recipe:

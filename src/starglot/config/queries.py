@@ -27,6 +27,7 @@ from starglot.config.surveys import Surveys
 from starglot.config.tasks import Task
 from starglot.config.tiny import LanguageBase
 from starglot.config.transfer import LanguageTransfer, NetworkTransfer
+from starglot.config.trials import ablation_sizes
 from starglot.config.variants import has_passes, members_of, model_of, own_seeds, sample_name, variant
 from starglot.errors import StarglotError
 from starglot.forms import FORMS, Form
@@ -153,6 +154,11 @@ def sweep_set(config: Config, task: str, size: str) -> str:
     return "common" if common in sizes_of(config, task)[:1] else SWEEP_SET
 
 
+def common_set(config: Config, task: str, size: str) -> str:
+    """The set `common`, as a set of a model of ``size``: 'test' where it is that."""
+    return "test" if size == smallest_size(config, task) else "common"
+
+
 def label_surveys(config: Config, survey: str) -> list[str]:
     """Surveys that are matched to ``survey``: label sources of its tasks, and judges of those of `run:`."""
     tasks = [name for name in config.seen_tasks if View(config.tasks[name].view).survey == survey]
@@ -180,7 +186,8 @@ def wanted_spectra(config: Config, survey: str) -> list[dict[str, Any]]:
         if View(sample.view).survey != survey:
             continue
         started = [size for task, size in config.starts if task == name]
-        sizes = dict.fromkeys([*sizes_of(config, name), *sweep_sizes(config, name), *started])
+        swept = [*sweep_sizes(config, name), *ablation_sizes(config, name)]
+        sizes = dict.fromkeys([*sizes_of(config, name), *swept, *started])
         wanted = [sample.sizes[size] for size in sizes]
         if sample.source != survey:
             counts: dict[str, int | None] = {} if sample.by_class else {"all": 0}

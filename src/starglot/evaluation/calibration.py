@@ -21,7 +21,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from starglot.evaluation.statistics import normal_half_width
-from starglot.tables import PREDICTION
+from starglot.models.predictions import as_predictions
 
 log = logging.getLogger(__name__)
 
@@ -137,7 +137,7 @@ def calibrate(val_raw: pa.Table, raw: pa.Table) -> tuple[pa.Table, dict[str, Any
         log.info("%s: sigma_raw scaled on validation rows: %s", label, ", ".join(said))
     for note in [*notes, *far_scales(labels)]:
         log.warning(note)
-    return table.cast(PREDICTION), {"labels": labels, "notes": notes}
+    return as_predictions(table), {"labels": labels, "notes": notes}
 
 
 def far_scales(labels: Mapping[str, Any]) -> list[str]:
@@ -163,8 +163,7 @@ def fitted_scales(val_raw: pa.Table) -> list[dict[str, Any]]:
 def with_sigma(raw: pa.Table, scales: Sequence[Mapping[str, Any]]) -> pa.Table:
     """``raw`` (``tables.PREDICTION``) with its sigma column filled by the scales of :func:`fitted_scales`."""
     fitted = {(one["label"], one["class"]): Scale(one["scale"], one["floor"], one["n"]) for one in scales}
-    table: pa.Table = raw.set_column(raw.column_names.index("sigma"), "sigma", _sigmas(raw, fitted)).cast(PREDICTION)
-    return table
+    return as_predictions(raw.set_column(raw.column_names.index("sigma"), "sigma", _sigmas(raw, fitted)))
 
 
 def _fit(val: pa.Table) -> tuple[dict[tuple[str, str], Scale], list[str]]:

@@ -82,6 +82,7 @@ HEADINGS: dict[str, str] = {
     "n_beyond": "extrapolated to N",
     "nmad": "NMAD",
     "catastrophic_90": "catastrophic, 90 % complete",
+    "catastrophic_unwarned": "catastrophic, not warned of",
     "constant_mae": "constant's MAE",
     "beyond": "sigma there",
     "mmd2": "MMD2",

@@ -1,7 +1,8 @@
-"""How a tokenizer writes the characters of a spaced number, read off the tokenizer itself.
+"""How a tokenizer writes the characters of a number, spaced or plain, read off the tokenizer itself.
 
 Llama 3 writes ' 4 8 . 2 ' as 'Ġ' '4' 'Ġ' '8' 'Ġ.' 'Ġ' '2'; others join the space with the digit.  The digit tree
 speaks in characters; an alphabet turns them into token paths and token probabilities into character probabilities.
+Of a plain number, ``0.315``, the decimals alone are looked into: Llama 3 writes up to three as one token.
 """
 
 from __future__ import annotations
@@ -30,12 +31,14 @@ class Alphabet:
 
     paths: for each symbol its token path; the end has several, each up to the token with the closing quote;
     prefixes: the beginnings that paths share, the empty one first (with Llama 3: nothing, and the space);
-    columns: the tokens whose probabilities are needed.
+    columns: the tokens whose probabilities are needed; together: digits that one of them holds, more than one only
+    behind the point of a plain number: then they are all numbers of so many digits, in order.
     """
 
     paths: tuple[tuple[tuple[int, ...], ...], ...]
     prefixes: tuple[tuple[int, ...], ...]
     columns: tuple[int, ...]
+    together: int = 1
 
     def beginnings(self, prefix: tuple[int, ...]) -> list[int]:
         """Positions in ``prefixes`` of the non-empty beginnings of ``prefix``, itself included."""
@@ -55,7 +58,10 @@ class Alphabet:
     def symbol_probabilities(self, log_probabilities: np.ndarray) -> np.ndarray:
         """(n, prefixes, columns) token log-probabilities after each prefix -> (n, symbols) probabilities."""
         columns = [
-            sum(np.exp(log_probabilities[:, beginnings, tokens].sum(axis=1)) for beginnings, tokens in ways)
+            sum(
+                (np.exp(log_probabilities[:, beginnings, tokens].sum(axis=1)) for beginnings, tokens in ways),
+                np.zeros(len(log_probabilities)),
+            )
             for ways in self._steps
         ]
         return np.stack(columns, axis=1)
@@ -96,6 +102,33 @@ def read_alphabet(tokenizer: PreTrainedTokenizerBase) -> Alphabet:
     prefixes = {path[:n] for path in every for n in range(len(path))}
     columns = {token for path in every for token in path}
     return Alphabet(tuple(paths), tuple(sorted(prefixes, key=lambda p: (len(p), p))), tuple(sorted(columns)))
+
+
+def read_decimals(tokenizer: PreTrainedTokenizerBase, places: int) -> Alphabet:
+    """The alphabet of the first ``places`` decimals of a plain number: one token, or a token each.
+
+    Raises StarglotError for a tokenizer that joins digits otherwise, or with the point.
+    """
+
+    def behind_the_point(digits: str) -> list[int]:
+        before, both = (tokenizer(f"0.{text}", add_special_tokens=False)["input_ids"] for text in ("", digits))
+        return list(both[len(before) :]) if both[: len(before)] == before else []
+
+    numbers = [behind_the_point(f"{number:0{places}d}") for number in range(10**places)]
+    single = [behind_the_point(str(digit)) for digit in range(10)]
+    if all(len(ids) == 1 for ids in numbers):
+        return Alphabet((), ((),), tuple(ids[0] for ids in numbers), places)
+    texts = [f"{number:0{places}d}" for number in range(10**places)]
+    apart = [[token for digit in text for token in single[int(digit)]] for text in texts]
+    if any(len(ids) != 1 for ids in single) or numbers != apart:
+        raise StarglotError(
+            "this tokenizer joins the decimals of a plain number in its own way",
+            where=tokenizer.name_or_path,
+            allowed=f"{places} decimals as one token, as Llama 3 writes them, or digit by digit, as SmolLM2",
+            todo="use another base model",
+        )
+    paths = tuple(((single[int(symbol)][0],),) if symbol.isdigit() else () for symbol in SYMBOLS)
+    return Alphabet(paths, ((),), tuple(ids[0] for ids in single))
 
 
 def _until_quote(tokenizer: PreTrainedTokenizerBase, path: tuple[int, ...]) -> tuple[int, ...]:

@@ -23,7 +23,7 @@ from starglot.extras import require
 from starglot.inference.places import find_members, find_own_base
 from starglot.models.bases import check_model
 from starglot.models.folder import read_description
-from starglot.models.predictions import Predicted, label_values, prediction_table
+from starglot.models.predictions import label_values, prediction_table
 from starglot.registry import Registry
 from starglot.tables import flux_column, read_json, spectra_schema, write_parquet
 
@@ -55,7 +55,7 @@ def open_model(folder: Path, about: Mapping[str, Any]) -> Answers:
 
 def _language(folder: Path, about: Mapping[str, Any], settings: Any, task: Task) -> Answers:
     """A language model: spectra are written as questions in its encoding."""
-    from starglot.inference.predict import answer_questions
+    from starglot.inference.predict import answer_questions, as_predicted
     from starglot.language.codec import Codec
     from starglot.language.prompts import question
 
@@ -68,8 +68,7 @@ def _language(folder: Path, about: Mapping[str, Any], settings: Any, task: Task)
     def answers(flux: np.ndarray, groups: Sequence[str | None]) -> pa.Table:
         texts = (codec.text(row) for row in codec.values(flux))
         table = ask([(at, question(task, wavelength, task.labels, text)) for at, text in enumerate(texts)])
-        predicted = Predicted(table["value"], table["sigma_raw"], table["status"], table["class_pred"])
-        stars = _stars(groups)
+        stars, predicted = _stars(groups), as_predicted(table, task)
         return prediction_table(stars, task.labels, label_values(stars, task.labels), predicted, _unseen(stars))
 
     return answers

@@ -19,9 +19,10 @@ from starglot.errors import StarglotError
 from starglot.hashing import file_digest
 from starglot.inference.flagged import Flagged, FlaggedModel
 from starglot.inference.flags import BITS, FLAGS, named
-from starglot.labels import LABELS
+from starglot.labels import LABELS, REDSHIFT
 from starglot.models.domain import DOMAIN, load_domain
 from starglot.models.folder import MODEL, read_description
+from starglot.models.redshifts import NODATA, WARNINGS
 
 #: Version of the columns and of the header.
 FORMAT = 1
@@ -75,6 +76,21 @@ OF_FILE = (
 )
 
 
+#: What a redshift has besides; of a model without a distribution of it, the bits of the spectrum alone.
+_DOUBT = (
+    Column(f"{REDSHIFT.name}_second", pa.float64(), "", "src.redshift", "second-best z, more than 1,000 km/s away"),
+    Column(f"{REDSHIFT.name}_gap", pa.float64(), "", "stat.value", "by how much its chi2 (-2 ln p) is greater"),
+    Column(
+        f"{REDSHIFT.name}_warning",
+        pa.int32(),
+        "",
+        "meta.code.qual",
+        "bits as Redrock's ZWARN: " + ", ".join(f"{bit} {name}" for bit, name in WARNINGS.items()),
+        True,
+    ),
+)
+
+
 @dataclass(frozen=True)
 class Part:
     """Some spectra of a survey.
@@ -117,6 +133,8 @@ def answer_part(model: FlaggedModel, part: Part) -> pa.Table:
     place[usable] = np.arange(len(usable))
     rows = table.take(pa.array(place, pa.int64(), mask=place < 0)).combine_chunks()
     empty = {"flags": BITS["rejected"], **{f"{label}_flags": 0 for label in labels}, "flag_names": "rejected"}
+    if REDSHIFT.name in labels:
+        empty[f"{REDSHIFT.name}_warning"] = NODATA
     for name, value in empty.items():
         rows = rows.set_column(rows.column_names.index(name), schema.field(name), rows[name].fill_null(value))
     columns = {column.name: part.known[column.name].cast(column.type) for column in part.columns}
@@ -158,6 +176,7 @@ def answer_columns(labels: Sequence[str]) -> list[Column]:
                 True,
             ),
         ]
+        columns += _DOUBT if name == REDSHIFT.name else []
     return [
         *columns,
         Column("excess", pa.float64(), "", "stat.value", "distance from the training spectra; above 1 is outside"),
@@ -201,6 +220,10 @@ def _rows(labels: Sequence[str], flagged: Flagged) -> pa.Table:
         for column, values in ((name, flagged.value[:, j]), (f"{name}_sigma", flagged.sigma[:, j])):
             columns[column] = pa.array(values, pa.float64(), mask=~np.isfinite(values))
         columns[f"{name}_flags"] = pa.array(flagged.label_bits[:, j].astype(np.int16))
+        if name == REDSHIFT.name and flagged.doubt is not None:
+            for one, values in zip(_DOUBT, vars(flagged.doubt).values(), strict=True):
+                none = ~np.isfinite(values)
+                columns[one.name] = pa.array(np.where(none, 0, values), one.type, mask=none)
     columns |= {"excess": pa.array(flagged.excess), "flags": pa.array(every), "flag_names": _names(labels, flagged)}
     return pa.table(columns)
 

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from starglot.errors import StarglotError
-from starglot.inference.alphabet import Alphabet, Pieces, read_alphabet
-from starglot.inference.digits import DigitTree, Distribution
+from starglot.inference.alphabet import Alphabet, Pieces, read_alphabet, read_decimals
+from starglot.inference.digits import SYMBOLS, DigitTree, Distribution, grow_joined
 
 if TYPE_CHECKING:
     import torch
@@ -28,8 +28,9 @@ _MAX_LOGITS = 2**28
 class NumberField:
     """A number in an answer's text.
 
-    key: what it is called in the result; start: character behind its opening quote; like: the number as answered,
-    None where what stands there is none; decimals, resolution, limits: see
+    key: what it is called in the result; start: character behind its opening quote, or behind the point of a plain
+    number; begins: what of a plain number stands before ``start``, and is taken as it is; like: the number as
+    answered, None where what stands there is none; decimals, resolution, limits: see
     :class:`starglot.inference.digits.DigitTree`.
     """
 
@@ -39,6 +40,7 @@ class NumberField:
     decimals: int | None
     resolution: float
     limits: tuple[float, float]
+    begins: str = ""
 
 
 @dataclass(frozen=True)
@@ -85,13 +87,24 @@ class Decoder:
     """Answers prompts with a Hugging Face causal language model.
 
     stop: token ids that end an answer; max_tokens: longest answer; prune: see
-    :class:`starglot.inference.digits.DigitTree`.
+    :class:`starglot.inference.digits.DigitTree`; decimals: of plain numbers, None where numbers are spaced.
     """
 
-    def __init__(self, model: Any, tokenizer: Any, *, stop: Collection[int], max_tokens: int, prune: float):
+    def __init__(
+        self,
+        model: Any,
+        tokenizer: Any,
+        *,
+        stop: Collection[int],
+        max_tokens: int,
+        prune: float,
+        decimals: int | None = None,
+    ):
         self._model, self._tokenizer = model.eval(), tokenizer
         self._stop, self._max_tokens, self._prune = frozenset(stop), max_tokens, prune
-        self._alphabet: Alphabet = read_alphabet(tokenizer)
+        self._alphabet: Alphabet = (
+            read_alphabet(tokenizer) if decimals is None else read_decimals(tokenizer, decimals)
+        )
         self._pieces = Pieces(tokenizer)
         self._pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else 0
         kind = attention_of(model)
@@ -167,6 +180,8 @@ class Decoder:
                 resolution=number.resolution,
                 limits=number.limits,
             )
+            for symbol in number.begins:
+                tree.grow(np.array([[float(each == symbol) for each in SYMBOLS]]))
             root = _Node(tokens[at], state.lengths[row] + at, at, [])
             out.append(_Growing(row, number.key, tree, [root]))
         return out
@@ -193,6 +208,9 @@ class Decoder:
         for tree in growing:
             these = slice(taken[tree.row], taken[tree.row] + len(tree.nodes))
             taken[tree.row] = these.stop
+            if alphabet.together > 1:  # one table holds all decimals
+                grow_joined(tree.tree, np.exp(tables[tree.row][these][0, 0]), alphabet.together)
+                continue
             tree.tree.grow(alphabet.symbol_probabilities(tables[tree.row][these]))
             tree.nodes = [
                 self._child(tree.nodes[parent], slots[tree.row][these][parent], symbol)

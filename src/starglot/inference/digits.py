@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -84,6 +85,19 @@ class Distribution:
 
     def quantiles(self, levels: Sequence[float] | np.ndarray) -> np.ndarray:
         """Values below which the fractions ``levels`` lie; each leaf is spread evenly over its width."""
+        x, cumulative = self._cumulative
+        below = np.asarray(levels, float) * cumulative[-1]
+        values: np.ndarray = np.interp(below, np.maximum.accumulate(cumulative), x)
+        return values
+
+    def chances(self, edges: np.ndarray) -> np.ndarray:
+        """(m,) probabilities of the cells between ``edges`` (m + 1,), ascending; leaves spread as above."""
+        x, cumulative = self._cumulative
+        return np.asarray(np.maximum(np.diff(np.interp(edges, x, cumulative)), 0.0) / cumulative[-1])
+
+    @cached_property
+    def _cumulative(self) -> tuple[np.ndarray, np.ndarray]:
+        """Places where the density changes, and the probability below each."""
         centre = np.array([leaf.value for leaf in self.leaves])
         half = np.array([leaf.width for leaf in self.leaves]) / 2
         weight = np.array([leaf.probability for leaf in self.leaves]) / self.mass
@@ -91,10 +105,7 @@ class Distribution:
         slope = np.concatenate([weight, -weight]) / np.tile(2 * half, 2)
         order = np.argsort(edges, kind="stable")
         x, density = edges[order], np.cumsum(slope[order])
-        cumulative = np.concatenate([[0.0], np.cumsum(density[:-1] * np.diff(x))])
-        below = np.asarray(levels, float) * cumulative[-1]
-        values: np.ndarray = np.interp(below, np.maximum.accumulate(cumulative), x)
-        return values
+        return x, np.concatenate([[0.0], np.cumsum(density[:-1] * np.diff(x))])
 
 
 class DigitTree:
@@ -298,3 +309,18 @@ def expand(
     while tree.frontier:
         tree.grow(next_probabilities(tree.frontier))
     return tree.distribution()
+
+
+def grow_joined(tree: DigitTree, chances: np.ndarray, places: int) -> None:
+    """Grow a tree that has come to the point of its number by ``places`` decimals at once.
+
+    chances: (10 ** places,) probabilities of '000' to '999', as far as the model gives them to any.
+    """
+    while tree.frontier:
+        rows = np.zeros((len(tree.frontier), len(SYMBOLS)))
+        for row, prefix in enumerate(tree.frontier):
+            digits = prefix.partition(".")[2]
+            inside = chances.reshape(10 ** len(digits), -1)[int(digits or 0)]
+            each = inside.reshape(10, -1).sum(axis=1)
+            rows[row, :10] = each / inside.sum() if digits else each
+        tree.grow(rows)

@@ -10,9 +10,14 @@ from starglot.inference.decode import NumberField
 from starglot.inference.digits import Distribution
 from starglot.labels import LABELS
 from starglot.language.answers import Answer, Digits, decimals
+from starglot.language.prompts import form_of
 
 #: The form that number_text writes: only there do the branches of a digit tree continue what the model has learnt.
 _SPACED = re.compile(r"(?: [-.0-9])+ ")
+#: A number in a plain answer; its decimals are what is looked into.
+_PLAIN = re.compile(r"(?P<begins>-?[0-9]+\.)[0-9]+")
+#: Most decimals of a plain number that are looked into: a token of Llama 3's holds so many digits.
+MOST_DECIMALS = 3
 
 #: Where the greedy text is no value, the mean of the distribution is one if at least so much of the probability is
 #: that of numbers within the label's limits.  Below, the model is writing something else.
@@ -23,6 +28,7 @@ def number_fields(task: Task, labels: Sequence[str], answer: Answer, text: str, 
     """The fields of an answer to look into: where a number was written in spaced form, or something unreadable.
 
     labels: those of the question, in its order; answer: ``text`` as parsed; digits: of the encoding.
+    Of a plain number the decimals alone are looked into, behind the whole part as it is answered.
     ``null`` is an answer, and a readable number in another form than the spaced one stands as it is written: neither
     has a field, and none has a label whose field cannot be found in the text.
     """
@@ -31,6 +37,9 @@ def number_fields(task: Task, labels: Sequence[str], answer: Answer, text: str, 
         if label not in answer.places or answer.status[label] == "not_answered":
             continue
         start, end = answer.places[label]
+        if form_of(task).plain:
+            fields += _plain_field(task, label, text[start:end], start) if answer.status[label] == "ok" else []
+            continue
         spaced = _SPACED.fullmatch(text[start:end]) is not None
         if answer.status[label] == "ok" and not spaced:
             continue
@@ -46,6 +55,31 @@ def number_fields(task: Task, labels: Sequence[str], answer: Answer, text: str, 
             )
         )
     return fields
+
+
+def plain_decimals(task: Task, digits: Digits) -> int | None:
+    """Decimals of the numbers of a plain form that are looked into; None where it has none, or labels differ."""
+    found = {decimals(task, label, digits) for label in task.labels}
+    one = found.pop() if len(found) == 1 else None
+    return min(one, MOST_DECIMALS) if one else None
+
+
+def _plain_field(task: Task, label: str, content: str, start: int) -> list[NumberField]:
+    places, number = plain_decimals(task, "rounded"), _PLAIN.fullmatch(content)
+    if places is None or number is None:
+        return []
+    begins, known = number["begins"], LABELS[label]
+    return [
+        NumberField(
+            key=label,
+            start=start + len(begins),
+            like=content,
+            decimals=places,
+            resolution=10.0**-places,
+            limits=(known.low, known.high),
+            begins=begins,
+        )
+    ]
 
 
 def reading(

@@ -10,13 +10,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from starglot.evaluation.calibration import with_sigma
 from starglot.inference.answering import Answers, open_model
-from starglot.inference.flags import label_bits, spectrum_bits
+from starglot.inference.flags import BITS, label_bits, spectrum_bits
 from starglot.inference.sources import folder_of
+from starglot.labels import REDSHIFT
 from starglot.models.domain import DOMAIN, load_domain
 from starglot.models.folder import read_description
+from starglot.models.redshifts import LITTLE_COVERAGE, POORDATA, Doubt, no_doubt
+from starglot.tables import DOUBT
 
 
 @dataclass(frozen=True)
@@ -25,7 +30,8 @@ class Flagged:
 
     letter: (n,) the class that the model tells, None where it tells none; value, sigma: (n, k), NaN where there is
     none; status: (n, k), of ``statuses.STATUSES``; excess: (n,) how far from the training spectra, above 1 is
-    outside; bits: (n,) flags of the spectrum, label_bits: (n, k) of its labels (:mod:`starglot.inference.flags`).
+    outside; bits: (n,) flags of the spectrum, label_bits: (n, k) of its labels (:mod:`starglot.inference.flags`);
+    doubt: of the redshift, where the model tells it: the bits of the data are among its warnings.
     """
 
     letter: np.ndarray
@@ -35,6 +41,7 @@ class Flagged:
     excess: np.ndarray
     bits: np.ndarray
     label_bits: np.ndarray
+    doubt: Doubt | None = None
 
 
 class FlaggedModel:
@@ -72,12 +79,25 @@ class FlaggedModel:
         status = np.asarray(table["status"].to_pylist(), object).reshape(n, k)
         letters = np.asarray(table["class_pred"].to_pylist(), object).reshape(n, k)
         excess = self._region.excess(flux)
+        bits = spectrum_bits(excess, snr, missing, self.domain)
         return Flagged(
             letters[:, 0],
             value,
             sigma,
             status,
             excess,
-            spectrum_bits(excess, snr, missing, self.domain),
+            bits,
             label_bits(self.labels, value, status, self.domain),
+            self._doubt(table, bits) if REDSHIFT.name in self.labels else None,
         )
+
+    def _doubt(self, table: pa.Table, bits: np.ndarray) -> Doubt:
+        """Doubt of the redshifts: the model's own, where it has a distribution of them, and of the spectra."""
+        rows = table.filter(pc.equal(table["label"], REDSHIFT.name))
+        known = set(DOUBT.names) <= set(rows.column_names)
+        found = [rows[name].to_numpy(zero_copy_only=False) for name in DOUBT.names] if known else None
+        doubt = Doubt(*found) if found else no_doubt(len(rows))
+        warning = np.nan_to_num(doubt.warning).astype(np.int64)
+        warning |= np.where(bits & BITS["part_missing"], LITTLE_COVERAGE, 0)
+        warning |= np.where(bits & BITS["low_snr"], POORDATA, 0)
+        return Doubt(doubt.second, doubt.gap, warning)

@@ -13,7 +13,8 @@ from starglot.errors import StarglotError
 from starglot.inference.flagged import Flagged, FlaggedModel
 from starglot.inference.flags import OF_SPECTRUM, named
 from starglot.inference.single import Single, read_singles, spectra_of
-from starglot.labels import LABELS
+from starglot.labels import LABELS, REDSHIFT
+from starglot.models.redshifts import NODATA, Doubt
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,6 +36,8 @@ COLUMNS = (
     "excess",
     "problem",
 )
+#: Those that answers with a redshift have besides: doubt of it, null in rows of other labels.
+OF_REDSHIFT = ("second", "gap", "warning")
 #: Those that are of a spectrum: what a row for each spectrum begins with.
 _OF_SPECTRUM = ("file", "spectrum", "survey", "class")
 #: Status of a spectrum that the model was not asked about.
@@ -43,7 +46,7 @@ REFUSED = "refused"
 
 @dataclass(frozen=True)
 class Answered:
-    """A spectrum and what the model says of it: rows of COLUMNS, one for each label."""
+    """A spectrum and what the model says of it: rows of the model's ``columns``, one for each label."""
 
     single: Single
     rows: list[dict[str, Any]]
@@ -51,6 +54,11 @@ class Answered:
 
 class Model(FlaggedModel):
     """A model that answers single files and arrays: it cleans them by its recipe first."""
+
+    @property
+    def columns(self) -> list[str]:
+        """Columns of its answers: COLUMNS, and OF_REDSHIFT where it tells one."""
+        return [*COLUMNS, *(OF_REDSHIFT if REDSHIFT.name in self.labels else ())]
 
     @property
     def recipe(self) -> Recipe:
@@ -66,8 +74,8 @@ class Model(FlaggedModel):
         classes: the catalogue's class of each spectrum, where it is known (None where not): what a model that tells
         no class itself has for its uncertainties.
         air: whether wavelengths are those in air where a file does not say, and in arrays; they are converted.
-        Returns a row for each spectrum and label (COLUMNS), or, ``wide``, for each spectrum: a column of each label
-        and its sigma.  A spectrum that cannot be used has the status 'refused' and the problem in words.
+        Returns a row for each spectrum and label (``columns``), or, ``wide``, for each spectrum: a column of each
+        label and its sigma.  A spectrum that cannot be used has the status 'refused' and the problem in words.
         Raises StarglotError when none of the spectra can be used.
         """
         import pandas as pd
@@ -75,7 +83,7 @@ class Model(FlaggedModel):
         answered = self.answer(self.read(spectra, air), classes)
         if not any(one.single.flux is not None for one in answered):
             raise _nothing_usable(answered)
-        frame = pd.DataFrame([row for one in answered for row in one.rows], columns=list(COLUMNS))
+        frame = pd.DataFrame([row for one in answered for row in one.rows], columns=self.columns)
         return self.widened(frame) if wide else frame
 
     def predict_table(
@@ -118,12 +126,14 @@ class Model(FlaggedModel):
                 flags=named(int(flagged.bits[at] | flagged.label_bits[at, j])),
                 excess=float(flagged.excess[at]),
                 letter=flagged.letter[at],
+                **(_doubt(flagged.doubt, at) if flagged.doubt is not None and label == REDSHIFT.name else {}),
             )
             for j, label in enumerate(self.labels)
         ]
 
     def _refused(self, single: Single) -> list[dict[str, Any]]:
-        return [self._row(single, label, status=REFUSED) for label in self.labels]
+        none = {REDSHIFT.name: {"warning": NODATA}}
+        return [self._row(single, label, status=REFUSED, **none.get(label, {})) for label in self.labels]
 
     def _row(self, single: Single, label: str, **said: Any) -> dict[str, Any]:
         number = {name: np.nan if said.get(name) is None else said[name] for name in ("value", "sigma", "excess")}
@@ -141,6 +151,7 @@ class Model(FlaggedModel):
             "snr": np.nan if single.snr is None else single.snr,
             "excess": number["excess"],
             "problem": single.problem or "",
+            **({name: said.get(name, np.nan) for name in self.columns[len(COLUMNS) :]}),
         }
 
     def widened(self, frame: pd.DataFrame) -> pd.DataFrame:
@@ -154,12 +165,18 @@ class Model(FlaggedModel):
             flags: dict[str, None] = {}
             for one in mine:
                 row |= {one["label"]: one["value"], f"{one['label']}_sigma": one["sigma"]}
+                if one["label"] == REDSHIFT.name:
+                    row |= {f"{REDSHIFT.name}_{name}": one[name] for name in OF_REDSHIFT}
                 for flag in filter(None, one["flags"].split(";")):
                     flags[flag if flag in OF_SPECTRUM else f"{one['label']}:{flag}"] = None
             rows.append(
                 {**row, "flags": ";".join(flags), **{name: mine[0][name] for name in ("snr", "excess", "problem")}}
             )
         return pd.DataFrame(rows)
+
+
+def _doubt(doubt: Doubt, at: int) -> dict[str, Any]:
+    return {name: values[at].item() for name, values in vars(doubt).items()}
 
 
 def to_table(frame: pd.DataFrame) -> Table:

@@ -12,8 +12,10 @@ from torch import Tensor
 from transformers import DynamicCache
 
 from starglot.inference.digits import SYMBOLS, DigitTree
+from starglot.labels import REDSHIFT
 from starglot.language.number_answers import NUMBERS, NumberScale
 from starglot.models.patch_llm import SpectrumLlm
+from starglot.models.redshifts import Doubt, doubt_of_chances
 
 #: Branches of a digit tree that are less probable are not followed: about a tenth of a label's error.
 _PRUNE = 0.03
@@ -21,11 +23,12 @@ _PRUNE = 0.03
 
 class Reading(NamedTuple):
     """What answers say: values and standard deviations (n, labels) in the labels' units; code (n,) of the class, -1
-    where the form tells none."""
+    where the form tells none; doubt: of the redshifts, where the answer tells them."""
 
     value: np.ndarray
     sigma: np.ndarray
     code: np.ndarray
+    doubt: Doubt | None
 
 
 @torch.no_grad()
@@ -38,7 +41,7 @@ def read_answers(model: SpectrumLlm, fine: Tensor, coarse: Tensor, scales: Mappi
     """
     answer, n = model.prompt.answer, len(fine)
     value, sigma = np.full((n, len(answer.labels)), np.nan), np.full((n, len(answer.labels)), np.nan)
-    code = np.full(n, -1)
+    code, doubt = np.full(n, -1), None
     stops = sorted([*answer.slots[:, 0].tolist(), *([] if answer.letter is None else [answer.letter])])
     column = {int(place): j for j, place in enumerate(answer.slots[:, 0])}
     scale = [scales[label] for label in answer.labels]
@@ -56,29 +59,34 @@ def read_answers(model: SpectrumLlm, fine: Tensor, coarse: Tensor, scales: Mappi
         out = model.llm(inputs_embeds=inputs, past_key_values=cache, use_cache=True, logits_to_keep=1)
         logits = out.logits[:, -1].double()
         if place in column:
-            mean, spread = _number(logits, model) if answer.slots.shape[1] == 1 else _digits(logits, model, cache)
+            told = _number(logits, model) if answer.slots.shape[1] == 1 else _digits(logits, model, cache)
+            mean, spread, chance = told
             j = column[place]
             value[:, j] = scale[j].low + scale[j].step * mean
             sigma[:, j] = scale[j].step * spread
+            if answer.labels[j] == REDSHIFT.name:
+                trial = scale[j].low + scale[j].step * np.arange(NUMBERS)
+                doubt = doubt_of_chances(trial, chance, value[:, j])
             said = model.numbers[torch.from_numpy(answer.parts(mean)).to(fine.device)]
         else:
             letters = torch.as_tensor(answer.letters, device=fine.device)
             likeliest = logits[:, letters].argmax(dim=-1)
             code, said = likeliest.cpu().numpy(), letters[likeliest][:, None]
         written = place + said.shape[1]
-    return Reading(value, sigma, code)
+    return Reading(value, sigma, code, doubt)
 
 
-def _number(logits: Tensor, model: SpectrumLlm) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and standard deviation (n,) over the number tokens of logits (n, vocabulary)."""
+def _number(logits: Tensor, model: SpectrumLlm) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Mean and standard deviation (n,) over the number tokens of logits (n, vocabulary), and their chances
+    (n, 1000)."""
     grid = torch.arange(NUMBERS, dtype=torch.float64, device=logits.device)
     chance = logits[:, model.numbers].softmax(dim=-1)
     mean = chance @ grid
     spread = (chance * (grid - mean[:, None]) ** 2).sum(dim=-1).sqrt()
-    return mean.cpu().numpy(), spread.cpu().numpy()
+    return mean.cpu().numpy(), spread.cpu().numpy(), chance.cpu().numpy()
 
 
-def _digits(logits: Tensor, model: SpectrumLlm, cache: DynamicCache) -> tuple[np.ndarray, np.ndarray]:
+def _digits(logits: Tensor, model: SpectrumLlm, cache: DynamicCache) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The same over trees of three digits; logits: of the first; cache: of what stands before it, left as it is.
 
     427 is the tree's 0.427, so that it ends with the third digit.
@@ -103,7 +111,9 @@ def _digits(logits: Tensor, model: SpectrumLlm, cache: DynamicCache) -> tuple[np
         chance = np.concatenate(parts) if parts else chance[:0]
     found = [tree.distribution() for tree in trees]
     mean = np.array([NUMBERS * each.mean if each else np.nan for each in found])
-    return mean, np.array([NUMBERS * each.sigma if each else np.nan for each in found])
+    spread = np.array([NUMBERS * each.sigma if each else np.nan for each in found])
+    edges = (np.arange(NUMBERS + 1) - 0.5) / NUMBERS
+    return mean, spread, np.array([each.chances(edges) if each else np.zeros(NUMBERS) for each in found])
 
 
 def _behind(model: SpectrumLlm, cache: DynamicCache, rows: np.ndarray, digits: np.ndarray) -> np.ndarray:

@@ -15,12 +15,14 @@ from starglot.config.recipes import Wavelength
 from starglot.config.tasks import Task
 from starglot.hashing import digest_of, file_digest
 from starglot.inference.blocks import answer_in_blocks, base_of, block_size, memory_explained
-from starglot.labels import CLASSES
+from starglot.labels import CLASSES, REDSHIFT
 from starglot.models.baselines.rows import Rows, rows_of
 from starglot.models.bases import MANIFEST, check_model
 from starglot.models.predictions import Predicted, Stars, are_seen, prediction_table
+from starglot.models.redshifts import Doubt, no_doubt
 from starglot.spectra.sample_flux import ShardPath, blocks
 from starglot.store import workplace
+from starglot.tables import DOUBT
 
 if TYPE_CHECKING:
     from starglot.inference.patch_answers import Reading
@@ -72,7 +74,7 @@ def predict_patches(
         for part in parts:
             yield answerer.table(rows.where(part), shard_path, bar)
 
-    schema = _schema(len(task.labels))
+    schema = _schema(task.labels)
     answered = answer_in_blocks(workplace(state, ingredients), len(rows), size, answer, schema)
     predicted = as_predicted(answered, len(task.labels))
     return prediction_table(stars, task.labels, rows.truth, predicted, are_seen(stars, seen_stars))
@@ -86,12 +88,14 @@ def as_predicted(answered: pa.Table, labels: int) -> Predicted:
         sigma,
         pa.array(["ok"] * value.size, pa.string()),
         answered["class"].take(pa.array(np.repeat(np.arange(len(answered)), labels))),
+        Doubt(*(answered[name].to_numpy() for name in DOUBT.names)) if "gap" in answered.column_names else None,
     )
 
 
-def _schema(labels: int) -> pa.Schema:
-    numbers = pa.list_(pa.float64(), labels)
-    return pa.schema([("class", pa.string()), ("value", numbers), ("sigma", numbers)])
+def _schema(labels: Sequence[str]) -> pa.Schema:
+    numbers = pa.list_(pa.float64(), len(labels))
+    more = DOUBT if REDSHIFT.name in labels else []
+    return pa.schema([("class", pa.string()), ("value", numbers), ("sigma", numbers), *more])
 
 
 class Answerer:
@@ -135,19 +139,22 @@ class Answerer:
         return self.answers(flux, bar.update)
 
     def answers(self, flux: np.ndarray, done: Callable[[int], Any] = lambda n: None) -> pa.Table:
-        """Class, values and sigmas of cleaned spectra, int16 (n, grid); done: hears of each batch's number."""
+        """Class, values and sigmas of cleaned spectra, int16 (n, grid), and doubt of redshifts; done: hears of each
+        batch's number."""
         labels = len(self.task.labels)
         value, sigma = (np.full((len(flux), labels), np.nan) for _ in range(2))
-        code = np.full(len(flux), -1)
+        code, doubt = np.full(len(flux), -1), no_doubt(len(flux))
         for first in range(0, len(flux), self.batch):
             part = slice(first, first + self.batch)
             found = self._read(flux[part])
             value[part], sigma[part], code[part] = found.value, found.sigma, found.code
+            if found.doubt is not None:
+                doubt.second[part], doubt.gap[part], doubt.warning[part] = vars(found.doubt).values()
             done(len(found.code))
-        named: dict[str, np.ndarray] = {"value": value, "sigma": sigma}
+        named: dict[str, np.ndarray] = {"value": value, "sigma": sigma, **vars(doubt)}
         letters = [CLASSES[each] if each >= 0 else None for each in code.tolist()]
-        schema = _schema(labels)
-        columns = {name: pa.array(list(each), schema.field(name).type) for name, each in named.items()}
+        schema = _schema(self.task.labels)
+        columns = {name: pa.array(list(named[name]), schema.field(name).type) for name in schema.names[1:]}
         return pa.table({"class": pa.array(letters, pa.string()), **columns})
 
     def _read(self, flux: np.ndarray) -> Reading:

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from tqdm import tqdm
 
 from starglot.config.llm import Llm
@@ -21,19 +22,21 @@ from starglot.fingerprint import memory
 from starglot.hashing import digest_of, file_digest
 from starglot.inference.blocks import answer_in_blocks, base_of, block_size, memory_explained, revision_of
 from starglot.inference.decode import Decoded, Decoder
-from starglot.inference.fields import number_fields, reading
-from starglot.labels import CLASSES, LABELS
+from starglot.inference.digits import Distribution
+from starglot.inference.fields import number_fields, plain_decimals, reading
+from starglot.labels import CLASSES, LABELS, REDSHIFT
 from starglot.language.answers import Answer, parse, render
 from starglot.language.chat import frame, special_tokens
 from starglot.language.length import check_length
-from starglot.language.prompts import parse_question
+from starglot.language.prompts import form_of, parse_question
 from starglot.language.qa import read_qa
 from starglot.language.tokens import PromptTokens
 from starglot.models.bases import base_files, check_model, describe
 from starglot.models.llm import load_for_inference
 from starglot.models.predictions import Predicted, Stars, are_seen, label_values, prediction_table
+from starglot.models.redshifts import APART, LIGHT, Doubt, doubt_of_chances
 from starglot.store import workplace
-from starglot.tables import PREDICTION
+from starglot.tables import DOUBT, PREDICTION
 
 log = logging.getLogger(__name__)
 
@@ -46,6 +49,15 @@ _SLACK = 8
 _ANSWERED = pa.schema(
     [PREDICTION.field(name) for name in ("obsid", "class_pred", "label", "value", "sigma_raw", "status")]
 )
+
+
+def _answered(task: Task) -> pa.Schema:
+    """``_ANSWERED``, with doubt of redshifts where the task asks for them in a plain form."""
+    return pa.schema([*_ANSWERED, *(DOUBT if _has_doubt(task) else [])])
+
+
+def _has_doubt(task: Task) -> bool:
+    return form_of(task).plain and REDSHIFT.name in task.labels
 
 
 def predict_llm(
@@ -107,7 +119,7 @@ def predict_llm(
             yield answerer.predict([next(questions) for _ in part], bar)
 
     size = block_size(_BLOCK, settings.decoding.batch)
-    answered = answer_in_blocks(workplace(state, ingredients), len(obsids), size, answer, _ANSWERED)
+    answered = answer_in_blocks(workplace(state, ingredients), len(obsids), size, answer, _answered(task))
     return _with_truth(answered, truth, task, seen_stars)
 
 
@@ -186,6 +198,7 @@ class _Answerer:
             stop=_stop_tokens(model, tokenizer, after, {token for ids in answers for token in ids}),
             max_tokens=self._longest_answer,
             prune=settings.decoding.prune,
+            decimals=plain_decimals(task, self._digits) if form_of(task).plain else None,
         )
 
     def _long_answers(self) -> list[str]:
@@ -210,7 +223,7 @@ class _Answerer:
             bar.update(len(batch))
         if problems:
             log.warning("%d of %d answers have a fault; the first: %s", len(problems), len(block), problems[0])
-        return pa.Table.from_pylist(rows, schema=_ANSWERED)
+        return pa.Table.from_pylist(rows, schema=_answered(self._task))
 
     def _answer(self, batch: Sequence[tuple[int, str]]) -> list[tuple[Decoded, Answer]]:
         labels = [parse_question(self._task, text)[0] for _, text in batch]
@@ -228,8 +241,11 @@ class _Answerer:
     def _rows(self, obsid: int, decoded: Decoded, answer: Answer) -> Iterator[dict[str, Any]]:
         for label in self._task.labels:
             expected = self._decoding.value == "expected"
-            value, sigma, status = reading(answer, label, decoded.numbers.get(label), expected)
+            number = decoded.numbers.get(label)
+            value, sigma, status = reading(answer, label, number, expected)
+            doubt = _doubt_of(number, value) if _has_doubt(self._task) and label == REDSHIFT.name else {}
             yield {
+                **doubt,
                 "obsid": obsid,
                 "class_pred": answer.class_letter,
                 "label": label,
@@ -237,6 +253,20 @@ class _Answerer:
                 "sigma_raw": sigma,
                 "status": status,
             }
+
+
+def _doubt_of(number: Distribution | None, value: float | None) -> dict[str, Any]:
+    """What the distribution of a redshift says against it, by the columns of ``tables.DOUBT``."""
+    if number is None or value is None:
+        return {}
+    step = min(leaf.width for leaf in number.leaves)
+    places = np.round([leaf.value / step for leaf in (number.leaves)])
+    # A range beyond the answers, as nothing ends with them.
+    room = (1 + value) * 2 * APART / LIGHT / step
+    trial = step * np.arange(np.floor(places.min() - room), np.ceil(places.max() + room) + 1)
+    chances = number.chances(np.append(trial - step / 2, trial[-1] + step / 2))
+    doubt = doubt_of_chances(trial, chances[None], np.array([value]))
+    return {name: each[0].item() for name, each in vars(doubt).items()}
 
 
 def _stop_tokens(model: Any, tokenizer: Any, after: list[int], within: Collection[int]) -> set[int]:
@@ -259,10 +289,17 @@ def _with_truth(answered: pa.Table, truth: pa.Table, task: Task, seen_stars: Sta
             where=f"{len(answered)} rows, {len(truth)} spectra",
             todo="remove the state folder",
         )
-    predicted = Predicted(answered["value"], answered["sigma_raw"], answered["status"], answered["class_pred"])
-    return prediction_table(
-        truth, task.labels, label_values(truth, task.labels), predicted, are_seen(truth, seen_stars)
-    )
+    predicted, seen = as_predicted(answered, task), are_seen(truth, seen_stars)
+    return prediction_table(truth, task.labels, label_values(truth, task.labels), predicted, seen)
+
+
+def as_predicted(answered: pa.Table, task: Task) -> Predicted:
+    """A block's answers as rows of the prediction table."""
+    doubt = None
+    if _has_doubt(task):
+        mine = answered.filter(pc.equal(answered["label"], REDSHIFT.name))
+        doubt = Doubt(*(mine[name].to_numpy(zero_copy_only=False).astype(float) for name in DOUBT.names))
+    return Predicted(answered["value"], answered["sigma_raw"], answered["status"], answered["class_pred"], doubt)
 
 
 def answer_questions(

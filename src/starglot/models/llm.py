@@ -144,21 +144,43 @@ def _prepare(model: PreTrainedModel, quantisation: str, sharded: bool) -> None:
 
 
 def attach_adapter(model: PreTrainedModel, lora: Lora, seed: int, *, sharded: bool = False) -> PeftModel:
-    """A fresh adapter on all linear layers but the output layer (paper 3.3); ``seed`` decides its weights."""
+    """A fresh adapter on ``lora.layers``, or all linear layers but the output layer; ``seed`` decides its weights.
+
+    Raises StarglotError where the base has no linear layer of a name that is asked for.
+    """
     from peft import LoraConfig, get_peft_model
     from transformers import set_seed
 
+    if lora.layers is not None:
+        _require_layers(model, lora.layers)
     set_seed(seed)  # resuming is exact only if the adapter starts from the same draw
     config = LoraConfig(
         r=lora.rank,
         lora_alpha=lora.alpha,
         lora_dropout=lora.dropout,
-        target_modules="all-linear",
+        target_modules="all-linear" if lora.layers is None else sorted(lora.layers),
         bias="none",
         task_type="CAUSAL_LM",
     )
     quantised = getattr(model, "is_loaded_in_4bit", False)
     return get_peft_model(model, config, autocast_adapter_dtype=quantised or not sharded)
+
+
+def _require_layers(model: PreTrainedModel, layers: list[str]) -> None:
+    """Raise StarglotError for a name that no linear layer of the base has."""
+    from torch.nn import Linear
+
+    output = model.get_output_embeddings()
+    linear = [name for name, each in model.named_modules() if isinstance(each, Linear) and each is not output]
+    names = {name.rpartition(".")[2] for name in linear}
+    unknown = sorted(set(layers) - names)
+    if unknown:
+        raise StarglotError(
+            f"the base has no linear layer called {', '.join(unknown)}",
+            where="models: lora: layers",
+            allowed=", ".join(sorted(names)),
+            todo="name some of these, or set `layers` to null, which adapts all",
+        )
 
 
 def load_adapter(model: PreTrainedModel, folder: str | Path, trainable: bool) -> PeftModel:
@@ -190,8 +212,15 @@ def order_adapter_config(folder: str | Path) -> None:
 
 
 def check_adapter(folder: str | Path, lora: Lora) -> None:
-    """Raise StarglotError when the adapter in ``folder`` has another rank or alpha than ``lora`` asks for."""
+    """Raise StarglotError when the adapter in ``folder`` is not as ``lora`` asks: rank, alpha, layers where named."""
     saved = read_json(Path(folder) / ADAPTER_FILES[0])
+    if lora.layers is not None and sorted(saved["target_modules"]) != sorted(lora.layers):
+        raise StarglotError(
+            f"the adapter to start from is on {', '.join(sorted(saved['target_modules']))}; this model's is to be on "
+            f"{', '.join(sorted(lora.layers))}",
+            where=folder,
+            todo="give both the same `lora`, or set the model's `init` to null",
+        )
     if (saved["r"], saved["lora_alpha"]) != (lora.rank, lora.alpha):
         raise StarglotError(
             f"the adapter to start from has rank {saved['r']}, alpha {saved['lora_alpha']}; "

@@ -10,7 +10,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from starglot.tables import PREDICTION
+from starglot.labels import REDSHIFT
+from starglot.models.redshifts import Doubt
+from starglot.tables import DOUBT, PREDICTION
 
 Stars: TypeAlias = Collection[str] | pa.Array
 
@@ -20,19 +22,22 @@ class Predicted:
     """What a model says, a row for each spectrum and label.
 
     value, sigma: floats, NaN or null where there is none; status: of ``statuses.STATUSES``; letter: the spectrum's
-    class, null where none is told.
+    class, null where none is told; doubt: of the spectra's redshifts, from a model that has a distribution of them.
     """
 
     value: Any
     sigma: Any
     status: Any
     letter: Any
+    doubt: Doubt | None = None
 
 
 def prediction_table(
     stars: pa.Table, labels: Sequence[str], truth: np.ndarray, predicted: Predicted, seen: pa.Array
 ) -> pa.Table:
     """Raw predictions (``tables.PREDICTION``; sigma is null until they are calibrated).
+
+    With doubt of redshifts they have the columns of ``tables.DOUBT`` as well, null for other labels.
 
     stars: obsid, star_id and class of n spectra; labels: k names; truth: (n, k), NaN where unknown; told: n x k rows,
     labels of a spectrum together; seen: (n,) whether the model was trained on the spectrum's star.
@@ -50,7 +55,19 @@ def prediction_table(
         "status": predicted.status,
         "seen": seen.take(each),
     }
-    return pa.table(columns).cast(PREDICTION).combine_chunks()
+    if predicted.doubt is not None:
+        other = np.tile([name != REDSHIFT.name for name in labels], n)
+        for name, values in vars(predicted.doubt).items():
+            each = np.repeat(values, k)
+            none = other | ~np.isfinite(each)
+            columns[name] = pa.array(np.where(none, 0, each), DOUBT.field(name).type, mask=none)
+    return as_predictions(pa.table(columns)).combine_chunks()
+
+
+def as_predictions(table: pa.Table) -> pa.Table:
+    """``table`` with the types of ``tables.PREDICTION``, and of ``tables.DOUBT`` where it has these columns."""
+    more = DOUBT if set(DOUBT.names) <= set(table.column_names) else []
+    return table.cast(pa.schema([*PREDICTION, *more]))
 
 
 def are_seen(stars: pa.Table, trained_on: Stars) -> pa.Array:

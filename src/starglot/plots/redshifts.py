@@ -1,4 +1,4 @@
-"""Predicted against true redshifts, a panel for each model."""
+"""Predicted against true redshifts, a panel for each model; and failures among the surest answers."""
 
 from __future__ import annotations
 
@@ -8,12 +8,14 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 
-from starglot.evaluation.redshifts import CATASTROPHIC, LABEL
+from starglot.evaluation.redshifts import CATASTROPHIC, LABEL, failed, surest_first
 from starglot.evaluation.residuals import read_predictions
 from starglot.evaluation.rows import judged
 from starglot.plots.style import save, styled
 
-_COLUMNS, _LIGHT = 4, 299792.458
+_COLUMNS = 4
+#: Fewer answers make no share of failures.
+_LEAST = 20
 
 
 def draw_redshifts(predictions: Mapping[tuple[str, str, str, str], Path], stem: Path, title: str) -> None:
@@ -31,14 +33,12 @@ def draw_redshifts(predictions: Mapping[tuple[str, str, str, str], Path], stem: 
         size = (2.6 * columns + 0.5, 2.7 * lines + 0.6)
         figure, axes = plt.subplots(lines, columns, figsize=size, squeeze=False, sharex=True, sharey=True)
         for axis, ((_, model, name, chosen), rows) in zip(axes.flat, found.items(), strict=False):
-            failed = np.abs(rows.residual) * _LIGHT > CATASTROPHIC
+            bad = failed(rows)
             axis.plot([low, high], [low, high], color="black", linewidth=0.8, zorder=3)
+            axis.scatter(rows.truth[~bad], rows.value[~bad], s=5, color="#2f6db3", linewidths=0, rasterized=True)
             axis.scatter(
-                rows.truth[~failed], rows.value[~failed], s=5, color="#2f6db3", linewidths=0, rasterized=True
-            )
-            axis.scatter(
-                rows.truth[failed],
-                rows.value[failed],
+                rows.truth[bad],
+                rows.value[bad],
                 s=9,
                 marker="x",
                 color="#e07a3c",
@@ -47,12 +47,47 @@ def draw_redshifts(predictions: Mapping[tuple[str, str, str, str], Path], stem: 
             )
             axis.set_title(f"{model} ({name}, {chosen})", fontsize=8)
             if len(rows):
-                said = f"MAE {np.abs(rows.error).mean():.4f}\nfailed {100 * failed.mean():.1f} %\nN {len(rows)}"
+                said = f"MAE {np.abs(rows.error).mean():.4f}\nfailed {100 * bad.mean():.1f} %\nN {len(rows)}"
                 axis.text(0.04, 0.96, said, va="top", transform=axis.transAxes, fontsize=7)
         for axis in axes.flat[len(found) :]:
             axis.set_axis_off()
         axes.flat[0].set(xlim=(low - room, high + room), ylim=(low - room, high + room))
         figure.supxlabel("redshift, catalogue", fontsize=9)
         figure.supylabel("redshift, predicted", fontsize=9)
+        figure.suptitle(title, x=0.01, ha="left", fontsize=10, fontweight="bold")
+        save(figure, stem)
+
+
+def draw_completeness(predictions: Mapping[tuple[str, str, str, str], Path], stem: Path, title: str) -> None:
+    """Write ``{stem}.png`` and ``.svg``: catastrophic share of the surest answers by what part of them is taken.
+
+    predictions: by (task, model, size, set); a line a model, by gap where it tells one, else by sigma (dashed).
+    """
+    with styled():
+        figure, axis = plt.subplots(figsize=(6.2, 4.0))
+        for (_, model, _, _), path in predictions.items():
+            rows = judged(read_predictions(path), LABEL)
+            orders = surest_first(rows, path)
+            if len(rows) < _LEAST or not orders:
+                continue
+            name = "gap" if "gap" in orders else "sigma"
+            bad = failed(rows)[orders[name]]
+            taken = np.arange(1, len(bad) + 1)
+            share = np.cumsum(bad) / taken
+            enough = taken >= _LEAST
+            axis.plot(
+                taken[enough] / len(bad),
+                100 * share[enough],
+                "-" if name == "gap" else "--",
+                label=f"{model} (by {name})",
+            )
+        axis.set(
+            xlim=(0, 1),
+            ylim=(0, None),
+            xlabel="completeness: part of the spectra, the surest first",
+            ylabel=f"beyond {CATASTROPHIC:.0f} km/s among them (%)",
+        )
+        if axis.lines:
+            axis.legend(fontsize=7)
         figure.suptitle(title, x=0.01, ha="left", fontsize=10, fontweight="bold")
         save(figure, stem)

@@ -70,9 +70,13 @@ def select(
     first_stars = pc.unique(stars.filter(pa.array(chosen)))
     selected = selected | pc.is_in(stars, value_set=first_stars).to_numpy(zero_copy_only=False)
     if not selected.any():
+        sought = dict.fromkeys(name for task in wanted for name in task["labels"])
+        valued = ", ".join(f"{len(usable) - usable[name].null_count} with {name}" for name in sought)
         raise StarglotError(
             "no catalogue row is selected",
-            where=f"{len(catalog)} rows, {len(usable)} of them with a class letter and enough S/N",
+            where=f"{len(catalog)} rows, {len(usable)} of them with "
+            + ("a class letter and " if classed else "")
+            + f"enough S/N{'; of these ' if valued else ''}{valued}",
             todo="check the catalogues, the survey's snr_min, and the tasks and sizes under run",
         )
     obsids = usable["obsid"].to_numpy()

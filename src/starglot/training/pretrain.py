@@ -19,7 +19,7 @@ from starglot.config.models import Encoding, Wavelength
 from starglot.config.tasks import Task
 from starglot.config.tiny import LanguageBase
 from starglot.errors import StarglotError
-from starglot.language.prompts import parse_question
+from starglot.language.prompts import form_of, parse_question
 from starglot.language.tiny_tokenizer import build_tokenizer
 from starglot.language.tokens import PromptTokens
 from starglot.models.tiny import BASE_NETWORKS
@@ -76,7 +76,8 @@ def build_base(
             allowed=f"{_LEAST} or more",
             todo="take a larger sample",
         )
-    tokenizer = build_tokenizer()
+    # A plain form's words are pieces of their own; the paper's two are known to every such tokenizer.
+    tokenizer = build_tokenizer([task] if form_of(task).plain else [])
     tokens = PromptTokens(tokenizer, task, encoding, wavelength)
     values = np.empty((len(rows), tokens.codec.n_values), np.int16)
     for at, flux in spectra.blocks(rows.obsids(), "tiny base: flux"):

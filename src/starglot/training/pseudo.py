@@ -22,6 +22,7 @@ from starglot.config.tiny import LanguageBase
 from starglot.labels import ABUNDANCE_NAMES, ATMOSPHERE_NAMES
 from starglot.language.answers import render
 from starglot.language.chat import frame
+from starglot.language.prompts import form_of
 from starglot.language.tokens import PromptTokens
 from starglot.spectra.redraw import redraw_flux
 
@@ -33,9 +34,16 @@ _VALUES: dict[str, Callable[[float], float]] = {
     "teff": lambda z: 5500 * math.exp(0.28 * z),  # some beyond 10,000 K, where a fifth digit begins
     "logg": lambda z: min(max(3.2 + 0.8 * z, 0.0), 5.49),
     "feh": lambda z: -0.2 + 0.45 * z,
+    "redshift": lambda z: min(max(0.25 + 0.12 * z, 0.0), 0.999),
 }
 #: Mean and spread (dex) of pseudo-abundances.
 _ABUNDANCE = 0.05, 0.25
+
+
+def _abundance(z: float) -> float:
+    return _ABUNDANCE[0] + _ABUNDANCE[1] * z
+
+
 #: Pseudo-classes by pseudo-temperature, falling.
 _LETTERS = ((7400.0, "A"), (6000.0, "F"), (5200.0, "G"), (3900.0, "K"), (-np.inf, "M"))
 #: Names of the questions: a letter in front of the answer.
@@ -86,7 +94,8 @@ class PseudoDraws(Dataset[dict[str, Any]]):
     """Examples of base pre-training: a real prompt, then several pseudo-answers, each behind its question's mark.
 
     The prompt costs as much as in fine-tuning, so asking it several things makes the most of it.  The first answer
-    stands where the real one will and has no mark.  Some answers are in the form of stage 2.
+    stands where the real one will and has no mark.  Some answers are in the form of stage 2; where the task's own is
+    plain, all are in that.
     """
 
     def __init__(
@@ -99,6 +108,7 @@ class PseudoDraws(Dataset[dict[str, Any]]):
     ):
         """decimals: digits after the point by label, where the tasks to come have others than the labels' own."""
         self.prompts, self.tokens, self.length, self.settings = prompts, tokens, length, settings
+        self.plain = form_of(tokens.task).plain
         self.atmosphere = form_task("atmosphere", ATMOSPHERE_NAMES, decimals)
         self.abundances = form_task("abundances", ABUNDANCE_NAMES, decimals)
         self.augment = Augment(noise=settings.noise, tilt=settings.tilt)
@@ -133,7 +143,7 @@ class PseudoDraws(Dataset[dict[str, Any]]):
             values = codec.values_from_binned(redraw_flux(codec.flux(values[None]), self.augment, rng))[0]
         answer, counts = self._segment(self._list(row, 0), [])
         for question in 1 + rng.permutation(len(self.marks))[: self.settings.asked - 1]:
-            if rng.random() < self.settings.named:
+            if not self.plain and rng.random() < self.settings.named:
                 more = self._segment(self._named(row, rng), self.between)
             else:
                 more = self._segment(self._list(row, question), [self.marks[question - 1], *self.between])
@@ -147,7 +157,13 @@ class PseudoDraws(Dataset[dict[str, Any]]):
         return [*mark, *ids], [*[False] * len(mark), *counts]
 
     def _list(self, row: int, question: int) -> str:
-        """A pseudo-answer in the form of stage 1."""
+        """A pseudo-answer in the form of stage 1, or in the task's own where that is plain."""
+        if self.plain:
+            own = {
+                name: _VALUES.get(name, _abundance)(float(self.hidden[row, at]))
+                for name, at in zip(self.tokens.task.labels, self.triples[question], strict=False)
+            }
+            return render(self.tokens.task, None, own, list(own), "rounded")
         values = {
             name: _VALUES[name](float(self.hidden[row, at]))
             for name, at in zip(ATMOSPHERE_NAMES, self.triples[question], strict=True)
@@ -159,6 +175,5 @@ class PseudoDraws(Dataset[dict[str, Any]]):
         """A pseudo-answer in the form of stage 2, for a few labels in the order of ``labels.LABELS``."""
         chosen = np.sort(rng.permutation(len(ABUNDANCE_NAMES))[: self.settings.names])
         labels = [ABUNDANCE_NAMES[index] for index in chosen]
-        mean, spread = _ABUNDANCE
-        values = {name: mean + spread * float(self.hidden[row, self.by_name[name]]) for name in labels}
+        values = {name: _abundance(float(self.hidden[row, self.by_name[name]])) for name in labels}
         return render(self.abundances, None, values, labels, "rounded")

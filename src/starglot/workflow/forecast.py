@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
-from starglot.config import queries, variants
+from starglot.config import queries, trials, variants
 from starglot.config.bases import is_hub_id
 from starglot.config.kinds import KINDS, is_language_model
 from starglot.config.models import Config
@@ -49,7 +49,8 @@ class GpuJob:
     """A training, or a model's predictions, on GPUs.
 
     what: 'train' or 'predict'; spectra: read in all, passes counted; tokens: of one; hours: None where the base's
-    shape is not known; memory: bytes on each GPU, of a training; sweep: made by `snakemake scaling` alone.
+    shape is not known; memory: bytes on each GPU, of a training; sweep: made by `snakemake scaling` or `ablation`
+    alone.
     """
 
     what: str
@@ -71,7 +72,8 @@ def sample_counts(config: Config, given: Mapping[tuple[str, str], int] | None = 
     found = []
     tasks = dict.fromkeys((*config.run.tasks, *config.scaling.tasks))
     for task in tasks:
-        for size in dict.fromkeys((*queries.sizes_of(config, task), *queries.sweep_sizes(config, task))):
+        swept = (*queries.sweep_sizes(config, task), *trials.ablation_sizes(config, task))
+        for size in dict.fromkeys((*queries.sizes_of(config, task), *swept)):
             count = (given or {}).get((task, size), config.tasks[task].sample.sizes[size])
             if config.mock is not None:
                 count = min(count or config.mock.spectra, config.mock.spectra)
@@ -128,13 +130,14 @@ def gpu_jobs(config: Config, device: Device, counts: list[Count]) -> Iterator[Gp
             recompute = training.gradient_checkpointing
             train = seen * tokens * device.training_seconds(shape, tokens, recompute, held) / 3600
             predict = read * tokens * device.answering_seconds(shape, tokens, held) / 3600
-            memory = training_memory(shape, tokens, training.batch, settings.lora.rank, held, recompute)
+            adapter = shape.adapter(settings.lora.rank, settings.lora.layers)
+            memory = training_memory(shape, tokens, training.batch, adapter, held, recompute)
         yield GpuJob("train", task, model, size, seen, tokens, train, memory, sweep)
         yield GpuJob("predict", task, model, size, read, tokens, predict, None, sweep)
 
 
 def _trained(config: Config) -> Iterator[tuple[str, str, str, bool]]:
-    """(task, model, size, whether of the sweep alone), each training once."""
+    """(task, model, size, whether of a sweep or an ablation alone), each training once."""
     made = dict.fromkeys(
         (task, model, size)
         for task in config.run.tasks
@@ -151,6 +154,9 @@ def _trained(config: Config) -> Iterator[tuple[str, str, str, bool]]:
         for size in queries.sweep_sizes(config, task)
         for model in queries.sweep_models(config)
     )
+    swept |= dict.fromkeys(
+        (task, trial.model, trial.size) for task in config.ablation for trial in trials.seeded(config, task)
+    )
     yield from ((*key, True) for key in swept if key not in made)
 
 
@@ -161,7 +167,9 @@ def predicted(config: Config, task: str, size: str, known: Mapping[tuple[str, st
     """
     own, split = known[task, size] or 0, config.split
     if sweep:
-        return round((known.get((task, queries.sweep_test_size(config, task))) or 0) * split.test)
+        swept = bool(queries.sweep_sizes(config, task))
+        one = queries.sweep_test_size(config, task) if swept else queries.smallest_size(config, task)
+        return round((known.get((task, one)) or 0) * split.test)
     total = split.val * own
     for name in config.run.sets:
         of = known[task, queries.smallest_size(config, task)] if name == "common" else own

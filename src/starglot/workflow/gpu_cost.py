@@ -10,7 +10,7 @@ recomputed.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -39,32 +39,32 @@ class Shape:
     vocabulary: int
 
     @property
-    def linear(self) -> list[tuple[int, int]]:
-        """(in, out) of the linear layers of one block."""
+    def linear(self) -> dict[str, tuple[int, int]]:
+        """(in, out) of the linear layers of one block, by their names in Llama."""
         kv = self.hidden * self.kv // self.heads
-        return [
-            (self.hidden, self.hidden),
-            (self.hidden, kv),
-            (self.hidden, kv),
-            (self.hidden, self.hidden),
-            (self.hidden, self.inner),
-            (self.hidden, self.inner),
-            (self.inner, self.hidden),
-        ]
+        return {
+            "q_proj": (self.hidden, self.hidden),
+            "k_proj": (self.hidden, kv),
+            "v_proj": (self.hidden, kv),
+            "o_proj": (self.hidden, self.hidden),
+            "gate_proj": (self.hidden, self.inner),
+            "up_proj": (self.hidden, self.inner),
+            "down_proj": (self.inner, self.hidden),
+        }
 
     @property
     def weights(self) -> int:
         """Weights of the linear layers of all blocks."""
-        return self.layers * sum(a * b for a, b in self.linear)
+        return self.layers * sum(a * b for a, b in self.linear.values())
 
     @property
     def parameters(self) -> int:
         """Weights with input and output embeddings."""
         return self.weights + 2 * self.hidden * self.vocabulary
 
-    def adapter(self, rank: int) -> int:
-        """Trained parameters of low-rank adapters on all linear layers."""
-        return self.layers * rank * sum(a + b for a, b in self.linear)
+    def adapter(self, rank: int, adapted: Collection[str] | None = None) -> int:
+        """Trained parameters of low-rank adapters on the layers called ``adapted``; None: on all linear ones."""
+        return self.layers * rank * sum(a + b for name, (a, b) in self.linear.items() if name in (adapted or [name]))
 
 
 #: Bases by Hugging Face id, so that a plan needs none of them on the disk (from their config.json).
@@ -113,15 +113,17 @@ def answering_operations(shape: Shape, tokens: int) -> float:
     return 2.0 * shape.weights + 2.0 * shape.layers * shape.hidden * tokens
 
 
-def training_memory(shape: Shape, tokens: int, batch: int, rank: int, quantisation: str, recompute: bool) -> float:
+def training_memory(shape: Shape, tokens: int, batch: int, adapter: int, quantisation: str, recompute: bool) -> float:
     """Bytes on each GPU, about: weights, embeddings, adapter with its optimiser, activations.
+
+    adapter: its parameters.
 
     Recomputing keeps the input of each block (bfloat16) and the work of one; otherwise the work of all is held.
     """
     block = batch * tokens * (6 * shape.hidden + 3 * shape.inner) * 2
     activations = batch * tokens * shape.hidden * shape.layers * 2 + block if recompute else block * shape.layers
     embeddings = 2 * shape.hidden * shape.vocabulary * 2
-    return shape.weights * BYTES[quantisation] + embeddings + shape.adapter(rank) * _TRAINED + activations
+    return shape.weights * BYTES[quantisation] + embeddings + adapter * _TRAINED + activations
 
 
 @dataclass(frozen=True)

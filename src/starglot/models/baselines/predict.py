@@ -12,15 +12,18 @@ from starglot.config.tasks import Task
 from starglot.language.prompts import form_of
 from starglot.models.baselines.rows import Rows, rows_of
 from starglot.models.predictions import Predicted, Stars, are_seen, prediction_table
+from starglot.models.redshifts import Doubt
 
 
 @dataclass(frozen=True)
 class Answer:
-    """value, sigma: (n, labels), NaN where there is none; predicted: (n,) code of the class, -1 for none."""
+    """value, sigma: (n, labels), NaN where there is none; predicted: (n,) code of the class, -1 for none; doubt: of
+    the redshifts, where the model has a distribution of them."""
 
     value: np.ndarray
     sigma: np.ndarray
     predicted: np.ndarray
+    doubt: Doubt | None = None
 
 
 def predict(
@@ -42,5 +45,6 @@ def predict(
         sigma=answer.sigma,
         status=np.where(np.isfinite(answer.value.reshape(-1)), "ok", "not_answered").tolist(),
         letter=pa.array(np.repeat(letters, k) if asks_class else [None] * answer.value.size, pa.string()),
+        doubt=answer.doubt,
     )
     return prediction_table(sample_rows, task.labels, rows.truth, predicted, are_seen(sample_rows, seen))

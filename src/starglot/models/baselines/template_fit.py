@@ -22,15 +22,11 @@ from starglot.models.baselines.files import load
 from starglot.models.baselines.predict import Answer
 from starglot.models.baselines.rows import Rows
 from starglot.models.baselines.scatter import rms
+from starglot.models.redshifts import Doubt, doubt_of, no_doubt
 from starglot.spectra.rebin import binned
 from starglot.spectra.resample import stored_grid
 from starglot.spectra.sample_flux import ShardPath, blocks
 
-#: Warning bits, as of Redrock's ZWARN: the second minimum is nearly as good; the best redshift is at an end.
-SMALL_DELTA, Z_FITLIMIT = 1 << 2, 1 << 5
-#: A gap of chi2 below is small; minima closer than this (km/s) are one.
-LEAST_DELTA, APART = 9.0, 1000.0
-_LIGHT = 299792.458
 #: Spectra that are fitted together.
 _TOGETHER = 4096
 #: Trial redshifts go beyond those of the training galaxies by this part of their range.
@@ -59,14 +55,11 @@ class Templates:
 
 @dataclass(frozen=True)
 class Redshifts:
-    """What a fit says of n spectra, arrays (n,): redshift, its error, the second-best one, the gap of chi2 between
-    the two, and warning bits."""
+    """What a fit says of n spectra: redshift and its error, arrays (n,), and what speaks against it."""
 
     z: np.ndarray
     z_err: np.ndarray
-    second: np.ndarray
-    delta_chi2: np.ndarray
-    warning: np.ndarray
+    doubt: Doubt
 
 
 def make_templates(
@@ -132,13 +125,7 @@ def fit_redshifts(templates: Templates, flux: np.ndarray, wave: np.ndarray, widt
     noise = np.maximum(least / free, 1e-12)
     z, curvature = _parabola(trial, chi2, best)
     z_err = np.sqrt(2 * noise / np.where(curvature > 0, curvature, np.nan))
-    apart = np.abs(trial[None] - z[:, None]) / (1 + z[:, None]) * _LIGHT > APART
-    others = np.where(apart, chi2, np.inf)
-    second = others.argmin(axis=1)
-    delta = (others[np.arange(n), second] - least) / noise
-    warning = np.where(delta < LEAST_DELTA, SMALL_DELTA, 0)
-    warning |= np.where((best == 0) | (best == len(trial) - 1), Z_FITLIMIT, 0)
-    return Redshifts(z, z_err, trial[second], delta, warning)
+    return Redshifts(z, z_err, doubt_of(trial, chi2 / noise[:, None], z))
 
 
 def _parabola(trial: np.ndarray, chi2: np.ndarray, best: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -195,9 +182,11 @@ def read_template_fit(settings: TemplateFit, task: Task, folder: Path, rows: Row
     start, step = (float(each) for each in weights["rest"])
     templates = Templates(weights["vectors"], start, step, weights["trial"])
     value, sigma = np.full((len(rows), 1), np.nan), np.full((len(rows), 1), np.nan)
+    doubt = no_doubt(len(rows))
     for at, fitted in _fitted(templates, rows, shard_path, weights["wavelength"], settings.bin):
         value[at, 0], sigma[at, 0] = fitted.z, fitted.z_err
-    return Answer(value, sigma, np.full(len(rows), -1))
+        doubt.second[at], doubt.gap[at], doubt.warning[at] = vars(fitted.doubt).values()
+    return Answer(value, sigma, np.full(len(rows), -1), doubt)
 
 
 def _fitted(

@@ -1,0 +1,83 @@
+"""What belongs to a redshift beside its value: the second-best one, the gap between the two, and warning bits.
+
+The bits are numbered as Redrock's ZWARN (desihub/redrock), as far as there is a counterpart here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+#: Too little of the wavelength range has good pixels.
+LITTLE_COVERAGE = 1 << 1
+#: The second-best redshift is nearly as good as the best.
+SMALL_DELTA = 1 << 2
+#: The best redshift is at an end of the range that was tried.
+Z_FITLIMIT = 1 << 5
+#: There is no spectrum to answer.
+NODATA = 1 << 9
+#: The spectrum is poorer than nearly all that the model was trained on.
+POORDATA = 1 << 11
+#: Bit -> name, as users know it.
+WARNINGS: dict[int, str] = {
+    LITTLE_COVERAGE: "LITTLE_COVERAGE",
+    SMALL_DELTA: "SMALL_DELTA",
+    Z_FITLIMIT: "Z_FITLIMIT",
+    NODATA: "NODATA",
+    POORDATA: "POORDATA",
+}
+
+#: A gap of chi2 below is small, and redshifts closer than this (km/s) are one: Redrock's numbers.
+LEAST_DELTA, APART = 9.0, 1000.0
+#: A probability below is none.
+_NEVER = 1e-12
+#: Speed of light (km/s).
+LIGHT = 299792.458
+
+
+@dataclass(frozen=True)
+class Doubt:
+    """What speaks against n redshifts, arrays (n,).
+
+    second: the best redshift that lies more than 1,000 km/s from the answer; gap: by how much chi2, or
+    -2 ln probability, is greater there than at the best, NaN where nothing is known; warning: bits, a sum.
+    """
+
+    second: np.ndarray
+    gap: np.ndarray
+    warning: np.ndarray
+
+
+def doubt_of(trial: np.ndarray, chi2: np.ndarray, z: np.ndarray) -> Doubt:
+    """What chi2 (n, m) at ``trial`` redshifts (m,), ascending, says against the answers z (n,).
+
+    Of a probability, -2 ln of it stands for chi2.
+    """
+    rows = np.arange(len(chi2))
+    best = chi2.argmin(axis=1)
+    apart = np.abs(trial[None] - z[:, None]) / (1 + z[:, None]) * LIGHT > APART
+    others = np.where(apart, chi2, np.inf)
+    second = others.argmin(axis=1)
+    gap = others[rows, second] - chi2[rows, best]
+    warning = np.where(gap < LEAST_DELTA, SMALL_DELTA, 0)
+    warning |= np.where((best == 0) | (best == len(trial) - 1), Z_FITLIMIT, 0)
+    return Doubt(trial[second], gap, warning)
+
+
+def doubt_of_chances(trial: np.ndarray, chance: np.ndarray, z: np.ndarray) -> Doubt:
+    """:func:`doubt_of` of probabilities (n, m) at ``trial`` redshifts; no second one where all others have none."""
+    doubt = doubt_of(trial, -2 * np.log(np.maximum(chance, _NEVER)), z)
+    at = np.searchsorted(trial, doubt.second)
+    some = chance[np.arange(len(chance)), at] > _NEVER
+    return Doubt(np.where(some, doubt.second, np.nan), doubt.gap, doubt.warning)
+
+
+def no_doubt(n: int) -> Doubt:
+    """Of n answers of which nothing is known: no second redshift, no bits."""
+    return Doubt(np.full(n, np.nan), np.full(n, np.nan), np.zeros(n, int))
+
+
+def warning_names(bits: int) -> list[str]:
+    """Names of the bits in a sum of them."""
+    return [name for bit, name in WARNINGS.items() if bits & bit]
