@@ -20,6 +20,7 @@ pytestmark = pytest.mark.workflow
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs/tutorial.md"
 NUMBER = re.compile(r"(-?\d+\.\d+)")
+ANY_NUMBER = re.compile(r"(-?\d+(?:\.\d+)?)")
 #: Numbers with decimals depend on the processor: that far, absolute and relative.
 LAST_DIGITS = (0.03, 0.1)
 
@@ -52,9 +53,9 @@ def printed(folder: Path, scratch: Path, language: str, program: str) -> list[st
     return [line for line in done.stdout.splitlines() if line.strip()]
 
 
-def same_line(said: str, got: str) -> bool:
-    """Equal but for blanks, and for the last digits of numbers with decimals."""
-    one, other = (NUMBER.split(" ".join(line.split())) for line in (said, got))
+def same_line(said: str, got: str, number: re.Pattern[str] = NUMBER) -> bool:
+    """Equal but for blanks, and for the last digits of numbers, by default of those with decimals."""
+    one, other = (number.split(" ".join(line.split())) for line in (said, got))
     if len(one) != len(other):
         return False
     close = (abs(float(a) - float(b)) <= LAST_DIGITS[0] + LAST_DIGITS[1] * abs(float(a))
@@ -110,6 +111,19 @@ def test_readme_has_the_scores_of_the_demo(demo) -> None:
         assert [float(cell) for cell in cells.split("|")] == pytest.approx(
             mine, abs=LAST_DIGITS[0], rel=LAST_DIGITS[1]
         )
+
+
+def test_the_first_command_of_readme_prints_its_answer(demo, tmp_path) -> None:
+    """A language model's answer, whose last digits depend on the processor, whole numbers' too."""
+    text = (ROOT / "README.md").read_text()
+    command, answer = re.search(
+        r"^\.venv/bin/(starglot predict .*)\n```\n\n```\n(.*?)^```$", text, re.M | re.S
+    ).groups()
+    got = printed(demo, tmp_path, "sh", command.replace("docs/", f"{ROOT}/docs/"))
+    said = [line.replace("docs/", f"{ROOT}/docs/") for line in answer.splitlines() if line.strip()]
+    assert len(said) == len(got) and all(
+        same_line(one, other, ANY_NUMBER) for one, other in zip(said, got, strict=True)
+    ), got
 
 
 def test_the_demo_begins_with_as_many_jobs_as_the_page_says(fresh) -> None:
