@@ -83,7 +83,7 @@ lock: setup ## write requirements/lock.txt and envs/ from pyproject.toml (UPGRAD
 	    $(if $(UPGRADE),--upgrade) --output-file requirements/lock.txt
 	@python requirements/pin_envs.py
 
-docs: setup ## generate config/schema.json, docs/reference.md and the diagram of the rules
+docs: setup ## generate config/schema.json, the pages of the reference and the diagram of the rules
 	@python workflow/scripts/generate_reference.py
 	@snakemake --cores $(CORES) $(DRAWN) --quiet all -- inventory   # the jobs after it are known only then
 	@snakemake $(DRAWN) --rerun-triggers mtime --rulegraph mermaid-js -- all qa degradation catalogue control \

@@ -13,12 +13,15 @@ from snakemake.settings.types import DeploymentMethod
 from starglot.config.load import load_config
 from starglot.errors import StarglotError
 from starglot.folders import make_folders, require_folders, require_writable
+from starglot.workflow.groups import bound_groups
 from starglot.workflow.rebuilds.accepted import RECORDS, read_accepted
 from starglot.training.begun import RUN, new_run
 
 # A graph of thousands of jobs is millions of objects, hardly one of which is ever let go; at its own thresholds Python
 # looks through all of them again and again, for a fifth of the time that planning takes.
 gc.set_threshold(100_000, 50, 50)
+
+bound_groups()
 
 try:
     CONFIG = load_config(

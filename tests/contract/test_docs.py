@@ -64,7 +64,7 @@ def test_overlays_for_desi_and_gaia_xp_are_configurations(project: Path) -> None
 
 def test_links_between_pages_lead_somewhere(project: Path) -> None:
     broken = []
-    for page in [*project.glob("*.md"), *(project / "docs").glob("*.md")]:
+    for page in [*project.glob("*.md"), *(project / "docs").rglob("*.md")]:
         for target in re.findall(r"\]\(([^)#\s]+)", page.read_text()):
             if "://" not in target and not (page.parent / target).exists():
                 broken.append(f"{page.name}: {target}")
@@ -78,7 +78,7 @@ def test_links_to_headings_lead_to_one(project: Path) -> None:
         return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
     broken = []
-    for page in [*project.glob("*.md"), *(project / "docs").glob("*.md")]:
+    for page in [*project.glob("*.md"), *(project / "docs").rglob("*.md")]:
         for target, anchor in re.findall(r"\]\(([^)#\s:]*)#([^)\s]+)\)", page.read_text()):
             if anchor not in anchors(page.parent / target if target else page):
                 broken.append(f"{page.name}: {target}#{anchor}")
@@ -87,6 +87,6 @@ def test_links_to_headings_lead_to_one(project: Path) -> None:
 
 def test_make_targets_that_the_pages_name_exist(project: Path) -> None:
     targets = set(re.findall(r"^([a-z-]+):", (project / "Makefile").read_text(), re.M))
-    for page in [*project.glob("*.md"), *(project / "docs").glob("*.md")]:
+    for page in [*project.glob("*.md"), *(project / "docs").rglob("*.md")]:
         named = set(re.findall(r"`(?:[A-Z_]+=\S+ )?make ([a-z][a-z-]*)", page.read_text()))
         assert named <= targets, f"{page.name}: {named - targets}"

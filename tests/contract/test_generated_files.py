@@ -39,7 +39,9 @@ def declared(project: Path) -> dict[str, list[Requirement]]:
 def test_schema_and_reference_are_generated_from_the_models(project: Path) -> None:
     hint = "out of step with the models: make docs"
     assert (project / "config/schema.json").read_text() == reference.schema_json(), hint
-    assert (project / "docs/reference.md").read_text() == reference.reference_markdown(), hint
+    docs = project / "docs"
+    pages = {path: path.read_text() for path in [docs / "reference.md", *(docs / "reference").glob("*.md")]}
+    assert pages == {docs / name: text for name, text in reference.reference_pages().items()}, hint
 
 
 def test_the_rebuild_table_is_what_is_tested(project: Path) -> None:

@@ -35,8 +35,9 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("cli", "commands"),
     ("__main__",),
 )
-#: The one module that has Snakemake plan: `starglot explain` and `accept` ask what would run.
-PLANS = "workflow/rebuilds/plan.py"
+#: The modules that have to do with Snakemake's planning: `starglot explain` and `accept` ask what would run, and the
+#: Snakefile has groups of jobs cut as the profile says.
+PLANS = ("workflow/rebuilds/plan.py", "workflow/groups.py")
 HEAVY = ("torch", "transformers", "peft", "accelerate", "deepspeed", "matplotlib", "astropy", "fitsio")
 
 

@@ -73,6 +73,15 @@ def test_another_snakemake_is_refused_before_it_is_taken_apart(monkeypatch: pyte
         show_graph([], lambda workflow: None)
 
 
+def test_snakemake_still_cuts_groups_with_what_is_made_anew_for_it() -> None:
+    from snakemake.cli import parse_config  # noqa: F401  # first: the graph's module cannot be imported by itself
+    from snakemake.dag import DAG
+    from snakemake.jobs import GroupJobFactory
+
+    assert "self.group_job_factory.new(" in inspect.getsource(DAG.update_groups)
+    assert "self.cache" in inspect.getsource(GroupJobFactory.new)  # without it, starglot.workflow.groups can go
+
+
 def test_snakemake_says_what_our_lines_and_advice_wait_for() -> None:
     source = text_of("snakemake")
     for words in (*lines._TOLD, *lines._STOPPING, "At least one job did not complete successfully"):

@@ -40,7 +40,8 @@ def site(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_every_page_is_in_the_site_and_in_its_contents(project: Path, site: Path) -> None:
     contents = (site / "index.html").read_text()
-    pages = {page.stem for page in (project / "docs").glob("*.md")} - {"index"}
+    docs = project / "docs"
+    pages = {str(page.relative_to(docs).with_suffix("")) for page in docs.rglob("*.md")} - {"index"}
     assert {name for name in pages if not (site / f"{name}.html").is_file()} == set()
     assert {name for name in pages if f'href="{name}.html' not in contents} == set()
 

@@ -1,8 +1,10 @@
-"""Catalogues of our own: many spectra to one table, each once, through kills; read back by astropy."""
+"""Catalogues of our own: many spectra to one table, each once, through kills; read back by astropy and STILTS."""
 
 from __future__ import annotations
 
+import csv
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -301,6 +303,38 @@ def test_parts_become_one_table_by_obsid(
             assert {str(one[name].unit) for one in read.values()} == {LABELS[label].unit}
     assert read["parquet"]["teff"].meta["ucd"] == "phys.temperature.effective"
     assert read_metadata(outs[0])["model_sha256"] == fits.getheader(outs[1], 1)["MODSHA"]
+
+
+def test_topcat_reads_it(parts: tuple[list[Path], pa.Table], folder: Path, tmp_path: Path) -> None:
+    """By STILTS, which reads tables with TOPCAT's own library: columns, values, what is missing, a valid VOTable."""
+    if not shutil.which("stilts"):
+        pytest.skip("STILTS is not installed: apt install stilts")
+    out, votable = tmp_path / "c.fits", tmp_path / "c.xml"
+    gather.gather(parts[0], catalogue_facts(folder, "lamost", "dr11"), [out], key="obsid")
+
+    def stilts(*arguments: str) -> str:
+        done = subprocess.run(["stilts", *arguments], capture_output=True, text=True, cwd=tmp_path)
+        assert not done.returncode, done.stderr
+        return done.stdout
+
+    said = stilts("tpipe", f"in={out}", "cmd=meta name class units ucd description", "ofmt=csv")
+    rows = {row["Name"]: row for row in csv.DictReader(said.splitlines())}
+    kinds = {"double": "Double", "int64": "Long", "int32": "Integer", "int16": "Short", "string": "String"}
+    for field in parts[1].schema:
+        about = {key.decode(): text.decode() for key, text in field.metadata.items()}
+        row = rows.pop(field.name)
+        assert (row["Class"], row["Units"], row["UCD"]) == (
+            kinds[str(field.type)], about.get("unit", ""), about["ucd"])  # fmt: skip
+        assert row["Description"] == about["description"]
+    assert not rows
+    counted = stilts("tpipe", f"in={out}", "cmd=stats name nGood mean", "ofmt=csv")
+    for row in csv.DictReader(counted.splitlines()):
+        truth = parts[1][row["Name"]].to_pandas()
+        if truth.dtype.kind in "fi":
+            assert int(row["NGood"]) == truth.notna().sum()
+            assert float(row["Mean"]) == pytest.approx(truth.mean(), rel=1e-6)
+    stilts("tcopy", f"in={out}", f"out={votable}", "ofmt=votable")
+    assert "ERROR" not in stilts("votlint", "ucd=true", "unit=true", f"votable={votable}")
 
 
 def test_a_catalogue_has_the_same_bytes_again(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import jsonschema
@@ -10,7 +11,7 @@ import pytest
 import yaml
 
 from starglot.config.load import merge
-from starglot.config.reference import meaning, reference_markdown, schema_json, sections
+from starglot.config.reference import meaning, reference_pages, schema_json, sections
 
 
 def test_every_key_says_what_it_means() -> None:
@@ -21,14 +22,23 @@ def test_every_key_says_what_it_means() -> None:
 
 
 def test_every_key_has_a_row_with_default_and_allowed_values() -> None:
-    text = reference_markdown()
+    pages = reference_pages()
     for path, model in sections():
-        title = f"## `{path}`" if path else "## Top level"
-        part = text[text.index(title) :]
+        text = pages[f"reference/{path.partition('.')[0]}.md"] if path else pages["reference.md"]
+        part = text[text.index(f"## `{path}`" if path else "## Top level") :]
         for name in model.model_fields:
-            assert f"| `{name}` | " in part, f"{path}.{name}"
-    assert "| `rank` | `64` | whole number, at least 1, at most 1024 |" in text
-    assert '| `interpolation` | `"cubic"` | `cubic`, `linear` |' in text
+            assert re.search(rf"^\| \[?`{name}`(\]\(reference/{name}\.md\))? \| ", part, re.M), f"{path}.{name}"
+    assert "| `rank` | `64` | whole number, at least 1, at most 1024 |" in pages["reference/models.md"]
+    assert '| `interpolation` | `"cubic"` | `cubic`, `linear` |' in pages["reference/recipes.md"]
+
+
+def test_a_key_leads_to_its_page_and_a_page_has_only_its_own() -> None:
+    pages = reference_pages()
+    linked = re.findall(r"^\| \[`\w+`\]\((\S+)\)", pages["reference.md"], re.M)
+    assert sorted(linked) == sorted(set(pages) - {"reference.md"}) and len(linked) > 10
+    for name in linked:
+        key = Path(name).stem
+        assert {path.partition(".")[0] for path in re.findall(r"^## `([^`]+)`", pages[name], re.M)} == {key}
 
 
 @pytest.mark.parametrize("overlay", [None, "config/demo.yaml"])

@@ -171,3 +171,16 @@ def test_a_grid_that_nothing_asks_for_plans_nothing_more(fresh, tmp_path):
     (none := tmp_path / "none.yaml").write_text("{}")
     with_grid, without = planned(fresh, over, model), planned(fresh, none, model)
     assert [name for name, _ in with_grid] == [name for name, _ in without]
+
+
+def test_a_submission_holds_no_more_jobs_than_the_profile_says(mini):
+    """With an inventory that is done, Snakemake cuts groups twice: no two share a job, and none grows."""
+    groups = ["--groups", "clean_shard=clean", "--group-components", "clean=2"]
+    command = ["snakemake", "-n", "--cores", "2", "-R", "clean_shard", *groups, "--configfile", "mini.yaml"]
+    done = subprocess.run(
+        [sys.executable, "-m", *command, "--", "clean"], cwd=mini.folder, capture_output=True, text=True, timeout=120
+    )
+    assert not done.returncode, done.stderr[-3000:]
+    blocks = re.split(r"Group job clean ", done.stdout + done.stderr)[1:]
+    shards = [re.findall(r"rule clean_shard:\n(?:.*\n)*?.*shard=(\S+)", block) for block in blocks]
+    assert sorted(map(len, shards)) == [1, 2] and len({name for group in shards for name in group}) == 3

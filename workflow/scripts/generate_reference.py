@@ -1,4 +1,4 @@
-"""Write config/schema.json and docs/reference.md from the typed configuration models, and the rebuild table."""
+"""Write config/schema.json and the reference's pages from the typed configuration models, and the rebuild table."""
 
 from __future__ import annotations
 
@@ -14,7 +14,11 @@ from starglot.workflow.rebuilds import table
 def main(args: argparse.Namespace) -> None:
     """Write the files below the project's root."""
     write_text(reference.schema_json(), args.root / "config" / "schema.json")
-    write_text(reference.reference_markdown(), args.root / "docs" / "reference.md")
+    pages = {args.root / "docs" / name: text for name, text in reference.reference_pages().items()}
+    for path in set((args.root / "docs" / "reference").glob("*.md")) - set(pages):  # of a key that is no more
+        path.unlink()
+    for path, text in pages.items():
+        write_text(text, path)
     rebuilds = args.root / "docs" / "rebuilds.md"
     rows = table.read_table(args.root / "tests" / "workflow" / "rebuilds.yaml")
     write_text(table.with_table(rebuilds.read_text(encoding="utf-8"), rows), rebuilds)
