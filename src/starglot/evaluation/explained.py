@@ -182,8 +182,8 @@ def landscapes(opened: Opened, label: str, seed: int = 0) -> tuple[list[dict[str
 
 @dataclass(frozen=True)
 class Sensitive:
-    """Of test spectra at rest, each (n, inputs): |d label / d flux|, that times the scatter of the flux between spectra,
-    and flux; and which subsets they are in."""
+    """Of test spectra at rest, each (n, inputs): |d label / d flux|, that times the flux's scatter between them, and
+    flux; and which subsets they are in."""
 
     wavelength: np.ndarray
     saliency: np.ndarray
