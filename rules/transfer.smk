@@ -145,10 +145,10 @@ def explained_settings(wildcards):
     task = CONFIG.tasks[wildcards.task]
     size = queries.sizes_of(CONFIG, wildcards.task)[-1]
     found = starts.explained_models(CONFIG, wildcards.task)
-    release = queries.release_of(CONFIG, wildcards.task)
     return leaves(
         label="feh" if "feh" in task.labels else task.labels[0],
-        release=f"{release}, a mock" if CONFIG.mock else release,
+        release=queries.release_of(CONFIG, wildcards.task),
+        mock=CONFIG.mock is not None,
         task=queries.grouped_task_params(task),
         wavelength=task_grid(wildcards.task),
         strategies=found,

@@ -14,19 +14,19 @@ from starglot.evaluation.explained import (
     sensitivities,
     table_of,
 )
-from starglot.evaluation.presentation import label_text
+from starglot.evaluation.presentation import label_text, stars_of
 from starglot.evaluation.tables_io import write_table
 from starglot.plots.saliency import draw_saliency
 
 
 def main(args: argparse.Namespace) -> None:
-    label, release = args.settings["label"], args.settings["release"]
+    label, of = args.settings["label"], stars_of(args.settings)
     catalog, sample = pq.read_table(args.catalog), pq.read_table(args.sample)
     rows, found = [], {}
     for opened in open_all(args.settings, args.models, args.sample, args.labels, args.index):
         mine, found[opened.model] = sensitivities(opened, label, catalog, sample)
         rows += mine
-    title = f"Sensitivity of {label_text(label)} to flux ({release})"
+    title = f"Sensitivity of {label_text(label)} to flux ({of})"
     write_table(table_of(rows, SALIENCY_COLUMNS), Path(args.csv).with_suffix(""), f"{title}.", SALIENCY_NOTES)
     draw_saliency(found, label, Path(args.png).with_suffix(""), title)
 

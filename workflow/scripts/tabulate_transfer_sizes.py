@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 
 from starglot.cli import parser, run
 from starglot.config.names import read_name
+from starglot.evaluation.presentation import stars_of
 from starglot.evaluation.tables_io import write_table
 from starglot.evaluation.transfer import SPECTRA
 from starglot.evaluation.transfer_sizes import CAPTIONS, NOTES, Carried, named_table, sizes_table
@@ -31,11 +32,11 @@ def main(args: argparse.Namespace) -> None:
         for (task, model, size), paths in seeds.items()
         if (strategy := settings["strategies"].get(model))
     ]
-    release = f"{settings['release']}{', a mock' if settings['mock'] else ''}"
+    of = stars_of(settings)
     ours = sizes_table(carried)
     for path in map(Path, args.csv):
-        write_table(named_table(path.stem, ours), path.with_suffix(""), f"{CAPTIONS[path.stem]} ({release}).", NOTES)
-    draw_sizes(ours, Path(args.png).with_suffix(""), f"Models carried to another survey ({release})")
+        write_table(named_table(path.stem, ours), path.with_suffix(""), f"{CAPTIONS[path.stem]} ({of}).", NOTES)
+    draw_sizes(ours, Path(args.png).with_suffix(""), f"Models carried to another survey ({of})")
 
 
 if __name__ == "__main__":

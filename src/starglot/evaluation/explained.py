@@ -48,11 +48,14 @@ LANDSCAPE_NOTES: tuple[str, ...] = (
 )
 SALIENCY_COLUMNS: tuple[str, ...] = (
     *("task", "strategy", "model", "size", "label", "stars", "n", "n_stars", "species", "line"),
-    *("sensitivity", "sensitivity_lo", "sensitivity_hi", "interval"),
+    *(f"{name}{end}" for name in ("sensitivity", "influence") for end in ("", "_lo", "_hi")),
+    "interval",
 )
 SALIENCY_NOTES: tuple[str, ...] = (
     "Sensitivity: |d label / d flux| within 3 A of the line, in units of its median over the whole spectrum; the "
     "median over test spectra, brought to rest by the catalogue's velocities. Lines: vacuum wavelengths (A).",
+    "Influence: the same of |d label / d flux| times the scatter of the flux between these spectra at each pixel. A "
+    "label may answer strongly to a pixel that hardly differs from star to star, and be told by others.",
     "A network may know a label by lines of other elements: sensitivity to a line is no measure of an abundance.",
 )
 
@@ -179,10 +182,12 @@ def landscapes(opened: Opened, label: str, seed: int = 0) -> tuple[list[dict[str
 
 @dataclass(frozen=True)
 class Sensitive:
-    """|d label / d flux| (n, inputs) and flux (n, inputs) of test spectra at rest; which subsets they are in."""
+    """Of test spectra at rest, each (n, inputs): |d label / d flux|, that times the flux's scatter between them, and
+    flux; and which subsets they are in."""
 
     wavelength: np.ndarray
     saliency: np.ndarray
+    influence: np.ndarray
     flux: np.ndarray
     subsets: Mapping[str, np.ndarray]
 
@@ -209,23 +214,28 @@ def sensitivities(
     stars = np.unique(star["star_id"].combine_chunks().take(at).to_numpy(zero_copy_only=False), return_inverse=True)[
         1
     ]
-    values = saliency(opened.network, opened.scales, opened.features[known], opened.labels.index(label))
-    values, flux = (at_rest(each, opened.wavelength, velocity[known]) for each in (values, opened.features[known]))
-    subsets = {name: mine[known] for name, mine in opened.subsets()}
+    seen = opened.features[known]
+    values = saliency(opened.network, opened.scales, seen, opened.labels.index(label))
+    each_at_rest = [
+        at_rest(each, opened.wavelength, velocity[known])
+        for each in (values, values * seen.std(axis=0) if len(seen) else values, seen)
+    ]
+    found = Sensitive(opened.wavelength, *each_at_rest, {name: mine[known] for name, mine in opened.subsets()})
     rows = []
-    for name, mine in subsets.items():
+    for name, mine in found.subsets.items():
         count = len(np.unique(stars[mine]))
         for line in LINES:
-            found = (float("nan"),) * 3
-            if count >= LEAST_STARS:
-                found = line_sensitivity(values[mine], opened.wavelength, line, stars[mine], level, replicates, seed)
+            if not opened.wavelength[0] <= line.wavelength <= opened.wavelength[-1]:
+                continue
             row: dict[str, Any] = {"task": opened.task, "strategy": opened.strategy, "model": opened.model}
             row |= {"size": opened.size, "label": label, "stars": name, "n": int(mine.sum()), "n_stars": count}
-            row |= {"species": line.species, "line": round(line.wavelength, 2), "interval": level}
-            row |= dict(zip(("sensitivity", "sensitivity_lo", "sensitivity_hi"), found, strict=True))
-            if opened.wavelength[0] <= line.wavelength <= opened.wavelength[-1]:
-                rows.append(row)
-    return rows, Sensitive(opened.wavelength, values, flux, subsets)
+            row |= {"species": line.species, "line": f"{line.wavelength:.2f}", "interval": level}
+            for what, of in (("sensitivity", found.saliency), ("influence", found.influence)):
+                if count >= LEAST_STARS:
+                    told = line_sensitivity(of[mine], found.wavelength, line, stars[mine], level, replicates, seed)
+                    row |= dict(zip((what, f"{what}_lo", f"{what}_hi"), told, strict=True))
+            rows.append(row)
+    return rows, found
 
 
 def table_of(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> pd.DataFrame:
