@@ -33,8 +33,8 @@ def test_real_galaxies_need_no_mock(fresh):
 
 def test_an_ablation_trains_each_setting_once_a_seed(fresh):
     jobs = planned(fresh, REDSHIFT, "ablation")
-    # rate, rank and epochs, two further values each, and the model itself; one further size; two seeds
-    assert jobs["train_patches"] == jobs["predict_patches"] == 2 * (2 + 2 + 2 + 1 + 1)
+    # two further rates, a rank, epochs, the model itself, a further size; two seeds
+    assert jobs["train_patches"] == jobs["predict_patches"] == 2 * (2 + 1 + 1 + 1 + 1)
     assert jobs["tabulate_ablation"] == 1 and "train_baseline" not in jobs
 
 
@@ -49,7 +49,7 @@ def test_the_papers_own_model_and_its_ablation_are_planned(fresh):
     (folder / "specObj-dr16.fits").write_bytes(b"SIMPLE  =                    T")
     (folder / "casjobs.csv").write_text("specobjid,type,dered_i\n")
     jobs = planned(fresh, (*REDSHIFT, "config/redshift-llama.yaml"), "tables", "ablation")
-    assert jobs["fetch_base"] == 1 and jobs["train_llm"] == 2 + 3 * 7 - 1 and jobs["train_patches"] == 1
+    assert jobs["fetch_base"] == 1 and jobs["train_llm"] == 2 + 3 * (2 + 2 + 2 + 1) - 1 and jobs["train_patches"] == 1
     assert not {"build_base", "make_random_base", "make_galaxies"} & set(jobs)
 
 
