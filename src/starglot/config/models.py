@@ -20,6 +20,7 @@ from starglot.config.patches import Patches
 from starglot.config.recipes import Recipe as Recipe
 from starglot.config.recipes import View
 from starglot.config.recipes import Wavelength as Wavelength
+from starglot.config.retention import Retention
 from starglot.config.scaling import Comparison, Repeats, Scaling
 from starglot.config.strict import (
     BaseSettings,
@@ -212,6 +213,7 @@ class Config(Strict):
     limits: Limits = Limits()
     scaling: Scaling = Scaling()
     catalogue: Catalogue = Catalogue()
+    retention: Retention = Retention()
 
     def recipe_of(self, view: str) -> Recipe:
         """The recipe of a view."""
