@@ -3,9 +3,10 @@
 from starglot.config.retained import retention_models, untuned_models, untuned_name
 from starglot.language.question_sets import read_set
 
+#: Bases as they are quantised -> a model that is compared with each; and the question sets.
 UNTUNED = untuned_models(CONFIG)
-#: A question set, and a base as it is quantised.
 QUESTIONS = one_of(CONFIG.retention.sets)
+WITH_LM_EVAL = "../envs/retention.yaml"
 
 
 def question_files(wildcards):
@@ -80,7 +81,7 @@ rule ask_base:
         untuned=one_of(UNTUNED),
         questions=QUESTIONS,
     conda:
-        ENV
+        WITH_LM_EVAL
     threads: most_cores(16)
     resources:
         mem_mb=grow(32000),
@@ -115,7 +116,7 @@ rule ask_tuned:
         model=models_among([*ALL_LLMS, *PATCH_LLMS]),
         questions=QUESTIONS,
     conda:
-        ENV
+        WITH_LM_EVAL
     threads: most_cores(16)
     resources:
         mem_mb=grow(32000),

@@ -83,6 +83,10 @@ HEADINGS: dict[str, str] = {
     "catastrophic_90": "catastrophic, 90 % complete",
     "constant_mae": "constant's MAE",
     "beyond": "sigma there",
+    "n_questions": "number",
+    "constant_accuracy": "constant's accuracy",
+    "base_accuracy": "accuracy of the base",
+    "retention_corrected": "chance-corrected",
     **{f"{name}_over_folds": "over folds" for name in ("mean", "std", "rmse", "robust", "r2", "skill")},
 }
 

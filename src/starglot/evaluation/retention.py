@@ -27,8 +27,8 @@ COLUMNS: tuple[str, ...] = (
 LEVEL = 0.95
 
 NOTES: tuple[str, ...] = (
-    "Retention: accuracy of the tuned model divided by that of its base, which was asked the same questions with the "
-    "same start token, template, quantisation and batch.",
+    "Number: questions of the set. Retention: accuracy of the tuned model divided by that of its base, which answered "
+    "the same questions with the same start token, template, quantisation and batch.",
     "Chance-corrected: (accuracy - chance) / (base's accuracy - chance), where chance is the mean of 1 / choices; "
     "a dash where the base does no better than chance. A set on which the base hardly beats chance says little: a "
     "model that has forgotten everything still has most of such an accuracy.",

@@ -50,7 +50,8 @@ def read_texts(path: Path, tokenizer: Any, length: int) -> tuple[list[dict[str, 
     """The texts of a file as examples, tokenised, and what is said of them: the file's digest, how many there are,
     how many are cut at ``length`` tokens, and how many left out, as their question is as long as that.
 
-    A question stands in the same frame as one about a spectrum, and its answer alone is learnt; of a plain text, all.  Raises StarglotError where the file cannot be read or holds something else.
+    A question stands in the same frame as one about a spectrum, and its answer alone is learnt; of a plain text, all
+    is.  Raises StarglotError where the file cannot be read or holds something else.
     """
     before, between, after = frame(tokenizer)
     examples, counts = [], {"texts": 0, "cut": 0, "left_out": 0}
