@@ -77,7 +77,7 @@ def test_a_set_that_is_not_there_or_runs_code_is_refused(tmp_path: Path) -> None
 # ---------------------------------------------------------------- answers
 
 asks = pytest.mark.skipif(
-    find_spec("lm_eval") is None, reason="lm_eval is not installed (the extra `retention`: make retention-library)"
+    find_spec("lm_eval") is None, reason="lm_eval is not installed (the extra `retention`: make lm-eval)"
 )
 
 

@@ -27,7 +27,7 @@ COLUMNS: tuple[str, ...] = (
 LEVEL = 0.95
 
 NOTES: tuple[str, ...] = (
-    "Number: questions of the set. Retention: accuracy of the tuned model divided by that of its base, which answered "
+    "Number: questions of the set. Retention: accuracy of the tuned model divided by that of its base, which answers "
     "the same questions with the same start token, template, quantisation and batch.",
     "Chance-corrected: (accuracy - chance) / (base's accuracy - chance), where chance is the mean of 1 / choices; "
     "a dash where the base does no better than chance. A set on which the base hardly beats chance says little: a "

@@ -36,8 +36,8 @@ def draw_retention(table: pd.DataFrame, stem: Path, title: str) -> None:
             change.bar(at, _per_cent(mine["retention"]), 0.7 / len(sets), color=marks[name].colour, alpha=0.5)
             _points(change, at, mine, look, None)
         for row in rows.drop_duplicates("who").itertuples():
-            place = {"xycoords": ("data", "axes fraction"), "xytext": (2, 3), "textcoords": "offset points"}
-            trade.annotate(str(row.who), (float(row.mae), 0.0), **place, rotation=90, fontsize=6)
+            end = (float(row.mae), 0.0)
+            trade.annotate(str(row.who), end, xycoords=("data", "axes fraction"), rotation=90, fontsize=6)
         label = str(rows["label"].iloc[0]) if len(rows) else ""
         trade.set(xlabel=axis_text(label, "MAE"), ylabel="change of accuracy on questions (%)")
         change.set_xticks(range(len(who)), who, rotation=20, ha="right")
