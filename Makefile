@@ -28,7 +28,7 @@ LINES := --logger starglot --logger-starglot-expected benchmarks/demo_jobs.tsv
 export PATH := $(BIN):$(PATH)
 export PYTHONNOUSERSITE := 1
 
-.PHONY: help setup model demo recover clean-demo test test-quick check fetch-base lock docs site format lint
+.PHONY: help setup lm-eval model demo recover clean-demo test test-quick check fetch-base lock docs site format lint
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,6 +41,9 @@ help: ## list the targets
 
 setup: ## create or update .venv from requirements/lock.txt (ACCEL=cpu|cuda chooses the build of torch)
 	@ACCEL="$(ACCEL)" PYTHON="$(PYTHON)" requirements/setup.sh
+
+lm-eval: setup ## add lm-eval to .venv, for `snakemake retention` (docs/retention.md)
+	@python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements/retention.txt
 
 model: setup ## train the demo's language model alone, in about five minutes, and ask it about one spectrum
 	@python -m starglot recover --quiet
@@ -77,10 +80,12 @@ check: setup ## list the external inputs: present or missing, size, source, acco
 fetch-base: setup ## download the base models that a run needs (HF_TOKEN for gated ones; on a machine with network)
 	@python -m starglot fetch config/config.yaml $(CONFIG)
 
-lock: setup ## write requirements/lock.txt and envs/ from pyproject.toml (UPGRADE=1: newer versions)
-	@uv pip compile pyproject.toml --extra workflow --extra baselines --extra gpu --extra dev --universal --fork-strategy fewest --python-version 3.11 \
-	    --generate-hashes --no-emit-package torch --no-annotate --no-header --quiet \
-	    $(if $(UPGRADE),--upgrade) --output-file requirements/lock.txt
+LOCKED := --extra workflow --extra baselines --extra gpu --extra dev --universal --fork-strategy fewest \
+    --python-version 3.11 --generate-hashes --no-emit-package torch --no-annotate --no-header --quiet
+lock: setup ## write requirements/lock.txt, retention.txt and envs/ from pyproject.toml (UPGRADE=1: newer versions)
+	@uv pip compile pyproject.toml $(LOCKED) $(if $(UPGRADE),--upgrade) --output-file requirements/lock.txt
+	@cp requirements/lock.txt requirements/retention.txt   # versions that are locked already stay what they are
+	@uv pip compile pyproject.toml $(LOCKED) --extra retention --output-file requirements/retention.txt
 	@python requirements/pin_envs.py
 
 docs: setup ## generate config/schema.json, the pages of the reference and the diagram of the rules

@@ -145,6 +145,7 @@ rule train_patches:
         index=view_index,
         base=llm_base,
         start=model_start,
+        rehearsed=ancient(rehearsed),
         replayed=ancient(replayed),
         replayed_index=replayed_index,
     output:

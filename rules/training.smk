@@ -61,6 +61,20 @@ def how_it_goes_on(wildcards):
     return {"transfer": going_on} if going_on else {}
 
 
+def rehearsed(wildcards):
+    """The ordinary text among the spectra of a training, if any: its content counts, not its age."""
+    rehearsal = variants.model_at(
+        CONFIG, wildcards.model, wildcards.size
+    ).training.rehearsal
+    return rehearsal.file if rehearsal else []
+
+
+def rehearsed_digest(wildcards):
+    """Key and digest of that text, where there is any."""
+    path = rehearsed(wildcards)
+    return {"rehearsed": FINGERPRINTS.of(path)} if path else {}
+
+
 def llm_settings(wildcards):
     """What decides an adapter: the model without its decoding, the text's form, the grid.
 
@@ -75,6 +89,7 @@ def llm_settings(wildcards):
         task=queries.task_params(CONFIG.tasks[wildcards.task]),
         encoding=queries.dump(CONFIG.encodings[model.encoding]),
         wavelength=task_grid(wildcards.task),
+        **rehearsed_digest(wildcards),
     )
 
 
@@ -128,6 +143,7 @@ rule train_llm:
         index=view_index,
         base=llm_base,
         start=model_start,
+        rehearsed=ancient(rehearsed),
     output:
         "<results>/models/{task}/{model}/{size}/manifest.json",
     log:

@@ -17,6 +17,7 @@ EXTRAS = {
     "accelerate": "gpu",
     "bitsandbytes": "gpu",
     "deepspeed": "gpu",
+    "lm_eval": "retention",
 }
 
 

@@ -23,17 +23,22 @@ CORE = "snakemake torch transformers peft bitsandbytes deepspeed astropy pandas 
 @pytest.fixture(scope="module")
 def lock(project: Path) -> dict[str, str]:
     """name -> version of requirements/lock.txt."""
-    text = (project / "requirements/lock.txt").read_text()
+    return pins((project / "requirements/lock.txt").read_text())
+
+
+def pins(text: str) -> dict[str, str]:
+    """name -> version of a lock's text."""
     return {canonicalize_name(name): version for name, version in re.findall(r"^([\w.-]+)==(\S+)", text, re.M)}
 
 
 @pytest.fixture(scope="module")
 def declared(project: Path) -> dict[str, list[Requirement]]:
-    """Requirements of pyproject.toml: 'run', those of jobs, and 'dev'."""
+    """Requirements of pyproject.toml: 'run', those of jobs, 'dev' and 'retention'."""
     settings = tomllib.loads((project / "pyproject.toml").read_text())["project"]
     extras = settings["optional-dependencies"]
     run = [*settings["dependencies"], *(text for name in OF_JOBS for text in extras[name])]
-    return {name: [Requirement(text) for text in texts] for name, texts in (("run", run), ("dev", extras["dev"]))}
+    named = {"run": run, "dev": extras["dev"], "retention": extras["retention"]}
+    return {name: [Requirement(text) for text in texts] for name, texts in named.items()}
 
 
 def test_schema_and_reference_are_generated_from_the_models(project: Path) -> None:
@@ -63,9 +68,10 @@ def test_the_ten_core_packages_are_core(declared: dict[str, list[Requirement]]) 
     assert set(CORE) <= {requirement.name for requirement in declared["run"]}
 
 
-def test_the_lock_has_hashes_no_hosts_and_leaves_torch_to_the_setup(project: Path, lock: dict[str, str]) -> None:
-    text = (project / "requirements/lock.txt").read_text()
-    blocks = re.split(r"^(?=\S)", text, flags=re.M)[1:]
+@pytest.mark.parametrize("name", ["lock", "retention"])
+def test_a_lock_has_hashes_no_hosts_and_leaves_torch_to_the_setup(project: Path, name: str) -> None:
+    text = (project / f"requirements/{name}.txt").read_text()
+    blocks, lock = re.split(r"^(?=\S)", text, flags=re.M)[1:], pins(text)
     assert len(blocks) == len(lock)
     assert all("--hash=sha256:" in block for block in blocks)
     assert "://" not in text and "index-url" not in text and "find-links" not in text
@@ -92,17 +98,29 @@ def test_exact_versions_are_in_the_lock_alone(project: Path) -> None:
     assert [text for text in texts if any(it.operator in ("==", "===") for it in Requirement(text).specifier)] == []
 
 
+def test_what_lm_eval_adds_is_locked_apart(project: Path, declared: dict[str, list[Requirement]]) -> None:
+    """Few need it and its thirty packages; it changes the version of nothing that is declared."""
+    further = pins((project / "requirements/retention.txt").read_text())
+    (needed,) = declared["retention"]
+    assert needed.specifier.contains(Version(further[canonicalize_name(needed.name)])), "make lock"
+    lines = [(project / f"requirements/{name}.txt").read_text().splitlines() for name in ("lock", "retention")]
+    assert not set.intersection(*({line for line in each if "==" in line} for each in lines))
+    ours = {canonicalize_name(requirement.name) for requirement in (*declared["run"], *declared["dev"])}
+    assert not ours & set(further)
+
+
 def test_conda_environments_are_in_step_with_the_lock(
     project: Path, declared: dict[str, list[Requirement]], lock: dict[str, str]
 ) -> None:
     files = sorted((project / "envs").glob("*.yaml"))
     assert files
     for path in files:
-        pins = next(
+        pinned = next(
             item["pip"] for item in yaml.safe_load(path.read_text())["dependencies"] if isinstance(item, dict)
         )
-        versions = dict(pin.split("==") for pin in pins)
-        assert set(versions) == {requirement.name for requirement in declared["run"]}, f"{path.name}: make lock"
+        versions = dict(pin.split("==") for pin in pinned)
+        wanted = [*declared["run"], *(declared["retention"] if path.stem == "retention" else ())]
+        assert set(versions) == {requirement.name for requirement in wanted}, f"{path.name}: make lock"
         for name, version in versions.items():
             assert version == lock.get(name, version), f"{path.name}: {name}: make lock"
 
@@ -111,6 +129,14 @@ def test_rules_name_environments_that_exist(project: Path) -> None:
     for path in (project / "rules").glob("*.smk"):
         for name in re.findall(r"""["'](\.\./envs/[^"']+)["']""", path.read_text()):
             assert (path.parent / name).is_file(), f"{path.name} names {name}"
+
+
+#: Rules of runs of galaxies, of other surveys, of encoders and of question sets, which the demo, as pictured, is not.
+ELSEWHERE = {
+    *("make galaxies", "tabulate redshifts", "make desi", "make gaia xp", "train encoder"),
+    *("tabulate transfer", "tabulate transfer sizes", "compare planes", "draw landscapes", "draw saliency"),
+    *("ask base", "ask tuned", "tabulate retention"),
+}
 
 
 def test_the_picture_of_the_rules_shows_every_rule_that_makes_something(project: Path) -> None:
@@ -124,14 +150,5 @@ def test_the_picture_of_the_rules_shows_every_rule_that_makes_something(project:
             if re.search(r"^ +output:", body, re.M):
                 making.add(name.replace("_", " "))
     making.discard("fetch base")  # asked for by name; no other rule needs it
-    # Of runs of galaxies, of other surveys and of encoders, which the demo, as pictured, is not.
-    making -= {
-        "make galaxies",
-        "tabulate redshifts",
-        "make desi",
-        "make gaia xp",
-        "tabulate transfer",
-        "train encoder",
-    }
-    making -= {"tabulate transfer sizes", "compare planes", "draw landscapes", "draw saliency"}
+    making -= ELSEWHERE
     assert making <= shown, f"not in the picture: {sorted(making - shown)}; make docs"

@@ -38,7 +38,8 @@ def laid_over(plan: Plan, over: Plan) -> Plan:
     changes = {}
     for name in over.model_fields_set:
         own, other = getattr(plan, name), getattr(over, name)
-        changes[name] = laid_over(own, other) if isinstance(other, BaseModel) else other
+        nested = isinstance(own, BaseModel) and isinstance(other, BaseModel)
+        changes[name] = laid_over(own, other) if nested else other
     return plan.model_copy(update=changes)
 
 

@@ -19,6 +19,7 @@ from starglot.config.paths import path_faults
 from starglot.config.queries import LanguageModel, is_sampled, language_models, made_by_mock, random_bases, tiny_bases
 from starglot.config.recipes import View, Wavelength
 from starglot.config.replay import grid_faults, replay_faults
+from starglot.config.retained import retention_faults
 from starglot.config.starts import start_faults
 from starglot.config.strict import init_of
 from starglot.config.surveys import Surveys
@@ -49,6 +50,7 @@ def cross_check(config: Config) -> list[str]:
         *_scaling(config),
         *ablation_faults(config),
         *catalogue_faults(config),
+        *retention_faults(config),
     ]
 
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from starglot.config.by_size import KEYS_GIVEN, ONE_NUMBER
+from starglot.config.rehearsal import Rehearsal
 from starglot.config.strict import Augment, Init, ModelSettings, PathOrId, Strict
 from starglot.config.transfer import LanguageTransfer
 
@@ -45,12 +46,18 @@ class Training(Strict):
         True, description="Recompute activations (paper 3.3); off is faster if it fits."
     )
     augment: Augment = Augment()
+    rehearsal: Rehearsal | None = Field(None, description="Ordinary text among the spectra; null: none.")
     checkpoints: int = Field(20, ge=1, description="Checkpoints over the whole training; a killed run resumes there.")
     deepspeed: bool = Field(False, description="ZeRO stage 3 (paper 3.3); needs more than one GPU to be worth it.")
     gpus: int = Field(1, ge=0, description="GPUs per training job, a process each; 0 trains on the CPU.")
     nodes: int = Field(
         1, ge=1, description="Nodes that the GPUs are shared out over, evenly; on the CPU a process each."
     )
+
+    @model_serializer(mode="wrap")
+    def _as_written(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Without `rehearsal` where there is none: other trainings depend on no such setting."""
+        return {name: value for name, value in handler(self).items() if name != "rehearsal" or value is not None}
 
     @property
     def processes(self) -> int:

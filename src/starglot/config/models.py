@@ -21,6 +21,7 @@ from starglot.config.patches import Patches
 from starglot.config.recipes import Recipe as Recipe
 from starglot.config.recipes import View
 from starglot.config.recipes import Wavelength as Wavelength
+from starglot.config.retention import Retention
 from starglot.config.scaling import Comparison, Repeats, Scaling
 from starglot.config.strict import (
     BaseSettings,
@@ -216,6 +217,7 @@ class Config(Strict):
         {}, description="Names under `run: tasks` -> what `snakemake ablation` varies there."
     )
     catalogue: Catalogue = Catalogue()
+    retention: Retention = Retention()
 
     def recipe_of(self, view: str) -> Recipe:
         """The recipe of a view."""

@@ -32,6 +32,12 @@ def _paths(config: Config) -> Iterator[tuple[str, str, bool]]:
         yield at, path, False
     for name, model in language_models(config).items():
         yield f"models.{name}.base", model.base, True
+        plans = {"training": model.training, **{f"by_size.{size}": plan for size, plan in model.by_size.items()}}
+        for at, plan in plans.items():
+            if plan.rehearsal is not None:
+                yield f"models.{name}.{at}.rehearsal.file", plan.rehearsal.file, True
+    for name, path in config.retention.sets.items():
+        yield f"retention.sets.{name}", path, True
 
 
 def _catalogues(config: Config, in_mock: bool = False) -> Iterator[tuple[str, str]]:

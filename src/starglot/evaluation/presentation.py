@@ -88,6 +88,10 @@ HEADINGS: dict[str, str] = {
     "mmd2": "MMD2",
     **{f"{name}_seeds": f"{shown} between seeds" for name, shown in (("r2", "R2"), ("biweight", "biweight"))},
     "clipped_seeds": "clipped between seeds",
+    "n_questions": "number",
+    "constant_accuracy": "constant's accuracy",
+    "base_accuracy": "accuracy of the base",
+    "retention_corrected": "chance-corrected",
     **{f"{name}_over_folds": "over folds" for name in ("mean", "std", "rmse", "robust", "r2", "skill")},
 }
 

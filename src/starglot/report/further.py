@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from starglot.evaluation import budget, crossval, degradation, leakage, limit, own_line, paired, scaling
+from starglot.evaluation import budget, crossval, degradation, leakage, limit, own_line, paired, retention, scaling
 from starglot.evaluation.numbered import KINDS, OURS, printed, table_notes
 from starglot.evaluation.presentation import named_labels, present
 from starglot.evaluation.residuals import ALL
@@ -22,6 +22,7 @@ from starglot.report.html_table import HtmlTable, html_table
 _KINDS = {
     "external": ("external", "Against external surveys, all classes"),
     "scaling": ("scaling", "Error against the number of training spectra"),
+    "retention": ("models", "What language models have retained of their language"),
     "degradation": ("degradation", "Error on spectra that differ from those learnt, without retraining"),
     "calibration": ("calibration", "Quality of the uncertainties, all classes"),
     "budget": ("classes", "Error budget, all classes"),
@@ -42,6 +43,7 @@ _NOTES: dict[str, Sequence[str]] = {
     "leakage": leakage.NOTES,
     "own_line": own_line.NOTES,
     "degradation": degradation.NOTES,
+    "retention": retention.NOTES,
     "scaling": scaling.LAW_NOTES,
 }
 

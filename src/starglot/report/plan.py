@@ -50,6 +50,7 @@ _FURTHER = (
     "external",
     "scaling",
     "degradation",
+    "retention",
     "calibration",
     "budget",
     "tails",
@@ -179,3 +180,6 @@ def _all(config: Config, folder: Path) -> Iterator[FigureFile]:
         for task in config.run.tasks:
             labels = named_labels(config.tasks[task].labels, _NAMED)
             yield FigureFile(folder / f"{kind}_{task}", f"{shows}: {labels} ({task}).", kind)
+    for task in config.run.tasks:
+        shows = f"Accuracy on questions of language, relative to the base, against the error on spectra ({task})."
+        yield FigureFile(folder / f"retention_{task}", shows, "models")

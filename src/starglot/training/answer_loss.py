@@ -102,10 +102,32 @@ class WithLoss(nn.Module):
         self.model, self.loss, self.config = model, loss, model.config
 
     def forward(
-        self, fine: Tensor, coarse: Tensor, answer: Tensor, labels: Tensor, target: Tensor, fed: Tensor
+        self,
+        labels: Tensor,
+        fine: Tensor | None = None,
+        coarse: Tensor | None = None,
+        answer: Tensor | None = None,
+        target: Tensor | None = None,
+        fed: Tensor | None = None,
+        input_ids: Tensor | None = None,
+        logits_to_keep: int = 0,
     ) -> dict[str, Tensor]:
-        """{'loss': ...} of answers (n, length) to pixels and coarse values; the rest as of :class:`AnswerLoss`."""
+        """{'loss': ...} of answers (n, length) to pixels and coarse values, the rest as of :class:`AnswerLoss`; or,
+        with ``input_ids``, of ordinary text, as :class:`starglot.training.data.Collate` joins it."""
+        if input_ids is not None:
+            return {"loss": self._of_text(input_ids, labels, logits_to_keep)}
         return {"loss": self.loss(self.model(fine, coarse, answer), labels, target, fed)}
+
+    def _of_text(self, ids: Tensor, labels: Tensor, kept: int) -> Tensor:
+        """Mean cross-entropy of the tokens that count.
+
+        The projector takes part with a factor of nothing: where several processes train, each waits for a gradient of
+        every weight.
+        """
+        logits = self.model.llm(input_ids=ids, use_cache=False, logits_to_keep=kept).logits
+        loss = cross_entropy(logits[:, :-1].flatten(0, 1).float(), labels[:, 1:].flatten(), ignore_index=IGNORED)
+        untouched = sum(weight.sum() for weight in self.model.projector.parameters() if weight.requires_grad)
+        return loss + 0.0 * untouched
 
     def activation_checkpointing_enable(self, **options: Any) -> None:
         """As of the model."""

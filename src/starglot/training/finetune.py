@@ -7,7 +7,7 @@ import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from starglot.config.llm import Llm
 from starglot.config.models import Encoding, Wavelength
@@ -35,6 +35,9 @@ from starglot.training.adapters import (
 from starglot.training.begun import note_length
 from starglot.training.deepspeed import on_the_cpu
 from starglot.training.delivery import digests
+
+if TYPE_CHECKING:
+    from starglot.training.replay import Replayed
 
 log = logging.getLogger(__name__)
 
@@ -77,6 +80,7 @@ def finetune(
     # What trains takes seconds to import, which work that is handed back does not wait for.
     from starglot.training.data import Collate, Draws, cache_rows
     from starglot.training.loop import make_trainer
+    from starglot.training.rehearsal import rehearsed
 
     training, learns = settings.training, init_adapter is None or takes_steps(settings.transfer)
     check_devices(training)
@@ -109,8 +113,12 @@ def finetune(
     adapted = adapt(load_frozen(found, settings, plan), settings, init_adapter, plan)
 
     # ---- train and validate
+    examples: Draws | Replayed = draws
+    said: dict[str, Any] = {}
+    if training.rehearsal is not None:
+        examples, said = rehearsed(draws, tokenizer, training.rehearsal, settings.seed, effective_batch(training))
     trainer = make_trainer(
-        adapted, draws, Collate(tokenizer.pad_token_id), arguments, f"{task.question.form}, {size}"
+        adapted, examples, Collate(tokenizer.pad_token_id), arguments, f"{task.question.form}, {size}"
     )
     first = None if learns else Draws(rows, tokens, min(len(rows), VALIDATED), seed=0, shuffled=False)
     curve, metrics = fit(trainer, seen, first)
@@ -135,6 +143,7 @@ def finetune(
         "continues": None if init_adapter is None else digests([Path(init_adapter) / ADAPTER_FILES[1]]),
         "frame": {"before": draws.before, "between": draws.between, "after": draws.after},
         "inputs": inputs,
+        **({"rehearsal": said} if said else {}),
         "counts": {
             "train": len(rows),
             "val": len(held_out),

@@ -98,8 +98,10 @@ def train_patches(
     from starglot.language.patch_prompt import Prompt
     from starglot.models.patch_llm import SpectrumLlm, save_projector
     from starglot.training.answer_loss import AnswerLoss, WithLoss
+    from starglot.training.data import Collate
     from starglot.training.loop import make_trainer
     from starglot.training.patch_draws import PatchCollate, PatchDraws, Variation
+    from starglot.training.rehearsal import EitherCollate, rehearsed
 
     training, learns = settings.training, start is None or takes_steps(settings.transfer)
     check_devices(training)
@@ -141,9 +143,14 @@ def train_patches(
     examples: PatchDraws | Replayed = draws
     if earlier is not None:
         examples = _with_replay(draws, task, earlier, Path(state), training.replay, settings.seed)
+    collate: PatchCollate | EitherCollate = PatchCollate(prompt.answer)
+    said: dict[str, Any] = {}
+    if training.rehearsal is not None:
+        effective = effective_batch(training)
+        examples, said = rehearsed(examples, tokenizer, training.rehearsal, settings.seed, effective)
+        collate = EitherCollate(collate, Collate(tokenizer.pad_token_id))
     seen = PatchDraws(rows.where(val), held_out, *shared, len(val), seed=0)
     loss = AnswerLoss(prompt.answer, in_order, training.huber, training.text)
-    collate = PatchCollate(prompt.answer)
     trainer = make_trainer(WithLoss(model, loss), examples, collate, arguments, f"{task.question.form}, {size}")  # type: ignore[arg-type]
     trainer.optimizer = _optimiser(model, training)
     first = np.arange(0 if learns else min(len(train), VALIDATED))
@@ -170,6 +177,7 @@ def train_patches(
         "numbers": scales_as_data(scales),
         "inputs": dict(spectra.inputs),
         **({} if earlier is None else {"replayed": dict(earlier.inputs)}),
+        **({"rehearsal": said} if said else {}),
         "counts": {
             "train": len(train),
             "val": int((split == "val").sum()),

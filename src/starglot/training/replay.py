@@ -1,6 +1,7 @@
-"""Replay: training that goes back to the spectra of the task that it starts from, so that they are not forgotten.
+"""Replay: training that goes back to what was learnt before, so that it is not forgotten.
 
-What a model has learnt where every abundance is drawn on its own, a survey's correlations would write over.
+What a model has learnt where every abundance is drawn on its own, a survey's correlations would write over; and what
+a base knows of language, spectra would (:mod:`starglot.training.rehearsal`).
 """
 
 from __future__ import annotations
@@ -15,16 +16,25 @@ _DRAW = 1701
 
 
 class Replayed(Dataset[dict[str, Any]]):
-    """The examples of a training, of which a share is taken from those of an earlier task.
+    """The examples of a training, of which a share is taken from those of something earlier.
 
     Which places these are depends on the seed alone; both kinds keep their own order.
     """
 
-    def __init__(self, own: Dataset[dict[str, Any]], earlier: Dataset[dict[str, Any]], share: float, seed: int):
-        """own, earlier: each as long as the whole training; share: of ``earlier``, 0 to 1."""
+    def __init__(
+        self,
+        own: Dataset[dict[str, Any]],
+        earlier: Dataset[dict[str, Any]],
+        share: float,
+        seed: int,
+        together: int = 1,
+    ):
+        """own, earlier: each as long as the whole training; share: of ``earlier``, 0 to 1; together: so many
+        neighbours are of one kind."""
         length = len(own)  # type: ignore[arg-type]
         self.own, self.earlier = own, earlier
-        self.is_earlier = np.random.default_rng([seed, _DRAW, 0]).random(length) < share
+        drawn = np.random.default_rng([seed, _DRAW, together - 1]).random(-(-length // together)) < share
+        self.is_earlier = np.repeat(drawn, together)[:length]
         count = np.cumsum(self.is_earlier)
         self.place = np.where(self.is_earlier, count - 1, np.arange(length) - count)
 

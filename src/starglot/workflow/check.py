@@ -18,12 +18,16 @@ from starglot.errors import StarglotError
 from starglot.language.chat import frame
 from starglot.language.length import check_length
 from starglot.language.patch_prompt import Prompt
+from starglot.language.question_sets import read_set
 from starglot.language.tokens import PromptTokens
 from starglot.models.bases import local_folder, missing_files
 from starglot.models.llm import load_config, load_tokenizer
 from starglot.surveys import file_kind
 
 State = Literal["present", "missing", "broken", "made"]
+
+
+_YOURS = "a file or folder of yours"
 
 
 @dataclass(frozen=True)
@@ -47,7 +51,7 @@ class Input:
 
 def external_inputs(config: Config) -> list[Input]:
     """Every external input that ``config`` names, in the order of the workflow."""
-    return [*_surveys(config), *_bases(config)]
+    return [*_surveys(config), *_bases(config), *_texts(config)]
 
 
 def lacking(inputs: Iterable[Input]) -> list[Input]:
@@ -167,7 +171,7 @@ def _bases(config: Config) -> Iterator[Input]:
             source = f"https://huggingface.co/{base}, by `HF_TOKEN=... make fetch-base`"
             account = "Hugging Face, with the model's licence accepted (Llama is gated)"
         else:
-            source, account = "a folder of yours", "none"
+            source, account = _YOURS, "none"
         yield Input(
             name="base model",
             path=f"{base} -> {folder}" if folder and is_hub_id(base) else base,
@@ -204,6 +208,27 @@ def _unfit(config: Config, folder: Path, users: Iterable[str]) -> str:
         except StarglotError as error:
             return f"{name}: {error.what}"
     return ""
+
+
+def _texts(config: Config) -> Iterator[Input]:
+    """Ordinary text that trainings rehearse, and question sets for language retention, which `run:` does without."""
+    rehearsed: dict[str, list[str]] = {}
+    for name, model in language_models(config).items():
+        for plan in (model.training, *model.by_size.values()):
+            if plan.rehearsal is not None:
+                rehearsed.setdefault(plan.rehearsal.file, []).extend([name] if name in config.run.models else [])
+    for path, users in rehearsed.items():
+        state: State = "present" if Path(path).is_file() else "missing"
+        size = readable_size(os.stat(path).st_size) if state == "present" else ""
+        yield Input("text to rehearse", path, ", ".join(dict.fromkeys(users)), _YOURS, "none", state, size)
+    for name, path in config.retention.sets.items():
+        try:
+            files, remark = read_set(path).files, ""
+        except StarglotError as error:
+            files, remark = [], error.what
+        state = "present" if files else "broken" if Path(path).is_file() else "missing"
+        size = readable_size(sum(file.stat().st_size for file in files)) if files else ""
+        yield Input(f"question set, retention.sets.{name}", path, "", _YOURS, "none", state, size, remark)
 
 
 def readable_size(length: int) -> str:
