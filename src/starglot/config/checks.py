@@ -34,6 +34,7 @@ def cross_check(config: Config) -> list[str]:
         *_wavelengths(config),
         *_splits(config),
         *_tasks(config),
+        *_pairs(config),
         *_encodings(config),
         *_models(config),
         *_circles(config),
@@ -52,7 +53,8 @@ def _wavelengths(config: Config) -> Iterator[str]:
     for name, recipe in config.recipes.items():
         yield from _grid(f"recipes.{name}.wavelength", recipe.wavelength)
     surveys = config.surveys.with_spectra()
-    for text in dict.fromkeys(task.view for task in config.tasks.values()):
+    paired = [view for pairs in config.pairs.values() for view in pairs.views]
+    for text in dict.fromkeys([*(task.view for task in config.tasks.values()), *paired]):
         view = View(text)
         if view.survey in surveys and view.recipe in config.recipes:
             grid, (low, high) = config.recipes[view.recipe].wavelength, surveys[view.survey].coverage
@@ -169,6 +171,21 @@ def _sample(config: Config, at: str, task: Task) -> Iterator[str]:
         and min(counted) > config.mock.spectra
     ):
         yield f"{at}.sizes: all are larger than the mock release ({config.mock.spectra} spectra)"
+
+
+def _pairs(config: Config) -> Iterator[str]:
+    for name, pairs in config.pairs.items():
+        for view in pairs.views:
+            yield from _view(config, f"pairs.{name}.views", view)
+        if pairs.surveys[0] == pairs.surveys[1]:
+            yield f"pairs.{name}.views: both are of {pairs.surveys[0]}; name views of two surveys"
+    for name in config.run.pairs:
+        if name not in config.pairs:
+            yield unknown("run.pairs", name, config.pairs)
+    for name in config.used_pairs:
+        for survey in config.pairs[name].surveys:
+            if survey in Surveys.model_fields and survey not in config.surveys.named():
+                yield f"run.pairs: '{name}' needs spectra of {survey}, but surveys.{survey} is null"
 
 
 def _encodings(config: Config) -> Iterator[str]:

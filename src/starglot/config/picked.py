@@ -25,10 +25,10 @@ _BASE_FORMS = ("atmosphere", "abundances")
 def picked(config: Config, wildcards: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
     """Registry -> names of its entries that a job with these wildcards may pick; others it depends on whole.
 
-    A job of a survey may pick the labels that it brings, one of a base those of its task, and any other without a
-    task the labels and forms of all tasks of `run:`.  A job without a survey may pick those that tasks ask about, and
-    one without a model or a base the kinds of all of these.  The paper's own labels are named in code and so among
-    everybody's.
+    A job of a survey may pick the labels that it brings, one of a base those of its task, one of pairs none, and any
+    other without a task the labels and forms of all tasks of `run:`.  A job without a survey may pick those whose
+    spectra are used, and one without a model or a base the kinds of all of these.  The paper's own labels are named
+    in code and so among everybody's.
     """
     surveys = [config.surveys.named()[wildcards[name]] for name in ("survey", "other") if name in wildcards]
     if "task" in wildcards:
@@ -37,7 +37,7 @@ def picked(config: Config, wildcards: Mapping[str, str]) -> dict[str, tuple[str,
         base = config.bases[wildcards["base"]]
         tasks = [base.task] if isinstance(base, PretrainedBase) else []
     else:
-        tasks = [] if surveys else config.run.tasks
+        tasks = [] if surveys or "pairs" in wildcards else config.run.tasks
     labels = {label for name in tasks for label in config.tasks[name].labels}
     further = getattr(base, "forms", {}) if "base" in wildcards else {}
     labels |= {label for named in further.values() for label in named}
