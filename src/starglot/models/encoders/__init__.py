@@ -1,0 +1,1 @@
+"""Encoders of spectra that are pre-trained without labels."""
