@@ -1,4 +1,4 @@
-"""Base models: fetched from the hub, read from a folder, or made here for the demo."""
+"""Base models: fetched from the hub, read from a folder, or made here: language models of the demo, and encoders."""
 
 from starglot.models.bases import base_files, local_folder, missing_files, same_files
 from starglot.tables import read_json
@@ -153,3 +153,54 @@ rule build_base:
     shell:
         "python {params.scripts:q}/build_base.py --settings {params.settings:q} --qa {input.qa:q}"
         " --labels {input.labels:q} --index {input.index:q} --code-hash {params.code_hash:q} --state {params.state:q} --threads {threads} --manifest {output:q} 2>&1 | tee {log:q}"
+
+
+def encoder_index(wildcards):
+    """Index of the cleaned spectra of the view that an encoder learns from."""
+    return f"<results>/spectra/{CONFIG.bases[wildcards.base].view}/index.tsv"
+
+
+def encoder_settings(wildcards):
+    """What decides an encoder: its settings, its view's recipe, and which stars it may learn from."""
+    base = CONFIG.bases[wildcards.base]
+    return leaves(
+        base=queries.dump(base),
+        recipe=queries.dump(CONFIG.recipe_of(base.view)),
+        split=queries.dump(CONFIG.split, exclude={"folds"}),
+        seed=CONFIG.seed,
+    )
+
+
+def encoder_gpus(wildcards):
+    """GPUs of an encoder's training."""
+    return CONFIG.bases[wildcards.base].gpus
+
+
+rule train_encoder:
+    """An encoder of spectra, pre-trained without labels on a view's spectra, those of test stars left out; continues where it was killed."""
+    input:
+        index=encoder_index,
+    output:
+        manifest="<results>/bases/{base}/manifest.json",
+        spectra="<results>/bases/{base}/spectra.parquet",
+    log:
+        "<results>/logs/train_encoder/{base}.log",
+    benchmark:
+        "<results>/benchmarks/train_encoder/{base}.tsv"
+    wildcard_constraints:
+        base=one_of(queries.encoder_bases(CONFIG)),
+    conda:
+        ENV
+    threads: 1
+    resources:
+        mem_mb=grow(32000),
+        runtime=1440,  # does not grow: what was learnt is kept, and another attempt goes on where this one ended
+        gpu=encoder_gpus,
+    params:
+        scripts=scripts_folder,
+        settings=encoder_settings,
+        state=kept_in("bases"),
+        code_hash=code_hash("train_encoder"),
+    shell:
+        "python {params.scripts:q}/train_encoder.py --settings {params.settings:q} --index {input.index:q}"
+        " --code-hash {params.code_hash:q} --state {params.state:q} --manifest {output.manifest:q} 2>&1 | tee {log:q}"

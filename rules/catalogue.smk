@@ -14,7 +14,7 @@ def model_inputs(task, model, size):
     bases = [
         llm_base(SimpleNamespace(model=name))
         for name in opened
-        if hasattr(variants.model_of(CONFIG, name), "base")
+        if is_language_model(variants.model_of(CONFIG, name))
     ]
     folder = f"<results>/models/{task}"
     return [f"{folder}/{name}/{size}/model.json" for name in opened], bases

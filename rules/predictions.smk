@@ -51,6 +51,12 @@ def seen_samples(wildcards):
     ]
 
 
+def seen_by_encoders(wildcards):
+    """Spectra that the encoders below the model have seen, in their split, as a sample has them."""
+    encoders = queries.encoders_under(CONFIG, wildcards.task, wildcards.model)
+    return [f"<results>/bases/{base}/spectra.parquet" for base in encoders]
+
+
 def answering_gpus(wildcards):
     """GPUs of one prediction job: one process answers, however many trained."""
     return min(1, llm_gpus(wildcards))
@@ -132,6 +138,7 @@ rule predict_baseline:
         sample=ancient(predicted_sample),
         labels=ancient(predicted_labels),
         seen=ancient(seen_samples),
+        encoded=ancient(seen_by_encoders),  # the model changes when these do
         digests=digests(predicted_sample, predicted_labels, seen_samples),
         index=predicted_index,
     output:
@@ -159,7 +166,7 @@ rule predict_baseline:
         code_hash=baseline_code_hash("predict"),
     shell:
         "python {params.scripts:q}/{params.script:q}.py --settings {params.settings:q} --model {input.model:q}"
-        " --sample {input.sample:q} --split {params.split:q} --labels {input.labels:q} --seen {input.seen:q}"
+        " --sample {input.sample:q} --split {params.split:q} --labels {input.labels:q} --seen {input.seen:q} {input.encoded:q}"
         " --index {input.index:q} --code-hash {params.code_hash:q} --state {params.state:q} --out {output.raw:q} 2>&1 | tee {log:q}"
 
 

@@ -226,6 +226,12 @@ def tree_threads(wildcards):
     return most_cores(16)(wildcards) if family_name(wildcards) == "trees" else 1
 
 
+def embedding_base(wildcards):
+    """Manifest of the encoder whose embeddings a baseline reads, if any."""
+    base = queries.encoder_of(CONFIG, wildcards.model)
+    return f"<results>/bases/{base}/manifest.json" if base else []
+
+
 rule train_baseline:
     """A baseline on the same sample and split; networks and trees continue where they were killed."""
     input:
@@ -233,6 +239,7 @@ rule train_baseline:
         labels=ancient("<results>/labels/{task}.parquet"),
         digests=digests(trained_sample, "<results>/labels/{task}.parquet"),
         start=model_start,
+        base=embedding_base,
         index=view_index,
     output:
         "<results>/models/{task}/{model}/{size}/manifest.json",
@@ -257,8 +264,8 @@ rule train_baseline:
         code_hash=baseline_code_hash("train"),
     shell:
         "python {params.scripts:q}/{params.script:q}.py --settings {params.settings:q} --sample {input.sample:q}"
-        " --labels {input.labels:q} --index {input.index:q} --continues {input.start:q} --code-hash {params.code_hash:q}"
-        " --state {params.state:q} --manifest {output:q} 2>&1 | tee {log:q}"
+        " --labels {input.labels:q} --index {input.index:q} --continues {input.start:q} --base {input.base:q}"
+        " --code-hash {params.code_hash:q} --state {params.state:q} --manifest {output:q} 2>&1 | tee {log:q}"
 
 
 def member_predictions(wildcards, name):

@@ -5,9 +5,9 @@ Defaults of a network's training are the paper's (section 4.1); what it leaves o
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from starglot.config.by_size import KEYS_GIVEN
 from starglot.config.patch_llm import PixelAugment
@@ -190,6 +190,15 @@ class Mlp(Network):
     kind: Literal["mlp"] = Field(description="Batch normalisation, ReLU and dropout after each dense layer.")
     hidden: list[Width] = Field([1024, 512, 64], min_length=1, description="Widths between input and output.")
     dropout: float = Field(0.1, ge=0, lt=1, description="After each dense layer.")
+    base: str | None = Field(
+        None,
+        description="An encoder under `bases`, whose embedding of a spectrum is read in place of flux; null: flux.",
+    )
+
+    @model_serializer(mode="wrap")
+    def _as_written(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Without `base` where there is none: what reads flux depends on no such setting."""
+        return {name: value for name, value in handler(self).items() if name != "base" or value is not None}
 
 
 class Ensemble(ModelSettings):

@@ -9,7 +9,8 @@ from starglot.config.bases import is_hub_id
 from starglot.config.by_size import at_size
 from starglot.config.control import control_faults
 from starglot.config.degradation import Change
-from starglot.config.faults import unknown
+from starglot.config.encoder_checks import encoder_faults
+from starglot.config.faults import unknown, view_faults
 from starglot.config.models import Config, Encoding, Model
 from starglot.config.names import Variant, read_name
 from starglot.config.patch_llm import PatchLlm
@@ -41,6 +42,7 @@ def cross_check(config: Config) -> list[str]:
         *start_faults(config),
         *replay_faults(config),
         *_bases(config),
+        *encoder_faults(config),
         *_run(config),
         *grid_faults(config),
         *_degradation(config),
@@ -79,14 +81,6 @@ def _grid(at: str, grid: Wavelength) -> Iterator[str]:
             yield f"{at}: step {grid.step:g} does not divide {grid.start:g}-{grid.stop:g}"
         elif grid.size != round(steps) + 1:
             yield f"{at}: size {grid.size} is not what start, stop and step make; leave it out, or set `log: true`"
-
-
-def _view(config: Config, at: str, text: str) -> Iterator[str]:
-    view, surveys = View(text), Surveys.with_spectra_known()
-    if view.survey not in surveys:
-        yield unknown(at, view.survey, surveys)
-    if view.recipe not in config.recipes:
-        yield unknown(at, view.recipe, config.recipes)
 
 
 def _grids(config: Config) -> Iterator[tuple[str, int]]:
@@ -132,7 +126,7 @@ def _question(config: Config, at: str, task: Task) -> Iterator[str]:
 
 def _sample(config: Config, at: str, task: Task) -> Iterator[str]:
     sample, groups = task.sample, task.sample.group_names
-    yield from _view(config, f"{at}.view", sample.view)
+    yield from view_faults(config, f"{at}.view", sample.view)
     if sample.source not in Surveys.model_fields:
         yield unknown(f"{at}.source", sample.source, Surveys.model_fields)
     if isinstance(sample.groups, Bins) and sample.groups.bins.label not in task.labels:

@@ -13,6 +13,8 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from starglot.config.models import Config
+from starglot.config.recipes import View
+from starglot.config.surveys import Surveys
 
 #: Keys that choose among models in a union.
 TAGS = ("kind", "form")
@@ -70,6 +72,15 @@ def nearest(name: object, valid: Iterable[str], cutoff: float = 0.5) -> str:
 def unknown(path: str, name: str, valid: Iterable[str]) -> str:
     """Sentence about a name that is not there, with the nearest valid one."""
     return f"{path}: unknown name '{name}'; {nearest(name, valid, cutoff=0.4)}"
+
+
+def view_faults(config: Config, path: str, text: str) -> Iterator[str]:
+    """What is not there of a view: the survey, or the recipe."""
+    view, surveys = View(text), Surveys.with_spectra_known()
+    if view.survey not in surveys:
+        yield unknown(path, view.survey, surveys)
+    if view.recipe not in config.recipes:
+        yield unknown(path, view.recipe, config.recipes)
 
 
 def _path(raw: Mapping[str, Any], item: Any) -> list[Any]:

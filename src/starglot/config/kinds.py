@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from starglot.config.baselines import ClassMean, Cnn, Ensemble, Gru, KernelRidge, LightGbm, Mlp, ResNet50, Ridge
+from starglot.config.encoders import AutoencoderBase, MaskedEncoderBase
 from starglot.config.llm import Llm
 from starglot.config.nearest import Constant, Knn, TemplateFit
 from starglot.config.patch_llm import PatchLlm
@@ -99,7 +100,15 @@ KINDS: Registry[Kind] = Registry(
 )
 
 #: Every kind of base that is made here, likewise.
-BASES: Registry[type[BaseSettings]] = Registry({"tiny": TinyBase, "random": RandomBase, "like": LikeBase})
+BASES: Registry[type[BaseSettings]] = Registry(
+    {
+        "tiny": TinyBase,
+        "random": RandomBase,
+        "like": LikeBase,
+        "masked_encoder": MaskedEncoderBase,
+        "autoencoder": AutoencoderBase,
+    }
+)
 
 
 def family_of(model: ModelSettings) -> Family:

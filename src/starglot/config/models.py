@@ -227,22 +227,29 @@ class Config(Strict):
         They start from a model that was trained there, or from a base that was pre-trained there.
         """
         found: dict[tuple[str, str], None] = {}
-        names: list[str] = [*self.run.models, *(self.scaling.models or [])]
-        seen: set[str] = set()
-        while names:
-            name = names.pop(0)
-            model = self.models.get(name)
-            if model is None or name in seen:
-                continue
-            seen.add(name)
-            names += getattr(model, "members", None) or []
-            init, base = init_of(model), self.bases.get(getattr(model, "base", ""))
+        for model in self.opened.values():
+            init, base = init_of(model), self.bases.get(getattr(model, "base", None) or "")
             if init is not None:
                 found[init.task, init.size] = None
-                names += [init.model] if init.model else []
             if isinstance(base, PretrainedBase):
                 found[base.task, base.size] = None
         return list(found)
+
+    @property
+    def opened(self) -> dict[str, ModelSettings]:
+        """The models of `run:` and of the scaling sweep, with those that they are made of or start from, by name."""
+        found: dict[str, ModelSettings] = {}
+        names: list[str] = [*self.run.models, *(self.scaling.models or [])]
+        while names:
+            name = names.pop(0)
+            model = self.models.get(name)
+            if model is None or name in found:
+                continue
+            found[name] = model
+            names += getattr(model, "members", None) or []
+            init = init_of(model)
+            names += [init.model] if init and init.model else []
+        return found
 
     @property
     def seen_tasks(self) -> list[str]:

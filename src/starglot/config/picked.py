@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from starglot.config.applied import opened_models
+from starglot.config.encoders import EncoderBase
 from starglot.config.kinds import KINDS
 from starglot.config.models import Config
 from starglot.config.recipes import View
@@ -16,6 +17,8 @@ from starglot.labels import ABUNDANCE_NAMES, ATMOSPHERE_NAMES
 OF_KINDS = ("KINDS", "FITS", "READERS", "ARCHITECTURES")
 #: Registries with an entry for each kind of base.
 OF_BASES = ("BASES", "BASE_NETWORKS")
+#: Registries with an entry for each kind of encoder.
+OF_ENCODERS = ("ENCODERS", "OBJECTIVES")
 #: Registries with an entry for each survey.
 OF_SURVEYS = ("CATALOGS", "FILES", "SPECTRA")
 #: Forms of answer that the demo's base learns, whatever task it is of.
@@ -58,6 +61,7 @@ def picked(config: Config, wildcards: Mapping[str, str]) -> dict[str, tuple[str,
     found["OPENERS"] = tuple(sorted({KINDS[model.kind].family for model in models}))
     bases = [config.bases[wildcards["base"]]] if "base" in wildcards else config.bases.values()
     found |= dict.fromkeys(OF_BASES, tuple(sorted({base.kind for base in bases})))
+    found |= dict.fromkeys(OF_ENCODERS, tuple(sorted(_encoders(config, wildcards))))
     found["FLUX_TEXTS"] = tuple(sorted(config.encodings[name].form for name in _encodings(config, wildcards)))
     named = [wildcards["survey"]] if "survey" in wildcards else [View(view).survey for view in config.views]
     found |= dict.fromkeys(OF_SURVEYS, tuple(sorted(set(named))))
@@ -70,6 +74,14 @@ def _models(config: Config, wildcards: Mapping[str, str]) -> Sequence[ModelSetti
         return list(config.models.values())
     names = opened_models(config, wildcards["model"]) if "survey" in wildcards else [wildcards["model"]]
     return [model_of(config, name) for name in names]
+
+
+def _encoders(config: Config, wildcards: Mapping[str, str]) -> set[str]:
+    """The kinds of encoder that a job with these wildcards may train or read: its base's, or its models'."""
+    if "base" in wildcards:
+        return {config.bases[wildcards["base"]].kind}
+    bases = (config.bases.get(getattr(model, "base", None) or "") for model in _models(config, wildcards))
+    return {base.kind for base in bases if isinstance(base, EncoderBase)}
 
 
 def _encodings(config: Config, wildcards: Mapping[str, str]) -> set[str]:

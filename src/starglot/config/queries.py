@@ -13,6 +13,7 @@ from pydantic import BaseModel
 
 from starglot.config.bases import base_slug
 from starglot.config.degradation import ALTERED, Change
+from starglot.config.encoders import EncoderBase
 from starglot.config.kinds import family_of, is_language_model, reading
 from starglot.config.llm import Llm
 from starglot.config.models import Config
@@ -271,7 +272,7 @@ def trained_on(config: Config, task: str, model: str, size: str) -> list[tuple[s
     settings = model_of(config, model)
     if members := members_of(settings):
         return sorted({seen for member in members for seen in trained_on(config, task, member, size)})
-    base = config.bases.get(getattr(settings, "base", ""))
+    base = config.bases.get(getattr(settings, "base", None) or "")
     if isinstance(base, PretrainedBase):
         samples.append((base.task, base.size))
     return sorted(set(samples))
@@ -329,6 +330,27 @@ def random_bases(config: Config) -> dict[str, RandomBase]:
 def like_bases(config: Config) -> dict[str, LikeBase]:
     """The bases of the configuration that are made in the shape of another one, by name."""
     return {name: base for name, base in config.bases.items() if isinstance(base, LikeBase)}
+
+
+def encoder_bases(config: Config) -> dict[str, EncoderBase]:
+    """The bases of the configuration that are encoders, pre-trained here on the spectra of a view, by name."""
+    return {name: base for name, base in config.bases.items() if isinstance(base, EncoderBase)}
+
+
+def encoder_of(config: Config, model: str) -> str | None:
+    """The encoder whose embeddings a model reads; None for one that reads something else."""
+    base = getattr(model_of(config, model), "base", None)
+    return base if base in encoder_bases(config) else None
+
+
+def encoders_under(config: Config, task: str, model: str) -> list[str]:
+    """The encoders whose training stars a model has seen: its own, its start's, its members'."""
+    start, members = starts_from(config, task, model), members_of(model_of(config, model))
+    below = [(start[0], start[1])] if start else []
+    below += [(task, member) for member in members]
+    found = {name for each in below for name in encoders_under(config, *each)}
+    own = encoder_of(config, model)
+    return sorted(found | ({own} if own else set()))
 
 
 def token_encodings(config: Config) -> list[str]:

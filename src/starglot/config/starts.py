@@ -16,7 +16,7 @@ from starglot.errors import StarglotError
 #: Strategies that take the trained model's outputs as they are.
 _NOTHING_NEW = ("zero_shot", "residual")
 #: Settings that decide what a network reads.
-_READ = ("bin", "preparation")
+_READ = ("bin", "preparation", "base")
 
 
 def start_faults(config: Config) -> Iterator[str]:

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from starglot.config.kinds import KINDS
 from starglot.config.tasks import Task
 from starglot.errors import StarglotError
-from starglot.models.baselines.files import WEIGHTS
+from starglot.models.baselines.files import ENCODER, WEIGHTS
 from starglot.models.baselines.rows import Rows, rows_of
 from starglot.spectra.sample_flux import Bins, ShardPath, map_flux
 from starglot.store import CHECKPOINTS, new_folder
@@ -34,7 +34,8 @@ class Work:
     """One training: spectra of both splits by obsid, where flux comes from, and where files go.
 
     made: gets the weights; checkpoints: of this work alone; flux: shared with other models of the sample;
-    inputs: digests of what is read; start: folder of the trained model to start from, for kinds that have `init`.
+    inputs: digests of what is read; start: folder of the trained model to start from, for kinds that have `init`;
+    base: folder of the encoder whose embeddings are read in place of flux, if any.
     """
 
     settings: Any
@@ -47,6 +48,7 @@ class Work:
     flux: Path
     inputs: Mapping[str, str]
     start: Path | None = None
+    base: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,7 @@ def train_arguments(command: ArgumentParser) -> ArgumentParser:
     command.add_argument("--labels", required=True)
     command.add_argument("--index", required=True, help="index of the cleaned spectra, in their folder")
     command.add_argument("--continues", nargs="?", help="manifest of the model to start from")
+    command.add_argument("--base", nargs="?", help="manifest of the encoder whose embeddings the model reads")
     command.add_argument("--code-hash", required=True, help="hash of the code, part of the name of finished work")
     command.add_argument("--state", required=True, help="folder of checkpoints and finished work")
     command.add_argument("--manifest", required=True)
@@ -80,14 +83,15 @@ def train_files(
     state: str | Path,
     manifest: str | Path,
     continues: str | Path | None = None,
+    base: str | Path | None = None,
     script: Path | None = None,
 ) -> dict[str, Any]:
     """:func:`train_baseline` on the workflow's files.
 
     settings: model and task, as the rule is told them; sample, labels: Parquet; index: of the cleaned spectra, in
     their folder; code_hash: of the code, one of the work's ingredients; manifest: the file to write, weights
-    beside it; continues: manifest of the model to start from; script: of a kind whose training is resumed, the script
-    that calls it (:mod:`.begun`).
+    beside it; continues: manifest of the model to start from; base: that of the encoder whose embeddings it reads;
+    script: of a kind whose training is resumed, the script that calls it (:mod:`.begun`).
     """
     rows, known = pq.read_table(sample), pq.read_table(labels)
     return train_baseline(
@@ -103,6 +107,7 @@ def train_files(
         code_hash,
         Path(continues).parent if continues else None,
         script,
+        Path(base).parent if base else None,
     )
 
 
@@ -119,13 +124,14 @@ def train_baseline(
     code_hash: str,
     start: Path | None = None,
     script: Path | None = None,
+    base: Path | None = None,
 ) -> dict[str, Any]:
     """Train on the sample's training split; returns the manifest that it writes last into ``out``.
 
     fit: of the model's kind; sample: ``tables.SAMPLE``; labels: obsid, shard and the task's label columns for at
     least the sample's spectra; shard_path: a shard's cleaned spectra; state: folder of checkpoints and finished work;
     inputs: digests of sample, labels and spectra; code_hash: of the code; start: folder of the model to start from;
-    script: as in :func:`train_files`.
+    script: as in :func:`train_files`; base: folder of the encoder whose embeddings it reads.
     The same again is handed back.
     The validation split chooses and measures.  Raises StarglotError when the training split is empty, and when the
     disk is full.
@@ -134,8 +140,10 @@ def train_baseline(
     started = time.time()
     about = {"model": settings.model_dump(), "task": task.model_dump()}
     ingredients = {**about, "inputs": inputs, "code": code_hash}
-    continues = {} if start is None else {"continues": digests([start / WEIGHTS])}
-    place, finished = restore_or_begin(Path(state), {**ingredients, **continues}, Path(out), script)
+    stands_on = {} if start is None else {"continues": digests([start / WEIGHTS])}
+    if base is not None:
+        stands_on["embedding"] = digests([base / ENCODER])
+    place, finished = restore_or_begin(Path(state), {**ingredients, **stands_on}, Path(out), script)
     if finished is not None:
         return finished
 
@@ -154,7 +162,17 @@ def train_baseline(
         made = new_folder(place)
         fitted = fit(
             Work(
-                settings, task, train, val, shard_path, made, place / CHECKPOINTS, Path(state) / "flux", inputs, start
+                settings,
+                task,
+                train,
+                val,
+                shard_path,
+                made,
+                place / CHECKPOINTS,
+                Path(state) / "flux",
+                inputs,
+                start,
+                base,
             )
         )
         log.info(
@@ -164,7 +182,7 @@ def train_baseline(
             "kind": settings.kind,
             **about,
             "inputs": inputs,
-            **continues,
+            **stands_on,
             "work": place.name,
             "counts": {"train": len(train), "val": len(val), **fitted.counts},
             "labels": {

@@ -94,16 +94,18 @@ def train(
     device: torch.device,
     checkpoints: Path,
     title: str,
+    clip: float | None = None,
 ) -> Trained:
     """Train ``network`` on ``device``, which it is moved to; it is left with the weights of the best epoch.
 
     seed: decides order and all that is drawn; the first weights are the caller's.  checkpoints: folder of this
     training alone; from the newest good one in it, a killed training goes on as if it had not been killed.
+    clip: the longest gradient of a step, where steps are bounded.
     Raises StarglotError when the loss is not a finite number.
     """
     network.to(device)
     note_length(checkpoints.parent, plan.epochs, "epochs")
-    progress, best = _Trainer(network, objective, plan, seed, device, checkpoints).run(title)
+    progress, best = _Trainer(network, objective, plan, seed, device, checkpoints, clip).run(title)
     network.load_state_dict(best)
     return Trained(
         weights=best,
@@ -159,10 +161,17 @@ class _Trainer:
     """The epochs of one training, and its checkpoints."""
 
     def __init__(
-        self, network: nn.Module, objective: Objective, plan: Epochs, seed: int, device: torch.device, folder: Path
+        self,
+        network: nn.Module,
+        objective: Objective,
+        plan: Epochs,
+        seed: int,
+        device: torch.device,
+        folder: Path,
+        clip: float | None,
     ):
         self.network, self.objective, self.plan, self.seed = network, objective, plan, seed
-        self.device, self.folder = device, folder
+        self.device, self.folder, self.clip = device, folder, clip
         self.starts = _starts(len(objective), plan.batch)
         self.optimiser = torch.optim.AdamW(_learning(network), lr=plan.learning_rate, weight_decay=plan.weight_decay)
         self.plateau = ReduceLROnPlateau(
@@ -215,6 +224,8 @@ class _Trainer:
             sums = self.objective.sums(self.network, _on(self.device, batch))
             self.optimiser.zero_grad(set_to_none=True)
             self.objective.loss(sums).backward()  # type: ignore[no-untyped-call]
+            if self.clip is not None:
+                nn.utils.clip_grad_norm_(_learning(self.network), self.clip)
             self.optimiser.step()
             passed = _added(passed, sums)
             bar.update(len(batch[0]))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import numpy as np
 import torch
 from torch import nn
@@ -9,14 +11,15 @@ from torch import nn
 from starglot.config.baselines import Network
 from starglot.config.transfer import NetworkTransfer, takes_steps
 from starglot.models.baselines.features import coarse_values, prepared
+from starglot.models.baselines.files import ENCODER
 from starglot.models.baselines.networks import build_network
 from starglot.models.baselines.reading import Scales, label_scales, save_network, use_device
 from starglot.models.baselines.scatter import accuracy, held_out_scatter, rms
-from starglot.spectra.sample_flux import Bins
 from starglot.training.baselines import Fitted, Work, split_bins
+from starglot.training.embeddings import split_embeddings
 from starglot.training.epochs import left_as_it_is, train, write_curve
 from starglot.training.start import start_from
-from starglot.training.supervised import BLOCK, Spectra, Supervised
+from starglot.training.supervised import BLOCK, Features, Spectra, Supervised
 from starglot.training.transfer import Finish, prepare
 
 #: Spectra that scales and training scatter are taken from, at most.
@@ -31,7 +34,7 @@ def fit_network(work: Work) -> Fitted:
     # ---- set up
     settings: Network = work.settings
     device = use_device(settings.gpus)
-    bins, val_bins = split_bins(work, np.arange(len(work.train)))
+    bins, val_bins = _features(work, device)
     scales = _scales(work, bins)
     torch.manual_seed(settings.seed)
     inputs, coarse = len(scales.input_shift), coarse_values(settings)
@@ -61,6 +64,8 @@ def fit_network(work: Work) -> Fitted:
     sigma = held_out_scatter(seen - work.train.truth[few], residuals, predicted, len(work.train.groups))
 
     # ---- save
+    if work.base is not None:  # the model's folder answers by itself
+        shutil.copyfile(work.base / ENCODER, work.made / ENCODER)
     save_network(network, scales, sigma, settings, work.task, work.made)
     write_curve(trained.curve, work.made / "loss.csv")
     return Fitted(
@@ -74,7 +79,14 @@ def fit_network(work: Work) -> Fitted:
     )
 
 
-def _scales(work: Work, bins: Bins) -> Scales:
+def _features(work: Work, device: torch.device) -> tuple[Features, Features]:
+    """What is read of training and validation spectra: bins of flux, or a base's embeddings."""
+    if getattr(work.settings, "base", None) is None:
+        return split_bins(work, np.arange(len(work.train)))
+    return split_embeddings(work, device)
+
+
+def _scales(work: Work, bins: Features) -> Scales:
     """From the training spectra alone; of a large sample, an even part tells the inputs' scales."""
     settings: Network = work.settings
     few = _even(len(bins))

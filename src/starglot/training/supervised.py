@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -14,7 +15,6 @@ from starglot.models.baselines.features import prepared
 from starglot.models.baselines.reading import BATCH, Scales, read_features
 from starglot.models.baselines.rows import Rows
 from starglot.spectra.redraw import redraw_flux
-from starglot.spectra.sample_flux import Bins
 from starglot.training.epochs import Batch, Sums
 
 #: Spectra that are prepared together outside of training steps.
@@ -82,10 +82,22 @@ def weighted(sums: Sums, weight: float) -> Tensor:
     return mean + weight * squared / values.clamp(min=1)
 
 
+class Features(Protocol):
+    """What is read of spectra, by number: bins of flux or embeddings."""
+
+    count: int
+
+    def __len__(self) -> int:
+        """Spectra."""
+
+    def __getitem__(self, chosen: np.ndarray) -> np.ndarray:
+        """float32 (chosen, count)."""
+
+
 class Spectra:
     """Features and targets of some rows in the network's units, by number."""
 
-    def __init__(self, rows: Rows, bins: Bins, settings: Network, scales: Scales):
+    def __init__(self, rows: Rows, bins: Features, settings: Network, scales: Scales):
         self.bins, self.settings, self.scales = bins, settings, scales
         self.group = torch.from_numpy(rows.group.astype(np.int64))
         self.target = torch.from_numpy(scales.labels(rows.truth))

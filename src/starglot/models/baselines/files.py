@@ -14,6 +14,8 @@ from starglot.tables import atomic_path
 
 #: The file of weights in a model's folder.
 WEIGHTS = "baseline.safetensors"
+#: The file of an encoder, in a base's folder and in that of each model that reads its embeddings.
+ENCODER = "encoder.safetensors"
 
 
 def save(weights: dict[str, np.ndarray], kind: str, task: Task, folder: Path, **about: Any) -> None:

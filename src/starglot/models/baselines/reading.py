@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from starglot.models.baselines.networks import build_network
 from starglot.models.baselines.predict import Answer
 from starglot.models.baselines.residual import Corrected
 from starglot.models.baselines.rows import Rows
+from starglot.models.encoders.files import Embedder
 from starglot.spectra.rebin import binned
 from starglot.spectra.sample_flux import ShardPath, blocks
 
@@ -138,9 +139,16 @@ def read_network(settings: Network, task: Task, folder: Path, rows: Rows, shard_
     }
     network.load_state_dict(state)
     network.to(device)
+    features_of = _feature_reader(settings, folder, device)
     value = np.full((len(rows), len(task.labels)), np.nan)
     predicted = np.full(len(rows), len(rows.groups))
     for at, flux in blocks(rows, shard_path, "predict"):
-        features = prepared(binned(flux, settings.bin), settings)
-        value[at], predicted[at] = read_features(network, scales, features, device)
+        value[at], predicted[at] = read_features(network, scales, features_of(flux), device)
     return Answer(value, tensors["sigma"].T[predicted], predicted)
+
+
+def _feature_reader(settings: Network, folder: Path, device: torch.device) -> Callable[[np.ndarray], np.ndarray]:
+    """Stored flux (n, grid) -> what the network reads: bins of it, or its embedding by the encoder in the folder."""
+    if getattr(settings, "base", None) is None:
+        return lambda flux: prepared(binned(flux, settings.bin), settings)
+    return Embedder(folder, device)

@@ -1,0 +1,88 @@
+"""Encoders in the configuration: what must fit, what jobs pick, and which spectra count as seen."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from refusals import at
+from starglot.config import queries
+from starglot.config.load import load_config, merge
+from starglot.config.picked import OF_ENCODERS, picked
+from starglot.errors import StarglotError
+
+#: The transfer example, with an encoder of LAMOST's spectra, a network on its embeddings, and two that start from it.
+OVERLAY = """
+bases:
+  lrs: {kind: masked_encoder, view: lamost/blue, width: 32, blocks: 1, heads: 4, gpus: 0}
+models:
+  embedded: {kind: mlp, base: lrs, gpus: 0}
+  full: {base: lrs, init: {model: embedded}}
+  zero-shot: {base: lrs, init: {model: embedded}}
+run: {models: [zero-shot, full, ridge]}
+scaling: {tasks: [], models: null}
+tables: {baseline: full}
+"""
+
+
+@pytest.fixture(scope="module")
+def raw(project: Path) -> dict[str, Any]:
+    merged: dict[str, Any] = {}
+    for path in ("config/config.yaml", "config/demo.yaml", "config/transfer.yaml"):
+        merged = merge(merged, yaml.safe_load((project / path).read_text()))
+    return merge(merged, yaml.safe_load(OVERLAY))
+
+
+def faults(raw: dict[str, Any], over: str) -> list[str]:
+    with pytest.raises(StarglotError) as caught:
+        load_config(merge(raw, yaml.safe_load(over)))
+    return [line.removeprefix("  - ") for line in str(caught.value).splitlines() if line.startswith("  - ")]
+
+
+def test_a_network_that_reads_flux_is_told_nothing_of_bases(raw):
+    """A key more would be another model to everything that was trained before."""
+    config = load_config(raw)
+    assert "base" not in queries.dump(config.models["lora"])
+    assert queries.dump(config.models["full"])["base"] == "lrs"
+
+
+def test_jobs_pick_the_encoder_that_they_train_or_read(raw):
+    config = load_config(raw)
+    of = {
+        name: {picked(config, wildcards)[registry] for registry in OF_ENCODERS}
+        for name, wildcards in {
+            "base": {"base": "lrs"},
+            "reader": {"task": "desi_blue", "model": "full.s1", "size": "all"},
+            "flux": {"task": "desi_blue", "model": "lora", "size": "all"},
+        }.items()
+    }
+    assert of == {"base": {("masked_encoder",)}, "reader": {("masked_encoder",)}, "flux": {()}}
+
+
+def test_stars_of_an_encoder_count_as_seen_by_all_that_stand_on_it(raw):
+    config = load_config(merge(raw, {"models": {"both": {"kind": "ensemble", "members": ["ridge", "full"]}}}))
+    of = {model: queries.encoders_under(config, "desi_blue", model) for model in ("full", "both", "ridge", "full.s2")}
+    assert of == {"full": ["lrs"], "both": ["lrs"], "ridge": [], "full.s2": ["lrs"]}
+
+
+@pytest.mark.parametrize(
+    ("over", "key", "names"),
+    [
+        ("bases: {lrs: {view: lamost/red}}", "bases.lrs.view", ["red"]),
+        ("bases: {lrs: {width: 30}}", "bases.lrs", ["30", "4"]),
+        ("recipes: {blue: {wavelength: {size: 500}}}", "bases.lrs.view", ["500", "600"]),
+        ("models: {full: {base: lsr}}", "models.full.base", ["lsr", "lrs"]),
+        ("models: {full: {base: random}}", "models.full.base", ["random", "lrs"]),
+        ("models: {full: {bin: 2}}", "models.full", ["bin"]),
+        ("models: {full: {training: {augment: {noise: 0.1}}}}", "models.full.training.augment", []),
+        ("models: {full: {base: null}}", "models.full.base", ["lrs"]),  # it starts from one that reads embeddings
+        ("models: {llm-demo: {base: lrs}}", "models.llm-demo.base", ["lrs"]),
+        ("bases: {lrs: {view: gaia_xp/blue}}", "models.full.base", ["gaia_xp/blue"]),  # which no task looks at
+        ("bases: {lrs: {view: lamost/paper}}", "models.full.base", ["desi_blue", "desi/blue", "lamost/paper"]),
+    ],
+)
+def test_what_does_not_fit_is_said_where_it_stands(raw, over, key, names):
+    assert at(faults(raw, over), key, *names), faults(raw, over)
