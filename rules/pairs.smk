@@ -1,4 +1,6 @@
-"""Pairs: spectra of the same stars in two views (docs/pairs.md)."""
+"""Pairs: spectra of the same stars in two views, and encoders that are aligned by them (docs/pairs.md)."""
+
+from starglot.config.alignment import aligned_bases
 
 
 def pair_indexes(wildcards):
@@ -57,6 +59,70 @@ rule pair_views:
         "python {params.scripts:q}/pair_views.py --settings {params.settings:q} --indexes {input.indexes:q}"
         " --candidates {input.candidates:q} --match {input.match:q} --out {output.pairs:q} --manifest {output.manifest:q}"
         " 2>&1 | tee {log:q}"
+
+
+def pairs_of_base(wildcards):
+    """The pairs that an aligned base learns from."""
+    return f"<results>/pairs/{CONFIG.bases[wildcards.base].pairs}.parquet"
+
+
+def views_of_base(wildcards):
+    """The two views of an aligned base."""
+    return CONFIG.pairs[CONFIG.bases[wildcards.base].pairs].views
+
+
+def indexes_of_base(wildcards):
+    """Indexes of the cleaned spectra of both views."""
+    return [f"<results>/spectra/{view}/index.tsv" for view in views_of_base(wildcards)]
+
+
+def encoders_of_base(wildcards):
+    """Manifests of the two encoders."""
+    encoders = CONFIG.bases[wildcards.base].encoders
+    return [f"<results>/bases/{name}/manifest.json" for name in encoders]
+
+
+def aligned_settings(wildcards):
+    """What decides an aligned base: its settings, and how the spectra of its views were cleaned."""
+    views = views_of_base(wildcards)
+    return leaves(
+        base=queries.dump(CONFIG.bases[wildcards.base]),
+        views=views,
+        recipes=[queries.dump(CONFIG.recipe_of(view)) for view in views],
+    )
+
+
+rule train_aligned:
+    """Heads by which two frozen encoders bring the spectra of a star together, test stars left out; continues where it was killed."""
+    input:
+        pairs=ancient(pairs_of_base),
+        digest=digests(pairs_of_base),
+        indexes=indexes_of_base,
+        encoders=encoders_of_base,
+    output:
+        "<results>/bases/{base}/manifest.json",
+    log:
+        "<results>/logs/train_aligned/{base}.log",
+    benchmark:
+        "<results>/benchmarks/train_aligned/{base}.tsv"
+    wildcard_constraints:
+        base=one_of(aligned_bases(CONFIG)),
+    conda:
+        ENV
+    threads: 1
+    resources:
+        mem_mb=grow(32000),
+        runtime=1440,  # does not grow: what was learnt is kept, and another attempt goes on where this one ended
+        gpu=encoder_gpus,
+    params:
+        scripts=scripts_folder,
+        settings=aligned_settings,
+        state=kept_in("bases"),
+        code_hash=code_hash("train_aligned"),
+    shell:
+        "python {params.scripts:q}/train_aligned.py --settings {params.settings:q} --pairs {input.pairs:q}"
+        " --indexes {input.indexes:q} --encoders {input.encoders:q} --code-hash {params.code_hash:q}"
+        " --state {params.state:q} --manifest {output:q} 2>&1 | tee {log:q}"
 
 
 localrules:

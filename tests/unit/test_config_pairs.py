@@ -65,7 +65,7 @@ def test_what_cannot_be_paired_is_said(raw: dict[str, Any]) -> None:
     assert at(faults(pairs={"lamost_xp": {"views": ["lamost/blues", "gaia_xp/xp"]}}), views, "blues", "blue")
     assert at(faults(pairs={"lamost_xp": {"views": ["lamost/blue", "lamost/paper"]}}), views, "lamost")
     assert at(faults(run={"pairs": ["lamost_px"]}), "run.pairs", "lamost_px", "lamost_xp")
-    assert at(faults(surveys={"gaia_xp": None}), "run.pairs", "lamost_xp", "gaia_xp")
+    assert at(faults(surveys={"gaia_xp": None}), "pairs.lamost_xp", "gaia_xp")
     wide = {"wide": {"wavelength": {"start": 3000, "stop": 10200, "step": 20}}}
     assert at(
         faults(recipes=wide, pairs={"other": {"views": ["lamost/blue", "gaia_xp/wide"]}}), "recipes.wide.wavelength"

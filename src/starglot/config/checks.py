@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from starglot.config.alignment import alignment_faults, pair_faults
 from starglot.config.applied import catalogue_faults
 from starglot.config.bases import is_hub_id
 from starglot.config.by_size import at_size
@@ -35,7 +36,7 @@ def cross_check(config: Config) -> list[str]:
         *_wavelengths(config),
         *_splits(config),
         *_tasks(config),
-        *_pairs(config),
+        *pair_faults(config),
         *_encodings(config),
         *_models(config),
         *_circles(config),
@@ -43,6 +44,7 @@ def cross_check(config: Config) -> list[str]:
         *replay_faults(config),
         *_bases(config),
         *encoder_faults(config),
+        *alignment_faults(config),
         *_run(config),
         *grid_faults(config),
         *_degradation(config),
@@ -165,21 +167,6 @@ def _sample(config: Config, at: str, task: Task) -> Iterator[str]:
         and min(counted) > config.mock.spectra
     ):
         yield f"{at}.sizes: all are larger than the mock release ({config.mock.spectra} spectra)"
-
-
-def _pairs(config: Config) -> Iterator[str]:
-    for name, pairs in config.pairs.items():
-        for view in pairs.views:
-            yield from _view(config, f"pairs.{name}.views", view)
-        if pairs.surveys[0] == pairs.surveys[1]:
-            yield f"pairs.{name}.views: both are of {pairs.surveys[0]}; name views of two surveys"
-    for name in config.run.pairs:
-        if name not in config.pairs:
-            yield unknown("run.pairs", name, config.pairs)
-    for name in config.used_pairs:
-        for survey in config.pairs[name].surveys:
-            if survey in Surveys.model_fields and survey not in config.surveys.named():
-                yield f"run.pairs: '{name}' needs spectra of {survey}, but surveys.{survey} is null"
 
 
 def _encodings(config: Config) -> Iterator[str]:

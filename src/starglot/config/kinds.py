@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from starglot.config.aligned import AlignedBase
 from starglot.config.baselines import ClassMean, Cnn, Ensemble, Gru, KernelRidge, LightGbm, Mlp, ResNet50, Ridge
 from starglot.config.encoders import AutoencoderBase, MaskedEncoderBase
 from starglot.config.llm import Llm
@@ -107,6 +108,7 @@ BASES: Registry[type[BaseSettings]] = Registry(
         "like": LikeBase,
         "masked_encoder": MaskedEncoderBase,
         "autoencoder": AutoencoderBase,
+        "aligned": AlignedBase,
     }
 )
 

@@ -138,6 +138,10 @@ class Run(Strict):
         None, ge=1, description="Most spectra of an external survey to predict, test stars first; null: all."
     )
     pairs: list[str] = Field([], description="Names under `pairs`: tables of pairs of spectra to make.")
+    bases: list[str] = Field(
+        [],
+        description="Names under `bases`, of kind aligned: similarity search and spectra of the other view, judged.",
+    )
 
 
 class Tables(Strict):
@@ -265,8 +269,9 @@ class Config(Strict):
 
     @property
     def used_pairs(self) -> list[str]:
-        """The pairs that are made: those of `run:`."""
-        return [name for name in dict.fromkeys(self.run.pairs) if name in self.pairs]
+        """The pairs that are made: those of `run:`, and those that its bases learn from."""
+        learnt = (getattr(self.bases.get(name), "pairs", None) for name in self.run.bases)
+        return [name for name in dict.fromkeys([*self.run.pairs, *learnt]) if name in self.pairs]
 
     @property
     def state_dir(self) -> str:

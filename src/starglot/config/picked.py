@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from starglot.config.aligned import AlignedBase
 from starglot.config.applied import opened_models
 from starglot.config.encoders import EncoderBase
 from starglot.config.kinds import KINDS
@@ -18,7 +19,7 @@ OF_KINDS = ("KINDS", "FITS", "READERS", "ARCHITECTURES")
 #: Registries with an entry for each kind of base.
 OF_BASES = ("BASES", "BASE_NETWORKS")
 #: Registries with an entry for each kind of encoder.
-OF_ENCODERS = ("ENCODERS", "OBJECTIVES")
+OF_ENCODERS = ("ENCODERS", "OBJECTIVES", "READINGS")
 #: Registries with an entry for each survey.
 OF_SURVEYS = ("CATALOGS", "FILES", "SPECTRA")
 #: Forms of answer that the demo's base learns, whatever task it is of.
@@ -79,7 +80,9 @@ def _models(config: Config, wildcards: Mapping[str, str]) -> Sequence[ModelSetti
 def _encoders(config: Config, wildcards: Mapping[str, str]) -> set[str]:
     """The kinds of encoder that a job with these wildcards may train or read: its base's, or its models'."""
     if "base" in wildcards:
-        return {config.bases[wildcards["base"]].kind}
+        base = config.bases[wildcards["base"]]
+        of = base.encoders if isinstance(base, AlignedBase) else (wildcards["base"],)
+        return {config.bases[name].kind for name in of}
     bases = (config.bases.get(getattr(model, "base", None) or "") for model in _models(config, wildcards))
     return {base.kind for base in bases if isinstance(base, EncoderBase)}
 
