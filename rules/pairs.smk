@@ -125,11 +125,113 @@ rule train_aligned:
         " --state {params.state:q} --manifest {output:q} 2>&1 | tee {log:q}"
 
 
+def embedding_settings(wildcards):
+    """The views, and whether a GPU embeds."""
+    base = CONFIG.bases[wildcards.base]
+    return leaves(views=views_of_base(wildcards), gpus=base.gpus)
+
+
+rule embed_pairs:
+    """The shared embeddings of every pair: what similarity search looks in (`starglot similar`)."""
+    input:
+        base="<results>/bases/{base}/manifest.json",
+        pairs=ancient(pairs_of_base),
+        digest=digests(pairs_of_base),
+        indexes=indexes_of_base,
+    output:
+        embeddings="<results>/embeddings/{base}.parquet",
+        digest="<results>/embeddings/{base}.parquet.sha256",
+    log:
+        "<results>/logs/embed_pairs/{base}.log",
+    benchmark:
+        "<results>/benchmarks/embed_pairs/{base}.tsv"
+    wildcard_constraints:
+        base=one_of(aligned_bases(CONFIG)),
+    conda:
+        ENV
+    resources:
+        mem_mb=grow(16000),  # 820,000 pairs of twice 768 numbers are 5 GB
+        runtime=grow(240),
+        gpu=encoder_gpus,
+    params:
+        scripts=scripts_folder,
+        settings=embedding_settings,
+        code_hash=code_hash("embed_pairs"),
+    shell:
+        "python {params.scripts:q}/embed_pairs.py --settings {params.settings:q} --base {input.base:q}"
+        " --pairs {input.pairs:q} --indexes {input.indexes:q} --out {output.embeddings:q} 2>&1 | tee {log:q}"
+
+
+def alignment_settings(wildcards):
+    """What captions say, and the views."""
+    surveys = CONFIG.surveys.with_spectra()
+    views = views_of_base(wildcards)
+    titles = [surveys[View(view).survey] for view in views]
+    return leaves(
+        name=wildcards.base,
+        views=views,
+        release=", ".join(f"{each.title} {each.release}" for each in titles),
+        mock=CONFIG.mock is not None,
+    )
+
+
+rule tabulate_alignment:
+    """Similarity search and spectra of the other view, on test pairs, beside simple means."""
+    input:
+        base="<results>/bases/{base}/manifest.json",
+        embeddings=ancient("<results>/embeddings/{base}.parquet"),
+        digest="<results>/embeddings/{base}.parquet.sha256",
+        indexes=indexes_of_base,
+    output:
+        retrieval=in_report(
+            "<results>/tables/retrieval_{base}.csv",
+            "retrieval",
+            "Imitation",
+            base="{base}",
+            shows="similarity search",
+        ),
+        crossmodal=in_report(
+            "<results>/tables/crossmodal_{base}.csv",
+            "crossmodal",
+            "Imitation",
+            base="{base}",
+            shows="spectra of the other view",
+        ),
+        rendered=multiext("<results>/tables/retrieval_{base}", ".md", ".tex"),
+        also=multiext("<results>/tables/crossmodal_{base}", ".md", ".tex"),
+    log:
+        "<results>/logs/tabulate_alignment/{base}.log",
+    wildcard_constraints:
+        base=one_of(aligned_bases(CONFIG)),
+    conda:
+        ENV
+    resources:
+        mem_mb=grow(16000),
+        runtime=grow(60),
+    params:
+        scripts=scripts_folder,
+        settings=alignment_settings,
+        code_hash=code_hash("tabulate_alignment"),
+    shell:
+        "python {params.scripts:q}/tabulate_alignment.py --settings {params.settings:q} --base {input.base:q}"
+        " --embeddings {input.embeddings:q} --indexes {input.indexes:q} --retrieval {output.retrieval:q}"
+        " --crossmodal {output.crossmodal:q} 2>&1 | tee {log:q}"
+
+
+#: Tables of the aligned bases of `run:`.
+ALIGNMENT_TABLES = expand(
+    "<results>/tables/{kind}_{base}.csv",
+    kind=["retrieval", "crossmodal"],
+    base=CONFIG.run.bases,
+)
+
+
 localrules:
     pairs,
 
 
 rule pairs:
-    """Target: every table of pairs of `run:`."""
+    """Target: every table of pairs of `run:`, and the tables of its aligned bases."""
     input:
         expand("<results>/pairs/{pairs}.parquet", pairs=CONFIG.used_pairs),
+        ALIGNMENT_TABLES,

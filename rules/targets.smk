@@ -102,6 +102,7 @@ TABLES = [
     *FOLD_TABLES,
     *(["<results>/tables/transfer_1.csv"] if TRANSFER_TASKS else []),
     *redshift_outputs()[:1],
+    *ALIGNMENT_TABLES,
 ]
 
 #: Figures of `run:`, and the own-line test with its table.

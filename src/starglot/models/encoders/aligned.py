@@ -87,12 +87,13 @@ class Aligned(nn.Module):
         with torch.no_grad():
             return READINGS[self.kinds[place]].features(self.encoders[place], flux)
 
-    def shared(self, place: int, flux: Tensor) -> Tensor:
-        """(n, pixels) flux -> the shared part of the embedding (n, shared), of length 1."""
-        return of_length_1(self.heads.shared[place](self.features(place, flux)))
+    def embed(self, place: int, flux: Tensor) -> Tensor:
+        """(n, pixels) flux -> the shared part of the embedding (n, shared), as compared by its direction alone."""
+        shared: Tensor = self.heads.shared[place](self.features(place, flux))
+        return shared
 
-    def translated(self, place: int, flux: Tensor) -> Tensor:
-        """(n, pixels) flux of a view -> flux of the same stars in the other view.
+    def translate(self, place: int, shared: Tensor) -> Tensor:
+        """(n, shared) embeddings of a view's spectra -> flux of the same stars in the other view.
 
         Raises StarglotError when the pair has no decoders.
         """
@@ -103,8 +104,17 @@ class Aligned(nn.Module):
                 allowed="own: 1 or more",
                 todo="train one with an own part (SpecCLIP's split variant: shared 512, own 256)",
             )
-        flux_there: Tensor = self.heads.cross[1 - place](self.heads.shared[place](self.features(place, flux)))
-        return flux_there
+        flux: Tensor = self.heads.cross[1 - place](shared)
+        return flux
+
+    def translated(self, place: int, shared: np.ndarray) -> np.ndarray:
+        """The same of arrays, in batches, without gradients."""
+        with torch.no_grad():
+            parts = [
+                self.translate(place, torch.from_numpy(shared[first : first + _BATCH])).numpy()
+                for first in range(0, len(shared), _BATCH)
+            ]
+        return np.concatenate(parts)
 
 
 def of_length_1(embeddings: Tensor) -> Tensor:
