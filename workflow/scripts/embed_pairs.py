@@ -7,8 +7,9 @@ import pyarrow.parquet as pq
 
 from starglot.cli import parser, run
 from starglot.models.baselines.reading import use_device
+from starglot.models.encoders.aligned import ALIGNED
 from starglot.models.encoders.pairs import embed_pairs
-from starglot.tables import write_with_digest
+from starglot.tables import read_json, write_with_digest
 from starglot.training.alignment import pair_spectra
 
 
@@ -16,7 +17,8 @@ def main(args: argparse.Namespace) -> None:
     pairs = pq.read_table(args.pairs)
     spectra = pair_spectra(pairs, [Path(index) for index in args.indexes])
     table = embed_pairs(Path(args.base).parent, pairs, spectra, use_device(args.settings["gpus"]))
-    write_with_digest(table, args.out, {"views": args.settings["views"]})
+    weights = read_json(args.base)["files"][ALIGNED]
+    write_with_digest(table, args.out, {"views": args.settings["views"], "weights": weights})
 
 
 if __name__ == "__main__":

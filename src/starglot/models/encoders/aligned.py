@@ -111,7 +111,7 @@ class Aligned(nn.Module):
         """The same of arrays, in batches, without gradients."""
         with torch.no_grad():
             parts = [
-                self.translate(place, torch.from_numpy(shared[first : first + _BATCH])).numpy()
+                self.translate(place, torch.tensor(shared[first : first + _BATCH])).numpy()
                 for first in range(0, len(shared), _BATCH)
             ]
         return np.concatenate(parts)
