@@ -160,11 +160,18 @@ def encoder_index(wildcards):
     return f"<results>/spectra/{CONFIG.bases[wildcards.base].view}/index.tsv"
 
 
+def encoder_start(wildcards):
+    """Manifest of the encoder that another one goes on from, if any."""
+    init = CONFIG.bases[wildcards.base].init
+    return f"<results>/bases/{init}/manifest.json" if init else []
+
+
 def encoder_settings(wildcards):
     """What decides an encoder: its settings, its view's recipe, and which stars it may learn from."""
     base = CONFIG.bases[wildcards.base]
     return leaves(
-        base=queries.dump(base),
+        base=queries.dump(base, exclude={"init", "transfer"})
+        | ({"transfer": base.transfer.as_read} if base.init and base.transfer else {}),
         recipe=queries.dump(CONFIG.recipe_of(base.view)),
         split=queries.dump(CONFIG.split, exclude={"folds"}),
         seed=CONFIG.seed,
@@ -180,6 +187,7 @@ rule train_encoder:
     """An encoder of spectra, pre-trained without labels on a view's spectra, those of test stars left out; continues where it was killed."""
     input:
         index=encoder_index,
+        start=encoder_start,
     output:
         manifest="<results>/bases/{base}/manifest.json",
         spectra="<results>/bases/{base}/spectra.parquet",
@@ -203,4 +211,4 @@ rule train_encoder:
         code_hash=code_hash("train_encoder"),
     shell:
         "python {params.scripts:q}/train_encoder.py --settings {params.settings:q} --index {input.index:q}"
-        " --code-hash {params.code_hash:q} --state {params.state:q} --manifest {output.manifest:q} 2>&1 | tee {log:q}"
+        " --continues {input.start:q} --code-hash {params.code_hash:q} --state {params.state:q} --manifest {output.manifest:q} 2>&1 | tee {log:q}"

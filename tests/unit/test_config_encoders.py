@@ -29,17 +29,29 @@ tables: {baseline: full}
 
 
 @pytest.fixture(scope="module")
-def raw(project: Path) -> dict[str, Any]:
+def transfer(project: Path) -> dict[str, Any]:
+    """The transfer example."""
     merged: dict[str, Any] = {}
     for path in ("config/config.yaml", "config/demo.yaml", "config/transfer.yaml"):
         merged = merge(merged, yaml.safe_load((project / path).read_text()))
-    return merge(merged, yaml.safe_load(OVERLAY))
+    return merged
+
+
+@pytest.fixture(scope="module")
+def raw(transfer: dict[str, Any]) -> dict[str, Any]:
+    return merge(transfer, yaml.safe_load(OVERLAY))
 
 
 def faults(raw: dict[str, Any], over: str) -> list[str]:
     with pytest.raises(StarglotError) as caught:
         load_config(merge(raw, yaml.safe_load(over)))
     return [line.removeprefix("  - ") for line in str(caught.value).splitlines() if line.startswith("  - ")]
+
+
+def test_the_example_is_a_configuration(transfer, project):
+    config = load_config(merge(transfer, yaml.safe_load((project / "config/encoders.yaml").read_text())))
+    assert queries.encoders_under(config, "desi_blue", "embed-adapted") == ["encoder", "encoder-desi"]
+    assert set(config.views) == {"lamost/blue", "desi/blue"}
 
 
 def test_a_network_that_reads_flux_is_told_nothing_of_bases(raw):
@@ -68,6 +80,15 @@ def test_stars_of_an_encoder_count_as_seen_by_all_that_stand_on_it(raw):
     assert of == {"full": ["lrs"], "both": ["lrs"], "ridge": [], "full.s2": ["lrs"]}
 
 
+def test_a_network_may_go_on_with_an_encoder_that_went_on_from_its_starts(raw):
+    used = {"kind": "masked_encoder", "view": "desi/blue", "width": 32, "blocks": 1, "heads": 4, "init": "lrs"}
+    over = {"bases": {"used": used}, "models": {"full": {"base": "used"}}}
+    config = load_config(merge(raw, over))
+    assert queries.encoders_under(config, "desi_blue", "full") == ["lrs", "used"]
+    over["models"]["embedded"] = {"base": "used"}  # and zero-shot has the encoder before
+    assert at(faults(raw, yaml.safe_dump(over)), "models.zero-shot.base", "lrs", "used")
+
+
 @pytest.mark.parametrize(
     ("over", "key", "names"),
     [
@@ -79,6 +100,19 @@ def test_stars_of_an_encoder_count_as_seen_by_all_that_stand_on_it(raw):
         ("models: {full: {bin: 2}}", "models.full", ["bin"]),
         ("models: {full: {training: {augment: {noise: 0.1}}}}", "models.full.training.augment", []),
         ("models: {full: {base: null}}", "models.full.base", ["lrs"]),  # it starts from one that reads embeddings
+        ("bases: {lrs: {transfer: {strategy: lora}}}", "bases.lrs.transfer", ["init"]),
+        ("bases: {lrs: {init: nobody}}", "bases.lrs.init", ["nobody", "lrs"]),
+        (
+            "bases: {lrs: {init: used}, used: {kind: masked_encoder, view: desi/blue, init: lrs}}",
+            "bases.lrs.init",
+            [],
+        ),
+        (
+            "bases: {used: {kind: masked_encoder, view: desi/blue, init: lrs}}",
+            "bases.used.width",
+            ["768", "32", "lrs"],
+        ),
+        ("bases: {used: {kind: autoencoder, view: desi/blue, init: lrs}}", "bases.used.kind", ["masked_encoder"]),
         ("models: {llm-demo: {base: lrs}}", "models.llm-demo.base", ["lrs"]),
         ("bases: {lrs: {view: gaia_xp/blue}}", "models.full.base", ["gaia_xp/blue"]),  # which no task looks at
         ("bases: {lrs: {view: lamost/paper}}", "models.full.base", ["desi_blue", "desi/blue", "lamost/paper"]),

@@ -196,6 +196,31 @@ def test_without_validation_stars_it_says_what_is_missing(view, tmp_path):
         pretrain(masked(), view, tmp_path / "base", tmp_path / "state", nobody)
 
 
+def adapted(strategy: str, elsewhere: View, base: Path, folder: Path):
+    """The encoder after some epochs on another instrument's spectra."""
+    transfer = {"strategy": strategy, "layers": ["blocks.*.attention.*"]}
+    settings = masked(view="desi/blue", transfer=transfer, training=plan(weight_decay=0.0))
+    out, state = folder / strategy, folder / "state"
+    return train_encoder(settings, Recipe(), elsewhere.index, SPLIT, SEED, out, state, "code", start=base)
+
+
+def test_an_encoder_gets_used_to_another_instrument_by_updates_of_its_attention(elsewhere, base, tmp_path):
+    manifest = adapted("lora", elsewhere, base, tmp_path)
+    before, after = (load_file(folder / ENCODER) for folder in (base, tmp_path / "lora"))
+    moved = {name for name in before if not torch.equal(before[name], after[name])}
+    assert moved == {f"blocks.0.attention.{layer}.weight" for layer in ("query", "key_value", "out")}
+    assert manifest["counts"]["trainable_parameters"] == 4 * (16 + 16) + 4 * (16 + 32) + 4 * (16 + 16)
+    assert manifest["continues"] == {ENCODER: file_digest(base / ENCODER)}
+    assert manifest["counts"]["parameters"] == sum(it.numel() for it in before.values())
+
+
+def test_in_full_it_goes_on_from_the_weights_that_it_had(elsewhere, base, tmp_path, monkeypatch):
+    monkeypatch.setattr(torch.optim.AdamW, "step", lambda self, closure=None: None)
+    adapted("full", elsewhere, base, tmp_path)
+    before, after = (load_file(folder / ENCODER) for folder in (base, tmp_path / "full"))
+    assert all(torch.equal(before[name], after[name]) for name in before)
+
+
 # ---------------------------------------------------------------- networks on embeddings
 
 

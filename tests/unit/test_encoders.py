@@ -7,8 +7,10 @@ import pytest
 import torch
 from torch import nn
 
+from starglot.config.encoders import EncoderTransfer
 from starglot.models.encoders.autoencoder import Autoencoder, described
 from starglot.models.encoders.masked import Attention, MaskedEncoder, draw_hidden, hidden_error, tokens_of
+from starglot.training.transfer import Updated
 
 
 def _parameters(network: nn.Module) -> int:
@@ -23,6 +25,13 @@ def test_full_size_encoders_have_the_parameters_of_the_papers():
     with torch.device("meta"):
         assert _parameters(MaskedEncoder(1462)) == 42_677_013
         assert _parameters(Autoencoder(343)) == 42_846_129
+
+
+def test_updates_of_the_attention_have_the_papers_count():
+    """LoRA of rank 4 of query, fused key and value, and output: "LoRA1"."""
+    transfer = EncoderTransfer(strategy="lora", layers=["blocks.*.attention.*"])
+    learner = Updated(MaskedEncoder(1462), transfer, ())
+    assert sum(weight.numel() for weight in learner.parameters() if weight.requires_grad) == 129_024
 
 
 def test_tokens_hold_the_pieces_of_a_spectrum_and_its_scatter():

@@ -25,12 +25,14 @@ def main(args: argparse.Namespace) -> None:
         Path(args.state),
         args.code_hash,
         script=Path(__file__),
+        start=Path(args.continues).parent if args.continues else None,
     )
 
 
 if __name__ == "__main__":
     command = parser(__doc__)
     command.add_argument("--index", required=True, help="index of the view's cleaned spectra, in their folder")
+    command.add_argument("--continues", nargs="?", help="manifest of the encoder to go on from")
     command.add_argument("--code-hash", required=True, help="hash of the code, part of the name of finished work")
     command.add_argument("--state", required=True, help="folder of checkpoints and finished work")
     command.add_argument("--manifest", required=True)

@@ -8,7 +8,7 @@ from starglot.config.baselines import Mlp
 from starglot.config.encoders import EncoderBase, MaskedEncoderBase
 from starglot.config.faults import unknown, view_faults
 from starglot.config.models import Config
-from starglot.config.queries import encoder_bases
+from starglot.config.queries import encoder_bases, encoder_line
 from starglot.config.recipes import View, Wavelength
 from starglot.config.strict import init_of
 
@@ -31,6 +31,7 @@ def encoder_faults(config: Config) -> Iterator[str]:
 
 def _encoder(config: Config, at: str, base: EncoderBase) -> Iterator[str]:
     yield from view_faults(config, f"{at}.view", base.view)
+    yield from _start(config, at, base)
     if not isinstance(base, MaskedEncoderBase):
         return
     if base.width % base.heads:
@@ -38,6 +39,28 @@ def _encoder(config: Config, at: str, base: EncoderBase) -> Iterator[str]:
     recipe = config.recipes.get(View(base.view).recipe)
     if recipe and recipe.wavelength.size < _LEAST:
         yield f"{at}.view: the grid of '{base.view}' has {recipe.wavelength.size} values; {_LEAST} is the least"
+
+
+def _start(config: Config, at: str, base: EncoderBase) -> Iterator[str]:
+    """Of an encoder that goes on from another one."""
+    encoders = encoder_bases(config)
+    if base.init is None:
+        if base.transfer is not None:
+            yield f"{at}.transfer: it says how an encoder goes on from another one; name that in init"
+        return
+    if base.init not in encoders:
+        yield unknown(f"{at}.init", base.init, encoders)
+        return
+    start = encoders[base.init]
+    line = encoder_line(config, base.init)
+    if encoders[line[-1]].init in line:
+        yield f"{at}.init: it starts, over other encoders, from itself"
+    for key in ("kind", "width", "blocks", "heads", "hidden"):
+        mine, theirs = getattr(base, key, None), getattr(start, key, None)
+        if mine != theirs:
+            yield f"{at}.{key}: {mine}, but '{base.init}', which it starts from, has {theirs}; give both the same"
+    if _grid(config, base.view) != _grid(config, start.view):
+        yield f"{at}.view: {base.view} is on another grid than {start.view}, from which '{base.init}' has learnt"
 
 
 def _reader(config: Config, at: str, name: str, model: Mlp) -> Iterator[str]:
@@ -53,10 +76,12 @@ def _reader(config: Config, at: str, name: str, model: Mlp) -> Iterator[str]:
     if name not in config.opened:
         return
     view = encoders[model.base].view
-    if view not in config.views:
+    for below in encoder_line(config, model.base):
+        if encoders[below].view in config.views:
+            continue
         yield (
-            f"{at}.base: '{model.base}' learns from {view}, which no task that is built looks at, so that no "
-            "spectra of it are selected; name such a task in run.tasks, or start the model from one (init)"
+            f"{at}.base: '{below}' learns from {encoders[below].view}, which no task that is built looks at, so "
+            "that no spectra of it are selected; name such a task in run.tasks, or start the model from one (init)"
         )
     for task in _tasks_of(config, name):
         own = config.tasks[task].view

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from starglot.config.baselines import Epochs
 from starglot.config.strict import BaseSettings
+from starglot.config.transfer import Transfer
 
 
 class EncoderTraining(Epochs):
@@ -25,12 +26,34 @@ class EncoderTraining(Epochs):
     clip: float | None = Field(1.0, gt=0, description="Longest gradient of a step; null: as it comes.")
 
 
+class EncoderTransfer(Transfer):
+    """How an encoder goes on from the one that its `init` names."""
+
+    strategy: Literal["full", "lora"] = Field(
+        "full", description="full: all weights go on learning; lora: low-rank updates, merged in the end."
+    )
+    rank: int = Field(4, ge=1, le=1024, description="Rank of the updates; lora only.")
+    alpha: int = Field(8, ge=1, description="Scale: an update is multiplied by alpha / rank; lora only.")
+    layers: list[str] = Field(
+        ["*"],
+        min_length=1,
+        description="Names of the dense layers that are updated, with * and ? as in file names; lora only. Attention "
+        "of a masked encoder: 'blocks.*.attention.*'.",
+    )
+
+
 class EncoderBase(BaseSettings):
     """What encoders have in common.  They learn from the cleaned spectra of a view, those of test stars left out."""
 
     view: str = Field(description="The survey and recipe whose spectra it learns from: 'lamost/blue'.")
     width: int = Field(768, ge=1, description="Numbers of an embedding.")
     training: EncoderTraining = EncoderTraining()
+    init: str | None = Field(
+        None,
+        description="Another encoder of the same kind, sizes and grid, from which it goes on: of another view, which "
+        "it becomes used to without labels.",
+    )
+    transfer: EncoderTransfer | None = Field(None, description="How it goes on from `init`; null: full.")
     gpus: int = Field(1, ge=0, le=1, description="1 trains on a GPU, 0 on the CPU.")
     seed: int = Field(0, description="First weights, order, and what is hidden.")
 

@@ -350,7 +350,17 @@ def encoders_under(config: Config, task: str, model: str) -> list[str]:
     below += [(task, member) for member in members]
     found = {name for each in below for name in encoders_under(config, *each)}
     own = encoder_of(config, model)
-    return sorted(found | ({own} if own else set()))
+    return sorted(found.union(encoder_line(config, own) if own else ()))
+
+
+def encoder_line(config: Config, name: str) -> list[str]:
+    """An encoder, the one that it goes on from, and so on, as far as they are configured."""
+    encoders, line = encoder_bases(config), list[str]()
+    at: str | None = name
+    while at in encoders and at not in line:
+        line.append(at)
+        at = encoders[at].init
+    return line
 
 
 def token_encodings(config: Config) -> list[str]:

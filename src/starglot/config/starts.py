@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from starglot.config.kinds import family_of
 from starglot.config.models import Config, Model
-from starglot.config.queries import going_on, starts_from
+from starglot.config.queries import encoder_line, going_on, starts_from
 from starglot.config.recipes import View
 from starglot.config.strict import Init, init_of
 from starglot.config.tasks import Task
@@ -16,7 +16,7 @@ from starglot.errors import StarglotError
 #: Strategies that take the trained model's outputs as they are.
 _NOTHING_NEW = ("zero_shot", "residual")
 #: Settings that decide what a network reads.
-_READ = ("bin", "preparation", "base")
+_READ = ("bin", "preparation")
 
 
 def start_faults(config: Config) -> Iterator[str]:
@@ -35,7 +35,7 @@ def start_faults(config: Config) -> Iterator[str]:
         start = config.models.get(init.model or name)
         if start is None or start.kind != model.kind or init.task not in config.tasks:
             continue  # said elsewhere
-        yield from _same_reading(f"models.{name}", model, init, start)
+        yield from _same_reading(config, f"models.{name}", model, init, start)
         yield from _no_residual(config, name, init)
         for task in tasks if name in built else []:
             if starts_from(config, task, name):
@@ -59,11 +59,17 @@ def fitting_start(config: Config, task: str, model: str) -> tuple[str, str, str]
     return start
 
 
-def _same_reading(at: str, model: Model, init: Init, start: Model) -> Iterator[str]:
+def _same_reading(config: Config, at: str, model: Model, init: Init, start: Model) -> Iterator[str]:
     for key in _READ:
         mine, theirs = getattr(model, key, None), getattr(start, key, None)
         if mine != theirs and family_of(model).needs == "spectra":
             yield f"{at}.{key}: {mine}, but '{init.model}', which it starts from, has {theirs}; give both the same"
+    mine, theirs = (getattr(each, "base", None) for each in (model, start))
+    if family_of(model).needs == "spectra" and theirs != mine and theirs not in encoder_line(config, mine or ""):
+        yield (
+            f"{at}.base: {mine}, but '{init.model}', which it starts from, has {theirs}; give both the same, or this "
+            "one an encoder that goes on from the other's"
+        )
 
 
 def _no_residual(config: Config, name: str, init: Init) -> Iterator[str]:

@@ -14,14 +14,15 @@ import pyarrow.parquet as pq
 import torch
 from torch import Tensor, nn
 
-from starglot.config.encoders import EncoderBase
+from starglot.config.encoders import EncoderBase, EncoderTransfer
 from starglot.config.models import Split
 from starglot.config.recipes import Recipe
 from starglot.errors import StarglotError
 from starglot.hashing import digest_of
+from starglot.models.baselines.files import ENCODER
 from starglot.models.baselines.reading import use_device
 from starglot.models.encoders.autoencoder import described
-from starglot.models.encoders.files import ENCODERS, as_flux, save_encoder
+from starglot.models.encoders.files import ENCODERS, as_flux, load_encoder, save_encoder
 from starglot.models.encoders.masked import draw_hidden, hidden_error, tokens_of
 from starglot.registry import Registry
 from starglot.samples.split import split_of
@@ -29,9 +30,10 @@ from starglot.spectra.sample_flux import CleanedSpectra
 from starglot.store import CHECKPOINTS, new_folder
 from starglot.surveys.index import require_shards, shard_digests
 from starglot.tables import write_json, write_parquet
-from starglot.training.delivery import MANIFEST, deliver, restore_or_begin, versions, write_run
+from starglot.training.delivery import MANIFEST, deliver, digests, restore_or_begin, versions, write_run
 from starglot.training.epochs import Batch, Sums, train, write_curve
 from starglot.training.full_disk import full_disk_explained
+from starglot.training.transfer import Updated
 
 log = logging.getLogger(__name__)
 
@@ -112,13 +114,15 @@ def train_encoder(
     state: Path,
     code_hash: str,
     script: Path | None = None,
+    start: Path | None = None,
 ) -> dict[str, Any]:
     """Train an encoder on a view's spectra; returns the manifest that it writes last into ``out``.
 
     recipe: of the view; index: of its cleaned spectra, in their folder; split, split_seed: how stars are shared out:
     training stars are learnt from, validation stars choose the epoch, test stars are not read; out: gets
     ``encoder.safetensors``, ``spectra.parquet`` (what it has seen), loss.csv, run.json, manifest.json; state,
-    code_hash, script: as in :func:`starglot.training.baselines.train_files`.
+    code_hash, script: as in :func:`starglot.training.baselines.train_files`; start: folder of the encoder to go on
+    from.
     Raises StarglotError when there are no training or no validation spectra, and when the loss is not finite.
     """
     # ---- set up
@@ -127,6 +131,8 @@ def train_encoder(
     shards = set(rows["shard"].to_pylist())
     inputs = {"spectra": digest_of(shard_digests(index, shards))}
     about = {"base": settings.model_dump(), "recipe": recipe.model_dump(), "split": split.model_dump()}
+    if start is not None:
+        about["continues"] = digests([start / ENCODER])
     ingredients = {**about, "seed": split_seed, "inputs": inputs, "code": code_hash}
     place, finished = restore_or_begin(Path(state), ingredients, Path(out), script)
     if finished is not None:
@@ -155,14 +161,19 @@ def train_encoder(
         # ---- train
         torch.manual_seed(settings.seed)
         network = ENCODERS[settings.kind](settings.model_dump(), flux.shape[1])
+        learner: nn.Module = network
+        if start is not None:
+            network.load_state_dict(load_encoder(start).state_dict())
+            learner = _learner(network, settings.transfer)
         objective = OBJECTIVES[settings.kind](flux, training, held_out)
         plan = settings.training
         checkpoints = place / CHECKPOINTS
-        trained = train(network, objective, plan, settings.seed, device, checkpoints, settings.kind, clip=plan.clip)
+        trained = train(learner, objective, plan, settings.seed, device, checkpoints, settings.kind, clip=plan.clip)
+        network = learner.merged() if isinstance(learner, Updated) else network
 
         # ---- save
         made = new_folder(place)
-        save_encoder(network, settings.model_dump(exclude={"training", "gpus"}), made)
+        save_encoder(network, settings.model_dump(), made)
         write_parquet(rows.drop_columns(["shard"]), made / SPECTRA)
         write_curve(trained.curve, made / "loss.csv")
         manifest = {
@@ -185,6 +196,13 @@ def train_encoder(
         write_run(made, started, examples_per_second=trained.counts["examples"] / (time.time() - started))
         write_json(manifest, made / MANIFEST)
         return deliver(made, place, Path(out))
+
+
+def _learner(network: nn.Module, transfer: EncoderTransfer | None) -> nn.Module:
+    """What is trained of an encoder that has learnt before: all of it, or updates of some layers."""
+    if transfer is None or transfer.strategy == "full":
+        return network
+    return Updated(network, transfer, ())
 
 
 def seen_spectra(index: Path, split: Split, seed: int) -> pa.Table:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Sequence
 from fnmatch import fnmatchcase
+from typing import Any
 
 from torch import Tensor, nn
 
+from starglot.config.encoders import EncoderTransfer
 from starglot.config.transfer import NetworkTransfer
 from starglot.errors import StarglotError
 from starglot.models.baselines.networks import OF_CLASS, OF_LABELS
@@ -51,7 +53,7 @@ class Updated(nn.Module):
     that is not trained stays bit for bit.
     """
 
-    def __init__(self, network: nn.Module, transfer: NetworkTransfer, fresh: Collection[str]):
+    def __init__(self, network: nn.Module, transfer: NetworkTransfer | EncoderTransfer, fresh: Collection[str]):
         from peft import LoraConfig, get_peft_model  # takes seconds to import, which no other strategy waits for
 
         super().__init__()
@@ -68,10 +70,9 @@ class Updated(nn.Module):
         for weight in new:
             weight.requires_grad_(True)
 
-    def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
-        """(n, features) -> logits (n, groups), scaled labels (n, labels)."""
-        told: tuple[Tensor, Tensor] = self.network(features)
-        return told
+    def forward(self, features: Tensor) -> Any:
+        """What the network makes of its features."""
+        return self.network(features)
 
     def train(self, mode: bool = True) -> Updated:
         """Statistics of a normalisation that is not trained stay as they are."""

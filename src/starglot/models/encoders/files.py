@@ -22,6 +22,8 @@ from starglot.tables import FLUX_SCALE, atomic_path
 
 #: Spectra that pass through an encoder together when it only reads.
 _BATCH = 256
+#: Settings of a base that say which network it is, and what it has learnt from.
+_ABOUT = ("kind", "view", "width", "blocks", "heads", "hidden")
 
 
 def _masked(settings: Mapping[str, Any], pixels: int) -> MaskedEncoder:
@@ -40,8 +42,8 @@ ENCODERS: Registry[Callable[[Mapping[str, Any], int], nn.Module]] = Registry(
 
 
 def save_encoder(network: nn.Module, settings: Mapping[str, Any], folder: Path) -> None:
-    """Write the weights, with the base's settings that say which network they are of."""
-    about = {"base": dict(settings), "pixels": network.pixels}
+    """Write the weights, with what says which network they are of: kind, view and sizes among the base's settings."""
+    about = {"base": {key: settings[key] for key in _ABOUT if key in settings}, "pixels": network.pixels}
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
     with atomic_path(Path(folder) / ENCODER) as partial:
         save_file(tensors, str(partial), metadata={"starglot": json.dumps(about, sort_keys=True)})
