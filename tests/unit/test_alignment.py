@@ -31,10 +31,10 @@ def partner_first(stars: Stars, folder: Path) -> float:
     network, cpu = load_aligned(folder), torch.device("cpu")
     test = stars.split == "test"
     one, other = (
-        in_batches(lambda at, place=place: network.shared(place, at), stars.flux[place][test], cpu)
-        for place in (0, 1)
+        in_batches(lambda at, place=place: network.embed(place, at), stars.flux[place][test], cpu) for place in (0, 1)
     )
-    return float(np.mean((one @ other.T).argmax(axis=1) == np.arange(test.sum())))
+    cosine = (one @ other.T) / np.linalg.norm(one, axis=1)[:, None] / np.linalg.norm(other, axis=1)
+    return float(np.mean(cosine.argmax(axis=1) == np.arange(test.sum())))
 
 
 def test_the_partner_is_found_among_stars_never_seen(stars, tmp_path):

@@ -38,7 +38,8 @@ def test_pairs_bring_their_views_and_every_star_that_both_surveys_have(raw: dict
 
 
 def test_pairs_that_nothing_uses_change_nothing(raw: dict[str, Any], project: Path) -> None:
-    config, without = configured(raw, run={"pairs": []}), configured(raw, run={"pairs": []}, pairs={})
+    config = configured(raw, run={"bases": []})
+    without = configured({**raw, "pairs": {}, "bases": {}}, run={"bases": []})
     assert config.views == without.views == ["lamost/blue"]
     for survey in ("lamost", "gaia_xp"):
         assert queries.label_surveys(config, survey) == queries.label_surveys(without, survey)
@@ -70,3 +71,28 @@ def test_what_cannot_be_paired_is_said(raw: dict[str, Any]) -> None:
     assert at(
         faults(recipes=wide, pairs={"other": {"views": ["lamost/blue", "gaia_xp/wide"]}}), "recipes.wide.wavelength"
     )
+
+
+def test_an_aligned_base_brings_its_pairs_and_picks_its_encoders(raw: dict[str, Any]) -> None:
+    config = configured(raw, run={"bases": ["clip"]})
+    assert config.used_pairs == ["lamost_xp"] and cross_check(config) == []
+    assert configured(raw, run={"bases": []}).used_pairs == []
+    job = picked(config, {"base": "clip"})
+    assert job["ENCODERS"] == job["READINGS"] == ("autoencoder", "masked_encoder") and job["BASES"] == ("aligned",)
+    assert config.bases["split"].own == 32 and config.bases["clip"].scale == 15.5
+
+
+def test_encoders_that_do_not_fit_the_pairs_are_said(raw: dict[str, Any]) -> None:
+    def faults(**clip: Any) -> list[str]:
+        return cross_check(configured(raw, bases={"clip": clip}))
+
+    assert at(faults(encoders=["xp", "lrs"]), "bases.clip.encoders", "xp", "lamost/blue")
+    assert at(faults(encoders=["lrs", "px"]), "bases.clip.encoders", "px", "xp")
+    assert at(faults(encoders=["lrs", "split"]), "bases.clip.encoders", "split", "lrs")
+    assert at(faults(pairs="lamost_px"), "bases.clip.pairs", "lamost_px", "lamost_xp")
+    assert at(faults(shared=30), "bases.clip.shared", 30, 4)
+    assert at(faults(own=31), "bases.clip.own", 31, 2)
+    assert at(cross_check(configured(raw, run={"bases": ["lrs"]})), "run.bases", "lrs", "masked_encoder", "aligned")
+    assert at(cross_check(configured(raw, run={"bases": ["clop"]})), "run.bases", "clop", "clip")
+    on_it = {"mlp": {"base": "clip", "bin": 1, "preparation": "as_is"}}
+    assert at(cross_check(configured(raw, models=on_it)), "models.mlp.base", "clip")
