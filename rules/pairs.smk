@@ -1,6 +1,9 @@
 """Pairs: spectra of the same stars in two views, and encoders that are aligned by them (docs/pairs.md)."""
 
-from starglot.config.alignment import aligned_bases
+from starglot.config.kinds import bases_made_of
+
+#: Bases that learn from pairs.
+ALIGNED = bases_made_of(CONFIG.bases, "pairs")
 
 
 def pair_indexes(wildcards):
@@ -106,7 +109,7 @@ rule train_aligned:
     benchmark:
         "<results>/benchmarks/train_aligned/{base}.tsv"
     wildcard_constraints:
-        base=one_of(aligned_bases(CONFIG)),
+        base=one_of(ALIGNED),
     conda:
         ENV
     threads: 1
@@ -146,7 +149,7 @@ rule embed_pairs:
     benchmark:
         "<results>/benchmarks/embed_pairs/{base}.tsv"
     wildcard_constraints:
-        base=one_of(aligned_bases(CONFIG)),
+        base=one_of(ALIGNED),
     conda:
         ENV
     resources:
@@ -202,7 +205,7 @@ rule tabulate_alignment:
     log:
         "<results>/logs/tabulate_alignment/{base}.log",
     wildcard_constraints:
-        base=one_of(aligned_bases(CONFIG)),
+        base=one_of(ALIGNED),
     conda:
         ENV
     resources:

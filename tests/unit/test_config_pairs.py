@@ -11,6 +11,7 @@ import yaml
 from refusals import at
 from starglot.config import queries
 from starglot.config.checks import cross_check
+from starglot.config.kinds import bases_made_of
 from starglot.config.load import merge, read_config
 from starglot.config.models import Config
 from starglot.config.picked import picked
@@ -96,3 +97,10 @@ def test_encoders_that_do_not_fit_the_pairs_are_said(raw: dict[str, Any]) -> Non
     assert at(cross_check(configured(raw, run={"bases": ["clop"]})), "run.bases", "clop", "clip")
     on_it = {"mlp": {"base": "clip", "bin": 1, "preparation": "as_is"}}
     assert at(cross_check(configured(raw, models=on_it)), "models.mlp.base", "clip")
+
+
+def test_each_kind_of_base_says_what_it_needs(raw: dict[str, Any]) -> None:
+    bases = configured(raw).bases
+    assert bases_made_of(bases, "pairs") == ["clip", "split"] and bases_made_of(bases, "spectra") == ["lrs", "xp"]
+    assert bases_made_of(bases, "questions") == ["tiny"]
+    assert [name for name, base in bases.items() if base.needs is None] == ["random"]

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
 from starglot.config.encoders import EncoderTraining
-from starglot.config.strict import BaseSettings
+from starglot.config.strict import BaseSettings, Needs
 
 
 class AlignedTraining(EncoderTraining):
@@ -24,6 +24,8 @@ class AlignedTraining(EncoderTraining):
 
 class AlignedBase(BaseSettings):
     """Two frozen encoders, and heads by which the spectra of a star in two views come to lie together (SpecCLIP)."""
+
+    needs: ClassVar[Needs | None] = "pairs"
 
     kind: Literal["aligned"] = Field(description="Contrastive: of all pairs of a step, which belong together.")
     pairs: str = Field(description="A name under `pairs`: what it learns from, test stars left out.")
