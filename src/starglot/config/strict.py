@@ -36,7 +36,7 @@ class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
-#: What a model is trained on and answers from, and a base is trained on: questions and answers, cleaned spectra, these
+#: What a model is trained on and answers from, or a base is trained on: questions and answers, cleaned spectra, these
 #: in front of a language model, other models' predictions, pairs of spectra of one star.
 Needs: TypeAlias = Literal["questions", "spectra", "spectra and base", "predictions", "pairs"]
 
