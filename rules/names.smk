@@ -69,6 +69,7 @@ wildcard_constraints:
     encoding=one_of(CONFIG.encodings),
     model=models_among(CONFIG.models),
     base=one_of(CONFIG.bases),
+    pairs=one_of(CONFIG.pairs),
     set=one_of(
         (
             "val",

@@ -107,6 +107,7 @@ TABLES = [
     *FOLD_TABLES,
     *(["<results>/tables/transfer_1.csv"] if TRANSFER_TASKS else []),
     *redshift_outputs()[:2],
+    *ALIGNMENT_TABLES,
 ]
 
 #: Figures of `run:`, and the own-line test with its table.

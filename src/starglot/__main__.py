@@ -16,6 +16,8 @@ COMMANDS = {
     "predict": "labels of spectra from a trained model, with uncertainties and flags",
     "apply": "a model over a whole survey or any number of files: a catalogue, in parts that survive a kill",
     "export": "copy a trained model with all that it stands on, to be moved or given away",
+    "similar": "find the stars whose spectra are most like a given one, in the same view and in another survey's",
+    "translate": "predict a star's spectrum in another survey from the one that is given",
     "plan": "say before a launch what it costs: GPU hours, memory, disk, processor time, downloads",
     "check": "say of every external input whether it is there, how large, and where it comes from",
     "files": "list the spectrum files of the selection, to download them",

@@ -52,6 +52,19 @@ SAMPLE = pa.schema(
     ]
 )
 
+#: pairs/{pairs}.parquet: a star's spectrum in the first view, and in the other one.
+PAIR = pa.schema(
+    [
+        ("star_id", pa.string()),
+        ("obsid", pa.int64()),
+        ("shard", pa.string()),
+        ("other_star_id", pa.string()),
+        ("other_obsid", pa.int64()),
+        ("other_shard", pa.string()),
+        ("split", pa.string()),
+    ]
+)
+
 #: predictions/{task}/{model}/{size}/{set}.parquet
 PREDICTION = pa.schema(
     [

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from importlib import import_module
 
 #: What arguments that are files are called on the pages of commands.
-_FILES = ("FILE", "MODEL", "CONFIG", "OUT", "TABLE", "JSON", "TSV")
+_FILES = ("FILE", "MODEL", "BASE", "CONFIG", "OUT", "TABLE", "JSON", "TSV")
 _SHELLS = ("bash", "zsh")
 
 

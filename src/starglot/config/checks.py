@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from starglot.config.alignment import alignment_faults, pair_faults
 from starglot.config.applied import catalogue_faults
 from starglot.config.bases import is_hub_id
 from starglot.config.by_size import at_size
@@ -37,6 +38,7 @@ def cross_check(config: Config) -> list[str]:
         *_wavelengths(config),
         *_splits(config),
         *_tasks(config),
+        *pair_faults(config),
         *_encodings(config),
         *_models(config),
         *_circles(config),
@@ -44,6 +46,7 @@ def cross_check(config: Config) -> list[str]:
         *replay_faults(config),
         *_bases(config),
         *encoder_faults(config),
+        *alignment_faults(config),
         *_run(config),
         *grid_faults(config),
         *_degradation(config),
@@ -58,7 +61,8 @@ def _wavelengths(config: Config) -> Iterator[str]:
     for name, recipe in config.recipes.items():
         yield from _grid(f"recipes.{name}.wavelength", recipe.wavelength)
     surveys = config.surveys.with_spectra()
-    for text in dict.fromkeys(task.view for task in config.tasks.values()):
+    paired = [view for pairs in config.pairs.values() for view in pairs.views]
+    for text in dict.fromkeys([*(task.view for task in config.tasks.values()), *paired]):
         view = View(text)
         if view.survey in surveys and view.recipe in config.recipes:
             grid, (low, high) = config.recipes[view.recipe].wavelength, surveys[view.survey].coverage

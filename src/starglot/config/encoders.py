@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
 from starglot.config.baselines import Epochs
-from starglot.config.strict import BaseSettings
+from starglot.config.strict import BaseSettings, Needs
 from starglot.config.transfer import Transfer
 
 
@@ -44,6 +44,8 @@ class EncoderTransfer(Transfer):
 
 class EncoderBase(BaseSettings):
     """What encoders have in common.  They learn from the cleaned spectra of a view, those of test stars left out."""
+
+    needs: ClassVar[Needs | None] = "spectra"
 
     view: str = Field(description="The survey and recipe whose spectra it learns from: 'lamost/blue'.")
     width: int = Field(768, ge=1, description="Numbers of an embedding.")

@@ -6,23 +6,20 @@ how it is given more passes, asks the model's family here, and never which kind 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
+from starglot.config.aligned import AlignedBase
 from starglot.config.baselines import ClassMean, Cnn, Ensemble, Gru, KernelRidge, LightGbm, Mlp, ResNet50, Ridge
 from starglot.config.encoders import AutoencoderBase, MaskedEncoderBase
 from starglot.config.llm import Llm
 from starglot.config.nearest import Constant, Knn, TemplateFit
 from starglot.config.patch_llm import PatchLlm
 from starglot.config.random_base import LikeBase, RandomBase
-from starglot.config.strict import BaseSettings, ModelSettings
+from starglot.config.strict import BaseSettings, ModelSettings, Needs
 from starglot.config.tiny import TinyBase
 from starglot.registry import Registry
-
-#: What a model is trained on and answers from: questions and answers, cleaned spectra, cleaned spectra in front of a
-#: language model, or other models' predictions.
-Needs = Literal["questions", "spectra", "spectra and base", "predictions"]
 
 
 @dataclass(frozen=True)
@@ -107,6 +104,7 @@ BASES: Registry[type[BaseSettings]] = Registry(
         "like": LikeBase,
         "masked_encoder": MaskedEncoderBase,
         "autoencoder": AutoencoderBase,
+        "aligned": AlignedBase,
     }
 )
 
@@ -124,3 +122,8 @@ def is_language_model(model: ModelSettings) -> bool:
 def reading(models: Iterable[str], settings: dict[str, ModelSettings], needs: Needs) -> list[str]:
     """Those of the ``models`` that need this."""
     return [name for name in models if family_of(settings[name]).needs == needs]
+
+
+def bases_made_of(bases: Mapping[str, BaseSettings], needs: Needs) -> list[str]:
+    """Those of the ``bases`` that are trained on this."""
+    return [name for name, base in bases.items() if base.needs == needs]

@@ -17,6 +17,7 @@ from starglot.config.digits import Digits
 from starglot.config.kinds import BASES, KINDS
 from starglot.config.mock_galaxies import MockGalaxies
 from starglot.config.mock_views import MockDesi, MockGaiaXP
+from starglot.config.pairs import Pairs
 from starglot.config.patches import Patches
 from starglot.config.recipes import Recipe as Recipe
 from starglot.config.recipes import View
@@ -138,6 +139,11 @@ class Run(Strict):
     validation_limit: int | None = Field(
         None, ge=1, description="Most spectra of an external survey to predict, test stars first; null: all."
     )
+    pairs: list[str] = Field([], description="Names under `pairs`: tables of pairs of spectra to make.")
+    bases: list[str] = Field(
+        [],
+        description="Names under `bases`, of kind aligned: similarity search and spectra of the other view, judged.",
+    )
 
 
 class Tables(Strict):
@@ -202,6 +208,7 @@ class Config(Strict):
     split: Split = Split()
     select: Select = Select()
     tasks: dict[Name, Task]
+    pairs: dict[Name, Pairs] = Field({}, description="Pairs of views of the same stars, by a name of yours.")
     encodings: dict[Name, AnyEncoding]
     qa: Qa = Qa()
     bases: dict[Name, Base] = Field({})
@@ -262,8 +269,15 @@ class Config(Strict):
 
     @property
     def views(self) -> list[str]:
-        """The views of :attr:`seen_tasks`, each once."""
-        return list(dict.fromkeys(self.tasks[name].view for name in self.seen_tasks))
+        """The views of :attr:`seen_tasks` and of :attr:`used_pairs`, each once."""
+        of_pairs = [view for name in self.used_pairs for view in self.pairs[name].views]
+        return list(dict.fromkeys([*(self.tasks[name].view for name in self.seen_tasks), *of_pairs]))
+
+    @property
+    def used_pairs(self) -> list[str]:
+        """The pairs that are made: those of `run:`, and those that its bases learn from."""
+        learnt = (getattr(self.bases.get(name), "pairs", None) for name in self.run.bases)
+        return [name for name in dict.fromkeys([*self.run.pairs, *learnt]) if name in self.pairs]
 
     @property
     def state_dir(self) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from starglot.config.aligned import AlignedBase
 from starglot.config.applied import opened_models
 from starglot.config.encoders import EncoderBase
 from starglot.config.kinds import KINDS
@@ -18,7 +19,7 @@ OF_KINDS = ("KINDS", "FITS", "READERS", "ARCHITECTURES")
 #: Registries with an entry for each kind of base.
 OF_BASES = ("BASES", "BASE_NETWORKS")
 #: Registries with an entry for each kind of encoder.
-OF_ENCODERS = ("ENCODERS", "OBJECTIVES")
+OF_ENCODERS = ("ENCODERS", "OBJECTIVES", "READINGS")
 #: Registries with an entry for each survey.
 OF_SURVEYS = ("CATALOGS", "FILES", "SPECTRA")
 #: Forms of answer that the demo's base learns, whatever task it is of.
@@ -28,10 +29,10 @@ _BASE_FORMS = ("atmosphere", "abundances")
 def picked(config: Config, wildcards: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
     """Registry -> names of its entries that a job with these wildcards may pick; others it depends on whole.
 
-    A job of a survey may pick the labels that it brings, one of a base those of its task, and any other without a
-    task the labels and forms of all tasks of `run:`.  A job without a survey may pick those that tasks ask about, and
-    one without a model or a base the kinds of all of these.  The paper's own labels are named in code and so among
-    everybody's.
+    A job of a survey may pick the labels that it brings, one of a base those of its task, one of pairs none, and any
+    other without a task the labels and forms of all tasks of `run:`.  A job without a survey may pick those whose
+    spectra are used, and one without a model or a base the kinds of all of these.  The paper's own labels are named
+    in code and so among everybody's.
     """
     surveys = [config.surveys.named()[wildcards[name]] for name in ("survey", "other") if name in wildcards]
     if "task" in wildcards:
@@ -40,7 +41,7 @@ def picked(config: Config, wildcards: Mapping[str, str]) -> dict[str, tuple[str,
         base = config.bases[wildcards["base"]]
         tasks = [base.task] if isinstance(base, PretrainedBase) else []
     else:
-        tasks = [] if surveys else config.run.tasks
+        tasks = [] if surveys or "pairs" in wildcards else config.run.tasks
     labels = {label for name in tasks for label in config.tasks[name].labels}
     further = getattr(base, "forms", {}) if "base" in wildcards else {}
     labels |= {label for named in further.values() for label in named}
@@ -79,7 +80,9 @@ def _models(config: Config, wildcards: Mapping[str, str]) -> Sequence[ModelSetti
 def _encoders(config: Config, wildcards: Mapping[str, str]) -> set[str]:
     """The kinds of encoder that a job with these wildcards may train or read: its base's, or its models'."""
     if "base" in wildcards:
-        return {config.bases[wildcards["base"]].kind}
+        base = config.bases[wildcards["base"]]
+        of = base.encoders if isinstance(base, AlignedBase) else (wildcards["base"],)
+        return {config.bases[name].kind for name in of}
     bases = (config.bases.get(getattr(model, "base", None) or "") for model in _models(config, wildcards))
     return {base.kind for base in bases if isinstance(base, EncoderBase)}
 

@@ -160,11 +160,12 @@ def common_set(config: Config, task: str, size: str) -> str:
 
 
 def label_surveys(config: Config, survey: str) -> list[str]:
-    """Surveys that are matched to ``survey``: label sources of its tasks, and judges of those of `run:`."""
+    """Surveys that are matched to ``survey``: label sources and judges of its tasks, and the other ones of pairs."""
     tasks = [name for name in config.seen_tasks if View(config.tasks[name].view).survey == survey]
     sources = {config.tasks[name].sample.source for name in tasks}
     judging = (judges(config, name) for name in tasks if name in config.run.tasks)
-    return sorted(sources.union(*judging) - {survey})
+    pairs = (config.pairs[name].surveys for name in config.used_pairs)
+    return sorted(sources.union(*judging, *(surveys for surveys in pairs if survey in surveys)) - {survey})
 
 
 def judges(config: Config, task: str) -> list[str]:
@@ -178,7 +179,7 @@ def wanted_spectra(config: Config, survey: str) -> list[dict[str, Any]]:
 
     counts: spectra that the largest sample needs of each class (None: all there are), under 'all' those of any class
     or none, where the task goes without classes.  A task that learns from another survey needs the spectra that are
-    matched: of it, no labels and no counts.
+    matched: of it, no labels and no counts; and so do pairs.
     """
     found = []
     for name in config.seen_tasks:
@@ -197,6 +198,8 @@ def wanted_spectra(config: Config, survey: str) -> list[dict[str, Any]]:
         else:
             counts = {"all": _largest(wanted)}
         found.append({"labels": config.tasks[name].labels if sample.source == survey else [], "counts": counts})
+    if any(survey in config.pairs[name].surveys for name in config.used_pairs):
+        found.append({"labels": [], "counts": {"all": 0}})
     return found
 
 

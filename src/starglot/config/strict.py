@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import Annotated
+from typing import Annotated, ClassVar, Literal, TypeAlias
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
@@ -36,6 +36,11 @@ class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
+#: What a model is trained on and answers from, or a base is trained on: questions and answers, cleaned spectra, these
+#: in front of a language model, other models' predictions, pairs of spectra of one star.
+Needs: TypeAlias = Literal["questions", "spectra", "spectra and base", "predictions", "pairs"]
+
+
 class ModelSettings(Strict):
     """What the settings of all kinds of model have in common: `kind` says which it is (starglot.config.kinds)."""
 
@@ -44,6 +49,9 @@ class ModelSettings(Strict):
 
 class BaseSettings(Strict):
     """What the settings of all bases that are made here have in common: `kind` says which it is."""
+
+    #: What it is trained on; None for one that is not trained.
+    needs: ClassVar[Needs | None] = None
 
     kind: str
 

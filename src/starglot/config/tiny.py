@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from starglot.config.strict import PretrainedBase
+from starglot.config.strict import Needs, PretrainedBase
 
 
 class LanguageBase(PretrainedBase):
     """What the settings of all language models have in common that are pre-trained here on training flux."""
+
+    needs: ClassVar[Needs | None] = "questions"
 
     encoding: str = Field(description="A name under `encodings`; models on this base use the same.")
     hidden: int = Field(128, ge=16, description="Width.")

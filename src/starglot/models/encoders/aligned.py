@@ -1,0 +1,178 @@
+"""Two encoders whose embeddings of one star lie together: trained heads on frozen encoders, and their file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy, normalize
+
+from starglot.config.aligned import AlignedBase
+from starglot.errors import StarglotError
+from starglot.models.encoders.files import ENCODERS, as_flux
+from starglot.models.encoders.heads import AttentionHead, DenseHead, OwnDecoder, cross_decoder
+from starglot.models.encoders.masked import tokens_of
+from starglot.registry import Registry
+from starglot.tables import atomic_path
+
+#: The file of an aligned pair: heads, decoders and both encoders.
+ALIGNED = "aligned.safetensors"
+#: Spectra that pass through an encoder together when it only reads.
+_BATCH = 256
+#: Length below which an embedding is not divided by its own (as in the public code).
+_LEAST_LENGTH = 1e-3
+
+
+class _Reading(NamedTuple):
+    """How heads read an encoder: what they are given of flux, and a head of so many numbers and attention heads."""
+
+    features: Callable[[Any, Tensor], Tensor]
+    head: Callable[[int, int, int, AlignedBase], nn.Module]
+
+
+#: Kind of encoder -> how heads read it: a masked encoder by its tokens, an autoencoder by its latent vector.
+READINGS: Registry[_Reading] = Registry(
+    {
+        "masked_encoder": _Reading(
+            lambda encoder, flux: encoder.states(tokens_of(flux)),
+            lambda inside, width, heads, settings: AttentionHead(inside, width, heads, settings.dropout),
+        ),
+        "autoencoder": _Reading(
+            lambda encoder, flux: encoder.embed(flux),
+            lambda inside, width, heads, settings: DenseHead(inside, width, settings.hidden, settings.dropout),
+        ),
+    }
+)
+
+
+class Heads(nn.Module):
+    """What is trained: for both views a head of the shared part, and with an own part one of that, and decoders.
+
+    kinds, inside, pixels: of the two encoders.
+    """
+
+    def __init__(self, settings: AlignedBase, kinds: Sequence[str], inside: Sequence[int], pixels: Sequence[int]):
+        super().__init__()
+        shared, own = settings.shared, settings.own
+        sides = list(zip(kinds, inside, strict=True))
+        self.shared = nn.ModuleList(READINGS[kind].head(w, shared, settings.heads, settings) for kind, w in sides)
+        self.own, self.decoders, self.cross = nn.ModuleList(), nn.ModuleList(), nn.ModuleList()
+        if own:
+            fewer = max(1, settings.heads // 2)
+            self.own.extend(READINGS[kind].head(w, own, fewer, settings) for kind, w in sides)
+            self.decoders.extend(OwnDecoder(shared, own, n) for n in pixels)
+            self.cross.extend(cross_decoder(shared, n, settings.dropout) for n in pixels)
+
+
+class Aligned(nn.Module):
+    """Encoders and heads of two views; a view is named by its place, 0 or 1."""
+
+    def __init__(self, settings: AlignedBase, kinds: Sequence[str], encoders: Sequence[Any]):
+        """encoders: of these kinds, as :func:`starglot.models.encoders.files.load_encoder` gives them."""
+        super().__init__()
+        self.settings, self.kinds = settings, tuple(kinds)
+        self.encoders = nn.ModuleList(encoders).requires_grad_(False)
+        self.pixels: list[int] = [encoder.pixels for encoder in encoders]
+        self.heads = Heads(settings, kinds, [encoder.width for encoder in encoders], self.pixels)
+
+    def features(self, place: int, flux: Tensor) -> Tensor:
+        """What heads read of flux (n, pixels): tokens (n, tokens, width), or latent vectors (n, width)."""
+        with torch.no_grad():
+            return READINGS[self.kinds[place]].features(self.encoders[place], flux)
+
+    def embed(self, place: int, flux: Tensor) -> Tensor:
+        """(n, pixels) flux -> the shared part of the embedding (n, shared), as compared by its direction alone."""
+        shared: Tensor = self.heads.shared[place](self.features(place, flux))
+        return shared
+
+    def translate(self, place: int, shared: Tensor) -> Tensor:
+        """(n, shared) embeddings of a view's spectra -> flux of the same stars in the other view.
+
+        Raises StarglotError when the pair has no decoders.
+        """
+        if not self.settings.own:
+            raise StarglotError(
+                "this aligned pair has no decoders, and so gives no spectra",
+                where=f"bases: kind aligned, own: {self.settings.own}",
+                allowed="own: 1 or more",
+                todo="train one with an own part (SpecCLIP's split variant: shared 512, own 256)",
+            )
+        flux: Tensor = self.heads.cross[1 - place](shared)
+        return flux
+
+    def translated(self, place: int, shared: np.ndarray) -> np.ndarray:
+        """The same of arrays, in batches, without gradients."""
+        with torch.no_grad():
+            parts = [
+                self.translate(place, torch.tensor(shared[first : first + _BATCH])).numpy()
+                for first in range(0, len(shared), _BATCH)
+            ]
+        return np.concatenate(parts)
+
+
+def of_length_1(embeddings: Tensor) -> Tensor:
+    """(n, width) -> the same, each divided by its length."""
+    return normalize(embeddings, dim=-1, eps=_LEAST_LENGTH)
+
+
+def contrast(one: Tensor, other: Tensor, scale: float) -> Tensor:
+    """Sum over n pairs of the symmetric cross-entropy: which belongs to which, by cosines times ``scale``.
+
+    one, other: (n, width) shared parts, row by row of the same stars.  Divided by n it is CLIP's loss.
+    """
+    logits = scale * of_length_1(one) @ of_length_1(other).T
+    right = torch.arange(len(logits), device=logits.device)
+    both = cross_entropy(logits, right, reduction="sum") + cross_entropy(logits.T, right, reduction="sum")
+    return both / 2
+
+
+def save_aligned(network: Aligned, encoders: Sequence[Mapping[str, Any]], folder: Path) -> None:
+    """Write all weights, with the settings by which the networks are built again; encoders: of the two bases."""
+    about: dict[str, Any] = {
+        "base": network.settings.model_dump(mode="json", exclude={"training", "gpus"}),
+        "encoders": list(encoders),
+    }
+    about["pixels"] = network.pixels
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
+    with atomic_path(Path(folder) / ALIGNED) as partial:
+        save_file(tensors, str(partial), metadata={"starglot": json.dumps(about, sort_keys=True)})
+
+
+def load_aligned(folder: Path) -> Aligned:
+    """The pair of :func:`save_aligned`, ready to read; raises StarglotError when its file cannot be read."""
+    path = Path(folder) / ALIGNED
+    try:
+        with safe_open(str(path), framework="pt") as handle:
+            about = json.loads(handle.metadata()["starglot"])
+        tensors = load_file(str(path))
+    except (OSError, SafetensorError, KeyError, TypeError) as error:
+        raise StarglotError(
+            f"the weights of the aligned pair cannot be read: {error}",
+            where=path,
+            todo="copy the folder again, whole; where it was made, run the workflow again",
+        ) from error
+    kinds = [each["kind"] for each in about["encoders"]]
+    encoders = [
+        ENCODERS[kind](settings, pixels)
+        for kind, settings, pixels in zip(kinds, about["encoders"], about["pixels"], strict=True)
+    ]
+    network = Aligned(AlignedBase.model_validate(about["base"]), kinds, encoders)
+    network.load_state_dict(tensors)
+    return network.eval().requires_grad_(False)
+
+
+def in_batches(function: Callable[[Tensor], Tensor], flux: np.ndarray, device: torch.device) -> np.ndarray:
+    """What ``function`` makes of int16 flux (n, pixels), float32 (n, ...), without gradients."""
+    with torch.no_grad():
+        parts = [
+            function(as_flux(np.asarray(flux[first : first + _BATCH])).to(device)).cpu().numpy()
+            for first in range(0, len(flux), _BATCH)
+        ]
+    return np.concatenate(parts)
