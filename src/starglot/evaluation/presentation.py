@@ -85,6 +85,8 @@ HEADINGS: dict[str, str] = {
     "constant_mae": "constant's MAE",
     "beyond": "sigma there",
     "mmd2": "MMD2",
+    "stars": "subset",
+    "least_loss": "least loss",
     **{f"{name}_seeds": f"{shown} between seeds" for name, shown in (("r2", "R2"), ("biweight", "biweight"))},
     "clipped_seeds": "clipped between seeds",
     **{f"{name}_over_folds": "over folds" for name in ("mean", "std", "rmse", "robust", "r2", "skill")},
