@@ -69,6 +69,7 @@ def test_a_point_of_the_landscape_is_the_loss_of_a_network_moved_by_hand(strateg
     features, truth = spectra
     made, _ = network(strategy, tmp_path)
     trained = trained_part(made, strategy, tmp_path, 0)
+    whole = {name: weight.clone() for name, weight in made.state_dict().items()}
     subsets = [np.ones(30, bool), truth < -0.5, np.zeros(30, bool)]
     scale = (SCALES.label_shift[0], SCALES.label_scale[0])
     losses = landscape(made, trained, SCALES.inputs(features), truth, 0, scale, subsets, seed=3, steps=7)
@@ -86,6 +87,7 @@ def test_a_point_of_the_landscape_is_the_loss_of_a_network_moved_by_hand(strateg
         for place, chosen in enumerate(subsets[:2]):
             expected = ((values - truth)[chosen] ** 2).mean()
             assert losses[place, row, column] == pytest.approx(expected, rel=1e-4)
+    assert all(torch.equal(weight, whole[name]) for name, weight in made.state_dict().items())
     if strategy == "residual":
         assert set(trained.weights) == {name for name, _ in made.named_parameters() if name.startswith("correction.")}
 

@@ -7,6 +7,7 @@ moves: all weights, the residual head, or the two factors of each low-rank updat
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from starglot.models.baselines.networks import OF_CLASS, OF_LABELS
+from starglot.models.baselines.networks import OF_CLASS, OF_LABELS, Dense
 from starglot.models.baselines.residual import Corrected
 from starglot.models.baselines.updates import LowRank, load_updates
 
@@ -99,6 +100,25 @@ def direction(weights: Weights, generator: torch.Generator) -> dict[str, Tensor]
     return found
 
 
+class _Nothing(nn.Module):
+    """Zero for every spectrum."""
+
+    def forward(self, features: Tensor) -> Tensor:
+        return features.new_zeros(len(features), 1)
+
+
+def _alone(network: nn.Module, label: int) -> nn.Module:
+    """A copy that tells this label alone, where each has layers of its own: the others are not asked 441 times."""
+    copied = copy.deepcopy(network)
+    inner = copied.network if isinstance(copied, Corrected) else copied
+    if isinstance(inner, Dense):
+        inner.of_class = _Nothing()  # type: ignore[assignment]
+        for place in range(len(inner.of_label)):
+            if place != label:
+                inner.of_label[place] = _Nothing()
+    return copied
+
+
 def offsets(steps: int = STEPS, reach: float = REACH) -> np.ndarray:
     """(steps,) from -reach to reach."""
     return np.linspace(-reach, reach, steps)
@@ -120,7 +140,7 @@ def landscape(
     features: (n, inputs) in the network's units; truth: (n,), finite; scale: shift and scale of the label; subsets:
     boolean arrays (n,); seed: of the two directions.  One subset without spectra is NaN throughout.
     """
-    network.eval()
+    network = _alone(network, label).eval()
     generator = torch.Generator().manual_seed(seed)
     across, up = direction(trained.weights, generator), direction(trained.weights, generator)
     inputs, known = torch.from_numpy(features), torch.from_numpy(np.asarray(truth, np.float64))

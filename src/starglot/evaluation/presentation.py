@@ -86,6 +86,8 @@ HEADINGS: dict[str, str] = {
     "constant_mae": "constant's MAE",
     "beyond": "sigma there",
     "mmd2": "MMD2",
+    "stars": "subset",
+    "least_loss": "least loss",
     **{f"{name}_seeds": f"{shown} between seeds" for name, shown in (("r2", "R2"), ("biweight", "biweight"))},
     "clipped_seeds": "clipped between seeds",
     "n_questions": "number",

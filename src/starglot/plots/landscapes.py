@@ -7,6 +7,7 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.ticker import MaxNLocator
 
 from starglot.evaluation.landscape import offsets
 from starglot.plots.style import save, save_sentence, styled
@@ -20,7 +21,8 @@ def draw_landscapes(
     """Write ``{stem}.png`` and ``.svg``: a column for each model, a row for each subset of stars.
 
     losses: model -> subset -> (steps, steps) mean squared errors; counts: spectra of each subset.  Subsets without
-    spectra are left out.  Colours are the logarithm, the same scale along a row.
+    spectra are left out.  Colours are the logarithm; each panel has a scale of its own, as heads and updates move the
+    answers by far less than all weights do.
     """
     subsets = [name for name, count in counts.items() if count]
     models = list(losses)
@@ -28,16 +30,16 @@ def draw_landscapes(
         return save_sentence("no network was carried over", stem, title)
     at = offsets(len(next(iter(losses[models[0]].values()))))
     with styled():
-        size = (2.5 * len(models) + 1.3, 2.4 * len(subsets) + 0.8)
+        size = (3.0 * len(models) + 0.5, 2.5 * len(subsets) + 0.8)
         figure, axes = plt.subplots(len(subsets), len(models), figsize=size, squeeze=False, sharex=True, sharey=True)
         for row, subset in enumerate(subsets):
-            logs = {model: np.log10(np.maximum(losses[model][subset], 1e-12)) for model in models}
-            low = min(float(each.min()) for each in logs.values())
-            high = max(float(each.max()) for each in logs.values())
-            levels = np.linspace(low, max(high, low + 1e-3), _LEVELS)
             for column, model in enumerate(models):
                 axis, loss = axes[row, column], losses[model][subset]
-                filled = axis.contourf(at, at, logs[model], levels=levels, cmap="YlGnBu_r")
+                logs = np.log10(np.maximum(loss, 1e-12))
+                levels = np.linspace(logs.min(), max(logs.max(), logs.min() + 1e-3), _LEVELS)
+                filled = axis.contourf(at, at, logs, levels=levels, cmap="YlGnBu_r")
+                bar = figure.colorbar(filled, ax=axis, shrink=0.85, pad=0.02, ticks=MaxNLocator(5))
+                bar.ax.tick_params(labelsize=7)
                 y, x = np.unravel_index(int(np.argmin(loss)), loss.shape)
                 axis.plot(0, 0, "+", color="white", markersize=9, markeredgewidth=1.6)
                 axis.plot(
@@ -52,12 +54,10 @@ def draw_landscapes(
                     axis.set_title(model)
                 if column == 0:
                     axis.set_ylabel(f"{subset}, N {counts[subset]:,}")
-            bar = figure.colorbar(filled, ax=list(axes[row]), shrink=0.9, pad=0.01)
-            bar.set_label("log10 of squared error")
         figure.suptitle(title, x=0.01, ha="left", fontsize=10, fontweight="bold")
         below = (
             "Steps along two random directions, in norms of the weights of each output neuron. "
-            "Cross: what was learnt. Ring: the least loss."
+            "Colours: log10 of the squared error. Cross: what was learnt. Ring: the least loss."
         )
         figure.supxlabel(below, x=0.01, ha="left", fontsize=7.5, color="0.3")
         save(figure, stem)

@@ -48,8 +48,7 @@ def draw_sizes(table: pd.DataFrame, stem: Path, title: str) -> None:
                 name = name or label_text(label)
                 axis.set_ylabel(f"R2 of {name}" if statistic == "r2" else f"scatter of {name} ({unit or 'dex)'}")
             axes[1, column].set_xlabel("training spectra")
-        handles, names = axes[0, 0].get_legend_handles_labels()
-        figure.legend(handles, names, loc="outside upper right", ncols=len(names))
+        axes[0, 0].legend(loc="lower right", fontsize=7.5)
         figure.suptitle(title, x=0.01, ha="left", fontsize=10, fontweight="bold")
         below = (
             "Means over the seeds. Thin bars: 95 % over test stars; thick: scatter between seeds. Scatter: biweight."
