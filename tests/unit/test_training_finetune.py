@@ -11,7 +11,6 @@ import time
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pytest
 from safetensors.numpy import load_file
@@ -21,7 +20,6 @@ from starglot.config.llm import Llm
 from starglot.config.models import Encoding, Wavelength
 from starglot.config.tiny import TinyBase
 from starglot.config.transfer import LanguageTransfer
-from starglot.hashing import file_digest
 from starglot.language.answers import render
 from starglot.language.codec import Codec
 from starglot.language.prompts import question
@@ -420,14 +418,3 @@ def test_other_errors_stay_what_they_are(tmp_path):
 
     with pytest.raises(RuntimeError, match="shapes"), explained(tmp_path):
         raise RuntimeError("shapes do not fit")
-
-
-def test_ordinary_text_among_the_questions_is_part_of_the_same_steps(place, questions, base):
-    texts = place / "texts.txt"
-    texts.write_text("One star.\n\nTwo stars.\n")
-    how = model(rehearsal={"file": str(texts), "share": 0.4}, epochs=4.0)
-    _, manifest = train(place, questions, base, "rehearsed", settings=how)
-    assert manifest["counts"]["steps"] == 20 and 0 < manifest["rehearsal"]["steps"] < 20
-    assert manifest["rehearsal"]["file"] == file_digest(texts)
-    losses = pd.read_csv(place / "rehearsed" / "loss.csv")["loss"]
-    assert len(losses) == 20 and np.isfinite(losses).all()
