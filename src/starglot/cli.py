@@ -99,9 +99,9 @@ def _hush_libraries() -> None:
     # What transformers will rename in a later version.
     warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")  # a bar for each loading of weights
-    # bitsandbytes: that a faster kernel for CPUs is not installed.
+    # bitsandbytes: that a faster kernel for CPUs is not installed; lm_eval: its steps and defaults.
     levels = {"httpx": "WARNING", "urllib3": "WARNING", "matplotlib": "WARNING", "fontTools": "WARNING"}
-    for name, level in {**levels, "bitsandbytes": "ERROR"}.items():
+    for name, level in {**levels, "bitsandbytes": "ERROR", "lm_eval": "ERROR"}.items():
         logging.getLogger(name).setLevel(level)
 
 

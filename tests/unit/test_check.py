@@ -11,10 +11,12 @@ from typing import Any
 
 import pytest
 import yaml
+from question_sets import write_set
 
 from refusals import refused
 from starglot.config.load import merge, read_config
 from starglot.config.models import Config
+from starglot.config.queries import language_models
 from starglot.folders import make_folders, require_folders, require_writable
 from starglot.workflow import check, fetch
 from starglot.workflow.check import external_inputs, lacking, render, require
@@ -294,3 +296,18 @@ def test_a_folder_that_the_disk_refuses_is_named(tmp_path: Path) -> None:
     assert (tmp_path / "new/folder").is_dir() and not list((tmp_path / "new/folder").iterdir())
     with refused(where=Path("/proc/nowhere/results")):
         make_folders(tmp_path, "/proc/nowhere/results")
+
+
+def test_question_sets_and_rehearsed_text_are_listed(project: Path, here: Path) -> None:
+    write_set(here / "sets")
+    (here / "sets/broken.yaml").write_text("task: broken\n")
+    sets = {"good": "sets/colours.yaml", "broken": "sets/broken.yaml", "absent": "sets/absent.yaml"}
+    config = paper(project, retention={"sets": sets})
+    name = next(name for name in config.run.models if name in language_models(config))
+    over = {"models": {name: {"training": {"rehearsal": {"file": "texts.txt"}}}}}
+    found = {item.path: item for item in external_inputs(paper(project, retention={"sets": sets}, **over))}
+    assert [found[path].state for path in sets.values()] == ["present", "broken", "missing"]
+    assert "dataset_path" in found["sets/broken.yaml"].remark
+    assert not {found[path].needed_by for path in sets.values()} - {""}, "nothing of `run:` waits for them"
+    text = found["texts.txt"]
+    assert (text.state, text.needed_by) == ("missing", name) and text in lacking(found.values())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -183,6 +184,24 @@ def test_what_lm_eval_cannot_read_is_refused(tmp_path: Path, base: Path) -> None
     assert ask(path, base)["asked"]["metric"] == "exact_match"
     with refused("chat template", where=base, todo="retention.template"):
         ask(path, base, template="chat")
+
+
+@asks
+def test_questions_can_be_turns_of_a_chat(tmp_path: Path, base: Path) -> None:
+    chatty = tmp_path / "chatty"
+    shutil.copytree(base, chatty)
+    tokenizer = llm.load_tokenizer(base)
+    tokenizer.chat_template = (
+        "{{ bos_token }}{% for turn in messages %}<{{ turn.role }}> {{ turn.content }}\n{% endfor %}"
+        "{% if add_generation_prompt %}<assistant> {% endif %}"
+    )
+    tokenizer.save_pretrained(str(chatty))
+    said = ask(write_set(tmp_path), chatty, template="chat")
+    turn = [{"role": "user", "content": f"Question: {ROWS[0]['question']}\nAnswer:"}]
+    wanted = tokenizer.apply_chat_template(turn, add_generation_prompt=True, tokenize=False)
+    assert said["asked"]["first_prompt_text"] == wanted and said["asked"]["template"] == "chat"
+    assert said["asked"]["start_token"] == tokenizer.bos_token_id
+    assert said["asked"]["first_prompt"].count(tokenizer.bos_token_id) == 1
 
 
 @asks
