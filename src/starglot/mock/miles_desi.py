@@ -129,7 +129,7 @@ def write_views(views: Sequence[View], out: Path) -> None:
     ra, dec = np.array([each.place for each in views]).T
     target, pixel = _FIRST_TARGET + number, _FIRST_PIXEL + np.arange(len(views)) // _STARS
     for name in np.unique(pixel):
-        at = np.flatnonzero(pixel == name)
+        at = np.flatnonzero(pixel == name).tolist()
         arms = {}
         for arm in _ARMS:
             flux, ivar, mask = (np.stack([views[k].arms[arm][part] for k in at]) for part in range(3))

@@ -61,4 +61,4 @@ def _cloud(axis: Axes, points: np.ndarray, colour: str) -> None:
     if len(points) > DENSE:
         axis.hexbin(*points.T, gridsize=50, bins="log", mincnt=1, cmap=DENSITY_MAP, linewidths=0.1, rasterized=True)
     else:
-        axis.scatter(*points.T, s=5, color=colour, linewidths=0, alpha=0.7, rasterized=True)
+        axis.scatter(points[:, 0], points[:, 1], s=5, color=colour, linewidths=0, alpha=0.7, rasterized=True)
