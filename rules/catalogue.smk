@@ -57,12 +57,32 @@ def applied_threads(wildcards):
     return 16 if applied_gpus(wildcards) else 1
 
 
+@cache
+def reads_with_language_model(model):
+    """Whether a language model is among those that answer."""
+    opened = opened_models(CONFIG, model)
+    return any(is_language_model(variants.model_of(CONFIG, name)) for name in opened)
+
+
 @of_many_jobs
 def applied_memory(wildcards, attempt):
     """Memory of one job: a language model's weights pass through it."""
-    opened = opened_models(CONFIG, wildcards.model)
-    large = any(is_language_model(variants.model_of(CONFIG, name)) for name in opened)
+    large = reads_with_language_model(wildcards.model)
     return grow(32000 if large else 3000)(wildcards, attempt)
+
+
+@of_many_jobs
+def applied_minutes(wildcards, attempt):
+    """Time of one job.
+
+    On processors, the jobs of a submission are asked for side by side and run one after the other (docs/cluster.md),
+    so that all 16 have to end within the time of one.
+    """
+    if applied_gpus(wildcards):
+        return grow(20)(wildcards, attempt)
+    return grow(120 if reads_with_language_model(wildcards.model) else 60)(
+        wildcards, attempt
+    )
 
 
 @of_many_jobs
@@ -99,7 +119,7 @@ rule apply_shard:
     threads: applied_threads
     resources:
         mem_mb=applied_memory,
-        runtime=grow(20),
+        runtime=applied_minutes,
         gpu=applied_gpus,
     params:
         scripts=scripts_folder,
