@@ -83,6 +83,9 @@ HEADINGS: dict[str, str] = {
     "catastrophic_90": "catastrophic, 90 % complete",
     "constant_mae": "constant's MAE",
     "beyond": "sigma there",
+    "median_rank": "median rank",
+    "scatter_90": "scatter, 90 %",
+    **{f"{name}_{k}": f"{name} at {k}" for name in ("recall", "chance") for k in (1, 5, 10)},
     **{f"{name}_over_folds": "over folds" for name in ("mean", "std", "rmse", "robust", "r2", "skill")},
 }
 
