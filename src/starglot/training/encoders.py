@@ -130,7 +130,8 @@ def train_encoder(
     rows = seen_spectra(index, split, split_seed)
     shards = set(rows["shard"].to_pylist())
     inputs = {"spectra": digest_of(shard_digests(index, shards))}
-    about = {"base": settings.model_dump(), "recipe": recipe.model_dump(), "split": split.model_dump()}
+    shares = split.model_dump(exclude={"folds"})
+    about = {"base": settings.model_dump(), "recipe": recipe.model_dump(), "split": shares}
     if start is not None:
         about["continues"] = digests([start / ENCODER])
     ingredients = {**about, "seed": split_seed, "inputs": inputs, "code": code_hash}
