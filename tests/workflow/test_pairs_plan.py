@@ -33,3 +33,12 @@ def test_the_demo_knows_nothing_of_pairs(fresh):
     jobs = planned(fresh, ("config/demo.yaml",))
     assert "make_mock" in jobs and not {"make_gaia_xp", "pair_views", "train_aligned", "embed_pairs"} & set(jobs)
     assert jobs["match_survey"] == 3  # with APOGEE, GALAH and Gaia-ESO, as ever
+
+
+def test_the_full_size_recipe_is_planned_from_catalogues_of_the_user(fresh):
+    for name in ("lamost/dr11_v1.1_LRS_stellar.fits.gz", "lamost/dr11_v1.1_LRS_mstellar.fits.gz", "gaia/sources.csv"):
+        (fresh.folder / "data" / name).parent.mkdir(parents=True, exist_ok=True)
+        (fresh.folder / "data" / name).touch()
+    jobs = planned(fresh, ("config/specclip.yaml",), "pairs")
+    assert jobs["train_encoder"] == jobs["train_aligned"] == jobs["tabulate_alignment"] == 2
+    assert "make_mock" not in jobs and jobs["match_survey"] == 2
