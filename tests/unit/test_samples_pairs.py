@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from refusals import refused
 from starglot.config.models import Split
 from starglot.samples.match import match, one_row_a_star
-from starglot.samples.pairs import UNPAIRED, Side, pair
+from starglot.samples.pairs import UNPAIRED, Side, pair, read_side
 from starglot.samples.split import split_of
 from starglot.samples.star_ids import star_ids
-from starglot.tables import PAIR
+from starglot.tables import PAIR, flux_column, spectra_schema, write_parquet
 
 SPLIT, SEED, VIEWS = Split(), 7, ("lamost/blue", "gaia_xp/xp")
 COLUMNS = {
@@ -178,6 +178,26 @@ def test_a_spectrum_that_was_not_selected_is_refused() -> None:
     other = Side("gaia_xp/xp", catalog(rows, "gaia_xp"), cleaned(rows))
     with refused(1, where=(2, "s2"), todo="snakemake"):
         pair(side, other, matched(side.candidates, other.candidates), SPLIT, SEED)
+
+
+def test_a_view_is_read_from_all_its_shards(tmp_path) -> None:
+    """Each with metadata of its own; of candidates no more than is needed."""
+    rows = [star(1, 1, snr_g=5.0), star(2, 2), star(3, 3)]
+    lines = ["shard\tspectra\trejected"]
+    for shard, some in (("a", rows[:2]), ("b", rows[2:])):
+        ids = [row["obsid"] for row in some]
+        spectra = {"obsid": ids, "star_id": [f"gaia:{n}" for n in ids], "flux": flux_column(np.ones((len(ids), 4)))}
+        table = pa.table({**spectra, "n_masked": pa.array(ids, pa.int32())}).cast(spectra_schema(4))
+        write_parquet(table, tmp_path / f"{shard}.parquet", {"shard": shard})
+        lines.append(f"{shard}\t-\t-")
+    (tmp_path / "index.tsv").write_text("\n".join(lines) + "\n")
+    write_parquet(catalog(rows, "lamost"), tmp_path / "candidates.parquet")
+    side = read_side("lamost/blue", tmp_path / "index.tsv", tmp_path / "candidates.parquet")
+    assert side.cleaned.to_pydict() == {"obsid": [1, 2, 3], "n_masked": [1, 2, 3], "shard": ["a", "a", "b"]}
+    assert side.candidates["star_id"].to_pylist() == ["gaia:1", "gaia:2", "gaia:3"] and side.view == "lamost/blue"
+    (tmp_path / "b.parquet").unlink()
+    with refused(where=tmp_path / "b.parquet", todo="snakemake"):
+        read_side("lamost/blue", tmp_path / "index.tsv", tmp_path / "candidates.parquet")
 
 
 @pytest.mark.parametrize("place", [0, 1])

@@ -94,6 +94,9 @@ HEADINGS: dict[str, str] = {
     "constant_accuracy": "constant's accuracy",
     "base_accuracy": "accuracy of the base",
     "retention_corrected": "chance-corrected",
+    "median_rank": "median rank",
+    "scatter_90": "scatter, 90 %",
+    **{f"{name}_{k}": f"{name} at {k}" for name in ("recall", "chance") for k in (1, 5, 10)},
     **{f"{name}_over_folds": "over folds" for name in ("mean", "std", "rmse", "robust", "r2", "skill")},
 }
 
