@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from starglot.cli import parser, run
-from starglot.evaluation.abundance_planes import NOTES, mmd_table, plane_of
+from starglot.evaluation.abundance_planes import NOTES, mmd_table, plane_of, printed
 from starglot.evaluation.presentation import stars_of
 from starglot.evaluation.tables_io import write_table
 from starglot.plots.abundance_planes import draw_abundance_planes
@@ -15,7 +15,7 @@ def main(args: argparse.Namespace) -> None:
     planes = {(*path.parts[-4:-1], path.stem): plane_of(path) for path in map(Path, args.predictions)}
     table = mmd_table(planes, args.settings["strategies"])
     title = f"Predicted abundances against their labels, as clouds ({stars_of(args.settings)})"
-    write_table(table, Path(args.csv).with_suffix(""), f"{title}.", NOTES)
+    write_table(table, Path(args.csv).with_suffix(""), f"{title}.", NOTES, printed(table))
     draw_abundance_planes(planes, table, Path(args.png).with_suffix(""), title)
 
 

@@ -48,8 +48,10 @@ def draw_abundance_planes(
         last = axes.flat[len(drawn)]
         _cloud(last, widest, "#b5541c")
         last.set_title("labels")
-        for axis in axes.flat[count:]:
-            axis.set_axis_off()
+        for place, axis in enumerate(axes.flat):
+            axis.tick_params(labelbottom=place + columns >= count)
+            if place >= count:
+                axis.set_axis_off()
         axes.flat[0].set(xlim=(low[0] - room[0], high[0] + room[0]), ylim=(low[1] - 3 * room[1], high[1] + room[1]))
         figure.supxlabel(label_text(AXES[0]), fontsize=9)
         figure.supylabel(label_text(AXES[1]), fontsize=9)
