@@ -12,7 +12,10 @@ from starglot.plots.abundance_planes import draw_abundance_planes
 
 def main(args: argparse.Namespace) -> None:
     # .../predictions/{task}/{model}/{size}/{set}.parquet
-    planes = {(*path.parts[-4:-1], path.stem): plane_of(path) for path in map(Path, args.predictions)}
+    planes = {}
+    for path in map(Path, args.predictions):
+        task, model, size = path.parts[-4:-1]
+        planes[task, model, size, path.stem] = plane_of(path)
     table = mmd_table(planes, args.settings["strategies"])
     title = f"Predicted abundances against their labels, as clouds ({stars_of(args.settings)})"
     write_table(table, Path(args.csv).with_suffix(""), f"{title}.", NOTES, printed(table))

@@ -65,7 +65,8 @@ def _decides(name: str, label: int) -> bool:
 
 
 def _of_updates(network: nn.Module, updates: Mapping[str, LowRank]) -> Trained:
-    weights, start = {}, {}
+    weights: dict[str, Tensor] = {}
+    start: dict[str, Tensor] = {}
     own = dict(network.named_parameters())
     for name, update in updates.items():
         a, b = torch.from_numpy(update.a), torch.from_numpy(update.b)

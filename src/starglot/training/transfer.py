@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Sequence
 from fnmatch import fnmatchcase
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -85,11 +86,12 @@ class Updated(nn.Module):
     def updates(self) -> dict[str, LowRank]:
         """What has been learnt, by the layer's name; to be taken before :meth:`merged`."""
         found = {}
-        for name, module in self.network.base_model.model.named_modules():
+        adapted: Any = self.network
+        for name, module in adapted.base_model.model.named_modules():
             if hasattr(module, "lora_A"):
                 (adapter,) = module.active_adapters
-                pair = (each[adapter].weight.detach().cpu().numpy() for each in (module.lora_A, module.lora_B))
-                found[name] = LowRank(*pair, scale=float(module.scaling[adapter]))
+                a, b = (each[adapter].weight.detach().cpu().numpy() for each in (module.lora_A, module.lora_B))
+                found[name] = LowRank(a, b, float(module.scaling[adapter]))
         return found
 
     def merged(self) -> nn.Module:

@@ -29,7 +29,7 @@ def save_updates(updates: Mapping[str, LowRank], folder: Path) -> None:
     """Write the update of each layer, by the layer's name."""
     from safetensors.numpy import save_file
 
-    tensors = {}
+    tensors: dict[str, np.ndarray] = {}
     for name, update in sorted(updates.items()):
         tensors |= {name + _DOWN: update.a, name + _UP: update.b, name + _SCALE: np.array([update.scale], np.float32)}
     with atomic_path(Path(folder) / UPDATES) as partial:
