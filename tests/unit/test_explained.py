@@ -1,4 +1,4 @@
-"""Networks opened from their folders to be looked into: the loss of their predictions, spectra with a velocity alone."""
+"""Networks opened from their folders: the loss that their predictions have, spectra with a velocity alone."""
 
 from __future__ import annotations
 
