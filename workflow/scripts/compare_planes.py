@@ -4,20 +4,21 @@ import argparse
 from pathlib import Path
 
 from starglot.cli import parser, run
-from starglot.evaluation.abundance_planes import NOTES, mmd_table, plane_of
+from starglot.evaluation.abundance_planes import NOTES, mmd_table, plane_of, printed
 from starglot.evaluation.presentation import stars_of
 from starglot.evaluation.tables_io import write_table
 from starglot.plots.abundance_planes import draw_abundance_planes
 
 
 def main(args: argparse.Namespace) -> None:
+    # .../predictions/{task}/{model}/{size}/{set}.parquet
     planes = {}
-    for path in map(Path, args.predictions):  # .../predictions/{task}/{model}/{size}/{set}.parquet
+    for path in map(Path, args.predictions):
         task, model, size = path.parts[-4:-1]
         planes[task, model, size, path.stem] = plane_of(path)
     table = mmd_table(planes, args.settings["strategies"])
     title = f"Predicted abundances against their labels, as clouds ({stars_of(args.settings)})"
-    write_table(table, Path(args.csv).with_suffix(""), f"{title}.", NOTES)
+    write_table(table, Path(args.csv).with_suffix(""), f"{title}.", NOTES, printed(table))
     draw_abundance_planes(planes, table, Path(args.png).with_suffix(""), title)
 
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from starglot.evaluation.mmd import GAMMA, mmd_of_pairs
+from starglot.evaluation.presentation import Estimate, Presentation, present
 from starglot.evaluation.residuals import read_predictions
 from starglot.evaluation.rows import judged
+from starglot.evaluation.tables_io import FOLDED
 
 #: The labels of the plane: across, up.
 AXES: tuple[str, str] = ("feh", "alpha_fe")
@@ -60,3 +62,10 @@ def mmd_table(
             | {"mmd2": value, "mmd2_lo": low, "mmd2_hi": high, "interval": level}
         )
     return pd.DataFrame.from_records(records, columns=list(COLUMNS))
+
+
+def printed(table: pd.DataFrame) -> Presentation:
+    """A table of :func:`mmd_table` as it is printed, with digits enough for the MMD2 of good predictions."""
+    shown = present(table, FOLDED)
+    rows = [[replace(cell, decimals=5) if isinstance(cell, Estimate) else cell for cell in row] for row in shown.rows]
+    return replace(shown, rows=rows)

@@ -81,8 +81,7 @@ class Opened:
 
     def known(self, label: str) -> np.ndarray:
         """(n,) whether a spectrum has the label."""
-        has: np.ndarray = np.isfinite(self.rows.truth[:, self.labels.index(label)])
-        return has
+        return np.asarray(np.isfinite(self.rows.truth[:, self.labels.index(label)]))
 
     def subsets(self) -> Iterator[tuple[str, np.ndarray]]:
         """Names of the subsets of stars, and which spectra are in them."""
@@ -121,8 +120,8 @@ def open_carried(
         features[at] = prepared(binned(flux, width), model)  # type: ignore[arg-type]
     whole = len(grid) // width
     wavelength = grid[: whole * width].reshape(whole, width).mean(axis=1)
-    of_task, name, size = folder.parts[-3:]
-    return Opened(of_task, name, size, strategy, folder, network, scales, task.labels, rows, features, wavelength)
+    where, name, size = folder.parts[-3:]
+    return Opened(where, name, size, strategy, folder, network, scales, task.labels, rows, features, wavelength)
 
 
 def open_all(
@@ -217,12 +216,12 @@ def sensitivities(
     ]
     seen = opened.features[known]
     values = saliency(opened.network, opened.scales, seen, opened.labels.index(label))
-    raw, scattered, flux = (
-        at_rest(each, opened.wavelength, velocity[known])
-        for each in (values, values * seen.std(axis=0) if len(seen) else values, seen)
+    influence = values * seen.std(axis=0) if len(seen) else values
+    values, influence, seen = (
+        at_rest(each, opened.wavelength, velocity[known]) for each in (values, influence, seen)
     )
     subsets = {name: mine[known] for name, mine in opened.subsets()}
-    found = Sensitive(opened.wavelength, raw, scattered, flux, subsets)
+    found = Sensitive(opened.wavelength, values, influence, seen, subsets)
     rows = []
     for name, mine in found.subsets.items():
         count = len(np.unique(stars[mine]))

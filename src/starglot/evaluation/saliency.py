@@ -76,8 +76,8 @@ def _labels(network: nn.Module, inputs: Tensor) -> Tensor:
     """(n, labels) with gradients; a corrected network lets none through to the one below, which stays in training."""
     if isinstance(network, Corrected):
         below: Tensor = _labels(network.network, inputs)
-        correction: Tensor = network.correction(inputs)
-        return below + correction
+        corrected: Tensor = below + network.correction(inputs)
+        return corrected
     values: Tensor = network(inputs)[1]
     return values
 

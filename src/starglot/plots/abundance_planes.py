@@ -39,7 +39,7 @@ def draw_abundance_planes(
         size = (2.5 * columns + 0.5, 2.4 * rows + 0.7)
         figure, axes = plt.subplots(rows, columns, figsize=size, squeeze=False, sharex=True, sharey=True)
         for axis, (key, plane) in zip(axes.flat, drawn.items(), strict=False):
-            axis.scatter(*plane.truth.T, s=3, color="0.8", linewidths=0, rasterized=True)
+            axis.scatter(plane.truth[:, 0], plane.truth[:, 1], s=3, color="0.8", linewidths=0, rasterized=True)
             _cloud(axis, plane.predicted, "#10206b")
             row = said[key]
             axis.set_title(key[1] if len({k[2] for k in drawn}) == 1 else f"{key[1]} ({key[2]})")
@@ -48,8 +48,10 @@ def draw_abundance_planes(
         last = axes.flat[len(drawn)]
         _cloud(last, widest, "#b5541c")
         last.set_title("labels")
-        for axis in axes.flat[count:]:
-            axis.set_axis_off()
+        for place, axis in enumerate(axes.flat):
+            axis.tick_params(labelbottom=place + columns >= count)
+            if place >= count:
+                axis.set_axis_off()
         axes.flat[0].set(xlim=(low[0] - room[0], high[0] + room[0]), ylim=(low[1] - 3 * room[1], high[1] + room[1]))
         figure.supxlabel(label_text(AXES[0]), fontsize=9)
         figure.supylabel(label_text(AXES[1]), fontsize=9)
@@ -61,4 +63,5 @@ def _cloud(axis: Axes, points: np.ndarray, colour: str) -> None:
     if len(points) > DENSE:
         axis.hexbin(*points.T, gridsize=50, bins="log", mincnt=1, cmap=DENSITY_MAP, linewidths=0.1, rasterized=True)
     else:
-        axis.scatter(points[:, 0], points[:, 1], s=5, color=colour, linewidths=0, alpha=0.7, rasterized=True)
+        across, up = points.T
+        axis.scatter(across, up, s=5, color=colour, linewidths=0, alpha=0.7, rasterized=True)

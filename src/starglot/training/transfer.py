@@ -86,12 +86,12 @@ class Updated(nn.Module):
     def updates(self) -> dict[str, LowRank]:
         """What has been learnt, by the layer's name; to be taken before :meth:`merged`."""
         found = {}
-        base: Any = self.network.base_model
-        for name, module in base.model.named_modules():
+        adapted: Any = self.network
+        for name, module in adapted.base_model.model.named_modules():
             if hasattr(module, "lora_A"):
                 (adapter,) = module.active_adapters
                 a, b = (each[adapter].weight.detach().cpu().numpy() for each in (module.lora_A, module.lora_B))
-                found[name] = LowRank(a, b, scale=float(module.scaling[adapter]))
+                found[name] = LowRank(a, b, float(module.scaling[adapter]))
         return found
 
     def merged(self) -> nn.Module:
