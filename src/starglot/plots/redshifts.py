@@ -7,6 +7,7 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.ticker import FixedLocator
 
 from starglot.evaluation.redshifts import CATASTROPHIC, LABEL, failed, surest_first
 from starglot.evaluation.residuals import read_predictions
@@ -81,6 +82,9 @@ def draw_completeness(predictions: Mapping[tuple[str, str, str, str], Path], ste
                 "-" if name == "gap" else "--",
                 label=f"{model} (by {name})",
             )
+        axis.set_yscale("symlog", linthresh=1.0)  # from none to all, and 0.5 % is not 0
+        axis.yaxis.set_major_locator(FixedLocator([0, 0.5, 1, 2, 5, 10, 20, 50, 100]))
+        axis.yaxis.set_major_formatter("{x:g}")
         axis.set(
             xlim=(0, 1),
             ylim=(0, None),
