@@ -132,7 +132,7 @@ def write_views(views: Sequence[View], out: Path) -> None:
         at = np.flatnonzero(pixel == name).tolist()
         arms = {}
         for arm in _ARMS:
-            flux, ivar, mask = (np.stack([views[k].arms[arm][part] for k in at.tolist()]) for part in range(3))
+            flux, ivar, mask = (np.stack([views[k].arms[arm][part] for k in at]) for part in range(3))
             arms[arm] = (flux, ivar, mask)
         write_coadd(out / SPECTRA, int(name), target[at], ra[at], dec[at], arms, np.zeros(len(at), bool))
     n = len(views)
