@@ -142,7 +142,7 @@ def train_patches(
     if earlier is not None:
         examples = _with_replay(draws, task, earlier, Path(state), training.replay, settings.seed)
     seen = PatchDraws(rows.where(val), held_out, *shared, len(val), seed=0)
-    loss = AnswerLoss(prompt.answer, in_order, training.huber, training.text)
+    loss = AnswerLoss(prompt.answer, in_order, training.huber, training.text, training.class_weight)
     collate = PatchCollate(prompt.answer)
     trainer = make_trainer(WithLoss(model, loss), examples, collate, arguments, f"{task.question.form}, {size}")  # type: ignore[arg-type]
     trainer.optimizer = _optimiser(model, training)
@@ -213,7 +213,7 @@ def _projector(
     if start is not None:
         return load_projector(encoding, wavelength.size, hidden, start, check_model(start))
     few = np.unique(np.linspace(0, len(flux) - 1, min(len(flux), ENOUGH)).astype(int))
-    statistics = statistics_of(*pixels(np.asarray(flux[few]), encoding.coarse), encoding.directions)
+    statistics = statistics_of(*pixels(np.asarray(flux[few]), encoding.coarse), encoding.needed)
     set_seed(seed)
     return Projector(encoding, wavelength.size, hidden, token_size(base), statistics)
 
