@@ -61,7 +61,7 @@ class SpectrumLlm(nn.Module):
         return logits
 
     def asked(self, n: int) -> DynamicCache:
-        """What the base makes of the question up to the spectrum, for ``n`` spectra: made once, as all have the same."""
+        """What the base makes of the question up to the spectrum, for ``n`` spectra: made once for all."""
         cache = DynamicCache(config=self.llm.config)
         self.llm(inputs_embeds=self._question(1), past_key_values=cache, use_cache=True, logits_to_keep=1)
         cache.batch_repeat_interleave(n)
