@@ -159,7 +159,7 @@ def patch_step(model: Any, tokens: int, device: torch.device) -> tuple[nn.Module
     prompt.before = [*(prompt.before * 10)[: max(0, missing)], *prompt.before]
     scales = [NumberScale(3000, 9000, 60, 5500), NumberScale(0, 5, 0.1, 4), NumberScale(-3, 1, 0.05, -0.2)]
     answer = prompt.answer
-    whole = WithLoss(SpectrumLlm(projector, model, prompt), AnswerLoss(answer, scales, 1.0, 1.0)).to(device)
+    whole = WithLoss(SpectrumLlm(projector, model, prompt), AnswerLoss(answer, scales, 1.0, 1.0, 1.0)).to(device)
 
     def loss(batch: int) -> Tensor:
         numbers = rng.uniform(0, 999, (batch, len(TASK.labels)))

@@ -16,6 +16,7 @@ from safetensors.numpy import load_file
 from transformers import PreTrainedTokenizerFast
 
 from starglot import tables
+from starglot.config.llm import Lora
 from starglot.config.patch_llm import PatchLlm
 from starglot.config.patches import Patches
 from starglot.config.random_base import RandomBase
@@ -26,9 +27,14 @@ from starglot.inference.patches import predict_patches
 from starglot.labels import CLASSES, LABELS
 from starglot.language.answers import parse
 from starglot.language.number_answers import AnswerTokens, NumberScale, number_scales
+from starglot.language.patch_prompt import Prompt
 from starglot.language.prompts import parse_question
 from starglot.language.tiny_tokenizer import build_tokenizer
 from starglot.language.token_qa import write_token_qa
+from starglot.models.llm import attach_adapter, load_base, load_tokenizer
+from starglot.models.patch_llm import SpectrumLlm
+from starglot.models.projector import Projector, statistics_of
+from starglot.spectra.pixels import pixels
 from starglot.store import CHECKPOINTS, FINISHED
 from starglot.training.answer_loss import AnswerLoss
 from starglot.training.data import IGNORED
@@ -125,7 +131,7 @@ def test_scales_hold_every_training_label_and_the_catalogues_errors() -> None:
 def test_the_loss_is_what_a_hand_computes() -> None:
     tokenizer = build_tokenizer()
     answer = AnswerTokens(tokenizer, TASK, [tokenizer.eos_token_id])
-    loss = AnswerLoss(answer, SCALES, huber=2.0, text=0.5)
+    loss = AnswerLoss(answer, SCALES, huber=2.0, text=0.5, of_class=0.25)
     rng = np.random.default_rng(0)
     logits = rng.standard_normal((2, len(answer), len(tokenizer)))
     target = np.array([[300.2, np.nan, 700.0], [10.0, 500.0, np.nan]])
@@ -149,7 +155,31 @@ def test_the_loss_is_what_a_hand_computes() -> None:
         chance = np.exp(of_all) / np.exp(of_all).sum()
         off = abs((chance * np.arange(1000)).sum() - target[i, k]) / (2.5 * width)
         each.append(divergence + 2.0 * (off**2 / 2 if off < 1 else off - 0.5))
-    assert found == pytest.approx(np.mean(each) + letter + 0.5 * text, rel=1e-4)
+    assert found == pytest.approx(np.mean(each) + 0.25 * letter + 0.5 * text, rel=1e-4)
+
+
+def test_a_question_that_all_spectra_share_teaches_what_each_ones_own_does(survey, base) -> None:
+    """Logits and gradients: the base sees the question once a batch, and not once a spectrum."""
+    fine, coarse = (torch.from_numpy(each[:5]) for each in pixels(survey.flux[:40], ENCODING.coarse))
+    statistics = statistics_of(*pixels(survey.flux[:40], ENCODING.coarse), ENCODING.needed)
+    llm = attach_adapter(
+        load_base(base, "none", for_training=True, on_gpu=False), Lora(rank=4, alpha=8, dropout=0), 1
+    )
+    for name, weight in llm.named_parameters():  # fresh ones do nothing, and pass no gradient on
+        if "lora_B" in name:
+            torch.nn.init.normal_(weight, std=0.1)
+    projector = Projector(ENCODING, GRID, 64, 0.5, statistics)
+    model = SpectrumLlm(projector, llm, Prompt(load_tokenizer(base), TASK, WAVE))
+    answer = torch.from_numpy(model.prompt.answer.tokens(np.full((5, 3), 417.0), np.arange(5)))
+    found = []
+    for shared in (True, False):
+        model.zero_grad()
+        model.question_by_itself = shared
+        logits = model(fine, coarse, answer)
+        logits.logsumexp(-1).mean().backward()
+        found.append([logits, *(each.grad for each in model.parameters() if each.grad is not None)])
+    assert len(found[0]) == len(found[1]) > 20
+    assert all(torch.allclose(one, two, rtol=1e-3, atol=1e-5) for one, two in zip(*found, strict=True))
 
 
 # ---------------------------------------------------------------- training

@@ -200,6 +200,28 @@ def test_plain_and_half_whitened_pixels_stand_side_by_side() -> None:
     assert kept[0] < 0.6 < kept[5], "a strong direction is shrunk, a weak one less"
 
 
+def test_components_are_coordinates_of_one_scatter_in_a_token_of_their_own() -> None:
+    """As a singular value decomposition has them: its left vectors, up to the sign, all of the same size."""
+    projector, fine, coarse = made(components=6)
+    coordinates = projector.coordinates(torch.from_numpy(fine)).numpy()
+    over = (fine - projector.mean.numpy()) / projector.noise.numpy()
+    left = np.linalg.svd(over, full_matrices=False)[0][:, :6] * np.sqrt(len(fine))
+    assert np.abs(coordinates) == pytest.approx(np.abs(left), abs=2e-2)
+    assert coordinates.std(axis=0) == pytest.approx(np.ones(6), rel=0.05)
+    tokens = projector(torch.from_numpy(fine), torch.from_numpy(coarse))
+    assert tokens.shape[1] == projector.tokens == 6
+    assert 0.2 < tokens[:, -1].std().item() < 1.5
+    tokens[:, -1].sum().backward()
+    assert projector.map.weight.grad.abs().max() == 0 < projector.of_components.weight.grad.abs().max()
+
+
+def test_fewer_spectra_than_components_leave_the_rest_empty() -> None:
+    fine, coarse = pixels(flux(n=5), 5)
+    few = Projector(settings(components=9), SIZE, 16, 0.5, statistics_of(fine, coarse, 9))
+    found = few.coordinates(torch.from_numpy(fine))
+    assert found.shape == (5, 9) and torch.isfinite(found).all() and not found[:, 5:].any()
+
+
 def test_a_missing_pixel_counts_as_its_mean_and_is_told() -> None:
     projector, fine, coarse = made()
     gone, mean = fine[:2].copy(), fine[:2].copy()
@@ -215,8 +237,8 @@ def test_a_missing_pixel_counts_as_its_mean_and_is_told() -> None:
 
 
 def test_what_a_projector_knows_travels_with_its_weights() -> None:
-    projector, fine, coarse = made(channels="both")
-    fresh = Projector(settings(channels="both"), SIZE, 16, 1.0)
+    projector, fine, coarse = made(channels="both", components=4)
+    fresh = Projector(settings(channels="both", components=4), SIZE, 16, 1.0)
     fresh.load_state_dict(projector.state_dict())
     inputs = torch.from_numpy(fine), torch.from_numpy(coarse)
     assert torch.equal(projector(*inputs), fresh(*inputs))

@@ -26,7 +26,7 @@ from starglot.labels import LABELS
 from starglot.language.prompts import head
 from starglot.plots.style import save, styled
 from starglot.spectra.resample import wavelength_grid
-from starglot.tables import FLUX_SCALE
+from starglot.tables import FLUX_SCALE, read_json
 
 _WIDTH = 52  # characters of a line of text
 _LINES = {"H": (4341.7, 4862.7, 6564.6), "Ca": (3934.8, 3969.6, 8544.4), "Mg": (5176.6,), "Na": (5895.6,)}
@@ -65,7 +65,8 @@ def main() -> None:
     catalog = pq.read_table(given.catalog)
     known = catalog.filter(pc.equal(catalog["obsid"], fits.getval(given.spectrum, "OBSID"))).to_pylist()[0]
     wording = textwrap.fill(head(task, recipe.wavelength, task.labels).strip(), _WIDTH)
-    tokens = "<flux> [36 tokens, made from the spectrum] </flux>"
+    count = read_json(given.model / "manifest.json")["counts"]["spectrum_tokens"]
+    tokens = f"<flux> [{count} tokens, made from the spectrum] </flux>"
     answer, truth = [f"class   {rows[0]['class']}"], [f"class   {known['class']}"]
     for row in rows:
         label = LABELS[row["label"]]

@@ -32,6 +32,7 @@ class PatchTraining(Training):
         1.0, ge=0, description="Weight of the Huber loss of a label's expected value beside its soft target."
     )
     text: float = Field(1.0, ge=0, description="Weight of the cross-entropy of the answer's text.")
+    class_weight: float = Field(1.0, ge=0, description="Weight of the cross-entropy of the class.")
     fed_error: float = Field(
         1.0, ge=0, description="Errors of the numbers that later ones see in training, in units of the labels' own."
     )

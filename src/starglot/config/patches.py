@@ -40,6 +40,18 @@ class Patches(Strict):
         le=1000,
         description="Means of log flux over as many stretches, the spectrum's shape: one token more.",
     )
+    components: int = Field(
+        0,
+        ge=0,
+        le=1000,
+        description="Coordinates of the spectrum along its strongest principal directions, all at the same scatter: "
+        "one token more; 0: none.",
+    )
+
+    @property
+    def needed(self) -> int:
+        """Principal directions that its statistics must have."""
+        return max(self.directions, self.components)
 
     @property
     def step(self) -> int:

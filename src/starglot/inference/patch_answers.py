@@ -46,9 +46,7 @@ def read_answers(model: SpectrumLlm, fine: Tensor, coarse: Tensor, scales: Mappi
     column = {int(place): j for j, place in enumerate(answer.slots[:, 0])}
     scale = [scales[label] for label in answer.labels]
     fixed = torch.as_tensor(answer.ids, device=fine.device)
-    cache = DynamicCache(config=model.llm.config)
-    model.llm(inputs_embeds=model.embed(model.before[None]), past_key_values=cache, use_cache=True, logits_to_keep=1)
-    cache.batch_repeat_interleave(n)  # what stands before the spectrum is the same for all
+    cache = model.question_read(n)
     said = torch.empty((n, 0), dtype=torch.long, device=fine.device)
     written = 0
     for place in stops:

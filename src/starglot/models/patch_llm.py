@@ -11,6 +11,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
+from transformers import DynamicCache
 
 from starglot.config.patches import Patches
 from starglot.errors import StarglotError
@@ -39,23 +40,40 @@ class SpectrumLlm(nn.Module):
         self.projector, self.prompt = projector, prompt
         self.llm: Any = llm
         self.config = llm.config
+        drops = any(isinstance(each, nn.Dropout) and each.p > 0 for each in llm.modules())
+        # Recomputed activations take no cache, and dropout is each spectrum's own, in the question as well.
+        self.question_by_itself = not drops
         for name, ids in (("before", prompt.before), ("behind", prompt.behind), ("numbers", prompt.answer.numbers)):
             self.register_buffer(name, torch.as_tensor(np.asarray(ids, np.int64)), persistent=False)
 
     def forward(self, fine: Tensor, coarse: Tensor, answer: Tensor) -> Tensor:
         """(n, length, vocabulary) logits that predict the ids of ``answer`` (n, length) for pixels (n, size) and
         coarse values (n, coarse)."""
-        inputs = torch.cat([self._prompt(fine, coarse), self.embed(answer[:, :-1])], dim=1)
-        logits: Tensor = self.llm(inputs_embeds=inputs, use_cache=False, logits_to_keep=answer.shape[1]).logits
+        said = self.embed(answer[:, :-1])
+        length = answer.shape[1]
+        if not self.question_by_itself:
+            inputs = torch.cat([self._question(len(fine)), self.spectrum(fine, coarse), said], dim=1)
+            logits: Tensor = self.llm(inputs_embeds=inputs, use_cache=False, logits_to_keep=length).logits
+            return logits
+        inputs = torch.cat([self.spectrum(fine, coarse), said], dim=1)
+        cache = self.question_read(len(fine))
+        logits = self.llm(inputs_embeds=inputs, past_key_values=cache, use_cache=True, logits_to_keep=length).logits
         return logits
+
+    def question_read(self, n: int) -> DynamicCache:
+        """What the base makes of the question up to the spectrum, for ``n`` spectra: made once for all."""
+        cache = DynamicCache(config=self.llm.config)
+        self.llm(inputs_embeds=self._question(1), past_key_values=cache, use_cache=True, logits_to_keep=1)
+        cache.batch_repeat_interleave(n)
+        return cache
 
     def embed(self, ids: Tensor) -> Tensor:
         """Tokens (n, length, hidden) of ids (n, length), by the base's own embedding."""
         embedded: Tensor = self.llm.get_input_embeddings()(ids)
         return embedded
 
-    def _prompt(self, fine: Tensor, coarse: Tensor) -> Tensor:
-        return torch.cat([self.embed(self.before.expand(len(fine), -1)), self.spectrum(fine, coarse)], dim=1)
+    def _question(self, n: int) -> Tensor:
+        return self.embed(self.before.expand(n, -1))
 
     def spectrum(self, fine: Tensor, coarse: Tensor) -> Tensor:
         """Tokens of spectra and of what stands behind them, up to the answer."""
@@ -64,6 +82,7 @@ class SpectrumLlm(nn.Module):
 
     def activation_checkpointing_enable(self, **options: Any) -> None:
         """Recompute the base's activations, as the Trainer asks for it."""
+        self.question_by_itself = False
         self.llm.get_base_model().activation_checkpointing_enable(**options)
 
     def state_dict(self, *args: Any, **kwargs: Any) -> dict[str, Any]:  # type: ignore[override]

@@ -30,6 +30,8 @@ _LEAST_NOISE, _LEAST_SCATTER, _LEAST_COARSE = 2e-3, 1e-4, 1e-3
 _KNEE = 8.0
 #: Standardised pixels beyond are cut: plain and whitened ones.
 _PLAIN_LIMIT, _WHITENED_LIMIT = 8.0, 12.0
+#: Coordinates along principal directions, in units of their scatter, are cut beyond.
+_COMPONENT_LIMIT = 8.0
 #: Part of the first size of a token that comes from its pixels; the rest is its place.
 _FROM_PIXELS = 0.7
 #: A last patch that would bring less than this part of its width anew is left out.
@@ -112,7 +114,11 @@ def patch_starts(size: int, width: int, step: int) -> list[int]:
 
 
 class Projector(nn.Module):
-    """Tokens (n, tokens, hidden) of pixels (n, size) and coarse values (n, coarse): a patch each, and the shape last.
+    """Tokens (n, tokens, hidden) of pixels (n, size) and coarse values (n, coarse): a patch each, then the shape.
+
+    With ``components`` one more: the coordinates along the strongest principal directions, each divided by its
+    scatter over the spectra of the statistics, and the coarse values.  What differs by thousands of the noise and
+    what differs by a few of it is then learnt at the same pace, and the answer finds it in one place.
 
     A missing pixel (NaN) counts as its mean, and a token is told which part of its patch is missing.
     """
@@ -125,6 +131,7 @@ class Projector(nn.Module):
     coarse_mean: Tensor
     coarse_scatter: Tensor
     out_size: Tensor
+    principal: Tensor
     index: Tensor
 
     def __init__(
@@ -146,11 +153,16 @@ class Projector(nn.Module):
         self.place = nn.Parameter(torch.randn(self.patches, hidden) * out_size)
         self.missing = nn.Parameter(torch.zeros(hidden))
         self.shape = nn.Linear(settings.coarse, hidden)
+        if settings.components:
+            inputs = settings.components + settings.coarse
+            self.of_components = nn.Linear(inputs, hidden)
+            nn.init.normal_(self.of_components.weight, std=1 / math.sqrt(inputs))
+            nn.init.zeros_(self.of_components.bias)
 
     @property
     def tokens(self) -> int:
         """Tokens of a spectrum."""
-        return self.patches + 1
+        return self.patches + 1 + bool(self.settings.components)
 
     def scaled(self, fine: Tensor) -> Tensor:
         """(n, size) pixels to (n, channels, size) standardised ones; missing ones are 0."""
@@ -169,8 +181,16 @@ class Projector(nn.Module):
             tokens = self.map(self.scaled(fine), self.index) + self.place
             gone = torch.isnan(fine)[:, self.index].float().mean(dim=2)
             tokens = tokens + gone[..., None] * self.missing
-            shape = self.shape((coarse - self.coarse_mean) / self.coarse_scatter) * self.out_size
-            return torch.cat([tokens, shape[:, None]], dim=1)
+            shape = (coarse - self.coarse_mean) / self.coarse_scatter
+            further = [self.shape(shape)]
+            if self.settings.components:
+                further.append(self.of_components(torch.cat([self.coordinates(fine), shape], dim=1)))
+            return torch.cat([tokens, torch.stack(further, dim=1) * self.out_size], dim=1)
+
+    def coordinates(self, fine: Tensor) -> Tensor:
+        """(n, size) pixels to (n, components) coordinates along principal directions, in units of their scatter."""
+        over = torch.nan_to_num(fine - self.mean, nan=0.0) / self.noise
+        return (over @ self.principal.T).clamp(-_COMPONENT_LIMIT, _COMPONENT_LIMIT)
 
 
 def _fixed(settings: Patches, size: int, statistics: Statistics | None) -> dict[str, np.ndarray]:
@@ -191,9 +211,15 @@ def _fixed(settings: Patches, size: int, statistics: Statistics | None) -> dict[
     if settings.channels != "plain":
         # Fewer spectra than directions give fewer of them: the rest is zero, and shrinks nothing.
         directions, shrink = np.zeros((settings.directions, size)), np.zeros(settings.directions)
-        directions[: len(found.directions)] = found.directions
-        shrink[: len(found.variances)] = 1 - (_KNEE / (found.variances + _KNEE)) ** (settings.whitening / 2)
+        count = min(settings.directions, len(found.variances))
+        directions[:count] = found.directions[:count]
+        shrink[:count] = 1 - (_KNEE / (found.variances[:count] + _KNEE)) ** (settings.whitening / 2)
         fixed |= {"directions": directions, "shrink": shrink}
+    if settings.components:
+        principal = np.zeros((settings.components, size))
+        count = min(settings.components, len(found.variances))
+        principal[:count] = found.directions[:count] / np.sqrt(found.variances[:count, None] + _LEAST_SCATTER)
+        fixed["principal"] = principal
     return fixed
 
 

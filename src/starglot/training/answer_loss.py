@@ -32,9 +32,9 @@ class AnswerLoss(nn.Module):
     error: Tensor
     grid: Tensor
 
-    def __init__(self, answer: AnswerTokens, scales: list[NumberScale], huber: float, text: float):
+    def __init__(self, answer: AnswerTokens, scales: list[NumberScale], huber: float, text: float, of_class: float):
         super().__init__()
-        self.huber, self.text, self.letter = huber, text, answer.letter
+        self.huber, self.text, self.of_class, self.letter = huber, text, of_class, answer.letter
         self.register_buffer("slots", torch.as_tensor(answer.slots), persistent=False)
         self.register_buffer("numbers", torch.as_tensor(answer.numbers), persistent=False)
         error = torch.tensor([scale.error / scale.step for scale in scales])
@@ -58,7 +58,7 @@ class AnswerLoss(nn.Module):
         soft = (-0.5 * ((self.grid - true[..., None]) / self.error[:, None]) ** 2).log_softmax(dim=-1)
         each = self._of_numbers(logits, soft, true) if fed.shape[-1] == 1 else self._of_digits(logits, soft, fed)
         each = torch.where(known, each, 0.0)
-        return each.sum() / known.sum().clamp(min=1) + of_class + self.text * of_text
+        return each.sum() / known.sum().clamp(min=1) + self.of_class * of_class + self.text * of_text
 
     def _of_numbers(self, logits: Tensor, soft: Tensor, true: Tensor) -> Tensor:
         """(n, labels) losses; soft (n, labels, 1000): logarithms of the target."""

@@ -150,7 +150,7 @@ def train_patches(
         examples, said = rehearsed(examples, tokenizer, training.rehearsal, settings.seed, effective)
         collate = EitherCollate(collate, Collate(tokenizer.pad_token_id))
     seen = PatchDraws(rows.where(val), held_out, *shared, len(val), seed=0)
-    loss = AnswerLoss(prompt.answer, in_order, training.huber, training.text)
+    loss = AnswerLoss(prompt.answer, in_order, training.huber, training.text, training.class_weight)
     trainer = make_trainer(WithLoss(model, loss), examples, collate, arguments, f"{task.question.form}, {size}")  # type: ignore[arg-type]
     trainer.optimizer = _optimiser(model, training)
     first = np.arange(0 if learns else min(len(train), VALIDATED))
@@ -221,7 +221,7 @@ def _projector(
     if start is not None:
         return load_projector(encoding, wavelength.size, hidden, start, check_model(start))
     few = np.unique(np.linspace(0, len(flux) - 1, min(len(flux), ENOUGH)).astype(int))
-    statistics = statistics_of(*pixels(np.asarray(flux[few]), encoding.coarse), encoding.directions)
+    statistics = statistics_of(*pixels(np.asarray(flux[few]), encoding.coarse), encoding.needed)
     set_seed(seed)
     return Projector(encoding, wavelength.size, hidden, token_size(base), statistics)
 
