@@ -195,7 +195,7 @@ def test_the_loss_of_a_step_of_text_is_the_librarys(base: Path, texts: Path, sur
     statistics = statistics_of(*pixels(flux, ENCODING.coarse), ENCODING.directions)
     projector = Projector(ENCODING, WAVE.size, width_of(model), token_size(model), statistics)
     scales = [NumberScale(0, 1, 0.1, 0.5) for _ in TASK.labels]
-    both = WithLoss(SpectrumLlm(projector, model, prompt), AnswerLoss(prompt.answer, scales, 1.0, 1.0))
+    both = WithLoss(SpectrumLlm(projector, model, prompt), AnswerLoss(prompt.answer, scales, 1.0, 1.0, 1.0))
     examples, _ = read_texts(texts, tokenizer, 64)
     batch = EitherCollate(lambda _: {}, Collate(tokenizer.pad_token_id))(examples)
     whole = torch.full_like(batch["input_ids"], IGNORED)

@@ -58,17 +58,31 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for part in ("Snakefile", "Makefile", "rules", "workflow", "config", "envs", "profiles", "slurm", "benchmarks"):
         (folder / part).symlink_to(ROOT / part)
     (folder / "mine.yaml").write_text("{}\n")
-    for names in (["config"], ["config", "demo", "miles"]):
+    overlays = (["demo", "miles"], ["demo", "miles_transfer"], ["demo", "redshift", "fors2"])
+    for names in (["config"], *(["config", *names] for names in overlays)):
         settings: dict[str, object] = {}
         for name in names:
             settings = merge(settings, yaml.safe_load((ROOT / f"config/{name}.yaml").read_text()))
-        surveys = load_config(settings).surveys
-        wanted = [surveys.lamost.stellar, surveys.lamost.mstellar]
-        wanted += [survey.catalog for survey in (surveys.apogee, surveys.galah, surveys.gaia_eso)]
-        for path in filter(None, wanted):
+        surveys = load_config(settings).surveys.named().values()
+        for path in filter(None, (path for survey in surveys for path in survey.catalogs.values())):
             (folder / path).parent.mkdir(parents=True, exist_ok=True)
             (folder / path).touch()
+    lay_out_retention(folder)
     return folder
+
+
+def lay_out_retention(folder: Path) -> None:
+    """What benchmarks/retention.yaml names: question sets, as docs/retention.md shows one, and text to rehearse."""
+    page = (ROOT / "docs/retention.md").read_text()
+    (shown,) = re.findall(r"^```yaml\n(# questions/.*?)^```$", page, re.M | re.S)
+    (question,) = re.findall(r'^```json\n(\{"question".*?)^```$', page, re.M | re.S)
+    settings = yaml.safe_load((ROOT / "benchmarks/retention.yaml").read_text())
+    for path in map(Path, settings["retention"]["sets"].values()):
+        (folder / path.parent).mkdir(parents=True, exist_ok=True)
+        (folder / path).write_text(shown.replace("astronomy", path.stem))
+        (folder / path).with_suffix(".jsonl").write_text(question)
+    text = settings["models"]["smol-rehearsal"]["training"]["rehearsal"]["file"]
+    (folder / text).write_text('{"question": "What is a light year?", "answer": "a distance"}\n')
 
 
 def test_there_are_commands() -> None:
