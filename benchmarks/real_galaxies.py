@@ -33,13 +33,13 @@ def predictions(folder: Path, files: list[Path], truth: np.ndarray) -> pa.Table:
     """What the model in a folder says of the files, as a prediction table; truth: (n,) redshifts."""
     model = Model(folder)
     answered = model.answer([single for file in files for single in model.read(str(file))])
-    told = [one.rows[0] for one in answered]
+    rows = [one.rows[0] for one in answered]
     numbers = pa.array(range(len(files)), pa.int64())
     stars = pa.table({"obsid": numbers, "star_id": [path.name for path in files]})
     stars = stars.append_column("class", pa.nulls(len(files), pa.string()))
-    value, sigma = (np.array([row[name] for row in told], float) for name in ("value", "sigma"))
+    value, sigma = (np.array([row[name] for row in rows], float) for name in ("value", "sigma"))
     status = ["ok" if np.isfinite(v) else "not_answered" for v in value]
-    doubt = Doubt(*(np.array([row[name] for row in told], float) for name in ("second", "gap", "warning")))
+    doubt = Doubt(*(np.array([row[name] for row in rows], float) for name in ("second", "gap", "warning")))
     said = Predicted(value, sigma, status, pa.nulls(len(files), pa.string()), doubt)
     table = prediction_table(stars, ["redshift"], truth[:, None], said, pa.array([False] * len(files)))
     at = table.column_names.index("sigma")

@@ -49,4 +49,4 @@ def answers(right: Sequence[float], **asked: Any) -> dict[str, Any]:
         {"question": number, "truth": number % 4, "answer": 0, "right": float(one)}
         for number, one in enumerate(right)
     ]
-    return {"asked": {**how, "n": len(told), **asked}, "chance": 0.25, "adapter": None, "answers": told}
+    return {"conditions": {**how, "n": len(told), **asked}, "chance": 0.25, "adapter": None, "answers": told}

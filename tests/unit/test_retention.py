@@ -138,10 +138,10 @@ def test_a_model_gives_its_most_probable_choice(tmp_path: Path, base: Path, adap
         right = [each["answer"] == row["answer"] for each, row in zip(said["answers"], ROWS, strict=True)]
         assert [each["right"] for each in said["answers"]] == right and said["accuracy"] == np.mean(right)
     assert [each["answer"] for each in before["answers"]] != [each["answer"] for each in after["answers"]]
-    assert before["asked"] == after["asked"], "base and tuned model are asked alike"
+    assert before["conditions"] == after["conditions"], "base and tuned model are asked alike"
     assert before["chance"] == pytest.approx(np.mean([1 / len(row["choices"]) for row in ROWS]))
     tokenizer = llm.load_tokenizer(base)
-    assert before["asked"]["first_prompt"] == tokenizer(f"Question: {ROWS[0]['question']}\nAnswer:")["input_ids"]
+    assert before["conditions"]["first_prompt"] == tokenizer(f"Question: {ROWS[0]['question']}\nAnswer:")["input_ids"]
 
 
 @asks
@@ -181,7 +181,7 @@ def test_what_lm_eval_cannot_read_is_refused(tmp_path: Path, base: Path) -> None
     with refused(where=path, todo="docs/retention.md"):
         ask(path, base)
     path = write_set(tmp_path / "b", metric_list=[{"metric": "exact_match"}, {"metric": "acc"}])
-    assert ask(path, base)["asked"]["metric"] == "exact_match"
+    assert ask(path, base)["conditions"]["metric"] == "exact_match"
     with refused("chat template", where=base, todo="retention.template"):
         ask(path, base, template="chat")
 
@@ -199,9 +199,9 @@ def test_questions_can_be_turns_of_a_chat(tmp_path: Path, base: Path) -> None:
     said = ask(write_set(tmp_path), chatty, template="chat")
     turn = [{"role": "user", "content": f"Question: {ROWS[0]['question']}\nAnswer:"}]
     wanted = tokenizer.apply_chat_template(turn, add_generation_prompt=True, tokenize=False)
-    assert said["asked"]["first_prompt_text"] == wanted and said["asked"]["template"] == "chat"
-    assert said["asked"]["start_token"] == tokenizer.bos_token_id
-    assert said["asked"]["first_prompt"].count(tokenizer.bos_token_id) == 1
+    assert said["conditions"]["first_prompt_text"] == wanted and said["conditions"]["template"] == "chat"
+    assert said["conditions"]["start_token"] == tokenizer.bos_token_id
+    assert said["conditions"]["first_prompt"].count(tokenizer.bos_token_id) == 1
 
 
 @asks
@@ -209,7 +209,7 @@ def test_a_second_start_token_is_refused(tmp_path: Path, base: Path) -> None:
     """The tiny tokenizer writes none by itself, so that the set writes both."""
     start = llm.load_tokenizer(base).bos_token
     once = write_set(tmp_path / "a", doc_to_text=start + "{{question}}")
-    assert ask(once, base)["asked"]["start_token"] == llm.load_tokenizer(base).bos_token_id
+    assert ask(once, base)["conditions"]["start_token"] == llm.load_tokenizer(base).bos_token_id
     twice = write_set(tmp_path / "b", doc_to_text=start + start + "{{question}}")
     with refused(where=twice, todo="doc_to_text"):
         ask(twice, base)

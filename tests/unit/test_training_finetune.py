@@ -47,7 +47,7 @@ BASE = TinyBase(
     heads=4,
     examples=48,
     batch=8,
-    asked=2,
+    per_spectrum=2,
     components=5,
     windows=5,
 )

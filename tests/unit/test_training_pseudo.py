@@ -60,7 +60,7 @@ def answers(item, tokenizer):
 
 
 def test_answers_are_in_the_forms_of_both_stages(tokens, spectra):
-    made = draws(tokens, spectra, asked=4, questions=6, named=0.5, names=3)
+    made = draws(tokens, spectra, per_spectrum=4, questions=6, named=0.5, names=3)
     kinds = {"list": 0, "named": 0}
     for number in range(60):
         first, *more = answers(made[number], tokens.tokenizer)
@@ -78,7 +78,7 @@ def test_answers_are_in_the_forms_of_both_stages(tokens, spectra):
 
 
 def test_marks_do_not_count_and_answers_do(tokens, spectra):
-    item = draws(tokens, spectra, asked=3, named=0.0)[0]
+    item = draws(tokens, spectra, per_spectrum=3, named=0.0)[0]
     silent = [token for token, counts in zip(item["answer"], item["counts"], strict=True) if not counts]
     text = tokens.tokenizer.decode(silent)
     assert len(text.split("\n")) == 3  # a letter and a line break before the second and the third answer
@@ -108,6 +108,6 @@ def test_a_plain_form_is_practised_as_it_is_answered(spectra):
     base = TinyBase(kind="tiny", task="t", size="s", encoding="x")
     item = PseudoDraws([(task.labels, row) for row in spectra[0]], tokens, 40, base, {})[3]
     told = answers(item, tokens.tokenizer)
-    assert len(told) == base.asked
+    assert len(told) == base.per_spectrum
     read = [parse(task, ["redshift"], text.lstrip("ABCDEFGH")) for text in told]
     assert all(each.status["redshift"] == "ok" and 0 <= each.values["redshift"] < 1 for each in read)

@@ -22,7 +22,9 @@ class LanguageBase(PretrainedBase):
     examples: int = Field(
         4800, ge=16, description="Spectra seen, each asked several pseudo-questions; more is better."
     )
-    asked: int = Field(4, ge=1, description="Pseudo-questions about one spectrum; they share the prompt's cost.")
+    per_spectrum: int = Field(
+        4, ge=1, description="Pseudo-questions about one spectrum; they share the prompt's cost."
+    )
     questions: int = Field(8, ge=1, le=26, description="Different pseudo-questions besides the first.")
     components: int = Field(16, ge=3, description="Principal components of the flux that are asked about.")
     windows: int = Field(64, ge=0, description="Contrasts of a window with its neighbours that are asked about.")

@@ -233,8 +233,8 @@ def sensitivities(
             row |= {"species": line.species, "line": f"{line.wavelength:.2f}", "interval": level}
             for what, of in (("sensitivity", found.saliency), ("influence", found.influence)):
                 if count >= LEAST_STARS:
-                    told = line_sensitivity(of[mine], found.wavelength, line, stars[mine], level, replicates, seed)
-                    row |= dict(zip((what, f"{what}_lo", f"{what}_hi"), told, strict=True))
+                    bounds = line_sensitivity(of[mine], found.wavelength, line, stars[mine], level, replicates, seed)
+                    row |= dict(zip((what, f"{what}_lo", f"{what}_hi"), bounds, strict=True))
             rows.append(row)
     return rows, found
 

@@ -81,9 +81,9 @@ def retrieval_of(pairs: Judged) -> pd.DataFrame:
     for place, view, other in pairs.ways:
         test, shared = pairs.flux["test"], [of_length_1(each) for each in pairs.shared["test"]]
         scatter = np.maximum(pairs.flux["train"][1 - place].std(axis=0), 1e-6)
-        told = pairs.ridges[place](test[place])
+        fitted = pairs.ridges[place](test[place])
         searches[view, other, "aligned"] = Search(shared[place], shared[1 - place])
-        searches[view, other, "ridge"] = Search(told / scatter, test[1 - place] / scatter, by="distance")
+        searches[view, other, "ridge"] = Search(fitted / scatter, test[1 - place] / scatter, by="distance")
     return retrieval_table(searches)
 
 

@@ -58,19 +58,19 @@ def retention_table(
 
     Raises StarglotError for a tuned model whose base was not asked in the same way.
     """
-    bases = {digest_of(said["asked"]): said for said in map(read_json, untuned)}
+    bases = {digest_of(said["conditions"]): said for said in map(read_json, untuned)}
     spectra = {key: _spectroscopy(path, label) for key, path in predictions.items()}
     records = []
     for key, path in tuned.items():
         said = read_json(path)
-        base = bases.get(digest_of(said["asked"]))
+        base = bases.get(digest_of(said["conditions"]))
         if base is None:
-            raise _otherwise_asked(path, said["asked"], [each["asked"] for each in bases.values()])
+            raise _other_conditions(path, said["conditions"], [each["conditions"] for each in bases.values()])
         records.append(
             {
                 **dict(zip(("task", "model", "size", "questions"), key, strict=True)),
                 "n_questions": len(said["answers"]),
-                "shots": said["asked"]["shots"],
+                "shots": said["conditions"]["shots"],
                 "chance": said["chance"],
                 "constant_accuracy": _constant(said),
                 **estimates(_right(base), _right(said), said["chance"], replicates, seed),
@@ -112,7 +112,7 @@ def _right(said: Mapping[str, Any]) -> np.ndarray:
 
 def _constant(said: Mapping[str, Any]) -> float | None:
     """Accuracy of the most frequent answer; None where answers are written freely."""
-    if said["asked"]["output"] != "multiple_choice":
+    if said["conditions"]["output"] != "multiple_choice":
         return None
     return Counter(str(each["truth"]) for each in said["answers"]).most_common(1)[0][1] / len(said["answers"])
 
@@ -130,9 +130,9 @@ def _spectroscopy(path: Path, label: str) -> dict[str, object]:
     }
 
 
-def _otherwise_asked(path: Path, asked: Mapping[str, Any], others: list[Mapping[str, Any]]) -> StarglotError:
+def _other_conditions(path: Path, conditions: Mapping[str, Any], others: list[Mapping[str, Any]]) -> StarglotError:
     """What differs from the base that is nearest to having been asked in the same way."""
-    differ = [[name for name in asked if asked[name] != other.get(name)] for other in others]
+    differ = [[name for name in conditions if conditions[name] != other.get(name)] for other in others]
     nearest = min(differ, key=len, default=[])
     return StarglotError(
         "its base was not asked in the same way"

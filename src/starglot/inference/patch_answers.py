@@ -57,8 +57,8 @@ def read_answers(model: SpectrumLlm, fine: Tensor, coarse: Tensor, scales: Mappi
         out = model.llm(inputs_embeds=inputs, past_key_values=cache, use_cache=True, logits_to_keep=1)
         logits = out.logits[:, -1].double()
         if place in column:
-            told = _number(logits, model) if answer.slots.shape[1] == 1 else _digits(logits, model, cache)
-            mean, spread, chance = told
+            moments = _number(logits, model) if answer.slots.shape[1] == 1 else _digits(logits, model, cache)
+            mean, spread, chance = moments
             j = column[place]
             value[:, j] = scale[j].low + scale[j].step * mean
             sigma[:, j] = scale[j].step * spread

@@ -140,7 +140,7 @@ def _ingredients(
     return {
         "decoding": settings.decoding.model_dump(),
         "quantisation": settings.quantisation,
-        "asked": [task.question.form, task.labels, task.question.decimals],
+        "question": [task.question.form, task.labels, task.question.decimals],
         "encoding": encoding.model_dump(),
         "wavelength": wavelength.model_dump(),
         # By its files: built anew with the same bytes, it is the same base.

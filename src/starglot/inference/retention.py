@@ -71,11 +71,11 @@ def ask_set(
                 allowed="template: none",
                 todo="set retention.template to none",
             )
-        asked = HFLM(pretrained=model, tokenizer=tokenizer, batch_size=how.batch, device=str(model.device))
+        wrapped = HFLM(pretrained=model, tokenizer=tokenizer, batch_size=how.batch, device=str(model.device))
         drawn = _drawn(len(rows), how)
         with memory_explained(how.batch):
             found = simple_evaluate(
-                asked,
+                wrapped,
                 tasks=[task],
                 samples={task.task_name: drawn},
                 apply_chat_template=how.template == "chat",
@@ -84,18 +84,18 @@ def ask_set(
             )
     samples = _one_each(found["samples"][task.task_name], questions)
     prompt = samples[0]["arguments"][0][0]
-    ids = asked.tok_encode(prompt)
+    ids = wrapped.tok_encode(prompt)
     log.info("first prompt: %d tokens, %s ...", len(ids), ids[:_SHOWN])
     _one_start(ids, tokenizer.bos_token_id, questions.path)
-    told = [_told(each, questions) for each in samples]
+    answers = [_one_answer(each, questions) for each in samples]
     offered = [choices[each["doc_id"]] for each in samples]
     return {
-        "asked": {
+        "conditions": {
             "files": {path.name: file_digest(path) for path in questions.files},
             "metric": questions.metric,
             "output": str(task.config.output_type),
             "shots": int(task.config.num_fewshot or 0),
-            "n": len(told),
+            "n": len(answers),
             "base": {name: base[name] for name in ("name", "revision", "digest")},
             "quantisation": quantisation,
             "template": how.template,
@@ -107,9 +107,9 @@ def ask_set(
             "lm_eval": _version(),
         },
         "adapter": None if adapter is None else check_model(adapter)["files"],
-        "accuracy": float(np.mean([each["right"] for each in told])),
+        "accuracy": float(np.mean([each["right"] for each in answers])),
         "chance": float(np.mean([1 / each if each else 0.0 for each in offered])),
-        "answers": told,
+        "answers": answers,
     }
 
 
@@ -189,7 +189,7 @@ def _one_each(samples: Sequence[dict[str, Any]], questions: QuestionSet) -> list
     return sorted(first, key=lambda each: int(each["doc_id"]))
 
 
-def _told(sample: Mapping[str, Any], questions: QuestionSet) -> dict[str, Any]:
+def _one_answer(sample: Mapping[str, Any], questions: QuestionSet) -> dict[str, Any]:
     """The number of a question, its right answer, the one that was given, and its score."""
     number, truth = sample["doc_id"], sample["target"]
     return {"question": number, "truth": truth, "answer": _answer(sample), "right": _score(sample, questions)}

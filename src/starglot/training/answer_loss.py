@@ -49,8 +49,8 @@ class AnswerLoss(nn.Module):
         entropy = cross_entropy(logits.transpose(1, 2).float(), labels, ignore_index=IGNORED, reduction="none")
         of_class = torch.zeros_like(entropy[0, 0])
         if self.letter is not None:
-            told = counted[:, self.letter]
-            of_class = entropy[:, self.letter].sum() / told.sum().clamp(min=1)
+            classed = counted[:, self.letter]
+            of_class = entropy[:, self.letter].sum() / classed.sum().clamp(min=1)
             counted = counted & (torch.arange(labels.shape[1], device=labels.device) != self.letter)
         of_text = (entropy * counted).sum() / counted.sum()
         known = torch.isfinite(target)
@@ -118,13 +118,13 @@ class WithLoss(nn.Module):
             return {"loss": self._of_text(input_ids, labels, logits_to_keep)}
         return {"loss": self.loss(self.model(fine, coarse, answer), labels, target, fed)}
 
-    def _of_text(self, ids: Tensor, labels: Tensor, kept: int) -> Tensor:
+    def _of_text(self, ids: Tensor, labels: Tensor, last: int) -> Tensor:
         """Mean cross-entropy of the tokens that count.
 
         The projector takes part with a factor of nothing: where several processes train, each waits for a gradient of
         every weight.
         """
-        logits = self.model.llm(input_ids=ids, use_cache=False, logits_to_keep=kept).logits
+        logits = self.model.llm(input_ids=ids, use_cache=False, logits_to_keep=last).logits
         loss = cross_entropy(logits[:, :-1].flatten(0, 1).float(), labels[:, 1:].flatten(), ignore_index=IGNORED)
         untouched = sum(weight.sum() for weight in self.model.projector.parameters() if weight.requires_grad)
         return loss + 0.0 * untouched

@@ -55,12 +55,12 @@ def split_embeddings(work: Work, device: torch.device) -> tuple[Embeddings, Embe
     rows = work.train.followed_by(work.val)
     ids = hashlib.sha256(np.ascontiguousarray(rows.obsid, "<i8").tobytes()).hexdigest()
     made_of = [ids, sorted(work.inputs.items()), file_digest(work.base / ENCODER), device.type]
-    kept = Path(work.flux) / digest_of(made_of)[:24]
-    if not is_whole(kept):
+    cached = Path(work.flux) / digest_of(made_of)[:24]
+    if not is_whole(cached):
         flux = map_flux(rows, work.shard_path, work.inputs, work.flux)
         embedder = Embedder(work.base, device)
-        log.info("writing the embeddings of %s spectra to %s", f"{len(flux):,}", kept)
-        with making(kept) as made:
+        log.info("writing the embeddings of %s spectra to %s", f"{len(flux):,}", cached)
+        with making(cached) as made:
             shape = (len(flux), embedder.width)
             mapped = np.lib.format.open_memmap(made / _MADE, mode="w+", dtype=np.float32, shape=shape)
             with tqdm(total=len(flux), desc="embed", unit=" spectra", mininterval=2) as bar:
@@ -69,6 +69,6 @@ def split_embeddings(work: Work, device: torch.device) -> tuple[Embeddings, Embe
                     mapped[first : first + _BLOCK] = embedder(block)
                     bar.update(len(block))
             mapped.flush()
-    values: np.ndarray = np.load(kept / _MADE, mmap_mode="r")
+    values: np.ndarray = np.load(cached / _MADE, mmap_mode="r")
     n = len(work.train)
     return Embeddings(values, np.arange(n)), Embeddings(values, np.arange(n, len(values)))

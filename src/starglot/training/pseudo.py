@@ -142,7 +142,7 @@ class PseudoDraws(Dataset[dict[str, Any]]):
             codec = self.tokens.codec
             values = codec.values_from_binned(redraw_flux(codec.flux(values[None]), self.augment, rng))[0]
         answer, counts = self._segment(self._list(row, 0), [])
-        for question in 1 + rng.permutation(len(self.marks))[: self.settings.asked - 1]:
+        for question in 1 + rng.permutation(len(self.marks))[: self.settings.per_spectrum - 1]:
             if not self.plain and rng.random() < self.settings.named:
                 more = self._segment(self._named(row, rng), self.between)
             else:

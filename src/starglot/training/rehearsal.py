@@ -55,13 +55,13 @@ def read_texts(path: Path, tokenizer: Any, length: int) -> tuple[list[dict[str, 
     """
     before, between, after = frame(tokenizer)
     examples, counts = [], {"texts": 0, "cut": 0, "left_out": 0}
-    for asked, answer in _parts(path):
+    for question, answer in _parts(path):
         said = tokenizer(answer, add_special_tokens=False)["input_ids"] + list(after)
-        if asked is None:
+        if question is None:
             start = [] if tokenizer.bos_token_id is None else [tokenizer.bos_token_id]
             prompt, said = (start, said) if start else (said[:1], said[1:])
         else:
-            prompt = [*before, *tokenizer(asked, add_special_tokens=False)["input_ids"], *between]
+            prompt = [*before, *tokenizer(question, add_special_tokens=False)["input_ids"], *between]
         room = length - len(prompt)
         if room < 1 or not said:
             counts["left_out"] += 1
@@ -139,9 +139,9 @@ def _entry(path: Path, number: int, line: str) -> tuple[str | None, str]:
     except ValueError:
         said = None
     if isinstance(said, Mapping):
-        asked, told = said.get("question"), said.get("answer")
-        if isinstance(asked, str) and isinstance(told, str):
-            return asked, told
+        question, reply = said.get("question"), said.get("answer")
+        if isinstance(question, str) and isinstance(reply, str):
+            return question, reply
         if isinstance(said.get("text"), str):
             return None, said["text"]
     raise StarglotError(
