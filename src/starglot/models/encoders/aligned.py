@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, normalize
 
 from starglot.config.aligned import AlignedBase
 from starglot.errors import StarglotError
-from starglot.models.encoders.files import ENCODERS, as_flux
+from starglot.models.encoders.files import ENCODERS, as_flux, load_weights, save_weights
 from starglot.models.encoders.heads import AttentionHead, DenseHead, OwnDecoder, cross_decoder
 from starglot.models.encoders.masked import tokens_of
 from starglot.registry import Registry
-from starglot.tables import atomic_path
 
 #: The file of an aligned pair: heads, decoders and both encoders.
 ALIGNED = "aligned.safetensors"
@@ -140,24 +136,12 @@ def save_aligned(network: Aligned, encoders: Sequence[Mapping[str, Any]], folder
         "encoders": list(encoders),
     }
     about["pixels"] = network.pixels
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
-    with atomic_path(Path(folder) / ALIGNED) as partial:
-        save_file(tensors, str(partial), metadata={"starglot": json.dumps(about, sort_keys=True)})
+    save_weights(network, about, Path(folder) / ALIGNED)
 
 
 def load_aligned(folder: Path) -> Aligned:
     """The pair of :func:`save_aligned`, ready to read; raises StarglotError when its file cannot be read."""
-    path = Path(folder) / ALIGNED
-    try:
-        with safe_open(str(path), framework="pt") as handle:
-            about = json.loads(handle.metadata()["starglot"])
-        tensors = load_file(str(path))
-    except (OSError, SafetensorError, KeyError, TypeError) as error:
-        raise StarglotError(
-            f"the weights of the aligned pair cannot be read: {error}",
-            where=path,
-            todo="copy the folder again, whole; where it was made, run the workflow again",
-        ) from error
+    about, tensors = load_weights(Path(folder) / ALIGNED, "the weights of the aligned pair")
     kinds = [each["kind"] for each in about["encoders"]]
     encoders = [
         ENCODERS[kind](settings, pixels)

@@ -41,27 +41,36 @@ ENCODERS: Registry[Callable[[Mapping[str, Any], int], nn.Module]] = Registry(
 )
 
 
+def save_weights(network: nn.Module, about: Mapping[str, Any], path: Path) -> None:
+    """Write all weights of a network, with what says which network they are of."""
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
+    with atomic_path(path) as partial:
+        save_file(tensors, str(partial), metadata={"starglot": json.dumps(about, sort_keys=True)})
+
+
+def load_weights(path: Path, what: str) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """What :func:`save_weights` wrote; raises StarglotError when the file of ``what`` cannot be read."""
+    try:
+        with safe_open(str(path), framework="pt") as handle:
+            about: dict[str, Any] = json.loads(handle.metadata()["starglot"])
+        return about, load_file(str(path))
+    except (OSError, SafetensorError, KeyError, TypeError) as error:
+        raise StarglotError(
+            f"{what} cannot be read: {error}",
+            where=path,
+            todo="copy the folder again, whole; where it was made, run the workflow again",
+        ) from error
+
+
 def save_encoder(network: nn.Module, settings: Mapping[str, Any], folder: Path) -> None:
     """Write the weights, with what says which network they are of: kind, view and sizes among the base's settings."""
     about = {"base": {key: settings[key] for key in _ABOUT if key in settings}, "pixels": network.pixels}
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
-    with atomic_path(Path(folder) / ENCODER) as partial:
-        save_file(tensors, str(partial), metadata={"starglot": json.dumps(about, sort_keys=True)})
+    save_weights(network, about, Path(folder) / ENCODER)
 
 
 def load_encoder(folder: Path) -> Any:
     """The network of :func:`save_encoder`, ready to read; raises StarglotError when its file cannot be read."""
-    path = Path(folder) / ENCODER
-    try:
-        with safe_open(str(path), framework="pt") as handle:
-            about = json.loads(handle.metadata()["starglot"])
-        tensors = load_file(str(path))
-    except (OSError, SafetensorError, KeyError, TypeError) as error:
-        raise StarglotError(
-            f"the encoder's weights cannot be read: {error}",
-            where=path,
-            todo="copy the folder again, whole; where it was made, run the workflow again",
-        ) from error
+    about, tensors = load_weights(Path(folder) / ENCODER, "the encoder's weights")
     network = ENCODERS[about["base"]["kind"]](about["base"], about["pixels"])
     network.load_state_dict(tensors)
     return network.eval().requires_grad_(False)
