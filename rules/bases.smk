@@ -46,7 +46,7 @@ rule fetch_base:
         scripts=scripts_folder,
         name=outside_base,
         revision=hub_revision,
-        state=kept_in("bases"),
+        state=state_in("bases"),
         code_hash=code_hash("fetch_base"),
     shell:
         "HF_HUB_OFFLINE=0 python {params.scripts:q}/fetch_base.py --base {params.name:q} --revision {params.revision:q}"
@@ -79,7 +79,7 @@ use rule fetch_base as read_base with:
         name=outside_base,
         revision="",
         files=own_base_state,
-        state=kept_in("bases"),
+        state=state_in("bases"),
         code_hash=code_hash("fetch_base"),
 
 
@@ -148,7 +148,7 @@ rule build_base:
     params:
         scripts=scripts_folder,
         settings=base_settings,
-        state=kept_in("bases"),
+        state=state_in("bases"),
         code_hash=code_hash("build_base"),
     shell:
         "python {params.scripts:q}/build_base.py --settings {params.settings:q} --qa {input.qa:q}"
@@ -207,7 +207,7 @@ rule train_encoder:
     params:
         scripts=scripts_folder,
         settings=encoder_settings,
-        state=kept_in("bases"),
+        state=state_in("bases"),
         code_hash=code_hash("train_encoder"),
     shell:
         "python {params.scripts:q}/train_encoder.py --settings {params.settings:q} --index {input.index:q}"

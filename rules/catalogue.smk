@@ -124,7 +124,7 @@ rule apply_shard:
     params:
         scripts=scripts_folder,
         settings=applied_settings,
-        state=kept_in("apply"),
+        state=state_in("apply"),
         code_hash=code_hash("apply_shard"),
     shell:
         "OMP_NUM_THREADS={threads} python {params.scripts:q}/apply_shard.py --settings {params.settings:q}"

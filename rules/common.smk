@@ -21,7 +21,7 @@ def scripts_folder(wildcards, input):
     return str(SCRIPTS)
 
 
-def kept_in(folder):
+def state_in(folder):
     """A folder for unfinished and finished work; a function, as Snakemake takes braces in a text for wildcards."""
 
     def path(wildcards):

@@ -120,7 +120,7 @@ rule train_aligned:
     params:
         scripts=scripts_folder,
         settings=aligned_settings,
-        state=kept_in("bases"),
+        state=state_in("bases"),
         code_hash=code_hash("train_aligned"),
     shell:
         "python {params.scripts:q}/train_aligned.py --settings {params.settings:q} --pairs {input.pairs:q}"

@@ -61,7 +61,7 @@ rule make_like_base:
     params:
         scripts=scripts_folder,
         settings=like_base_settings,
-        state=kept_in("bases"),
+        state=state_in("bases"),
         code_hash=code_hash("make_like_base"),
     shell:
         "python {params.scripts:q}/make_like_base.py --settings {params.settings:q} --found {input:q}"
@@ -174,7 +174,7 @@ rule train_patches:
         settings=llm_settings,
         processes=llm_processes,
         base=llm_base_name,
-        state=kept_in("train"),
+        state=state_in("train"),
         code_hash=code_hash("train_patches"),
     shell:
         "OMP_NUM_THREADS={threads} {params.scripts:q}/launch_training.sh {params.processes:q}"
@@ -217,7 +217,7 @@ rule predict_patches:
         settings=answer_settings,
         base=llm_base_name,
         split=predicted_split,
-        state=kept_in("predict"),
+        state=state_in("predict"),
         code_hash=code_hash("predict_patches"),
     shell:
         "python {params.scripts:q}/predict_patches.py --settings {params.settings:q} --model {input.model:q}"

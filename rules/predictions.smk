@@ -113,7 +113,7 @@ rule predict_llm:
         settings=answer_settings,
         base=llm_base_name,
         split=predicted_split,
-        state=kept_in("predict"),
+        state=state_in("predict"),
         code_hash=code_hash("predict_llm"),
     shell:
         "python {params.scripts:q}/predict_llm.py --settings {params.settings:q} --model {input.model:q}"
@@ -161,7 +161,7 @@ rule predict_baseline:
         scripts=scripts_folder,
         script=baseline_script("predict"),
         settings=baseline_settings,
-        state=kept_in("predict"),
+        state=state_in("predict"),
         split=predicted_split,
         code_hash=baseline_code_hash("predict"),
     shell:

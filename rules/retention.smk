@@ -92,7 +92,7 @@ rule ask_base:
         settings=untuned_settings,
         questions=question_file,
         base=untuned_base_name,
-        state=kept_in("bases"),
+        state=state_in("bases"),
         code_hash=code_hash("ask_questions"),
     shell:
         "python {params.scripts:q}/ask_questions.py --settings {params.settings:q} --questions {params.questions:q}"
@@ -127,7 +127,7 @@ rule ask_tuned:
         settings=tuned_settings,
         questions=question_file,
         base=llm_base_name,
-        state=kept_in("bases"),
+        state=state_in("bases"),
         code_hash=code_hash("ask_questions"),
     shell:
         "python {params.scripts:q}/ask_questions.py --settings {params.settings:q} --questions {params.questions:q}"

@@ -170,7 +170,7 @@ rule train_llm:
         settings=llm_settings,
         processes=llm_processes,
         base=llm_base_name,
-        state=kept_in("train"),
+        state=state_in("train"),
         code_hash=code_hash("train_llm"),
     shell:
         "OMP_NUM_THREADS={threads} {params.scripts:q}/launch_training.sh {params.processes:q} {params.scripts:q}/train_llm.py"
@@ -276,7 +276,7 @@ rule train_baseline:
         scripts=scripts_folder,
         script=baseline_script("train"),
         settings=baseline_training,
-        state=kept_in("baselines"),
+        state=state_in("baselines"),
         code_hash=baseline_code_hash("train"),
     shell:
         "python {params.scripts:q}/{params.script:q}.py --settings {params.settings:q} --sample {input.sample:q}"
