@@ -15,7 +15,7 @@ from refusals import refused
 from starglot.commands import plan
 from starglot.config.load import read_config
 from starglot.config.models import Config
-from starglot.config.patches import Patches
+from starglot.config.patches import Estimated, Patches
 from starglot.models.projector import patch_starts
 from starglot.report.accounts import rule_times
 from starglot.workflow import forecast
@@ -90,7 +90,7 @@ def test_tokens_of_a_spectrum(full: Config) -> None:
     around = forecast.AROUND + 3 * forecast.ANSWERED
     tokens = {name: forecast.tokens_of(full, "atmosphere", name) - around for name in ("llm-paper", "llm-packed")}
     assert tokens["llm-paper"] == pytest.approx(24_503, abs=5) and tokens["llm-packed"] == 4901
-    assert forecast.tokens_of(full, "atmosphere", "llm-patches") - around == 36
+    assert forecast.tokens_of(full, "atmosphere", "llm-patches") - around == 36 + 3
     assert forecast.tokens_of(full, "atmosphere", "llm-patches") < 200
 
 
@@ -100,8 +100,14 @@ def test_tokens_of_a_spectrum(full: Config) -> None:
 def test_patches_are_counted_as_they_are_cut(full: Config, width: int, stride: int | None) -> None:
     encoding = Patches(form="patches", width=width, stride=stride)
     other = full.model_copy(update={"encodings": {**full.encodings, "patches": encoding}})
-    tokens = forecast.tokens_of(other, "atmosphere", "llm-patches") - forecast.AROUND - 3 * forecast.ANSWERED
+    around = forecast.AROUND + 3 * forecast.ANSWERED
+    tokens = forecast.tokens_of(other, "atmosphere", "llm-patches") - around
     assert tokens == len(patch_starts(4901, width, stride or width)) + 1
+    estimating = encoding.model_copy(update={"estimates": Estimated()})
+    other = full.model_copy(update={"encodings": {**full.encodings, "patches": estimating}})
+    assert (
+        forecast.tokens_of(other, "atmosphere", "llm-patches") - forecast.AROUND - 3 * forecast.ANSWERED == tokens + 3
+    )
 
 
 def test_trainings_of_the_run_count_spectra_splits_and_passes(full: Config) -> None:

@@ -18,7 +18,7 @@ from transformers import PreTrainedTokenizerFast
 from starglot import tables
 from starglot.config.llm import Lora
 from starglot.config.patch_llm import PatchLlm
-from starglot.config.patches import Patches
+from starglot.config.patches import Estimated, Patches
 from starglot.config.random_base import RandomBase
 from starglot.config.recipes import Wavelength
 from starglot.config.transfer import LanguageTransfer
@@ -32,7 +32,7 @@ from starglot.language.prompts import parse_question
 from starglot.language.tiny_tokenizer import build_tokenizer
 from starglot.language.token_qa import write_token_qa
 from starglot.models.llm import attach_adapter, load_base, load_tokenizer
-from starglot.models.patch_llm import SpectrumLlm
+from starglot.models.patch_llm import SpectrumLlm, labels_of, load_projector
 from starglot.models.projector import Projector, statistics_of
 from starglot.spectra.pixels import pixels
 from starglot.store import CHECKPOINTS, FINISHED
@@ -44,6 +44,8 @@ from tasks import task_of
 
 WAVE = Wavelength.model_validate({"start": 4000.0, "stop": 4000.0 + GRID - 1, "step": 1.0})
 ENCODING = Patches.model_validate({"form": "patches", "width": 16, "coarse": 4, "directions": 8, "channels": "both"})
+ESTIMATING = ENCODING.model_copy(update={"estimates": Estimated(components=8, width=32)})
+BRIEF = {"epochs": 0.2, "estimates": {"passes": 60, "copies": 1}, "augment": {"velocity": 0.0, "noise": 0.1}}
 SCALES = [NumberScale(3000, 9000, 60, 5500), NumberScale(0, 5, 0.1, 4), NumberScale(-3, 1, 0.05, -0.2)]
 
 
@@ -67,18 +69,18 @@ def base(tmp_path_factory):
     return folder
 
 
-def train(folder, name, survey, base, task=TASK, how=None, start=None, labels=None):
+def train(folder, name, survey, base, task=TASK, how=None, start=None, labels=None, encoding=ENCODING):
     known = survey.labels if labels is None else labels
     spectra = Spectra(survey.sample, known, survey.shard_path, {"sample": "s", "task": task.question.form})
     out, state = folder / name, folder / f"state-{name}"
     how = how or settings()
-    return train_patches(how, task, ENCODING, WAVE, "s", str(base), start, spectra, out, state, {"n": name})
+    return train_patches(how, task, encoding, WAVE, "s", str(base), start, spectra, out, state, {"n": name})
 
 
-def ask(folder, survey, base, out, task=TASK, batch=32, state="answers"):
+def ask(folder, survey, base, out, task=TASK, batch=32, state="answers", encoding=ENCODING):
     asked = settings().model_copy(update={"decoding": settings().decoding.model_copy(update={"batch": batch})})
     spectra = (survey.of("test"), survey.labels, survey.shard_path, {})
-    return predict_patches(asked, task, ENCODING, WAVE, base, folder, *spectra, [], out / state)
+    return predict_patches(asked, task, encoding, WAVE, base, folder, *spectra, [], out / state)
 
 
 @pytest.fixture(scope="module")
@@ -275,6 +277,63 @@ def test_zero_shot_answers_as_the_first_does(trained, survey, base, tmp_path) ->
     assert (table.status == "ok").all()
 
 
+# ---------------------------------------------------------------- estimates
+
+
+@pytest.fixture(scope="module")
+def estimated(tmp_path_factory, survey, base):
+    """A model whose tokens hold estimates; the language model has hardly learnt to read them."""
+    folder = tmp_path_factory.mktemp("estimated")
+    return folder / "model", train(folder, "model", survey, base, how=settings(**BRIEF), encoding=ESTIMATING)
+
+
+def estimates_of(folder, survey):
+    """(n, labels) in the labels' units, of the test spectra in order of obsid."""
+    manifest = tables.read_json(folder / "manifest.json")
+    projector = load_projector(ESTIMATING, GRID, 64, folder, manifest)
+    order = [row for row in np.argsort(survey.obsid) if survey.split[row] == "test"]
+    read = projector.estimated_from(*map(torch.from_numpy, pixels(survey.flux[order], ESTIMATING.coarse)))
+    scales = [manifest["numbers"][label] for label in labels_of(manifest)]
+    low, high = (np.array([scale[name] for scale in scales]) for name in ("low", "high"))
+    return low + (high - low) * projector.estimates.fractions(read).numpy(), survey.y[order]
+
+
+def test_estimates_are_of_the_labels_and_their_settings_chosen_on_validation_spectra(estimated, survey) -> None:
+    """The survey is linear in its labels: least squares on the flux itself is what can be reached."""
+    folder, manifest = estimated
+    found, truth = estimates_of(folder, survey)
+    train_rows = np.flatnonzero(survey.split == "train")
+    for j in range(3):
+        known = train_rows[np.isfinite(survey.y[train_rows, j])]
+        design = np.column_stack([np.ones(len(survey.flux)), survey.flux]).astype(float)
+        weights = np.linalg.lstsq(design[known], survey.y[known, j], rcond=None)[0]
+        order = [row for row in np.argsort(survey.obsid) if survey.split[row] == "test"]
+        linear = np.nanmean((design[order] @ weights - truth[:, j]) ** 2)
+        assert np.nanmean((found[:, j] - truth[:, j]) ** 2) < max(4 * linear, 0.05 * np.nanvar(truth[:, j]))
+    said = manifest["estimates"]
+    assert said["tried"] == 4 and said["components"] in (4, 8) and 0 < said["val_error"] < 0.3
+    assert manifest["counts"]["spectrum_tokens"] == 4 + 1 + 3
+
+
+def test_estimates_stay_for_the_starts_labels_and_are_fresh_for_others(estimated, survey, base, tmp_path) -> None:
+    folder, _ = estimated
+    as_it_is = settings(**BRIEF).model_copy(update={"transfer": LanguageTransfer(strategy="zero_shot")})
+    fewer = task_of("atmosphere", ["feh", "logg"])
+    train(tmp_path, "zero", survey, base, task=fewer, how=as_it_is, start=folder, encoding=ESTIMATING)
+    found, _ = estimates_of(folder, survey)
+    assert estimates_of(tmp_path / "zero", survey)[0] == pytest.approx(found[:, [2, 1]], rel=1e-4)
+    table = ask(tmp_path / "zero", survey, base, tmp_path, task=fewer, encoding=ESTIMATING).to_pandas()
+    assert (table.status == "ok").all()
+    labels = survey.labels.set_column(
+        survey.labels.column_names.index("mg_fe"), "mg_fe", [survey.labels["feh"].to_numpy() * -0.5 + 0.1]
+    )
+    how = {"how": settings(**BRIEF), "start": folder, "labels": labels, "encoding": ESTIMATING}
+    second = train(tmp_path, "second", survey, base, task=NAMED, **how)
+    found, truth = estimates_of(tmp_path / "second", survey)
+    assert "estimates" in second and np.nanstd(found[:, 1] - truth[:, 2]) < 0.5 * np.nanstd(truth[:, 2])
+    assert np.corrcoef(found[:, 0], found[:, 1])[0, 1] < -0.9
+
+
 # ---------------------------------------------------------------- answers
 
 
@@ -296,10 +355,8 @@ def test_finished_blocks_are_handed_back(trained, survey, base, tmp_path, monkey
 
 
 def test_a_projector_of_another_encoding_is_refused(trained, survey, base, tmp_path) -> None:
-    from starglot.models.patch_llm import load_projector
-
     with pytest.raises(StarglotError) as error:
-        load_projector(ENCODING.model_copy(update={"width": 8}), GRID, 64, trained[0])
+        load_projector(ENCODING.model_copy(update={"width": 8}), GRID, 64, *trained)
     assert str(error.value.where).endswith("projector.safetensors")
 
 

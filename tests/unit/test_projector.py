@@ -9,6 +9,7 @@ import torch
 from starglot.config.patch_llm import PixelAugment
 from starglot.config.patches import Patches
 from starglot.errors import StarglotError
+from starglot.models.estimates import Estimates
 from starglot.models.projector import PROJECTORS, Projector, patch_starts, statistics_of
 from starglot.spectra.continuum import smooth_continuum
 from starglot.spectra.pixels import crossed, pixels, redraw_pixels
@@ -148,10 +149,10 @@ def test_a_patch_wider_than_the_grid_is_refused() -> None:
     assert error.value.where == "encodings: width"
 
 
-def made(size=SIZE, hidden=16, **changes):
+def made(size=SIZE, hidden=16, labels=0, **changes):
     fine, coarse = pixels(flux(n=60, size=size), 5)
     torch.manual_seed(0)
-    return Projector(settings(**changes), size, hidden, 0.5, statistics_of(fine, coarse, 6)), fine, coarse
+    return Projector(settings(**changes), size, hidden, 0.5, statistics_of(fine, coarse, 6), labels), fine, coarse
 
 
 @pytest.mark.parametrize("channels", ["plain", "whitened", "both"])
@@ -200,26 +201,48 @@ def test_plain_and_half_whitened_pixels_stand_side_by_side() -> None:
     assert kept[0] < 0.6 < kept[5], "a strong direction is shrunk, a weak one less"
 
 
-def test_components_are_coordinates_of_one_scatter_in_a_token_of_their_own() -> None:
-    """As a singular value decomposition has them: its left vectors, up to the sign, all of the same size."""
-    projector, fine, coarse = made(components=6)
-    coordinates = projector.coordinates(torch.from_numpy(fine)).numpy()
+def test_estimates_read_shrunk_coordinates_and_are_tokens_of_their_own() -> None:
+    """Coordinates as a singular value decomposition has them, up to the sign: scatter by the square root of shrunk
+    variance, one in the mean."""
+    projector, fine, coarse = made(labels=3, estimates={"components": 6, "width": 8})
+    inputs = torch.from_numpy(fine), torch.from_numpy(coarse)
+    read = projector.estimated_from(*inputs).numpy()
     over = (fine - projector.mean.numpy()) / projector.noise.numpy()
-    left = np.linalg.svd(over, full_matrices=False)[0][:, :6] * np.sqrt(len(fine))
-    assert np.abs(coordinates) == pytest.approx(np.abs(left), abs=2e-2)
-    assert coordinates.std(axis=0) == pytest.approx(np.ones(6), rel=0.05)
-    tokens = projector(torch.from_numpy(fine), torch.from_numpy(coarse))
-    assert tokens.shape[1] == projector.tokens == 6
-    assert 0.2 < tokens[:, -1].std().item() < 1.5
-    tokens[:, -1].sum().backward()
-    assert projector.map.weight.grad.abs().max() == 0 < projector.of_components.weight.grad.abs().max()
+    left, values, _ = np.linalg.svd(over, full_matrices=False)
+    variance = values[:6] ** 2 / len(fine)
+    scatter = np.sqrt(variance) * (8 / (variance + 8)) ** 0.25
+    expected = left[:, :6] * np.sqrt(len(fine)) * scatter / np.sqrt(np.mean(scatter**2))
+    assert np.abs(read[:, :6]) == pytest.approx(np.abs(expected), abs=3e-2)
+    assert read[:, 6:] == pytest.approx((coarse - coarse.mean(axis=0)) / (coarse.std(axis=0) + 1e-3), abs=1e-2)
+    tokens = projector(*inputs)
+    assert tokens.shape[1] == projector.tokens == 5 + 3 and 0.2 < tokens[:, -3:].std().item() < 2.5
+    tokens[:, -3:].sum().backward()
+    assert projector.map.weight.grad.abs().max() == 0 < projector.estimates.written.grad.abs().max()
+    assert all(weight.grad is None for weight in projector.estimates.network.parameters()), (
+        "it stays as it was taught"
+    )
+
+
+def test_an_estimate_is_written_alike_for_alike_values() -> None:
+    """The token of 0.50 is nearer to that of 0.51 than to that of 0.55, which is nearer than that of 0.7."""
+    torch.manual_seed(0)
+    estimates = Estimates(inputs=1, width=4, labels=1, hidden=32)
+    network = torch.nn.Sequential(torch.nn.Linear(1, 4), torch.nn.GELU(), torch.nn.Linear(4, 4), torch.nn.GELU())
+    network.append(torch.nn.Linear(4, 1))
+    estimates.learnt(network, torch.ones(1), torch.tensor([0.5]), torch.tensor([0.2]))
+    inputs = torch.linspace(-3, 3, 50)[:, None]
+    assert torch.allclose(estimates.fractions(inputs), 0.5 + 0.2 * network(inputs))
+    estimates.fractions = lambda value: value  # what follows is about how a value is written
+    zero, near, far, farther = estimates(torch.tensor([[0.50], [0.51], [0.55], [0.70]]))[:, 0]
+    assert 0 < (near - zero).norm() < (far - zero).norm() < (farther - zero).norm()
 
 
 def test_fewer_spectra_than_components_leave_the_rest_empty() -> None:
     fine, coarse = pixels(flux(n=5), 5)
-    few = Projector(settings(components=9), SIZE, 16, 0.5, statistics_of(fine, coarse, 9))
-    found = few.coordinates(torch.from_numpy(fine))
-    assert found.shape == (5, 9) and torch.isfinite(found).all() and not found[:, 5:].any()
+    few = settings(estimates={"components": 9, "width": 8})
+    found = Projector(few, SIZE, 16, 0.5, statistics_of(fine, coarse, 9), labels=1)
+    read = found.estimated_from(torch.from_numpy(fine), torch.from_numpy(coarse))
+    assert read.shape == (5, 14) and torch.isfinite(read).all() and not read[:, 5:9].any()
 
 
 def test_a_missing_pixel_counts_as_its_mean_and_is_told() -> None:
@@ -237,8 +260,9 @@ def test_a_missing_pixel_counts_as_its_mean_and_is_told() -> None:
 
 
 def test_what_a_projector_knows_travels_with_its_weights() -> None:
-    projector, fine, coarse = made(channels="both", components=4)
-    fresh = Projector(settings(channels="both", components=4), SIZE, 16, 1.0)
+    changes = {"channels": "both", "estimates": {"components": 4, "width": 8}}
+    projector, fine, coarse = made(labels=2, **changes)
+    fresh = Projector(settings(**changes), SIZE, 16, 1.0, labels=2)
     fresh.load_state_dict(projector.state_dict())
     inputs = torch.from_numpy(fine), torch.from_numpy(coarse)
     assert torch.equal(projector(*inputs), fresh(*inputs))

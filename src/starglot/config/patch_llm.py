@@ -21,6 +21,19 @@ class PixelAugment(Augment):
     gap_width: int = Field(100, ge=1, description="... and the most grid values of one.")
 
 
+class EstimateTraining(Strict):
+    """How the network behind the estimates of an encoding is taught, before all else (ours)."""
+
+    passes: int = Field(40, ge=1, description="Passes over the training spectra.")
+    copies: int = Field(8, ge=0, le=100, description="Changed versions of each spectrum (`augment`), beside itself.")
+    batch: int = Field(64, ge=1, description="Spectra a step.")
+    learning_rate: float = Field(3e-3, gt=0, description="AdamW.")
+    weight_decays: list[Annotated[float, Field(ge=0)]] = Field(
+        [0.5, 4.0], min_length=1, description="AdamW; validation spectra choose."
+    )
+    spectra: int = Field(50_000, ge=1, description="Training spectra at most: what a CPU learns from in minutes.")
+
+
 class PatchTraining(Training):
     """Training of adapters and projector."""
 
@@ -44,6 +57,7 @@ class PatchTraining(Training):
         "must be the same: how strongly what was learnt there holds. `epochs` counts both.",
     )
     augment: PixelAugment = PixelAugment()
+    estimates: EstimateTraining = EstimateTraining()
 
 
 class Answering(Strict):

@@ -9,6 +9,19 @@ from pydantic import Field
 from starglot.config.strict import Strict
 
 
+class Estimated(Strict):
+    """What the network behind the estimates reads, and its size."""
+
+    components: int = Field(
+        400,
+        ge=2,
+        le=5000,
+        description="Coordinates along the strongest principal directions of the flux; half of them or all, as "
+        "validation spectra choose.",
+    )
+    width: int = Field(256, ge=2, le=8192, description="Numbers in each of two hidden layers.")
+
+
 class Patches(Strict):
     """Flux as continuous tokens: pieces of the spectrum at full resolution, each mapped to the width of the base."""
 
@@ -40,18 +53,16 @@ class Patches(Strict):
         le=1000,
         description="Means of log flux over as many stretches, the spectrum's shape: one token more.",
     )
-    components: int = Field(
-        0,
-        ge=0,
-        le=1000,
-        description="Coordinates of the spectrum along its strongest principal directions, all at the same scatter: "
-        "one token more; 0: none.",
+    estimates: Estimated | None = Field(
+        None,
+        description="A small network that estimates each label is taught first, by itself; its estimates are tokens, "
+        "one a label. null: none.",
     )
 
     @property
     def needed(self) -> int:
         """Principal directions that its statistics must have."""
-        return max(self.directions, self.components)
+        return max(self.directions, self.estimates.components if self.estimates else 0)
 
     @property
     def step(self) -> int:

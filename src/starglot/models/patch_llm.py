@@ -110,6 +110,12 @@ def token_size(llm: Any) -> float:
     return float(llm.get_input_embeddings().weight.detach().float().std())
 
 
+def labels_of(manifest: Mapping[str, Any]) -> list[str]:
+    """The labels that a model of this manifest answers, in order; none, of an empty one."""
+    labels: list[str] = manifest["task"]["question"]["labels"] if manifest else []
+    return labels
+
+
 def save_projector(projector: Projector, folder: Path) -> None:
     """Write the projector's weights and statistics to its file in ``folder``."""
     state = {name: value.detach().cpu().contiguous() for name, value in sorted(projector.state_dict().items())}
@@ -117,10 +123,9 @@ def save_projector(projector: Projector, folder: Path) -> None:
         save_file(state, str(partial))
 
 
-def load_projector(
-    settings: Patches, size: int, hidden: int, folder: Path, manifest: Mapping[str, Any] | None = None
-) -> Projector:
-    """The projector that was saved in ``folder``; manifest: of its model, which names it by its digest.
+def load_projector(settings: Patches, size: int, hidden: int, folder: Path, manifest: Mapping[str, Any]) -> Projector:
+    """The projector that was saved in ``folder``; manifest: of its model, which names it by its digest and has its
+    task.
 
     Raises StarglotError when it cannot be read, is not the one that was trained, or is one of other settings, another
     grid or another width.
@@ -128,7 +133,7 @@ def load_projector(
     path = Path(folder) / PROJECTOR_FILE
     try:
         state = load_file(str(path))
-        named = (manifest or {}).get("files", {}).get(PROJECTOR_FILE)
+        named = manifest.get("files", {}).get(PROJECTOR_FILE)
         if named is not None and file_digest(path) != named:
             raise StarglotError(
                 "the projector is not the one that was trained",
@@ -140,7 +145,7 @@ def load_projector(
         raise StarglotError(
             f"the projector cannot be read: {error}", where=path, todo="train the model first: snakemake train"
         ) from error
-    projector = Projector(settings, size, hidden, 1.0)
+    projector = Projector(settings, size, hidden, 1.0, labels=len(labels_of(manifest)))
     own = projector.state_dict()
     other = sorted(
         name
@@ -151,7 +156,8 @@ def load_projector(
         raise StarglotError(
             f"the projector is one of other patches, another grid or another base: '{other[0]}' differs",
             where=path,
-            allowed=f"patches of {settings.width} values on a grid of {size}, for a base of width {hidden}",
+            allowed=f"patches of {settings.width} values on a grid of {size}, for a base of width {hidden}, "
+            f"{'without' if settings.estimates is None else 'with'} estimates",
             todo="give both models the same encoding, recipe and base, or leave out `init`",
         )
     projector.load_state_dict(state)

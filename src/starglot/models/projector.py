@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from starglot.config.patches import Patches
 from starglot.errors import StarglotError
+from starglot.models.estimates import Estimates
 from starglot.registry import Registry
 
 #: Spectra that statistics are taken from, at most: a thousand and more give means and directions to a few per cent.
@@ -116,9 +117,9 @@ def patch_starts(size: int, width: int, step: int) -> list[int]:
 class Projector(nn.Module):
     """Tokens (n, tokens, hidden) of pixels (n, size) and coarse values (n, coarse): a patch each, then the shape.
 
-    With ``components`` one more: the coordinates along the strongest principal directions, each divided by its
-    scatter over the spectra of the statistics, and the coarse values.  What differs by thousands of the noise and
-    what differs by a few of it is then learnt at the same pace, and the answer finds it in one place.
+    With ``estimates`` one more for each label: what a small network makes of the coarse values and of the coordinates
+    along the strongest principal directions, of which the strongest are shrunk towards the noise
+    (:mod:`starglot.models.estimates`).
 
     A missing pixel (NaN) counts as its mean, and a token is told which part of its patch is missing.
     """
@@ -132,13 +133,20 @@ class Projector(nn.Module):
     coarse_scatter: Tensor
     out_size: Tensor
     principal: Tensor
+    strength: Tensor
     index: Tensor
 
     def __init__(
-        self, settings: Patches, size: int, hidden: int, out_size: float, statistics: Statistics | None = None
+        self,
+        settings: Patches,
+        size: int,
+        hidden: int,
+        out_size: float,
+        statistics: Statistics | None = None,
+        labels: int = 0,
     ):
         """size: values of the grid; out_size: standard deviation of a first token's numbers, as of the base's own;
-        statistics: None where a saved projector's are loaded."""
+        statistics: None where a saved projector's are loaded; labels: how many are estimated."""
         super().__init__()
         self.settings = settings
         starts = patch_starts(size, settings.width, settings.step)
@@ -153,16 +161,23 @@ class Projector(nn.Module):
         self.place = nn.Parameter(torch.randn(self.patches, hidden) * out_size)
         self.missing = nn.Parameter(torch.zeros(hidden))
         self.shape = nn.Linear(settings.coarse, hidden)
-        if settings.components:
-            inputs = settings.components + settings.coarse
-            self.of_components = nn.Linear(inputs, hidden)
-            nn.init.normal_(self.of_components.weight, std=1 / math.sqrt(inputs))
-            nn.init.zeros_(self.of_components.bias)
+        self.estimates: Estimates | None = None
+        if settings.estimates is not None:
+            self.renew_estimates(labels)
+
+    def renew_estimates(self, labels: int) -> None:
+        """Fresh estimates, of so many labels; how an estimate is written stays where it was learnt."""
+        settings, earlier = self.settings.estimates, self.estimates
+        assert settings is not None
+        inputs = settings.components + self.settings.coarse
+        self.estimates = Estimates(inputs, settings.width, labels, self.hidden)
+        if earlier is not None:
+            self.estimates.written = earlier.written
 
     @property
     def tokens(self) -> int:
         """Tokens of a spectrum."""
-        return self.patches + 1 + bool(self.settings.components)
+        return self.patches + 1 + (0 if self.estimates is None else len(self.estimates.middle))
 
     def scaled(self, fine: Tensor) -> Tensor:
         """(n, size) pixels to (n, channels, size) standardised ones; missing ones are 0."""
@@ -182,15 +197,17 @@ class Projector(nn.Module):
             gone = torch.isnan(fine)[:, self.index].float().mean(dim=2)
             tokens = tokens + gone[..., None] * self.missing
             shape = (coarse - self.coarse_mean) / self.coarse_scatter
-            further = [self.shape(shape)]
-            if self.settings.components:
-                further.append(self.of_components(torch.cat([self.coordinates(fine), shape], dim=1)))
-            return torch.cat([tokens, torch.stack(further, dim=1) * self.out_size], dim=1)
+            further = [self.shape(shape)[:, None]]
+            if self.estimates is not None:
+                further.append(self.estimates(self.estimated_from(fine, coarse)))
+            return torch.cat([tokens, *(each * self.out_size for each in further)], dim=1)
 
-    def coordinates(self, fine: Tensor) -> Tensor:
-        """(n, size) pixels to (n, components) coordinates along principal directions, in units of their scatter."""
+    def estimated_from(self, fine: Tensor, coarse: Tensor) -> Tensor:
+        """What the estimates' network reads, (n, components + coarse): coordinates along principal directions, the
+        strongest shrunk towards the noise and all about 1 in size, and the standardised coarse values."""
         over = torch.nan_to_num(fine - self.mean, nan=0.0) / self.noise
-        return (over @ self.principal.T).clamp(-_COMPONENT_LIMIT, _COMPONENT_LIMIT)
+        along = (over @ self.principal.T).clamp(-_COMPONENT_LIMIT, _COMPONENT_LIMIT) * self.strength
+        return torch.cat([along, (coarse - self.coarse_mean) / self.coarse_scatter], dim=1)
 
 
 def _fixed(settings: Patches, size: int, statistics: Statistics | None) -> dict[str, np.ndarray]:
@@ -215,11 +232,15 @@ def _fixed(settings: Patches, size: int, statistics: Statistics | None) -> dict[
         directions[:count] = found.directions[:count]
         shrink[:count] = 1 - (_KNEE / (found.variances[:count] + _KNEE)) ** (settings.whitening / 2)
         fixed |= {"directions": directions, "shrink": shrink}
-    if settings.components:
-        principal = np.zeros((settings.components, size))
-        count = min(settings.components, len(found.variances))
-        principal[:count] = found.directions[:count] / np.sqrt(found.variances[:count, None] + _LEAST_SCATTER)
-        fixed["principal"] = principal
+    if settings.estimates is not None:
+        principal, strength = np.zeros((settings.estimates.components, size)), np.zeros(settings.estimates.components)
+        count = min(settings.estimates.components, len(found.variances))
+        if count:
+            variances = found.variances[:count]
+            principal[:count] = found.directions[:count] / np.sqrt(variances[:, None] + _LEAST_SCATTER)
+            shrunk = np.sqrt(variances) * (_KNEE / (variances + _KNEE)) ** (settings.whitening / 2)
+            strength[:count] = shrunk / np.sqrt(np.mean(shrunk**2) + _LEAST_SCATTER**2)
+        fixed |= {"principal": principal, "strength": strength}
     return fixed
 
 

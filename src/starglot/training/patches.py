@@ -96,9 +96,10 @@ def train_patches(
     # What trains takes seconds to import, which work that is handed back does not wait for.
     from starglot.language.number_answers import scales_as_data
     from starglot.language.patch_prompt import Prompt
-    from starglot.models.patch_llm import SpectrumLlm, save_projector
+    from starglot.models.patch_llm import SpectrumLlm, labels_of, save_projector
     from starglot.training.answer_loss import AnswerLoss, WithLoss
     from starglot.training.data import Collate
+    from starglot.training.estimates import Taught, teach_estimates
     from starglot.training.loop import make_trainer
     from starglot.training.patch_draws import PatchCollate, PatchDraws, Variation
     from starglot.training.rehearsal import EitherCollate, rehearsed
@@ -128,14 +129,19 @@ def train_patches(
         note_length(work.place, plan.steps, "steps")
     arguments = plan.arguments(work.place / CHECKPOINTS)
     loaded = load_frozen(found, settings, plan)
-    projector = _projector(encoding, wavelength, loaded, flux, start, settings.seed)
-    _check_length(prompt.length(projector.tokens) + len(prompt.answer), loaded, found.about["name"])
     scales = _scales(task, rows.truth[train], errors[train], found.began)
+    in_order = [scales[label] for label in task.labels]
+    projector = _projector(encoding, wavelength, loaded, flux, task, start, settings.seed)
+    estimated: dict[str, Any] = {}
+    if projector.estimates is not None and not set(task.labels) <= set(labels_of(found.began)):
+        taught, judged = Taught(flux, rows.truth[train]), Taught(held_out, rows.truth[val])
+        how = (training.estimates, training.augment, wavelength_grid(wavelength), settings.seed)
+        estimated = teach_estimates(projector, taught, judged, in_order, *how)
+    _check_length(prompt.length(projector.tokens) + len(prompt.answer), loaded, found.about["name"])
     adapted = adapt(loaded, settings, start, plan)
     model = SpectrumLlm(projector, adapted, prompt)
 
     # ---- train and validate
-    in_order = [scales[label] for label in task.labels]
     varied = Variation(training.augment, _noise(projector), wavelength_grid(wavelength), training.fed_error)
     drawn = plan.steps * effective_batch(training)
     shared = (prompt.answer, in_order, encoding.coarse)
@@ -178,6 +184,7 @@ def train_patches(
         "inputs": dict(spectra.inputs),
         **({} if earlier is None else {"replayed": dict(earlier.inputs)}),
         **({"rehearsal": said} if said else {}),
+        **({"estimates": estimated} if estimated else {}),
         "counts": {
             "train": len(train),
             "val": int((split == "val").sum()),
@@ -208,22 +215,37 @@ def _rows(task: Task, spectra: Spectra) -> tuple[Rows, np.ndarray]:
 
 
 def _projector(
-    encoding: Patches, wavelength: Wavelength, base: PreTrainedModel, flux: np.ndarray, start: Path | None, seed: int
+    encoding: Patches,
+    wavelength: Wavelength,
+    base: PreTrainedModel,
+    flux: np.ndarray,
+    task: Task,
+    start: Path | None,
+    seed: int,
 ) -> Projector:
-    """The start's projector, or a fresh one with the statistics of training flux."""
+    """The start's projector, or a fresh one with the statistics of training flux; estimates of labels that the start
+    lacks are fresh."""
     from transformers import set_seed
 
-    from starglot.models.patch_llm import load_projector, token_size, width_of
+    from starglot.models.patch_llm import labels_of, load_projector, token_size, width_of
     from starglot.models.projector import ENOUGH, Projector, statistics_of
     from starglot.spectra.pixels import pixels
 
     hidden = width_of(base)
     if start is not None:
-        return load_projector(encoding, wavelength.size, hidden, start, check_model(start))
+        began = check_model(start)
+        projector = load_projector(encoding, wavelength.size, hidden, start, began)
+        if projector.estimates is not None and set(task.labels) <= set(labels_of(began)):
+            places = {label: j for j, label in enumerate(labels_of(began))}
+            projector.estimates = projector.estimates.of([places[label] for label in task.labels])
+        elif projector.estimates is not None:
+            set_seed(seed)
+            projector.renew_estimates(len(task.labels))
+        return projector
     few = np.unique(np.linspace(0, len(flux) - 1, min(len(flux), ENOUGH)).astype(int))
     statistics = statistics_of(*pixels(np.asarray(flux[few]), encoding.coarse), encoding.needed)
     set_seed(seed)
-    return Projector(encoding, wavelength.size, hidden, token_size(base), statistics)
+    return Projector(encoding, wavelength.size, hidden, token_size(base), statistics, len(task.labels))
 
 
 def _scales(task: Task, truth: np.ndarray, errors: np.ndarray, began: Mapping[str, Any]) -> dict[str, NumberScale]:

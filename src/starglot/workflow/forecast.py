@@ -87,10 +87,12 @@ def tokens_of(config: Config, task: str, model: str) -> int:
     encoding = config.encodings[settings.encoding]
     values = config.recipe_of(config.tasks[task].view).wavelength.size
     if isinstance(encoding, Patches):
-        # As starglot.models.projector.patch_starts, which needs torch; one token more is the spectrum's shape.
+        # As starglot.models.projector.patch_starts, which needs torch; one token more is the spectrum's shape, and
+        # each label's estimate is one.
         whole = (values - encoding.width) // encoding.step + 1
         left = values - (whole - 1) * encoding.step - encoding.width
         spectrum = whole + (20 * left > encoding.width) + 1
+        spectrum += 0 if encoding.estimates is None else len(config.tasks[task].labels)
     else:
         spectrum = round(-(-values // encoding.bin) * PER_VALUE.get(encoding.form, max(PER_VALUE.values())))
     return spectrum + AROUND + ANSWERED * len(config.tasks[task].labels)

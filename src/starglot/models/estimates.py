@@ -1,0 +1,88 @@
+"""Tokens that say what a small network makes of a spectrum: an estimate of each label, written as numbers are.
+
+The network reads the spectrum's coordinates along its principal directions.  It is taught first, by itself, in
+seconds (:mod:`starglot.training.estimates`), and stays as it is while the language model learns to read its tokens
+beside the patches.  Answers remain the language model's.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+#: Harmonics in which an estimate is written, and the exponent with which they fade: as the tiny base's number tokens.
+_HARMONICS, _FADE = 12, 0.7
+#: First size of a token: of what the estimate says, and of whose it is.
+_WRITTEN, _PLACE = 2.0, 0.5
+
+
+class Estimates(nn.Module):
+    """Tokens (n, labels, hidden) of inputs (n, inputs): one a label.
+
+    An estimate v, a fraction of the label's range, enters the token as a trained linear map, the same for all labels,
+    of v and of the sines and cosines of pi k v: what is next to it in value is next to it in the token, and
+    the base has nothing to unfold.
+    """
+
+    read: Tensor
+    middle: Tensor
+    scatter: Tensor
+    order: Tensor
+
+    def __init__(self, inputs: int, width: int, labels: int, hidden: int):
+        """inputs: numbers that the network may read; width: of its two hidden layers."""
+        super().__init__()
+        self.network = make_network(inputs, width, labels).requires_grad_(False)
+        self.register_buffer("read", torch.ones(inputs))
+        self.register_buffer("middle", torch.zeros(labels))
+        self.register_buffer("scatter", torch.ones(labels))
+        self.register_buffer("order", torch.arange(1, _HARMONICS + 1).float(), persistent=False)
+        features = 1 + 2 * _HARMONICS
+        self.written = nn.Parameter(torch.randn(features, hidden) * _WRITTEN / math.sqrt(features))
+        self.place = nn.Parameter(torch.randn(labels, hidden) * _PLACE)
+
+    @torch.no_grad()
+    def learnt(self, network: nn.Module, read: Tensor, middle: Tensor, scatter: Tensor) -> None:
+        """Take over a taught ``network`` of this shape, whose output is (fraction of the range - middle) / scatter,
+        and which reads the inputs (inputs,) that ``read`` leaves."""
+        self.network.load_state_dict(network.state_dict())
+        for name, value in (("read", read), ("middle", middle), ("scatter", scatter)):
+            getattr(self, name).copy_(value)
+
+    @torch.no_grad()
+    def of(self, labels: Sequence[int]) -> Estimates:
+        """The same estimates of these labels alone, given by their places, in this order."""
+        chosen, at = copy.deepcopy(self), list(labels)
+        *hidden, last = self.network
+        assert isinstance(last, nn.Linear)
+        narrower = nn.Linear(last.in_features, len(at)).requires_grad_(False)
+        narrower.weight.copy_(last.weight[at])
+        narrower.bias.copy_(last.bias[at])
+        chosen.network = nn.Sequential(*copy.deepcopy(hidden), narrower)
+        chosen.middle, chosen.scatter = self.middle[at], self.scatter[at]
+        chosen.place = nn.Parameter(self.place[at])
+        return chosen
+
+    def fractions(self, inputs: Tensor) -> Tensor:
+        """Estimates (n, labels) as fractions of the labels' ranges."""
+        raw: Tensor = self.network(inputs * self.read)
+        return self.middle + self.scatter * raw
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Tokens; see the class."""
+        value = self.fractions(inputs)[..., None]
+        phase = math.pi * self.order * value
+        fade = self.order**_FADE
+        features = torch.cat([6 * (value - 0.5), torch.cos(phase) / fade, torch.sin(phase) / fade], dim=-1)
+        return features @ self.written + self.place
+
+
+def make_network(inputs: int, width: int, labels: int) -> nn.Sequential:
+    """Two hidden layers of ``width`` between inputs and labels."""
+    return nn.Sequential(
+        nn.Linear(inputs, width), nn.GELU(), nn.Linear(width, width), nn.GELU(), nn.Linear(width, labels)
+    )

@@ -1,0 +1,179 @@
+"""Teaching the network behind a projector's estimates, by itself and before the language model.
+
+A network of two hidden layers on a few hundred numbers learns in seconds what a language model behind frozen weights
+takes hours for.  How many directions it reads and how strongly its weights decay is chosen on validation spectra, as
+for the baselines.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import huber_loss
+
+from starglot.config.patch_llm import EstimateTraining, PixelAugment
+from starglot.language.number_answers import NUMBERS, NumberScale
+from starglot.models.estimates import make_network
+from starglot.models.projector import Projector
+from starglot.spectra.pixels import pixels, redraw_pixels
+
+log = logging.getLogger(__name__)
+
+#: The Huber loss turns linear at so many errors of a label, and an error is so much of the label's scatter at least
+#: and at most.
+_LINEAR_AT, _LEAST_ERROR, _LARGEST_ERROR = 2.5, 0.1, 1.0
+#: Validation values of a label from which it takes part in a choice.
+_ENOUGH = 20
+#: Spectra whose pixels are made together.
+_BLOCK = 512
+
+
+@dataclass(frozen=True)
+class Taught:
+    """Spectra that estimates are taught from, or judged on: stored flux (n, grid) and truth (n, labels), NaN where
+    missing."""
+
+    flux: np.ndarray
+    truth: np.ndarray
+
+
+def teach_estimates(
+    projector: Projector,
+    train: Taught,
+    val: Taught,
+    scales: Sequence[NumberScale],
+    settings: EstimateTraining,
+    augment: PixelAugment,
+    wave: np.ndarray,
+    seed: int,
+) -> dict[str, Any]:
+    """Teach ``projector.estimates`` the labels of the ``scales``, in place; returns what a manifest says of it.
+
+    Training spectra are drawn anew ``settings.copies`` times as the language model's are (augment; wave: the grid,
+    A).  Every choice of directions and weight decay is trained from the same weights; the best one on validation
+    spectra is taken, or the first where these are too few.
+    """
+    estimates, shape = projector.estimates, projector.settings.estimates
+    assert estimates is not None and shape is not None
+    started = time.monotonic()
+    few = np.unique(np.linspace(0, len(train.flux) - 1, min(len(train.flux), settings.spectra)).astype(int))
+    copies = [list(_inputs(projector, train.flux, few, k, augment, wave, seed)) for k in range(settings.copies + 1)]
+    inputs = torch.stack([torch.cat(each) for each in copies])
+    seen = torch.cat([*_inputs(projector, val.flux, np.arange(len(val.flux)), 0, augment, wave, seed), inputs[0, :0]])
+    target, judged = _fractions(train.truth[few], scales), _fractions(val.truth, scales)
+    middle, scatter = _moments(target)
+    error = torch.tensor([scale.error / (scale.step * (NUMBERS - 1)) for scale in scales], dtype=torch.float32)
+    error = (error / scatter).clamp(_LEAST_ERROR, _LARGEST_ERROR)
+    standard = (target - middle) / scatter
+    counted = torch.isfinite(judged).sum(dim=0) >= _ENOUGH
+    best: tuple[float, nn.Module, Tensor, dict[str, Any]] | None = None
+    tried = []
+    for components, decay in _choices(shape.components, settings, bool(counted.any())):
+        read = estimates.read.new_ones(estimates.read.shape)
+        read[components : shape.components] = 0
+        network = _train(inputs * read, standard, error, shape.width, settings, decay, seed)
+        with torch.no_grad():
+            off = (middle + scatter * network(seen * read) - judged) / scatter
+        score = float(off[:, counted].square().nanmean(dim=0).sqrt().mean()) if counted.any() else float("nan")
+        choice = {"components": components, "weight_decay": decay, "val_error": score}
+        tried.append(choice)
+        if best is None or score < best[0]:
+            best = score, network, read, choice
+    assert best is not None  # there is a choice
+    estimates.learnt(best[1], best[2], middle, scatter)
+    said = {**best[3], "val_error": None if np.isnan(best[0]) else best[0], "train": len(few), "tried": len(tried)}
+    log.info(
+        "estimates of %d label(s) in %.0f s: %d directions, weight decay %g, validation error %.3f of the scatter",
+        len(scales), time.monotonic() - started, said["components"], said["weight_decay"], best[0],
+    )  # fmt: skip
+    return said
+
+
+def _choices(components: int, settings: EstimateTraining, judged: bool) -> list[tuple[int, float]]:
+    """Directions and weight decays to try; the first alone where nothing can tell which is better."""
+    every = [
+        (count, decay)
+        for count in dict.fromkeys([-(-components // 2), components])
+        for decay in settings.weight_decays
+    ]
+    return every if judged else every[:1]
+
+
+def _inputs(
+    projector: Projector,
+    flux: np.ndarray,
+    rows: np.ndarray,
+    copy: int,
+    augment: PixelAugment,
+    wave: np.ndarray,
+    seed: int,
+) -> Iterator[Tensor]:
+    """Blocks of what the network reads, (rows, inputs): of the spectra as they are (copy 0), or drawn anew."""
+    noise = projector.noise.numpy()
+    for first in range(0, len(rows), _BLOCK):
+        fine, coarse = pixels(np.asarray(flux[rows[first : first + _BLOCK]]), projector.settings.coarse)
+        if copy:
+            rng = np.random.default_rng([seed, copy, first])
+            fine, coarse = redraw_pixels(fine, coarse, augment, noise, wave, rng)
+        with torch.no_grad():
+            yield projector.estimated_from(torch.from_numpy(fine), torch.from_numpy(coarse))
+
+
+def _fractions(truth: np.ndarray, scales: Sequence[NumberScale]) -> Tensor:
+    """Labels (n, labels) as fractions of their ranges."""
+    low = np.array([scale.low for scale in scales])
+    reach = np.array([scale.high - scale.low for scale in scales])
+    return torch.from_numpy(((truth - low) / reach).astype(np.float32))
+
+
+def _moments(target: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and scatter of each label; 0.5 and 1 where no spectrum has it."""
+    known = torch.isfinite(target)
+    count = known.sum(dim=0).clamp(min=1)
+    middle = torch.where(known.any(dim=0), torch.nan_to_num(target).sum(dim=0) / count, 0.5)
+    square = torch.where(known, (target - middle) ** 2, 0.0).sum(dim=0) / count
+    return middle, torch.where(square > 0, square.sqrt(), 1.0)
+
+
+def _train(
+    inputs: Tensor,
+    target: Tensor,
+    error: Tensor,
+    width: int,
+    settings: EstimateTraining,
+    decay: float,
+    seed: int,
+) -> nn.Module:
+    """A network for inputs (copies, n, k) and standardised labels (n, labels; NaN where missing); each pass draws a
+    copy of each spectrum."""
+    n, batch = len(target), min(settings.batch, len(target))
+    generator = torch.Generator().manual_seed(seed)
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        network = make_network(inputs.shape[2], width, target.shape[1])
+    steps = settings.passes * (n // batch)
+    optimiser = torch.optim.AdamW(
+        network.parameters(), lr=settings.learning_rate, weight_decay=decay, betas=(0.9, 0.98), fused=True
+    )
+    rates = torch.optim.lr_scheduler.OneCycleLR(optimiser, settings.learning_rate, total_steps=steps, pct_start=0.05)
+    for _ in range(settings.passes):
+        order = torch.randperm(n, generator=generator)
+        for first in range(0, n - batch + 1, batch):
+            rows = order[first : first + batch]
+            copy = torch.randint(len(inputs), (batch,), generator=generator)
+            known = torch.isfinite(target[rows])
+            off = (network(inputs[copy, rows]) - torch.nan_to_num(target[rows])) / error
+            each = huber_loss(off, torch.zeros_like(off), delta=_LINEAR_AT, reduction="none")
+            loss = (each * known).sum() / known.sum().clamp(min=1)
+            optimiser.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimiser.step()
+            rates.step()
+    return network.eval()
