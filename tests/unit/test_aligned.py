@@ -13,8 +13,17 @@ from torch import nn
 from refusals import refused
 from starglot.config.aligned import AlignedBase
 from starglot.config.encoders import EncoderTransfer
-from starglot.models.encoders.aligned import ALIGNED, Aligned, Heads, contrast, in_batches, load_aligned, save_aligned
-from starglot.models.encoders.files import ENCODERS
+from starglot.models.encoders.aligned import (
+    ALIGNED,
+    Aligned,
+    Heads,
+    contrast,
+    in_batches,
+    load_aligned,
+    save_aligned,
+    save_one_side,
+)
+from starglot.models.encoders.files import ENCODERS, load_encoder
 from starglot.models.encoders.heads import AttentionHead, DenseHead, cross_decoder
 from starglot.training.transfer import Updated
 
@@ -138,6 +147,15 @@ def test_a_saved_pair_is_the_same_pair(tmp_path) -> None:
     (tmp_path / ALIGNED).write_bytes((tmp_path / ALIGNED).read_bytes()[:500])
     with refused(where=tmp_path / ALIGNED):
         load_aligned(tmp_path)
+
+
+def test_a_side_without_an_own_part_embeds_as_the_pair_does(tmp_path) -> None:
+    network = small()
+    save_aligned(network, SMALL, tmp_path)
+    (tmp_path / "model").mkdir()
+    save_one_side(tmp_path, 1, tmp_path / "model")
+    at = torch.rand(4, PIXELS[1])
+    assert torch.equal(load_encoder(tmp_path / "model").embed(at), network.embed(1, at))
 
 
 def test_without_an_own_part_there_is_no_other_spectrum() -> None:

@@ -357,11 +357,11 @@ def test_ridge_reads_embeddings_and_its_folder_answers_alone(view, base, tmp_pat
 SIDES = ["lamost/blue", "gaia_xp/xp"]
 
 
-@pytest.fixture(scope="module", params=[0, 6])
-def pair(request, base, tmp_path_factory) -> Path:
-    """An aligned pair of the encoder with one of shorter spectra, without and with an own part; nothing is learnt."""
+@pytest.fixture(scope="module")
+def pair(base, tmp_path_factory) -> Path:
+    """An aligned pair of the encoder with one of shorter spectra, with an own part; nothing is learnt."""
     torch.manual_seed(4)
-    said = {"pairs": "p", "encoders": SIDES, "shared": 10, "own": request.param, "heads": 2, "hidden": 14, "gpus": 0}
+    said = {"pairs": "p", "encoders": SIDES, "shared": 10, "own": 6, "heads": 2, "hidden": 14, "gpus": 0}
     encoders = [masked().model_dump(), auto().model_dump()]
     networks = [load_encoder(base), ENCODERS["autoencoder"](encoders[1], 37)]
     folder = tmp_path_factory.mktemp("pair")
@@ -376,7 +376,7 @@ def test_a_network_reads_both_parts_of_one_side_of_an_aligned_pair(view, elsewhe
     assert manifest["embedding"] == {ALIGNED: file_digest(pair / ALIGNED), "view": SIDES[0]}
     tensors, _ = load(tmp_path / "model", "mlp", TASK)
     network = load_aligned(pair)
-    parts = [network.heads.shared[0], *([network.heads.own[0]] if network.settings.own else [])]
+    parts = [network.heads.shared[0], network.heads.own[0]]
     train = view.flux[view.split == "train"]
     by_part = [in_batches(lambda at, part=part: part(network.features(0, at)), train, CPU) for part in parts]
     assert tensors["input_shift"] == pytest.approx(np.hstack(by_part).mean(axis=0), abs=1e-4)
@@ -384,7 +384,7 @@ def test_a_network_reads_both_parts_of_one_side_of_an_aligned_pair(view, elsewhe
     values = told(view, tmp_path / "model")
     assert alone(view, tmp_path / "model", mlp(), tmp_path / "alone") == pytest.approx(values, abs=1e-5)
     before = told(elsewhere, tmp_path / "model")
-    for strategy in STRATEGIES if network.settings.own else ():
+    for strategy in STRATEGIES:
         out = tmp_path / strategy
         fit(
             mlp(strategy, training=NetworkTraining(epochs=2)),
