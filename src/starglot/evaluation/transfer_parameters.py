@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-CAPTION = "Trained parameters and learning rates of models carried to another survey"
+CAPTION = "Trained parameters and rates of models carried over"
 NOTES: tuple[str, ...] = (
     "Mean over the seeds, all on the same test stars, none of which trained any of the models; intervals are over "
     "stars, '... between seeds' is the standard deviation between them. The transfer paper shows its own in figures "
@@ -37,5 +37,7 @@ def parameters_table(sizes: pd.DataFrame, trainings: Mapping[str, Training]) -> 
     table = rows.drop(columns=["source"]).copy()
     table.insert(place, "trained", pd.array([one.parameters for one in found], "Int64"))
     table.insert(place + 1, "learning_rate", [one.learning_rate for one in found])
+    labels = list(dict.fromkeys(table["label"]))  # [Fe/H] first
+    table = table.assign(label=pd.Categorical(table["label"], labels))
     order = ["task", "label", "strategy", "input", "trained", "learning_rate"]
-    return table.sort_values(order, kind="stable", ignore_index=True)
+    return table.sort_values(order, kind="stable", ignore_index=True).astype({"label": str})

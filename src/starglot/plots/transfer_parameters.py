@@ -27,14 +27,16 @@ def draw_parameters(table: pd.DataFrame, stem: Path, title: str) -> None:
     Solid: all stars; dotted: metal-poor ones, where there are any.  R2 below -0.5 is cut off.
     """
     table = table[table["r2"].notna() & table["strategy"].isin(STRATEGY_MARKS)]
+    table = table[table["strategy"].isin([strategy for _, each in _ROWS.values() for strategy in each])]
     labels = list(dict.fromkeys(table["label"]))
     if not labels:
         return save_sentence("no model was carried over", stem, title)
+    drawn = {name: each for name, each in _ROWS.items() if table["strategy"].isin(each[1]).any()}
     with styled():
-        size = (3.3 * len(labels) + 0.4, 5.6)
-        figure, axes = plt.subplots(2, len(labels), figsize=size, squeeze=False)
+        size = (3.3 * len(labels) + 0.4, 2.6 * len(drawn) + 0.5)
+        figure, axes = plt.subplots(len(drawn), len(labels), figsize=size, squeeze=False)
         for column, label in enumerate(labels):
-            for row, (name, (said, strategies)) in enumerate(_ROWS.items()):
+            for row, (name, (said, strategies)) in enumerate(drawn.items()):
                 axis = axes[row, column]
                 for strategy in strategies:
                     for reads in dict.fromkeys(table["input"]):
@@ -45,7 +47,7 @@ def draw_parameters(table: pd.DataFrame, stem: Path, title: str) -> None:
                 if axis.get_legend_handles_labels()[0]:
                     axis.legend(loc="lower right", fontsize=7.5)
         figure.suptitle(title, x=0.01, ha="left", fontsize=10, fontweight="bold")
-        below = "Means over the seeds; bars: 95 % over test stars. Solid: all stars; dotted: metal-poor."
+        below = "Means over the seeds; bars: 95 % over test stars. Solid: all stars; dotted, open: metal-poor."
         figure.supxlabel(below, x=0.01, ha="left", fontsize=7.5, color="0.3")
         save(figure, stem)
 
@@ -61,6 +63,7 @@ def _curves(axis: Axes, rows: pd.DataFrame, name: str) -> None:
         ends = np.maximum(np.nan_to_num(np.stack([value - low, high - value])), 0)
         said = strategy if reads == SPECTRA else f"{strategy} ({reads})"
         at, named = mine[name].to_numpy(float), said if stars == "all" else None
-        axis.errorbar(
+        (points, *_) = axis.errorbar(
             at, value, yerr=ends, color=colour, marker=marker, markersize=4, elinewidth=0.7, ls=line, label=named
         )
+        points.set_markerfacecolor(colour if named else "white")
