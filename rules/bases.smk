@@ -166,12 +166,19 @@ def encoder_start(wildcards):
     return f"<results>/bases/{init}/manifest.json" if init else []
 
 
+def base_as_trained(wildcards):
+    """Settings of an encoder or aligned pair, with what is read of how it goes on from another one."""
+    base = CONFIG.bases[wildcards.base]
+    going_on = base.transfer.as_read if base.init and base.transfer else None
+    settings = queries.dump(base, exclude={"init", "transfer"})
+    return settings | ({"transfer": going_on} if going_on else {})
+
+
 def encoder_settings(wildcards):
     """What decides an encoder: its settings, its view's recipe, and which stars it may learn from."""
     base = CONFIG.bases[wildcards.base]
     return leaves(
-        base=queries.dump(base, exclude={"init", "transfer"})
-        | ({"transfer": base.transfer.as_read} if base.init and base.transfer else {}),
+        base=base_as_trained(wildcards),
         recipe=queries.dump(CONFIG.recipe_of(base.view)),
         split=queries.dump(CONFIG.split, exclude={"folds"}),
         seed=CONFIG.seed,
@@ -196,7 +203,7 @@ rule train_encoder:
     benchmark:
         "<results>/benchmarks/train_encoder/{base}.tsv"
     wildcard_constraints:
-        base=one_of(queries.encoder_bases(CONFIG)),
+        base=one_of(embeddings.encoder_bases(CONFIG)),
     conda:
         ENV
     threads: 1

@@ -2,7 +2,7 @@
 
 import re
 
-from starglot.config import comparisons, paper, queries, starts, variants
+from starglot.config import comparisons, embeddings, paper, queries, starts, variants
 from starglot.config.bases import is_hub_id
 from starglot.config.kinds import reading
 from starglot.config.names import SUFFIX
@@ -10,9 +10,15 @@ from starglot.config.recipes import View
 from starglot.surveys.shard_names import SHARD_NAME
 
 LLMS = queries.run_language_models(CONFIG)
-ALL_LLMS, PATCH_LLMS, BASELINES, ENSEMBLES = (
+ALL_LLMS, PATCH_LLMS, BASELINES, ENSEMBLES, PIPELINES = (
     reading(CONFIG.models, CONFIG.models, needs)
-    for needs in ("questions", "spectra and base", "spectra", "predictions")
+    for needs in (
+        "questions",
+        "spectra and base",
+        "spectra",
+        "predictions",
+        "catalogue",
+    )
 )
 #: Models whose training leaves a loss curve: of the configuration, and of `run:`.
 ALL_CURVED = queries.curved(CONFIG, CONFIG.models)

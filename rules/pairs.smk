@@ -89,10 +89,16 @@ def aligned_settings(wildcards):
     """What decides an aligned base: its settings, and how the spectra of its views were cleaned."""
     views = views_of_base(wildcards)
     return leaves(
-        base=queries.dump(CONFIG.bases[wildcards.base]),
+        base=base_as_trained(wildcards),
         views=views,
         recipes=[queries.dump(CONFIG.recipe_of(view)) for view in views],
     )
+
+
+def aligned_start(wildcards):
+    """Manifest of the aligned base that another one goes on from, if any."""
+    init = CONFIG.bases[wildcards.base].init
+    return f"<results>/bases/{init}/manifest.json" if init else []
 
 
 rule train_aligned:
@@ -102,6 +108,7 @@ rule train_aligned:
         digest=digests(pairs_of_base),
         indexes=indexes_of_base,
         encoders=encoders_of_base,
+        start=aligned_start,
     output:
         "<results>/bases/{base}/manifest.json",
     log:
@@ -124,7 +131,8 @@ rule train_aligned:
         code_hash=code_hash("train_aligned"),
     shell:
         "python {params.scripts:q}/train_aligned.py --settings {params.settings:q} --pairs {input.pairs:q}"
-        " --indexes {input.indexes:q} --encoders {input.encoders:q} --code-hash {params.code_hash:q}"
+        " --indexes {input.indexes:q} --encoders {input.encoders:q} --continues {input.start:q}"
+        " --code-hash {params.code_hash:q}"
         " --state {params.state:q} --manifest {output:q} 2>&1 | tee {log:q}"
 
 

@@ -53,7 +53,7 @@ def seen_samples(wildcards):
 
 def seen_by_encoders(wildcards):
     """Spectra that the encoders below the model have seen, in their split, as a sample has them."""
-    encoders = queries.encoders_under(CONFIG, wildcards.task, wildcards.model)
+    encoders = embeddings.encoders_under(CONFIG, wildcards.task, wildcards.model)
     return [f"<results>/bases/{base}/spectra.parquet" for base in encoders]
 
 
@@ -200,6 +200,38 @@ rule combine_members:
     shell:
         "python {params.scripts:q}/combine_members.py --settings {params.settings:q} --model {input.model:q}"
         " --raw {input.raw:q} --out {output.raw:q} 2>&1 | tee {log:q}"
+
+
+rule predict_pipeline:
+    """The labels of the spectra's own survey for a prediction set."""
+    input:
+        model="<results>/models/{task}/{model}/{size}/manifest.json",
+        sample=ancient(predicted_sample),
+        labels=ancient(predicted_labels),
+        seen=ancient(seen_samples),
+        catalog=ancient(candidates),
+        digests=digests(predicted_sample, predicted_labels, seen_samples, candidates),
+    output:
+        raw="<results>/predictions/{task}/{model}/{size}/{set}.raw.parquet",
+        digest="<results>/predictions/{task}/{model}/{size}/{set}.raw.parquet.sha256",
+    log:
+        "<results>/logs/predict_pipeline/{task}/{model}/{size}/{set}.log",
+    wildcard_constraints:
+        model=models_among(PIPELINES),
+    conda:
+        ENV
+    resources:
+        mem_mb=grow(8000),
+        runtime=grow(20),
+    params:
+        scripts=scripts_folder,
+        settings=baseline_settings,
+        split=predicted_split,
+        code_hash=code_hash("predict_pipeline"),
+    shell:
+        "python {params.scripts:q}/predict_pipeline.py --settings {params.settings:q} --model {input.model:q}"
+        " --sample {input.sample:q} --split {params.split:q} --labels {input.labels:q} --seen {input.seen:q}"
+        " --catalog {input.catalog:q} --out {output.raw:q} 2>&1 | tee {log:q}"
 
 
 rule calibrate:

@@ -188,18 +188,21 @@ def trained_sample(wildcards):
     )
 
 
-def settings_of_baseline(wildcards, going_on):
+def settings_of_baseline(wildcards, going_on, **further):
     """A baseline's own settings at this size with how it goes on from another, and which labels it learns."""
     model = variants.model_at(CONFIG, wildcards.model, wildcards.size)
     return leaves(
+        **further,
         model={**queries.dump(model, exclude={"init", "transfer"}), **going_on},
         task=queries.grouped_task_params(CONFIG.tasks[wildcards.task]),
     )
 
 
 def baseline_training(wildcards):
-    """What decides the training of a baseline."""
-    return settings_of_baseline(wildcards, how_it_goes_on(wildcards))
+    """What decides the training of a baseline; with an aligned base, also which of its views."""
+    view = embeddings.embedding_view(CONFIG, wildcards.task, wildcards.model)
+    further = {"view": view} if view else {}
+    return settings_of_baseline(wildcards, how_it_goes_on(wildcards), **further)
 
 
 def baseline_settings(wildcards):
@@ -243,8 +246,8 @@ def tree_threads(wildcards):
 
 
 def embedding_base(wildcards):
-    """Manifest of the encoder whose embeddings a baseline reads, if any."""
-    base = queries.encoder_of(CONFIG, wildcards.model)
+    """Manifest of the base whose embeddings a baseline reads, if any."""
+    base = embeddings.embedding_base(CONFIG, wildcards.model)
     return f"<results>/bases/{base}/manifest.json" if base else []
 
 
@@ -323,6 +326,33 @@ rule fit_ensemble:
     shell:
         "python {params.scripts:q}/fit_ensemble.py --settings {params.settings:q} --val {input.val:q}"
         " --manifest {output:q} 2>&1 | tee {log:q}"
+
+
+rule fit_pipeline:
+    """Lines from the labels of the spectra's own survey to those of the task."""
+    input:
+        sample=ancient(trained_sample),
+        labels=ancient("<results>/labels/{task}.parquet"),
+        catalog=ancient(candidates),
+        digests=digests(trained_sample, "<results>/labels/{task}.parquet", candidates),
+    output:
+        "<results>/models/{task}/{model}/{size}/manifest.json",
+    log:
+        "<results>/logs/fit_pipeline/{task}/{model}/{size}.log",
+    wildcard_constraints:
+        model=models_among(PIPELINES),
+    conda:
+        ENV
+    resources:
+        mem_mb=grow(8000),
+        runtime=grow(20),
+    params:
+        scripts=scripts_folder,
+        settings=baseline_settings,
+        code_hash=code_hash("fit_pipeline"),
+    shell:
+        "python {params.scripts:q}/fit_pipeline.py --settings {params.settings:q} --sample {input.sample:q}"
+        " --labels {input.labels:q} --catalog {input.catalog:q} --manifest {output:q} 2>&1 | tee {log:q}"
 
 
 localrules:

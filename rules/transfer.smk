@@ -104,6 +104,42 @@ rule compare_planes:
         " --predictions {input.predictions:q} --csv {output.csv:q} --png {output.png:q} 2>&1 | tee {log:q}"
 
 
+def strategies_settings(wildcards):
+    """The labels, and what is said of the models."""
+    return leaves(
+        labels=CONFIG.tasks[wildcards.task].labels,
+        release=queries.release_of(CONFIG, wildcards.task),
+        mock=CONFIG.mock is not None,
+        strategies=starts.strategies(CONFIG, [wildcards.task]),
+    )
+
+
+rule draw_strategies:
+    """Predicted against label, a panel for each model of `run:` and each label."""
+    input:
+        predictions=ancient(plane_predictions),
+        digests=digests(plane_predictions),
+    output:
+        png="<results>/figures/strategies_{task}.png",
+        svg="<results>/figures/strategies_{task}.svg",
+    log:
+        "<results>/logs/draw_strategies/{task}.log",
+    wildcard_constraints:
+        task=one_of(TRANSFER_TASKS),
+    conda:
+        ENV
+    resources:
+        mem_mb=grow(4000),
+        runtime=grow(20),
+    params:
+        scripts=scripts_folder,
+        settings=strategies_settings,
+        code_hash=code_hash("draw_strategies"),
+    shell:
+        "python {params.scripts:q}/draw_strategies.py --settings {params.settings:q}"
+        " --predictions {input.predictions:q} --png {output.png:q} 2>&1 | tee {log:q}"
+
+
 #: Of these tasks those with networks that can be looked into.
 EXPLAINED_TASKS = [
     task for task in TRANSFER_TASKS if starts.explained_models(CONFIG, task)
@@ -224,98 +260,3 @@ rule draw_saliency:
         "python {params.scripts:q}/draw_saliency.py --settings {params.settings:q} --models {input.models:q}"
         " --sample {input.sample:q} --labels {input.labels:q} --index {input.index:q} --catalog {input.catalog:q}"
         " --csv {output.csv:q} --png {output.png:q} 2>&1 | tee {log:q}"
-
-
-#: Of these tasks those that the sweep of `scaling:` takes to several sizes, and the papers' tables of them.
-SWEPT_TRANSFER = [task for task in CONFIG.scaling.tasks if task in TRANSFER_TASKS]
-NAMED_TABLES = ["specclip_1", "transfer_a1", "transfer_a2"]
-
-
-def of_each_swept(pattern):
-    """`pattern` for the models, sizes and common test set of the sweep, of each of these tasks."""
-    return [
-        pattern.format(
-            task=task,
-            model=model,
-            size=size,
-            set=queries.sweep_set(CONFIG, task, size),
-        )
-        for task in SWEPT_TRANSFER
-        for model in queries.sweep_models(CONFIG)
-        for size in queries.sweep_sizes(CONFIG, task)
-    ]
-
-
-SWEPT_PREDICTIONS = of_each_swept(
-    "<results>/predictions/{task}/{model}/{size}/{set}.raw.parquet"
-)
-SWEPT_SAMPLES = list(
-    dict.fromkeys(of_each_swept("<results>/samples/{task}/{size}.parquet"))
-)
-
-
-if SWEPT_TRANSFER:
-
-    rule tabulate_transfer_sizes:
-        """R2 and scatters by number of training spectra, over seeds: the papers' tables, and curves."""
-        input:
-            predictions=ancient(SWEPT_PREDICTIONS),
-            samples=ancient(SWEPT_SAMPLES),
-            digests=[f"{path}.sha256" for path in SWEPT_PREDICTIONS + SWEPT_SAMPLES],
-        output:
-            csv=expand("<results>/tables/{name}.csv", name=NAMED_TABLES),
-            rendered=[
-                f"<results>/tables/{name}.{kind}"
-                for name in NAMED_TABLES
-                for kind in ("md", "tex")
-            ],
-            png="<results>/figures/transfer_sizes.png",
-            svg="<results>/figures/transfer_sizes.svg",
-        log:
-            "<results>/logs/tabulate_transfer_sizes.log",
-        conda:
-            ENV
-        resources:
-            mem_mb=grow(4000),
-            runtime=grow(30),
-        params:
-            scripts=scripts_folder,
-            settings=leaves(
-                release=queries.release_of(CONFIG, *SWEPT_TRANSFER),
-                mock=CONFIG.mock is not None,
-                strategies=starts.strategies(
-                    CONFIG, SWEPT_TRANSFER, CONFIG.scaling.models
-                ),
-                bases=starts.bases_of(CONFIG),
-            ),
-            code_hash=code_hash("tabulate_transfer_sizes"),
-        shell:
-            "python {params.scripts:q}/tabulate_transfer_sizes.py --settings {params.settings:q}"
-            " --predictions {input.predictions:q} --samples {input.samples:q} --csv {output.csv:q}"
-            " --png {output.png:q} 2>&1 | tee {log:q}"
-
-
-localrules:
-    transfer,
-
-
-rule transfer:
-    """Target: the tables and figures of strategies, and by size and seed the sweep of `scaling:` over these tasks."""
-    input:
-        ["<results>/tables/transfer_1.csv"] if TRANSFER_TASKS else [],
-        expand(
-            "<results>/tables/{name}.csv", name=NAMED_TABLES if SWEPT_TRANSFER else []
-        ),
-        expand("<results>/tables/mmd_{task}.csv", task=PLANE_TASKS),
-        expand(
-            "<results>/tables/{kind}_{task}.csv",
-            kind=["landscapes", "saliency"],
-            task=EXPLAINED_TASKS,
-        ),
-        expand(
-            [
-                "<results>/tables/scaling_{task}.csv",
-                "<results>/figures/scaling_{task}.png",
-            ],
-            task=SWEPT_TRANSFER,
-        ),

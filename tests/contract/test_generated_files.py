@@ -136,6 +136,7 @@ ELSEWHERE = {
     *("make galaxies", "tabulate redshifts", "tabulate ablation", "make desi", "make gaia xp"),
     *("train encoder", "pair views", "train aligned", "embed pairs", "tabulate alignment"),
     *("tabulate transfer", "tabulate transfer sizes", "compare planes", "draw landscapes", "draw saliency"),
+    *("draw strategies", "fit pipeline", "predict pipeline", "tabulate transfer parameters"),
     *("ask base", "ask tuned", "tabulate retention"),
 }
 

@@ -82,7 +82,7 @@ def make_stars(folder: Path) -> Stars:
     return Stars(folder / "pairs.parquet", indexes, encoders, flux, split)
 
 
-def fit(stars: Stars, folder: Path, name: str = "out", **given) -> dict:
+def fit(stars: Stars, folder: Path, name: str = "out", start: Path | None = None, **given) -> dict:
     plan = {"epochs": 25, "batch": 50, "learning_rate": 3e-3, "weight_decay": 0.01} | given.pop("training", {})
     said = {
         "kind": "aligned",
@@ -95,4 +95,5 @@ def fit(stars: Stars, folder: Path, name: str = "out", **given) -> dict:
     }
     settings = AlignedBase.model_validate(said | {"training": plan} | given)
     files = stars.pairs, stars.indexes, stars.encoders
-    return train_aligned(settings, VIEWS, RECIPES, *files, folder / name, folder / "state", "hash")
+    places = folder / name, folder / "state"
+    return train_aligned(settings, VIEWS, RECIPES, *files, *places, "hash", start=start)

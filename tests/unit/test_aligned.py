@@ -12,9 +12,20 @@ from torch import nn
 
 from refusals import refused
 from starglot.config.aligned import AlignedBase
-from starglot.models.encoders.aligned import ALIGNED, Aligned, Heads, contrast, in_batches, load_aligned, save_aligned
-from starglot.models.encoders.files import ENCODERS
+from starglot.config.encoders import EncoderTransfer
+from starglot.models.encoders.aligned import (
+    ALIGNED,
+    Aligned,
+    Heads,
+    contrast,
+    in_batches,
+    load_aligned,
+    save_aligned,
+    save_one_side,
+)
+from starglot.models.encoders.files import ENCODERS, load_encoder
 from starglot.models.encoders.heads import AttentionHead, DenseHead, cross_decoder
+from starglot.training.transfer import Updated
 
 KINDS = ("masked_encoder", "autoencoder")
 SMALL = (
@@ -52,6 +63,21 @@ def test_full_size_heads_have_the_parameters_of_the_papers() -> None:
         heads = Heads(full(), KINDS, (768, 768), (1462, 343))
     assert [parameters(head) for head in heads.shared] == [7_087_104, 7_100_568]
     assert parameters(heads) == 7_087_104 + 7_100_568
+
+
+def test_updates_of_a_head_have_the_papers_count() -> None:
+    """LoRA of rank 16 of the attention's output and the two dense layers behind it: "LoRA3"."""
+    transfer = EncoderTransfer(strategy="lora", rank=16, alpha=32, layers=["attention.out_proj", "residual.*"])
+    learner = Updated(AttentionHead(768, 768, 4, 0.1), transfer, ())
+    assert sum(weight.numel() for weight in learner.parameters() if weight.requires_grad) == 147_456
+
+
+def test_a_head_attends_as_torch_does() -> None:
+    for inside in (8, 6):  # as wide as the head, and another width
+        head = AttentionHead(inside, 8, 2, 0.0).eval()
+        tokens = torch.randn(3, 9, inside)
+        looked, _ = head.attention(head.query.expand(3, -1, -1), tokens, tokens)
+        assert torch.allclose(head(tokens), head.residual(head.norm(looked[:, 0])), atol=1e-5)
 
 
 def test_the_split_variant_has_the_parts_of_the_public_code() -> None:
@@ -121,6 +147,15 @@ def test_a_saved_pair_is_the_same_pair(tmp_path) -> None:
     (tmp_path / ALIGNED).write_bytes((tmp_path / ALIGNED).read_bytes()[:500])
     with refused(where=tmp_path / ALIGNED):
         load_aligned(tmp_path)
+
+
+def test_a_side_without_an_own_part_embeds_as_the_pair_does(tmp_path) -> None:
+    network = small()
+    save_aligned(network, SMALL, tmp_path)
+    (tmp_path / "model").mkdir()
+    save_one_side(tmp_path, 1, tmp_path / "model")
+    at = torch.rand(4, PIXELS[1])
+    assert torch.equal(load_encoder(tmp_path / "model").embed(at), network.embed(1, at))
 
 
 def test_without_an_own_part_there_is_no_other_spectrum() -> None:

@@ -16,6 +16,7 @@ from aligned_stars import VIEWS, Stars, fit, make_stars
 from safetensors.torch import load_file
 
 from refusals import refused
+from starglot.hashing import file_digest
 from starglot.models.encoders.aligned import ALIGNED, in_batches, load_aligned
 from starglot.tables import write_parquet
 from starglot.training import alignment
@@ -135,6 +136,18 @@ def test_test_stars_are_not_read(stars, tmp_path, monkeypatch):
     monkeypatch.setattr(alignment, "pair_spectra", noted)
     fit(stars, tmp_path, training={"epochs": 1})
     assert sorted(given[0]) == np.flatnonzero(stars.split != "test").tolist()
+
+
+def test_a_pair_goes_on_by_updates_of_one_head(stars, tmp_path):
+    fit(stars, tmp_path, "before", own=6, training={"epochs": 2})
+    lora = {"strategy": "lora", "rank": 2, "layers": ["shared.0.attention.out_proj", "shared.0.residual.*"]}
+    given = {"own": 6, "transfer": lora, "start": tmp_path / "before", "training": {"epochs": 3}}
+    manifest = fit(stars, tmp_path, "after", **given)
+    before, after = (load_file(tmp_path / name / ALIGNED) for name in ("before", "after"))
+    moved = {name.removeprefix("heads.shared.0.") for name in before if not torch.equal(before[name], after[name])}
+    assert moved == {"attention.out_proj.weight", "residual.dense.0.weight", "residual.dense.2.weight"}
+    assert manifest["counts"]["trainable_parameters"] == 2 * ((12 + 12) + 2 * (12 + 48))
+    assert manifest["continues"] == {ALIGNED: file_digest(tmp_path / "before" / ALIGNED)}
 
 
 def test_an_encoder_of_another_grid_is_refused(stars, tmp_path):

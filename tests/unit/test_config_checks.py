@@ -35,6 +35,7 @@ def faults(config: Config, **changes: Any) -> list[str]:
     return cross_check(Config.model_validate(raw))
 
 
+STRATA = "tasks__atmosphere__sample__strata"
 #: Which configuration, what is changed in it, and the key and the names and numbers that the fault must give.
 CASES: list[tuple[Any, ...]] = [
     ("demo", {"encodings__patches__width": 5000}, "encodings.patches.width", 5000, 4901),
@@ -46,6 +47,9 @@ CASES: list[tuple[Any, ...]] = [
     ("demo", {"models__llm-patches__training__deepspeed": True}, "models.llm-patches.training.deepspeed"),
     ("demo", {"bases__random__heads": 7}, "bases.random", 128, 7),
     ("demo", {"models__llm-patches__lora__rank": 500}, "models.llm-patches.lora.rank", 500, "1-128"),
+    ("demo", {STRATA: {"label": "rv", "edges": [0]}}, "tasks.atmosphere.sample.strata.label", "rv"),
+    ("demo", {STRATA: {"label": "feh", "edges": [0, -1]}}, "tasks.atmosphere.sample.strata.edges", "-1.0"),
+    ("demo", {STRATA: {"label": "feh", "edges": [-1]}}, "tasks.atmosphere.sample.strata"),
     ("paper", {"recipes__paper__wavelength__stop": 9200.0}, "recipes.paper.wavelength", "3800-9200", "3700-9099"),
     ("paper", {"recipes__paper__wavelength__stop": 3000.0}, "recipes.paper.wavelength", 3000, 3800),
     ("paper", {"tasks__atmosphere__sample__view": "lamots/paper"}, "tasks.atmosphere.sample.view", "lamots"),

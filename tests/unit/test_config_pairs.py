@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from refusals import at
-from starglot.config import queries
+from starglot.config import embeddings, queries
 from starglot.config.checks import cross_check
 from starglot.config.kinds import bases_made_of
 from starglot.config.load import merge, read_config
@@ -95,8 +95,49 @@ def test_encoders_that_do_not_fit_the_pairs_are_said(raw: dict[str, Any]) -> Non
     assert at(faults(own=31), "bases.clip.own", 31, 2)
     assert at(cross_check(configured(raw, run={"bases": ["lrs"]})), "run.bases", "lrs", "masked_encoder", "aligned")
     assert at(cross_check(configured(raw, run={"bases": ["clop"]})), "run.bases", "clop", "clip")
-    on_it = {"mlp": {"base": "clip", "bin": 1, "preparation": "as_is"}}
-    assert at(cross_check(configured(raw, models=on_it)), "models.mlp.base", "clip")
+    after = {"clip": {}, "after": {**raw["bases"]["clip"], "init": "clip", "shared": 32}}
+    assert at(cross_check(configured(raw, bases=after)), "bases.after.shared", 32, 64)
+    after["after"] |= {"shared": 64, "init": "lrs"}
+    assert at(cross_check(configured(raw, bases=after)), "bases.after.init", "lrs", "clip")
+    assert at(faults(transfer={"strategy": "lora"}), "bases.clip.transfer", "init")
+
+
+def test_a_model_on_an_aligned_pair_brings_all_that_stands_below(raw: dict[str, Any]) -> None:
+    on_it = {"kind": "mlp", "base": "after", "gpus": 0}
+    after = {**raw["bases"]["split"], "init": "split", "transfer": {"strategy": "lora"}}
+    over = {"models": {"on-it": on_it, "flat": {"kind": "ridge", "base": "after"}}, "bases": {"after": after}}
+    config = configured(raw, **over, run={"bases": [], "models": ["ridge", "on-it", "flat"]})
+    assert cross_check(config) == [] and config.used_pairs == ["lamost_xp"] and "gaia_xp/xp" in config.views
+    assert embeddings.encoders_under(config, "lamost_blue", "on-it") == ["lrs", "xp"]
+    assert embeddings.embedding_view(config, "lamost_blue", "on-it.s1") == "lamost/blue"
+    assert embeddings.embedding_view(config, "lamost_blue", "ridge") is None
+    job = picked(config, {"task": "lamost_blue", "model": "flat", "size": "all"})
+    assert job["ENCODERS"] == job["EMBEDDERS"] == ("aligned", "autoencoder", "masked_encoder")
+    assert picked(config, {"task": "lamost_blue", "model": "ridge", "size": "all"})["EMBEDDERS"] == ()
+
+
+def test_a_model_that_does_not_fit_its_pair_is_said(raw: dict[str, Any]) -> None:
+    def faults(**model: Any) -> list[str]:
+        on_it = {"on-it": {"kind": "ridge", "base": "clip", **model}}
+        return cross_check(configured(raw, models=on_it, run={"models": ["on-it"]}))
+
+    assert faults() == []
+    assert at(faults(bin=5), "models.on-it", "bin")
+    other = {"clip": {"pairs": "other", "encoders": ["xp", "again"]}, "again": raw["bases"]["xp"]}
+    assert at(
+        cross_check(
+            configured(
+                raw,
+                bases=other,
+                pairs={"other": {"views": ["gaia_xp/xp", "desi/xp"]}},
+                models={"on-it": {"kind": "ridge", "base": "clip"}},
+                run={"models": ["on-it"]},
+            )
+        ),
+        "models.on-it.base",
+        "lamost_blue",
+        "gaia_xp/xp",
+    )
 
 
 def test_each_kind_of_base_says_what_it_needs(raw: dict[str, Any]) -> None:

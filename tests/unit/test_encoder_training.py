@@ -12,7 +12,8 @@ import torch
 from safetensors.torch import load_file
 
 from refusals import refused
-from starglot.config.baselines import Mlp, NetworkTraining
+from starglot.config.aligned import AlignedBase
+from starglot.config.baselines import Mlp, NetworkTraining, Ridge
 from starglot.config.encoders import AutoencoderBase, EncoderTraining, MaskedEncoderBase
 from starglot.config.models import Split
 from starglot.config.recipes import Recipe
@@ -22,14 +23,17 @@ from starglot.inference.answering import open_model
 from starglot.models.baselines.files import ENCODER, load
 from starglot.models.baselines.predict import predict
 from starglot.models.baselines.reading import read_network
-from starglot.models.encoders.files import Embedder
+from starglot.models.baselines.ridge import read_ridge
+from starglot.models.encoders.aligned import ALIGNED, Aligned, in_batches, load_aligned, save_aligned
+from starglot.models.encoders.files import ENCODERS, Embedder, load_encoder
 from starglot.samples.split import split_of
 from starglot.surveys.index import index_table
-from starglot.tables import SAMPLE, flux_column, read_json, spectra_schema, write_parquet, write_text
+from starglot.tables import SAMPLE, flux_column, read_json, spectra_schema, write_json, write_parquet, write_text
 from starglot.training import epochs
 from starglot.training.baselines import train_baseline
 from starglot.training.encoders import SPECTRA, train_encoder
 from starglot.training.networks import fit_network
+from starglot.training.plain import fit_plain
 from tasks import task_of
 
 GRID, N, SEED = 620, 260, 11
@@ -233,8 +237,8 @@ STRATEGIES = {
 
 
 def mlp(strategy=None, **given) -> Mlp:
-    training = NetworkTraining(epochs=30, batch=32, learning_rate=3e-3, stop_after=None)
     own = {
+        "training": NetworkTraining(epochs=30, batch=32, learning_rate=3e-3, stop_after=None),
         "inputs": "standard",
         "labels": "standard",
         "hidden": [12, 8],
@@ -243,12 +247,12 @@ def mlp(strategy=None, **given) -> Mlp:
         "base": "encoder",
     }
     transfer = None if strategy is None else NetworkTransfer(strategy=strategy, **STRATEGIES[strategy])
-    return Mlp(kind="mlp", training=training, transfer=transfer, **{**own, **given})
+    return Mlp(kind="mlp", transfer=transfer, **{**own, **given})
 
 
-def fit(settings, view: View, base: Path, out: Path, state: Path, start: Path | None = None):
+def fit(settings, view: View, base: Path, out: Path, state: Path, start: Path | None = None, side: str | None = None):
     return train_baseline(
-        fit_network,
+        fit_plain if settings.kind == "ridge" else fit_network,
         settings,
         TASK,
         view.sample,
@@ -260,14 +264,15 @@ def fit(settings, view: View, base: Path, out: Path, state: Path, start: Path | 
         "code",
         start,
         base=base,
+        view=side,
     )
 
 
-def told(view: View, folder: Path) -> np.ndarray:
+def told(view: View, folder: Path, read=read_network, settings=None) -> np.ndarray:
     """(test spectra, labels) of what a model answers, by obsid."""
     stars = view.sample.filter(pa.compute.equal(view.sample["split"], "test"))
     table = predict(
-        lambda rows: read_network(mlp(), TASK, folder, rows, view.shard_path), TASK, stars, view.labels, []
+        lambda rows: read(settings or mlp(), TASK, folder, rows, view.shard_path), TASK, stars, view.labels, []
     ).to_pandas()
     return table.pivot(index="obsid", columns="label", values="value")[TASK.labels].to_numpy()
 
@@ -279,11 +284,15 @@ def reader(view, base, tmp_path_factory) -> Path:
     return folder / "model"
 
 
-def test_a_network_on_embeddings_learns_labels(view, base, reader):
-    values = told(view, reader)
+def likeness(view: View, values: np.ndarray) -> float:
+    """Correlation of what is told of the first label with the truth."""
     stars = view.sample.filter(pa.compute.equal(view.sample["split"], "test")).sort_by("obsid")
     truth = view.labels.to_pandas().set_index("obsid").loc[stars["obsid"].to_pylist(), TASK.labels].to_numpy()
-    assert np.corrcoef(values[:, 0], truth[:, 0])[0, 1] > 0.7
+    return float(np.corrcoef(values[:, 0], truth[:, 0])[0, 1])
+
+
+def test_a_network_on_embeddings_learns_labels(view, base, reader):
+    assert likeness(view, told(view, reader)) > 0.7
     tensors, _ = load(reader, "mlp", TASK)
     assert tensors["input_shift"].shape == (16,)
     embedded = Embedder(base, CPU)(view.flux[view.split == "train"])
@@ -291,14 +300,17 @@ def test_a_network_on_embeddings_learns_labels(view, base, reader):
     assert read_json(reader / "manifest.json")["embedding"] == {ENCODER: file_digest(base / ENCODER)}
 
 
-def test_its_folder_answers_alone(view, reader, tmp_path):
-    alone = shutil.copytree(reader, tmp_path / "alone")
-    about = {"model": mlp().model_dump(), "question": TASK.model_dump()}
+def alone(view: View, folder: Path, settings, elsewhere: Path) -> np.ndarray:
+    """The same from a copy of the folder, by what opens a model that was given away."""
+    about = {"model": settings.model_dump(), "question": TASK.model_dump()}
     test = np.flatnonzero(view.split == "test")
     order = np.argsort(view.sample["obsid"].to_numpy()[test])
-    answers = open_model(alone, about)(view.flux[test[order]], [None] * len(test)).to_pandas()
-    values = answers.pivot(index="obsid", columns="label", values="value")[TASK.labels].to_numpy()
-    assert values == pytest.approx(told(view, reader), abs=1e-5)
+    answers = open_model(shutil.copytree(folder, elsewhere), about)(view.flux[test[order]], [None] * len(test))
+    return answers.to_pandas().pivot(index="obsid", columns="label", values="value")[TASK.labels].to_numpy()
+
+
+def test_its_folder_answers_alone(view, reader, tmp_path):
+    assert alone(view, reader, mlp(), tmp_path / "alone") == pytest.approx(told(view, reader), abs=1e-5)
 
 
 def test_spectra_on_another_grid_are_refused(reader):
@@ -327,3 +339,65 @@ def test_another_encoder_is_another_model(view, base, reader, tmp_path):
     fit(mlp(), view, tmp_path / "base", tmp_path / "model", tmp_path / "state")
     assert (tmp_path / "model" / ENCODER).read_bytes() != (reader / ENCODER).read_bytes()
     assert np.abs(told(view, tmp_path / "model") - told(view, reader)).max() > 1e-3
+
+
+# ---------------------------------------------------------------- ridge, and aligned pairs
+
+
+def test_ridge_reads_embeddings_and_its_folder_answers_alone(view, base, tmp_path):
+    settings = Ridge(kind="ridge", base="encoder", alphas=[1e-3, 1e-1])
+    fit(settings, view, base, tmp_path / "model", tmp_path / "state")
+    weights, _ = load(tmp_path / "model", "ridge", TASK)
+    assert weights["coefficient"].shape == (16, 2)
+    values = told(view, tmp_path / "model", read_ridge, settings)
+    assert likeness(view, values) > 0.7
+    assert alone(view, tmp_path / "model", settings, tmp_path / "alone") == pytest.approx(values, abs=1e-5)
+
+
+SIDES = ["lamost/blue", "gaia_xp/xp"]
+
+
+@pytest.fixture(scope="module")
+def pair(base, tmp_path_factory) -> Path:
+    """An aligned pair of the encoder with one of shorter spectra, with an own part; nothing is learnt."""
+    torch.manual_seed(4)
+    said = {"pairs": "p", "encoders": SIDES, "shared": 10, "own": 6, "heads": 2, "hidden": 14, "gpus": 0}
+    encoders = [masked().model_dump(), auto().model_dump()]
+    networks = [load_encoder(base), ENCODERS["autoencoder"](encoders[1], 37)]
+    folder = tmp_path_factory.mktemp("pair")
+    network = Aligned(AlignedBase(kind="aligned", **said), [each["kind"] for each in encoders], networks)
+    save_aligned(network.eval(), encoders, folder)
+    write_json({"kind": "aligned", "views": SIDES}, folder / "manifest.json")
+    return folder
+
+
+def test_a_network_reads_both_parts_of_one_side_of_an_aligned_pair(view, elsewhere, pair, tmp_path):
+    manifest = fit(mlp(), view, pair, tmp_path / "model", tmp_path / "state", side=SIDES[0])
+    assert manifest["embedding"] == {ALIGNED: file_digest(pair / ALIGNED), "view": SIDES[0]}
+    tensors, _ = load(tmp_path / "model", "mlp", TASK)
+    network = load_aligned(pair)
+    parts = [network.heads.shared[0], network.heads.own[0]]
+    train = view.flux[view.split == "train"]
+    by_part = [in_batches(lambda at, part=part: part(network.features(0, at)), train, CPU) for part in parts]
+    assert tensors["input_shift"] == pytest.approx(np.hstack(by_part).mean(axis=0), abs=1e-4)
+
+    values = told(view, tmp_path / "model")
+    assert alone(view, tmp_path / "model", mlp(), tmp_path / "alone") == pytest.approx(values, abs=1e-5)
+    before = told(elsewhere, tmp_path / "model")
+    for strategy in STRATEGIES:
+        out = tmp_path / strategy
+        fit(
+            mlp(strategy, training=NetworkTraining(epochs=2)),
+            elsewhere,
+            pair,
+            out,
+            tmp_path / "state",
+            tmp_path / "model",
+            side=SIDES[0],
+        )
+        assert (np.abs(told(elsewhere, out) - before).max() < 1e-6) == (strategy == "zero_shot")
+
+
+def test_a_side_that_reads_other_spectra_is_refused(view, pair, tmp_path):
+    with refused(GRID, 37, where="models: base"):
+        fit(mlp(), view, pair, tmp_path / "model", tmp_path / "state", side=SIDES[1])

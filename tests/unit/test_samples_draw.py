@@ -78,6 +78,29 @@ def test_sizes_are_nested_balanced_and_split_by_star(seed: int, small: int, more
     assert draw(shuffled(table), asked, "small", SPLIT, 7)[0].equals(samples["small"][0])
 
 
+@pytest.mark.parametrize("n", [40, 101, 400])
+def test_strata_have_their_share_of_every_size_and_split(n: int) -> None:
+    table = labels(2000, 3)
+    star = np.unique(table["star_id"].to_numpy(zero_copy_only=False), return_inverse=True)[1]
+    feh = np.where(star % 9 == 4, -1.5, np.where(star % 9 == 5, np.nan, 0.1))
+    table = table.append_column("feh", pa.array(feh, from_pandas=True))
+    sample = {"balanced": False, "groups": None, "strata": {"label": "feh", "edges": [-1.0]}}
+    stratified = task_of("abundances", ["feh"], sizes={"n": n, "all": None}, **sample)
+    poor = {obsid for obsid, value in zip(table["obsid"].to_pylist(), feh, strict=True) if value < -1}
+    (few, _), (every, _) = (draw(table, stratified, size, SPLIT, 7) for size in ("n", "all"))
+    assert len(few) == n and set(few["obsid"].to_pylist()) <= set(every["obsid"].to_pylist())
+    for split in ("train", "val", "test"):
+        for among in (poor, set(table["obsid"].to_pylist()) - poor):
+            share, number = (
+                sum(
+                    s == split and o in among
+                    for o, s in zip(*(t[c].to_pylist() for c in ("obsid", "split")), strict=True)
+                )
+                for t in (every, few)
+            )
+            assert abs(number - share * n / len(every)) <= 2  # two parts at most: with the label, and without
+
+
 def test_another_seed_draws_other_stars() -> None:
     first, second = (
         set(draw(labels(2000), task(n=200), "n", SPLIT, seed)[0]["star_id"].to_pylist()) for seed in (1, 2)

@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from astropy.io import fits
 from hypothesis import given, settings
@@ -190,7 +192,7 @@ def test_each_target_comes_once_with_its_spectrum_or_the_reason(tmp_path: Path) 
     shard = "main-dark-27247"
     name = "main/dark/272/27247/coadd-main-dark-27247.fits"
     path = write_coadd(tmp_path / name, [11, 22, 33], ["TGT", "SKY", "TGT"])
-    found = desi_spectra.find_files(pa.table({"shard": [shard, shard, "main-dark-1"]}), tmp_path)
+    found = desi_spectra.find_files(pa.table({"obsid": [1, 2, 3], "shard": [shard, shard, "main-dark-1"]}), tmp_path)
     assert found["file"].to_pylist() == [name, name, "main/dark/0/1/coadd-main-dark-1.fits"]
     assert found["size"].to_pylist() == [path.stat().st_size] * 2 + [None]
     rows = selected([(33, name), (22, name), (44, name), (55, "main/dark/0/1/coadd-main-dark-1.fits")])
@@ -245,3 +247,55 @@ def test_arms_on_other_grids_are_not_guessed(tmp_path: Path) -> None:
     with pytest.raises(SpectrumRejected) as caught:
         desi_spectra.read_coadd(path)
     assert caught.value.reason == "layout_unknown"
+
+
+def write_export(path: Path, targets: list[int], flux: np.ndarray, primary: list[bool]) -> Path:
+    """SPARCL's records, as users save them."""
+    wave = 3600.0 + 0.8 * np.arange(flux.shape[1])
+    columns = {"sparcl_id": [f"id-{i}" for i in range(len(targets))], "targetid": targets, "specprimary": primary}
+    vectors = {"wavelength": np.tile(wave, (len(targets), 1)), "flux": flux, "ivar": np.full(flux.shape, 4.0)}
+    vectors["mask"] = np.zeros(flux.shape, int)
+    vectors["mask"][:, 3] = 2
+    if path.suffix == ".npz":
+        np.savez(path, **{name: np.asarray(cells) for name, cells in columns.items()}, **vectors)
+    elif path.suffix == ".parquet":
+        pq.write_table(pa.table({**columns, **{name: list(each) for name, each in vectors.items()}}), path)
+    else:
+        texts = {name: [str(row.tolist()) for row in each] for name, each in vectors.items()}
+        pd.DataFrame({**columns, **texts}).to_csv(path, index=False)
+    return path
+
+
+@pytest.mark.parametrize("name", ["some.parquet", "some.npz", "some.csv", "some.csv.gz"])
+def test_records_of_sparcl_are_a_surveys_spectra(tmp_path: Path, name: str) -> None:
+    flux = np.random.default_rng(3).uniform(1, 2, (4, 60))
+    targets = [39627866878511337, 8, 8, 9]  # of 8 the second is the primary spectrum
+    write_export(tmp_path / name, targets, flux, [True, False, True, True])
+    write_coadd(tmp_path / desi_spectra.coadd_file("main-dark-12"), [9], ["TGT"])
+    shards = {39627866878511337: "main-dark-11", 8: "main-dark-11", 9: "main-dark-12", 10: "main-dark-11"}
+    candidates = pa.table({"obsid": list(shards), "shard": list(shards.values())})
+    files = desi_spectra.find_files(candidates, tmp_path)
+    coadds = [desi_spectra.coadd_file(f"main-dark-{number}") for number in (12, 11)]
+    assert files["file"].to_pylist() == [name, name, *coadds]  # a coadd goes before, and 10 is nowhere
+    assert [size is None for size in files["size"].to_pylist()] == [False, False, False, True]
+    rows = selected(list(zip(shards, files["file"].to_pylist(), strict=True)))
+    found = dict(desi_spectra.read(rows, tmp_path))
+    for target, row in ((39627866878511337, 0), (8, 2)):
+        spectrum = found[target]
+        assert isinstance(spectrum, RawSpectrum)
+        assert spectrum.flux == pytest.approx(flux[row]) and spectrum.ivar == pytest.approx(4.0)
+        assert spectrum.wavelength[:2] == pytest.approx([3600.0, 3600.8])
+        assert np.flatnonzero(spectrum.mask).tolist() == [3]
+    assert isinstance(found[9], RawSpectrum) and len(found[9].flux) != 60
+    assert found[10].reason == "file_missing"
+    (absent,) = dict(desi_spectra.read(selected([(77, name)]), tmp_path)).values()
+    assert isinstance(absent, SpectrumRejected) and absent.reason == "not_in_file"
+
+
+def test_a_pickle_or_a_table_without_targets_stops_the_inventory(tmp_path: Path) -> None:
+    candidates = pa.table({"obsid": [1], "shard": ["main-dark-11"]})
+    for name, content in (("some.pkl", b"\x80\x04K\x01."), ("some.csv", b'flux,wave\n"[1, 2]","[3, 4]"\n')):
+        (tmp_path / name).write_bytes(content)
+        with refused(where=tmp_path / name, allowed="targetid"):
+            desi_spectra.find_files(candidates, tmp_path)
+        (tmp_path / name).unlink()

@@ -12,7 +12,9 @@ from prediction_tables import predictions
 from starglot.evaluation.numbered import OURS, PAPER
 from starglot.evaluation.tables_io import write_table
 from starglot.evaluation.transfer import paper_table
+from starglot.evaluation.transfer_parameters import Training, parameters_table
 from starglot.evaluation.transfer_sizes import CAPTIONS, Carried, named_table, sizes_table
+from starglot.plots.transfer_parameters import draw_parameters
 from starglot.plots.transfer_sizes import draw_sizes
 from starglot.tables import write_parquet
 
@@ -93,3 +95,17 @@ def test_tables_and_curves_are_written(ours: pd.DataFrame, tmp_path: Path) -> No
     draw_sizes(ours, tmp_path / "sizes", "Sizes")
     draw_sizes(ours[:0], tmp_path / "nothing", "Nothing")
     assert (tmp_path / "sizes.png").stat().st_size > 10_000 and (tmp_path / "nothing.svg").is_file()
+
+
+def test_models_are_told_by_what_they_train_and_by_their_rate(ours: pd.DataFrame, tmp_path: Path) -> None:
+    large = ours[ours.n_train != 40]
+    trainings = {"residual": Training(500, 1e-3), "scratch": Training(9000, 1e-2), "zero_shot": Training(0, 1e-3)}
+    table = parameters_table(large, trainings)
+    assert set(table["model"]) == {"residual", "scratch"}  # lora's training is not told, zero-shot takes no step
+    mine = table[table["strategy"] == "scratch"]
+    assert set(mine["trained"]) == {9000} and set(mine["learning_rate"]) == {1e-2}
+    theirs = large[large["strategy"] == "scratch"].set_index(["label", "stars"])["r2"]
+    pd.testing.assert_series_equal(mine.set_index(["label", "stars"])["r2"], theirs, check_like=True)
+    draw_parameters(table, tmp_path / "figure", "Mock")
+    draw_parameters(table.iloc[:0], tmp_path / "none", "Mock")
+    assert (tmp_path / "figure.svg").stat().st_size > 2 * (tmp_path / "none.svg").stat().st_size

@@ -23,6 +23,7 @@ def main(args: argparse.Namespace) -> None:
         Path(args.state),
         args.code_hash,
         script=Path(__file__),
+        start=Path(args.continues).parent if args.continues else None,
     )
 
 
@@ -31,6 +32,7 @@ if __name__ == "__main__":
     command.add_argument("--pairs", required=True, help="table of pairs")
     command.add_argument("--indexes", nargs=2, required=True, help="of the cleaned spectra, each in their folder")
     command.add_argument("--encoders", nargs=2, required=True, help="manifests of the encoders of the two views")
+    command.add_argument("--continues", nargs="?", help="manifest of the aligned base to go on from")
     command.add_argument("--code-hash", required=True, help="hash of the code, part of the name of finished work")
     command.add_argument("--state", required=True, help="folder of checkpoints and finished work")
     command.add_argument("--manifest", required=True)

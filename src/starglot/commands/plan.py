@@ -16,7 +16,7 @@ from pathlib import Path
 from starglot.config.load import read_config
 from starglot.config.models import Config
 from starglot.errors import StarglotError
-from starglot.workflow import check, forecast
+from starglot.workflow import check, encoder_cost, forecast
 from starglot.workflow.gpu_cost import PEAKS, Device, given_device
 from starglot.workflow.progress import in_words
 
@@ -41,8 +41,8 @@ def parser() -> argparse.ArgumentParser:
         "--count",
         action="append",
         default=[],
-        metavar="TASK/SIZE=N",
-        help="spectra of a size of null, which takes all",
+        metavar="NAME=N",
+        help="spectra of a size of null, which takes all (TASK/SIZE), or of a view, or the number of pairs, by name",
     )
     made.add_argument(
         "--times", type=Path, default=MEASURED, metavar="TSV", help="what rules took (default: %(default)s)"
@@ -61,36 +61,49 @@ def run(arguments: Sequence[str]) -> None:
     config = read_config(*given.config)
     device = given_device(given.tflops, given.mfu, given.card, given.measured)
     times = forecast.read_measured(given.times) if given.times != MEASURED or MEASURED.is_file() else {}
-    print("\n".join(plan(config, device, _counts(config, given.count), times)), flush=True)
+    counts, seen = _counts(config, given.count)
+    print("\n".join(plan(config, device, counts, times, seen)), flush=True)
     forecast.require_within_limits(config, device)
 
 
-def _counts(config: Config, given: Sequence[str]) -> dict[tuple[str, str], int]:
-    """`TASK/SIZE=N` as a mapping.  Raises StarglotError for what names no size."""
-    found = {}
+def _counts(config: Config, given: Sequence[str]) -> tuple[dict[tuple[str, str], int], dict[str, int]]:
+    """`NAME=N` of sizes, and of views and pairs, as mappings.  Raises StarglotError for what names none."""
+    found, seen = {}, {}
     for text in given:
         name, _, number = text.partition("=")
         task, _, size = name.partition("/")
+        if number.isdecimal() and name in (*config.views, *config.used_pairs):
+            seen[name] = int(number)
+            continue
         if task not in config.tasks or size not in config.tasks[task].sample.sizes or not number.isdecimal():
             raise StarglotError(
-                f"'{text}' names no size with a number of spectra",
+                f"'{text}' names no size, view or pairs with a number",
                 where="--count",
                 allowed=", ".join(
-                    f"{task}/{size}=N" for task in config.tasks for size in config.tasks[task].sample.sizes
+                    [
+                        *(f"{task}/{size}=N" for task in config.tasks for size in config.tasks[task].sample.sizes),
+                        *(f"{name}=N" for name in (*config.views, *config.used_pairs)),
+                    ]
                 ),
-                todo="write it as TASK/SIZE=NUMBER with a task and size of the configuration",
+                todo="write it as NAME=NUMBER with a task and size, a view or pairs of the configuration",
             )
         found[task, size] = int(number)
-    return found
+    return found, seen
 
 
 def plan(
-    config: Config, device: Device, given: Mapping[tuple[str, str], int], times: Mapping[str, forecast.Measured]
+    config: Config,
+    device: Device,
+    given: Mapping[tuple[str, str], int],
+    times: Mapping[str, forecast.Measured],
+    seen: Mapping[str, int] | None = None,
 ) -> Iterator[str]:
-    """The lines of a plan.  given: spectra of sizes that take all there is; times: what rules took elsewhere."""
+    """The lines of a plan.  given: spectra of sizes that take all there is; times: what rules took elsewhere; seen:
+    spectra of views, and numbers of pairs."""
     counts = forecast.sample_counts(config, given)
     yield from _spectra(config, counts)
     yield from _gpus(config, device, counts)
+    yield from _bases(config, seen or {})
     yield from _processors(config, counts, times)
     yield from _disk(config, counts)
     yield from _inputs(config, counts)
@@ -134,6 +147,36 @@ def _gpus(config: Config, device: Device, counts: list[forecast.Count]) -> Itera
     yield f"    - Llama 3's tokens: {forecast.AROUND} around a spectrum, {forecast.ANSWERED} for each label answered"
     yield "    - not in it: decoding of answers, loading, validation during training, networks among the baselines,"
     yield "      external surveys without a `validation_limit`"
+
+
+def _bases(config: Config, seen: Mapping[str, int]) -> Iterator[str]:
+    """Encoders and aligned pairs, where a run builds any."""
+    jobs = list(encoder_cost.base_jobs(config, seen))
+    if not jobs:
+        return
+    yield ""
+    yield "Encoders and aligned pairs"
+    totals = {True: 0.0, False: 0.0}
+    for job in jobs:
+        of = "pairs" if job.kind == "aligned" and job.what == "train" else "spectra"
+        passes = f" x {job.passes} passes" if job.what == "train" else ""
+        if job.examples is None or job.seconds is None:
+            yield f"  {job.what} {job.base} ({job.kind}): {of} not counted here (--count NAME=N){passes}"
+            continue
+        totals[job.gpu] += job.seconds
+        yield (
+            f"  {job.what} {job.base} ({job.kind}): {job.examples:,} {of}{passes} x {job.operations:.2g} operations: "
+            f"{in_words(job.seconds)} on {'a GPU' if job.gpu else 'one core'}"
+        )
+    for gpu, said in ((True, "a GPU"), (False, "one core")):
+        if totals[gpu]:
+            yield f"  in all: {in_words(totals[gpu])} on {said}"
+    yield "  assumed:"
+    rate = f"{encoder_cost.GPU_RATE / 1e12:g} TFLOP/s of a GPU in float32"
+    yield f"    - {rate}, not measured; --tflops and --mfu are of language models"
+    yield f"    - {encoder_cost.CORE_RATE / 1e9:g} GFLOP/s of one core (benchmarks/encoders.py: 14 to 36)"
+    yield "    - all spectra of a view: its largest sample, or what the mock has; pairs: as many as its smaller view"
+    yield "    - all passes, as if no training stopped early; not in it: validation, and networks on embeddings"
 
 
 def _hours(hours: float) -> str:

@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from starglot.config.encoders import EncoderTraining
+from starglot.config.encoders import EncoderTraining, EncoderTransfer
 from starglot.config.strict import BaseSettings, Needs
 
 
@@ -42,5 +42,14 @@ class AlignedBase(BaseSettings):
     dropout: float = Field(0.1, ge=0, lt=1, description="In heads and decoders.")
     scale: float = Field(15.5, gt=0, description="What cosines are multiplied by in the loss; fixed.")
     training: AlignedTraining = AlignedTraining()
+    init: str | None = Field(
+        None,
+        description="Another aligned base of the same sizes, from whose heads it goes on: with pairs of another "
+        "survey, or encoders that went on from the other's.",
+    )
+    transfer: EncoderTransfer | None = Field(
+        None,
+        description="How it goes on from `init`; null: full. Layers of the first view's head: 'shared.0.*'.",
+    )
     gpus: int = Field(1, ge=0, le=1, description="1 trains on a GPU, 0 on the CPU.")
     seed: int = Field(0, description="First weights, order and dropout.")

@@ -1,19 +1,15 @@
-"""Aligned pairs of encoders: which of them a run builds, and what must fit between pairs, encoders and views."""
+"""Aligned pairs of encoders: what must fit between pairs, encoders and views."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from starglot.config.aligned import AlignedBase
+from starglot.config.embeddings import aligned_bases, encoder_bases, grid_of, views_of
+from starglot.config.encoder_checks import going_on_faults, unselected
 from starglot.config.faults import unknown, view_faults
 from starglot.config.models import Config
-from starglot.config.queries import encoder_bases
 from starglot.config.surveys import Surveys
-
-
-def aligned_bases(config: Config) -> dict[str, AlignedBase]:
-    """The bases of the configuration that are aligned pairs of encoders, by name."""
-    return {name: base for name, base in config.bases.items() if isinstance(base, AlignedBase)}
 
 
 def pair_faults(config: Config) -> Iterator[str]:
@@ -52,15 +48,32 @@ def alignment_faults(config: Config) -> Iterator[str]:
         for key, width, heads in (("shared", base.shared, base.heads), ("own", base.own, max(1, base.heads // 2))):
             if width % heads:
                 yield f"{at}.{key}: {width} must be a multiple of its {heads} attention heads"
+        yield from _start(config, at, base)
     for name in config.run.bases:
-        if name not in config.bases:
+        if name in aligned:
+            yield from unselected(config, f"run.bases: {name}", name)
+        elif name not in config.bases:
             yield unknown("run.bases", name, aligned)
-        elif name not in aligned:
+        else:
             yield (
                 f"run.bases: '{name}' is of kind {config.bases[name].kind}; only kind aligned is judged, and a base "
                 "that a model stands on is built without being named here"
             )
-    for model, settings in config.models.items():
-        stands_on = getattr(settings, "base", None)
-        if stands_on in aligned:
-            yield f"models.{model}.base: '{stands_on}' is an aligned pair of encoders; no model reads it yet"
+
+
+def _start(config: Config, at: str, base: AlignedBase) -> Iterator[str]:
+    """Of an aligned pair that goes on from another one."""
+    aligned, encoders = aligned_bases(config), encoder_bases(config)
+    yield from going_on_faults(config, at, base, aligned, ("shared", "own", "heads", "hidden"))
+    if base.init not in aligned:
+        return
+    start = aligned[base.init]
+    for mine, theirs in zip(base.encoders, start.encoders, strict=True):
+        one, other = encoders.get(mine), encoders.get(theirs)
+        if one and other and (one.kind, one.width) != (other.kind, other.width):
+            yield (
+                f"{at}.encoders: '{mine}' is of another kind or width than '{theirs}', on which '{base.init}' stands"
+            )
+    for mine, theirs in zip(views_of(config, base.init), config.pairs[base.pairs].views, strict=False):
+        if grid_of(config, mine) != grid_of(config, theirs):
+            yield f"{at}.pairs: {theirs} is on another grid than {mine}, which '{base.init}' has learnt from"

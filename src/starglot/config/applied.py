@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 from starglot.config.faults import nearest
-from starglot.config.kinds import is_language_model
+from starglot.config.kinds import family_of, is_language_model
 from starglot.config.models import Config
 from starglot.config.queries import sizes_of, viewed_surveys, wanted_spectra
 from starglot.config.recipes import View
@@ -30,9 +30,18 @@ def catalogues(config: Config) -> list[Applied]:
         defined = config.tasks[task].sample.sizes
         sizes = sizes_of(config, task)[-1:] if wanted.sizes is None else [s for s in wanted.sizes if s in defined]
         surveys = [View(config.tasks[task].view).survey] if wanted.surveys is None else wanted.surveys
-        models = config.run.models if wanted.models is None else wanted.models
+        models = readers_of_spectra(config, config.run.models) if wanted.models is None else wanted.models
         found += [Applied(task, model, size, survey) for model in models for size in sizes for survey in surveys]
     return found
+
+
+def readers_of_spectra(config: Config, models: Iterable[str]) -> list[str]:
+    """Those of the models that answer spectra, not a catalogue's rows, whatever they are made of."""
+    return [
+        name
+        for name in models
+        if all(family_of(model_of(config, each)).needs != "catalogue" for each in opened_models(config, name))
+    ]
 
 
 def spectra_to_select(config: Config, survey: str) -> list[dict[str, Any]]:
@@ -78,3 +87,7 @@ def catalogue_faults(config: Config) -> Iterator[str]:
                 yield f"catalogue.{key}: unknown name '{name}'; {nearest(name, valid, cutoff=0.4)}"
         if len(set(given)) < len(given):
             yield f"catalogue.{key}: one is named twice"
+    named = [name for name in config.catalogue.models or [] if name in config.models]
+    for name in named:
+        if name not in readers_of_spectra(config, named):
+            yield f"catalogue.models: '{name}' repeats a survey's own catalogue; name models that read spectra"

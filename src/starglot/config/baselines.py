@@ -23,11 +23,26 @@ class ClassMean(ModelSettings):
     kind: Literal["class_mean"] = Field(description="It has no settings.")
 
 
-class Ridge(ModelSettings):
-    """Ridge regression on the cleaned flux: the floor for a linear reading of the spectrum."""
+class OnBase(ModelSettings):
+    """A model that may read a base's embeddings in place of flux."""
+
+    base: str | None = Field(
+        None,
+        description="An encoder or aligned pair under `bases`, whose embedding of a spectrum is read in place of "
+        "flux; null: flux.",
+    )
+
+    @model_serializer(mode="wrap")
+    def _as_written(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Without `base` where there is none: what reads flux depends on no such setting."""
+        return {name: value for name, value in handler(self).items() if name != "base" or value is not None}
+
+
+class Ridge(OnBase):
+    """Ridge regression on the cleaned flux, or on embeddings: the floor for a linear reading of either."""
 
     kind: Literal["ridge"] = Field(description="Linear in the binned flux, and in the class.")
-    bin: int = Field(10, ge=1, description="Mean of this many grid values.")
+    bin: int = Field(10, ge=1, description="Mean of this many grid values; no matter to embeddings.")
     alphas: list[float] = Field(
         [1e-3, 1e-2, 1e-1, 1.0, 10.0, 100.0, 1e3],
         min_length=1,
@@ -184,21 +199,12 @@ class Gru(Network):
     dropout: float = Field(0.0, ge=0, lt=1, description="Between the layers.")
 
 
-class Mlp(Network):
+class Mlp(OnBase, Network):
     """Dense networks [n, 1024, 512, 64, 1], one for each label (MLP-LRS), and one for the class (ours)."""
 
     kind: Literal["mlp"] = Field(description="Batch normalisation, ReLU and dropout after each dense layer.")
     hidden: list[Width] = Field([1024, 512, 64], min_length=1, description="Widths between input and output.")
     dropout: float = Field(0.1, ge=0, lt=1, description="After each dense layer.")
-    base: str | None = Field(
-        None,
-        description="An encoder under `bases`, whose embedding of a spectrum is read in place of flux; null: flux.",
-    )
-
-    @model_serializer(mode="wrap")
-    def _as_written(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Without `base` where there is none: what reads flux depends on no such setting."""
-        return {name: value for name, value in handler(self).items() if name != "base" or value is not None}
 
 
 class Ensemble(ModelSettings):

@@ -21,7 +21,8 @@ from starglot.config.queries import LanguageModel, is_sampled, language_models, 
 from starglot.config.recipes import View, Wavelength
 from starglot.config.replay import grid_faults, replay_faults
 from starglot.config.retained import retention_faults
-from starglot.config.starts import start_faults
+from starglot.config.starts import pipeline_faults, start_faults
+from starglot.config.strata import strata_faults
 from starglot.config.strict import init_of
 from starglot.config.surveys import Surveys
 from starglot.config.tasks import Bins, Task
@@ -43,6 +44,7 @@ def cross_check(config: Config) -> list[str]:
         *_models(config),
         *_circles(config),
         *start_faults(config),
+        *pipeline_faults(config),
         *replay_faults(config),
         *_bases(config),
         *encoder_faults(config),
@@ -137,6 +139,7 @@ def _sample(config: Config, at: str, task: Task) -> Iterator[str]:
         yield unknown(f"{at}.source", sample.source, Surveys.model_fields)
     if isinstance(sample.groups, Bins) and sample.groups.bins.label not in task.labels:
         yield unknown(f"{at}.groups.bins.label", sample.groups.bins.label, task.labels)
+    yield from strata_faults(at, task)
     if sample.balanced and not groups:
         yield f"{at}.balanced: there is nothing to balance over, as groups is null; set balanced: false"
     for size, count in sample.sizes.items():

@@ -24,7 +24,8 @@ class Desi(SpectrumSurvey):
     release: str = Field("dr1", description="Named in manifests and captions.")
     catalog: PathText = Field(description="mwsall-pix-fuji.fits (EDR) or mwsall-pix-iron.fits (DR1).")
     spectra: PathText = Field(
-        description="The release's `healpix` folder: <survey>/<program>/<pixel/100>/<pixel>/coadd-*.fits."
+        description="The release's `healpix` folder: <survey>/<program>/<pixel/100>/<pixel>/coadd-*.fits; or a "
+        "folder with SPARCL's records as Parquet, npz or CSV, with a column targetid."
     )
     coverage: tuple[float, float] = Field(
         (3600.0, 9824.0), description="Wavelengths (A, vacuum) of the three arms; the grid must lie inside."

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 
-from starglot.config.baselines import Mlp
+from starglot.config.aligned import AlignedBase
+from starglot.config.baselines import OnBase
+from starglot.config.embeddings import (
+    embedding_bases,
+    encoder_bases,
+    encoders_of,
+    fitting_views,
+    grid_of,
+    line_of,
+    views_of,
+)
 from starglot.config.encoders import EncoderBase, MaskedEncoderBase
 from starglot.config.faults import unknown, view_faults
 from starglot.config.models import Config
-from starglot.config.queries import encoder_bases, encoder_line
-from starglot.config.recipes import View, Wavelength
+from starglot.config.recipes import View
 from starglot.config.strict import init_of
 
 #: Values of a spectrum in which a masked encoder has something to hide in each sixth (models/encoders/masked.py).
@@ -23,10 +32,13 @@ def encoder_faults(config: Config) -> Iterator[str]:
         yield from _encoder(config, f"bases.{name}", base)
     for name, model in config.models.items():
         at, base_name = f"models.{name}", getattr(model, "base", None)
-        if isinstance(model, Mlp) and base_name is not None:
-            yield from _reader(config, at, name, model)
-        elif base_name in encoders:
-            yield f"{at}.base: '{base_name}' is an encoder of spectra, and no language model; a kind: mlp reads it"
+        if isinstance(model, OnBase):
+            yield from _reader(config, at, name, model, base_name) if base_name else ()
+        elif base_name in embedding_bases(config):
+            yield (
+                f"{at}.base: '{base_name}' is an encoder of spectra, and no language model; kinds mlp and ridge read "
+                "such a base"
+            )
 
 
 def _encoder(config: Config, at: str, base: EncoderBase) -> Iterator[str]:
@@ -44,51 +56,79 @@ def _encoder(config: Config, at: str, base: EncoderBase) -> Iterator[str]:
 def _start(config: Config, at: str, base: EncoderBase) -> Iterator[str]:
     """Of an encoder that goes on from another one."""
     encoders = encoder_bases(config)
-    if base.init is None:
-        if base.transfer is not None:
-            yield f"{at}.transfer: it says how an encoder goes on from another one; name that in init"
-        return
-    if base.init not in encoders:
-        yield unknown(f"{at}.init", base.init, encoders)
-        return
-    start = encoders[base.init]
-    line = encoder_line(config, base.init)
-    if encoders[line[-1]].init in line:
-        yield f"{at}.init: it starts, over other encoders, from itself"
-    for key in ("kind", "width", "blocks", "heads", "hidden"):
-        mine, theirs = getattr(base, key, None), getattr(start, key, None)
-        if mine != theirs:
-            yield f"{at}.{key}: {mine}, but '{base.init}', which it starts from, has {theirs}; give both the same"
-    if _grid(config, base.view) != _grid(config, start.view):
+    yield from going_on_faults(config, at, base, encoders, ("kind", "width", "blocks", "heads", "hidden"))
+    start = encoders.get(base.init or "")
+    if start and grid_of(config, base.view) != grid_of(config, start.view):
         yield f"{at}.view: {base.view} is on another grid than {start.view}, from which '{base.init}' has learnt"
 
 
-def _reader(config: Config, at: str, name: str, model: Mlp) -> Iterator[str]:
-    """Of a network that reads embeddings."""
-    encoders = encoder_bases(config)
-    if model.base not in encoders:
-        yield unknown(f"{at}.base", str(model.base), encoders)
+def going_on_faults(
+    config: Config,
+    at: str,
+    base: EncoderBase | AlignedBase,
+    starts: Mapping[str, EncoderBase | AlignedBase],
+    sizes: Sequence[str],
+) -> Iterator[str]:
+    """Of a base and the one of ``starts`` that its `init` names, with which it has these settings in common."""
+    if base.init is None:
+        if base.transfer is not None:
+            yield f"{at}.transfer: it says how a base goes on from another one; name that in init"
         return
-    if (model.bin, model.preparation) != (1, "as_is"):
-        yield f"{at}: what reads embeddings sees no flux values; leave out bin and preparation"
-    if any(plan.augment.changes for plan in (model.training, *model.by_size.values())):
+    if base.init not in starts:
+        yield unknown(f"{at}.init", base.init, starts)
+        return
+    line = line_of(config, base.init)
+    if starts[line[-1]].init in line:
+        yield f"{at}.init: it starts, over other bases, from itself"
+    for key in sizes:
+        mine, theirs = getattr(base, key, None), getattr(starts[base.init], key, None)
+        if mine != theirs:
+            yield f"{at}.{key}: {mine}, but '{base.init}', which it starts from, has {theirs}; give both the same"
+
+
+def _reader(config: Config, at: str, name: str, model: OnBase, base: str) -> Iterator[str]:
+    """Of a model that reads embeddings."""
+    bases = embedding_bases(config)
+    if base not in bases:
+        yield unknown(f"{at}.base", base, bases)
+        return
+    changed = [key for key in ("bin", "preparation") if key in model.model_fields_set and not _idle(model, key)]
+    if changed:
+        yield f"{at}: what reads embeddings sees no flux values; leave out {' and '.join(changed)}"
+    plans = [plan for plan in (getattr(model, "training", None), *getattr(model, "by_size", {}).values()) if plan]
+    if any(plan.augment.changes for plan in plans):
         yield f"{at}.training.augment: embeddings are made once, of flux as it is; leave augment out"
     if name not in config.opened:
         return
-    view = encoders[model.base].view
-    for below in encoder_line(config, model.base):
-        if encoders[below].view in config.views:
-            continue
-        yield (
-            f"{at}.base: '{below}' learns from {encoders[below].view}, which no task that is built looks at, so "
-            "that no spectra of it are selected; name such a task in run.tasks, or start the model from one (init)"
-        )
+    yield from unselected(config, f"{at}.base", base)
     for task in _tasks_of(config, name):
-        own = config.tasks[task].view
-        if _grid(config, own) != _grid(config, view):
+        own, views = config.tasks[task].view, views_of(config, base)
+        fitting = fitting_views(config, base, own)
+        if not fitting:
             yield (
-                f"{at}.base: task '{task}' sees {own}, '{model.base}' has learnt {view}, on another grid; give both "
-                "recipes of the same wavelengths"
+                f"{at}.base: task '{task}' sees {own}, '{base}' has learnt {' and '.join(views)}, on another grid; "
+                "give the recipes of both the same wavelengths"
+            )
+        if len(fitting) > 1:
+            yield (
+                f"{at}.base: task '{task}' sees {own}, and both views of '{base}' have its wavelengths; name a task "
+                f"on one of {' and '.join(fitting)}"
+            )
+
+
+def _idle(model: OnBase, key: str) -> bool:
+    """Whether a setting has the value that changes no spectrum."""
+    return getattr(model, key) in (1, "as_is")
+
+
+def unselected(config: Config, at: str, base: str) -> Iterator[str]:
+    """Of the encoders that a base is made of: those of whose views no spectra are selected."""
+    for below in encoders_of(config, base):
+        view = encoder_bases(config)[below].view
+        if view not in config.views:
+            yield (
+                f"{at}: '{below}' learns from {view}, which no task that is built looks at, so that no spectra of it "
+                "are selected; name such a task in run.tasks, or start a model from one (init)"
             )
 
 
@@ -99,8 +139,3 @@ def _tasks_of(config: Config, name: str) -> list[str]:
     starts = [(init, other) for other, model in config.opened.items() if (init := init_of(model))]
     started = [init.task for init, other in starts if (init.model or other) == name]
     return [task for task in dict.fromkeys([*tasks, *swept, *started]) if task in config.tasks]
-
-
-def _grid(config: Config, view: str) -> Wavelength | None:
-    recipe = config.recipes.get(View(view).recipe)
-    return recipe.wavelength if recipe else None

@@ -16,6 +16,7 @@ from starglot.config.encoders import AutoencoderBase, MaskedEncoderBase
 from starglot.config.llm import Llm
 from starglot.config.nearest import Constant, Knn, TemplateFit
 from starglot.config.patch_llm import PatchLlm
+from starglot.config.pipeline import Pipeline
 from starglot.config.random_base import LikeBase, RandomBase
 from starglot.config.strict import BaseSettings, ModelSettings, Needs
 from starglot.config.tiny import TinyBase
@@ -73,6 +74,7 @@ FAMILIES: Registry[Family] = Registry(
         "trees": Family("spectra", stretched=_rounds),
         "plain": Family("spectra"),
         "ensemble": Family("predictions"),
+        "pipeline": Family("catalogue"),
     }
 )
 
@@ -93,6 +95,7 @@ KINDS: Registry[Kind] = Registry(
         "gru": Kind(Gru, "network"),
         "mlp": Kind(Mlp, "network"),
         "ensemble": Kind(Ensemble, "ensemble"),
+        "pipeline": Kind(Pipeline, "pipeline"),
     }
 )
 

@@ -275,8 +275,14 @@ class Config(Strict):
 
     @property
     def used_pairs(self) -> list[str]:
-        """The pairs that are made: those of `run:`, and those that its bases learn from."""
-        learnt = (getattr(self.bases.get(name), "pairs", None) for name in self.run.bases)
+        """The pairs that are made: those of `run:`, and those that bases of `run:` and of its models learn from."""
+        bases = dict.fromkeys([*self.run.bases, *(getattr(model, "base", None) for model in self.opened.values())])
+        todo, seen = [name for name in bases if name], list[str]()
+        while todo:
+            name = todo.pop(0)
+            seen.append(name)
+            todo += [start] if (start := getattr(self.bases.get(name), "init", None)) and start not in seen else []
+        learnt = (getattr(self.bases.get(name), "pairs", None) for name in seen)
         return [name for name in dict.fromkeys([*self.run.pairs, *learnt]) if name in self.pairs]
 
     @property

@@ -19,7 +19,7 @@ OF_KINDS = ("KINDS", "FITS", "READERS", "ARCHITECTURES")
 #: Registries with an entry for each kind of base.
 OF_BASES = ("BASES", "BASE_NETWORKS")
 #: Registries with an entry for each kind of encoder.
-OF_ENCODERS = ("ENCODERS", "OBJECTIVES", "READINGS")
+OF_ENCODERS = ("ENCODERS", "OBJECTIVES", "READINGS", "EMBEDDERS")
 #: Registries with an entry for each survey.
 OF_SURVEYS = ("CATALOGS", "FILES", "SPECTRA")
 #: Forms of answer that the demo's base learns, whatever task it is of.
@@ -78,13 +78,18 @@ def _models(config: Config, wildcards: Mapping[str, str]) -> Sequence[ModelSetti
 
 
 def _encoders(config: Config, wildcards: Mapping[str, str]) -> set[str]:
-    """The kinds of encoder that a job with these wildcards may train or read: its base's, or its models'."""
+    """The kinds of encoder that a job with these wildcards may train or read: its base's, or its models'.
+
+    A model that stands on an aligned pair opens one side of it, as an encoder of kind aligned.
+    """
     if "base" in wildcards:
         base = config.bases[wildcards["base"]]
         of = base.encoders if isinstance(base, AlignedBase) else (wildcards["base"],)
         return {config.bases[name].kind for name in of}
-    bases = (config.bases.get(getattr(model, "base", None) or "") for model in _models(config, wildcards))
-    return {base.kind for base in bases if isinstance(base, EncoderBase)}
+    names = {getattr(model, "base", None) or "" for model in _models(config, wildcards)}
+    bases = [base for name, base in config.bases.items() if name in names]
+    inside = [config.bases[name] for base in bases if isinstance(base, AlignedBase) for name in base.encoders]
+    return {base.kind for base in (*bases, *inside) if isinstance(base, EncoderBase | AlignedBase)}
 
 
 def _encodings(config: Config, wildcards: Mapping[str, str]) -> set[str]:

@@ -13,7 +13,6 @@ from pydantic import BaseModel
 
 from starglot.config.bases import base_slug
 from starglot.config.degradation import ALTERED, Change
-from starglot.config.encoders import EncoderBase
 from starglot.config.kinds import family_of, is_language_model, reading
 from starglot.config.llm import Llm
 from starglot.config.models import Config
@@ -44,7 +43,7 @@ SAMPLED_SETS: tuple[str, ...] = (*Surveys.model_fields, "own_line")
 SWEEP_SET = "sweep"
 
 #: Fields of a sample that decide which stars are drawn, not what is asked of them.
-_DRAWING = {"sizes", "shortage", "balanced"}
+_DRAWING = {"sizes", "shortage", "balanced", "strata"}
 
 
 def dump(model: BaseModel, **kwargs: Any) -> dict[str, Any]:
@@ -337,37 +336,6 @@ def random_bases(config: Config) -> dict[str, RandomBase]:
 def like_bases(config: Config) -> dict[str, LikeBase]:
     """The bases of the configuration that are made in the shape of another one, by name."""
     return {name: base for name, base in config.bases.items() if isinstance(base, LikeBase)}
-
-
-def encoder_bases(config: Config) -> dict[str, EncoderBase]:
-    """The bases of the configuration that are encoders, pre-trained here on the spectra of a view, by name."""
-    return {name: base for name, base in config.bases.items() if isinstance(base, EncoderBase)}
-
-
-def encoder_of(config: Config, model: str) -> str | None:
-    """The encoder whose embeddings a model reads; None for one that reads something else."""
-    base = getattr(model_of(config, model), "base", None)
-    return base if base in encoder_bases(config) else None
-
-
-def encoders_under(config: Config, task: str, model: str) -> list[str]:
-    """The encoders whose training stars a model has seen: its own, its start's, its members'."""
-    start, members = starts_from(config, task, model), members_of(model_of(config, model))
-    below = [(start[0], start[1])] if start else []
-    below += [(task, member) for member in members]
-    found = {name for each in below for name in encoders_under(config, *each)}
-    own = encoder_of(config, model)
-    return sorted(found.union(encoder_line(config, own) if own else ()))
-
-
-def encoder_line(config: Config, name: str) -> list[str]:
-    """An encoder, the one that it goes on from, and so on, as far as they are configured."""
-    encoders, line = encoder_bases(config), list[str]()
-    at: str | None = name
-    while at in encoders and at not in line:
-        line.append(at)
-        at = encoders[at].init
-    return line
 
 
 def token_encodings(config: Config) -> list[str]:

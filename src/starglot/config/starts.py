@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from starglot.config.embeddings import line_of
 from starglot.config.kinds import KINDS, family_of
 from starglot.config.models import Config, Model
-from starglot.config.queries import encoder_line, going_on, starts_from
+from starglot.config.queries import going_on, starts_from
 from starglot.config.recipes import View
 from starglot.config.strict import Init, init_of
 from starglot.config.tasks import Task
@@ -65,7 +66,7 @@ def _same_reading(config: Config, at: str, model: Model, init: Init, start: Mode
         if mine != theirs and family_of(model).needs == "spectra":
             yield f"{at}.{key}: {mine}, but '{init.model}', which it starts from, has {theirs}; give both the same"
     mine, theirs = (getattr(each, "base", None) for each in (model, start))
-    if family_of(model).needs == "spectra" and theirs != mine and theirs not in encoder_line(config, mine or ""):
+    if family_of(model).needs == "spectra" and theirs != mine and theirs not in line_of(config, mine or ""):
         yield (
             f"{at}.base: {mine}, but '{init.model}', which it starts from, has {theirs}; give both the same, or this "
             "one an encoder that goes on from the other's"
@@ -122,6 +123,25 @@ def _grids_differ(config: Config, one: Task, other: Task) -> bool:
     recipes = [config.recipes.get(View(task.view).recipe) for task in (one, other)]
     grids = [recipe.wavelength for recipe in recipes if recipe]
     return len(grids) == 2 and grids[0] != grids[1]
+
+
+def pipeline_faults(config: Config) -> Iterator[str]:
+    """Of models that repeat a survey's own labels, at the tasks that are built."""
+    surveys = config.surveys.named()
+    for name in config.run.models:
+        if name not in config.models or family_of(config.models[name]).needs != "catalogue":
+            continue
+        for task in (config.tasks[each] for each in config.run.tasks if each in config.tasks):
+            own = View(task.view).survey
+            if task.sample.source == own:
+                yield (
+                    f"models.{name}: it repeats the labels of {own}, which are the truth here; name a task that "
+                    "learns those of another survey"
+                )
+            elif own in surveys and (lacking := [each for each in task.labels if each not in surveys[own].brings]):
+                yield (
+                    f"models.{name}: {own} measures no {', '.join(lacking)}, only {', '.join(surveys[own].brings)}"
+                )
 
 
 def transfer_tasks(config: Config) -> list[str]:

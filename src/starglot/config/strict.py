@@ -37,8 +37,8 @@ class Strict(BaseModel):
 
 
 #: What a model is trained on and answers from, or a base is trained on: questions and answers, cleaned spectra, these
-#: in front of a language model, other models' predictions, pairs of spectra of one star.
-Needs: TypeAlias = Literal["questions", "spectra", "spectra and base", "predictions", "pairs"]
+#: in front of a language model, other models' predictions, pairs of spectra of one star, a survey's own labels.
+Needs: TypeAlias = Literal["questions", "spectra", "spectra and base", "predictions", "pairs", "catalogue"]
 
 
 class ModelSettings(Strict):

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from starglot.config.strict import Name, Strict
 from starglot.labels import CLASSES
@@ -51,6 +51,13 @@ class Bins(Strict):
         return tuple(f"{self.bins.label} {place}" for place in range(1, self.bins.number + 1))
 
 
+class Strata(Strict):
+    """Parts of a sample by the value of a label: a size has each part's share of all."""
+
+    label: str = Field(description="One of the task's labels.")
+    edges: list[float] = Field(min_length=1, description="Values between the parts, rising.")
+
+
 class Sample(Strict):
     """Which spectra, and how many."""
 
@@ -71,6 +78,16 @@ class Sample(Strict):
     shortage: Literal["error", "take_all"] = Field(
         "error", description="When a group has too few spectra: stop, or take all there are and say so."
     )
+    strata: Strata | None = Field(
+        None,
+        description="Sizes that have the same share of spectra on each side of an edge, in every split, as all "
+        "spectra have: `{label: feh, edges: [-1.0]}` for metal-poor and metal-rich stars; null: as they are drawn.",
+    )
+
+    @model_serializer(mode="wrap")
+    def _as_written(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Without `strata` where there are none: a sample drawn as it comes depends on no such setting."""
+        return {name: value for name, value in handler(self).items() if name != "strata" or value is not None}
 
     @property
     def by_class(self) -> bool:

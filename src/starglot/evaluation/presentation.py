@@ -90,6 +90,8 @@ HEADINGS: dict[str, str] = {
     "least_loss": "least loss",
     **{f"{name}_seeds": f"{shown} between seeds" for name, shown in (("r2", "R2"), ("biweight", "biweight"))},
     "clipped_seeds": "clipped between seeds",
+    "trained": "trained parameters",
+    "learning_rate": "rate",
     "n_questions": "number",
     "constant_accuracy": "constant's accuracy",
     "base_accuracy": "accuracy of the base",

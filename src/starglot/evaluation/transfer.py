@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from starglot.evaluation.cells import LEAST_STARS
 from starglot.evaluation.residuals import read_predictions
@@ -96,8 +97,8 @@ def subsets(tables: Sequence[pa.Table]) -> Iterator[tuple[str, str, list[Judged]
 
     Rows are those that every table can be judged by.  Without true [Fe/H] there are all stars alone.
     """
-    metals = judged(tables[0], "feh")
-    iron = dict(zip(metals.obsid.tolist(), metals.truth.tolist(), strict=True))
+    metals = tables[0].filter(pc.and_(pc.equal(tables[0]["label"], "feh"), pc.is_valid(tables[0]["truth"])))
+    iron = dict(zip(metals["obsid"].to_pylist(), metals["truth"].to_pylist(), strict=True))
     labels = set(tables[0]["label"].to_pylist())
     for label in sorted(labels, key=lambda name: (name != "feh", name)):
         every = [judged(table, label) for table in tables]

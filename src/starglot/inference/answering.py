@@ -149,6 +149,15 @@ def _ensemble(folder: Path, about: Mapping[str, Any], settings: Any, task: Task)
     return answers
 
 
+def _pipeline(folder: Path, about: Mapping[str, Any], settings: Any, task: Task) -> Answers:
+    raise StarglotError(
+        "this model repeats what a survey's catalogue says, and reads no spectra",
+        where=folder,
+        allowed="models of any other kind",
+        todo="take one of these, or the survey's catalogue itself",
+    )
+
+
 #: How a model of each family is opened: its folder, its description, its settings, its task.
 OPENERS: Registry[Callable[[Path, Mapping[str, Any], Any, Task], Answers]] = Registry(
     {
@@ -158,6 +167,7 @@ OPENERS: Registry[Callable[[Path, Mapping[str, Any], Any, Task], Answers]] = Reg
         "trees": _trees,
         "plain": _plain,
         "ensemble": _ensemble,
+        "pipeline": _pipeline,
     }
 )
 

@@ -13,7 +13,7 @@ from starglot.config.models import Split
 from starglot.config.tasks import Sample, Task
 from starglot.errors import StarglotError
 from starglot.samples.few import too_few
-from starglot.samples.groups import in_groups
+from starglot.samples.groups import by_strata, in_groups
 from starglot.samples.order import drawing_order
 from starglot.samples.split import split_of
 from starglot.tables import SAMPLE, SPLITS
@@ -28,7 +28,8 @@ def draw(labels: pa.Table, task: Task, size: str, split: Split, seed: int) -> tu
     :func:`starglot.samples.labels.collect_labels`.
 
     A balanced sample of n takes the first n / 5 spectra of each of five groups in drawing order (a hash of star_id,
-    then of obsid; a remainder goes to the first groups), any other the first n of all.  So the sizes are nested, a
+    then of obsid; a remainder goes to the first groups), any other the first n of all, with strata in an order that
+    has their shares all along (:func:`starglot.samples.groups.by_strata`).  So the sizes are nested, a
     spectrum more or less shifts only the end, and repeat visits stay together.  A size of null takes everything.
 
     Too few spectra are an error, or with ``shortage: take_all`` all there are, told under "shortages" in the
@@ -44,6 +45,9 @@ def draw(labels: pa.Table, task: Task, size: str, split: Split, seed: int) -> tu
         )
     rows, bins = in_groups(labels, plan)
     order = drawing_order(rows["star_id"], rows["obsid"].to_numpy(), seed)
+    if plan.strata is not None:
+        known = labels.take(pc.index_in(rows["obsid"], value_set=labels["obsid"].combine_chunks()))
+        order = by_strata(order, known, plan.strata, split_of(rows["star_id"].to_pylist(), split, seed)[0])
     of = rows["class"].to_numpy(zero_copy_only=False)
     wanted = _wanted(plan, size)
     taken, shortages = [], {}

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from starglot.spectra.raw import RawSpectrum
 from starglot.spectra.rejection import SpectrumRejected
+from starglot.surveys.desi_exports import exported, is_export, read_export
 from starglot.surveys.fits_bytes import Unit
 from starglot.tables import FILES
 
@@ -63,8 +64,10 @@ def coadd_file(shard: str) -> str:
 def find_files(candidates: pa.Table, root: Path) -> pa.Table:
     """The file of each candidate's shard (protocol ``FindFiles``), ``.fits`` before ``.fits.gz``.
 
-    The row in it is null: the catalogue does not tell it, FIBERMAP does when the file is read.
+    Where there is none, the table in ``root`` itself that has the target among SPARCL's records, if any does.
+    The row in it is null: the catalogue does not tell it, FIBERMAP or the column targetid does when the file is read.
     """
+    tables = exported(root)
     found: dict[str, dict[str, str | int | None]] = {}
     for shard in dict.fromkeys(candidates["shard"].to_pylist()):
         name = coadd_file(shard)
@@ -72,7 +75,19 @@ def find_files(candidates: pa.Table, root: Path) -> pa.Table:
         status = (root / at).stat() if at else None
         size, mtime = (status.st_size, status.st_mtime_ns) if status else (None, None)
         found[shard] = {"file": at or name, "row": None, "size": size, "mtime": mtime}
-    return pa.Table.from_pylist([found[shard] for shard in candidates["shard"].to_pylist()], schema=FILES)
+    status_of = {name: (root / name).stat() for name in set(tables.values())}
+    rows = []
+    for obsid, shard in zip(candidates["obsid"].to_pylist(), candidates["shard"].to_pylist(), strict=True):
+        row, table = found[shard], tables.get(obsid)
+        if row["size"] is None and table is not None:
+            row = {
+                "file": table,
+                "row": None,
+                "size": status_of[table].st_size,
+                "mtime": status_of[table].st_mtime_ns,
+            }
+        rows.append(row)
+    return pa.Table.from_pylist(rows, schema=FILES)
 
 
 def read(rows: pa.Table, root: Path) -> Iterator[tuple[int, RawSpectrum | SpectrumRejected]]:
@@ -82,6 +97,11 @@ def read(rows: pa.Table, root: Path) -> Iterator[tuple[int, RawSpectrum | Spectr
         wanted.setdefault(file, []).append(obsid)
     for file, obsids in wanted.items():
         try:
+            if is_export(file):
+                table = read_export(root / file)
+                none = SpectrumRejected("not_in_file", "no such targetid")
+                yield from ((obsid, table.get(obsid, none)) for obsid in obsids)
+                continue
             coadd = read_coadd(root / file)
         except SpectrumRejected as why:
             yield from ((obsid, why) for obsid in obsids)

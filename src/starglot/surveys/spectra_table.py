@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -39,11 +39,7 @@ def spectra_of_rows(content: bytes, start_name: str) -> list[Found] | None:
     A spectrum that cannot be used comes as the reason why.
     Raises SpectrumRejected ``file_unreadable`` for pickles, in npz files too.
     """
-    if _PICKLE.match(content):
-        raise SpectrumRejected(
-            "file_unreadable", "a pickle, which can run any code: save the spectra as Parquet or npz instead"
-        )
-    columns = _columns(content, start_name)
+    columns = columns_of(content, start_name)
     if columns is None:
         return None
     names = {name.lower(): name for name in columns}
@@ -68,21 +64,34 @@ def spectra_of_rows(content: bytes, start_name: str) -> list[Found] | None:
     return out
 
 
-def _columns(content: bytes, name: str) -> Mapping[str, Sequence[Any]] | None:
-    """Columns by name; None for a file that has none."""
+def columns_of(content: bytes, name: str, wanted: Collection[str] | None = None) -> dict[str, Sequence[Any]] | None:
+    """Columns by name, as they are; None for a file that has none.  name: of the file; wanted: names, in small
+    letters, of those that are read; None: all.
+
+    Raises SpectrumRejected ``file_unreadable`` for pickles, in npz files too, and for damaged files.
+    """
+    if _PICKLE.match(content):
+        raise SpectrumRejected(
+            "file_unreadable", "a pickle, which can run any code: save the spectra as Parquet or npz instead"
+        )
+
+    def chosen(names: Iterable[str]) -> list[str]:
+        return [each for each in names if wanted is None or each.lower() in wanted]
+
     if content.startswith(b"PAR1"):
         import pyarrow as pa
         import pyarrow.parquet as pq
 
         try:
-            table = pq.read_table(pa.BufferReader(content))
+            names = chosen(pq.read_schema(pa.BufferReader(content)).names)
+            table = pq.read_table(pa.BufferReader(content), columns=names)
         except (pa.ArrowException, OSError) as error:
             raise SpectrumRejected("file_unreadable", " ".join(str(error).split())[:200]) from error
         return {column: table[column].to_pylist() for column in table.column_names}
     if content.startswith(b"PK\x03\x04") and name.lower().endswith(".npz"):
         try:
             with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-                return {each: arrays[each] for each in arrays.files}
+                return {each: arrays[each] for each in chosen(arrays.files)}
         except ValueError as error:
             detail = "arrays of objects are pickles, which can run any code: save arrays of numbers (spectra, pixels)"
             raise SpectrumRejected("file_unreadable", detail) from error
@@ -93,7 +102,8 @@ def _columns(content: bytes, name: str) -> Mapping[str, Sequence[Any]] | None:
         import pandas as pd
 
         try:
-            frame = pd.read_csv(io.BytesIO(content), dtype=str, keep_default_na=False)
+            names = chosen(pd.read_csv(io.BytesIO(content), dtype=str, nrows=0).columns)
+            frame = pd.read_csv(io.BytesIO(content), dtype=str, keep_default_na=False, usecols=names)
         except (ValueError, UnicodeDecodeError) as error:
             raise SpectrumRejected("file_unreadable", " ".join(str(error).split())[:200]) from error
         return {str(column): frame[column].tolist() for column in frame.columns}

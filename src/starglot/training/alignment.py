@@ -22,15 +22,16 @@ from starglot.errors import StarglotError
 from starglot.hashing import digest_of, manifest_digest
 from starglot.models.baselines.reading import use_device
 from starglot.models.bases import read_manifest
-from starglot.models.encoders.aligned import Aligned, contrast, save_aligned
+from starglot.models.encoders.aligned import ALIGNED, Aligned, contrast, load_aligned, save_aligned
 from starglot.models.encoders.files import as_flux, load_encoder
 from starglot.spectra.sample_flux import CleanedSpectra
 from starglot.store import CHECKPOINTS, new_folder
 from starglot.surveys.index import cleaned_spectra
 from starglot.tables import table_digest, write_json
-from starglot.training.delivery import MANIFEST, deliver, restore_or_begin, versions, write_run
+from starglot.training.delivery import MANIFEST, deliver, digests, restore_or_begin, versions, write_run
 from starglot.training.epochs import Batch, Sums, train, write_curve
 from starglot.training.full_disk import full_disk_explained
+from starglot.training.transfer import Updated, learner_of
 
 log = logging.getLogger(__name__)
 
@@ -79,15 +80,13 @@ class Alignment:
         """All parts, a pair."""
         return sum(sums[: len(PARTS)], torch.zeros_like(sums[0])) / sums[-1]
 
-    def _sums(self, heads: Any, flux: Sequence[Tensor], features: Sequence[Tensor]) -> Sums:
-        shared = [heads.shared[place](features[place]) for place in (0, 1)]
+    def _sums(self, heads: nn.Module, flux: Sequence[Tensor], features: Sequence[Tensor]) -> Sums:
+        shared, again, crossed = heads(features)
         n = torch.tensor(len(flux[0]), device=flux[0].device)
         own = cross = torch.zeros((), device=flux[0].device)
-        if len(heads.own):
-            for place in (0, 1):
-                again = heads.decoders[place](shared[place], heads.own[place](features[place]))
-                own = own + n * l1_loss(again, flux[place])
-                cross = cross + n * l1_loss(heads.cross[place](shared[1 - place]), flux[place])
+        for place, mine in enumerate(again):
+            own = own + n * l1_loss(mine, flux[place])
+            cross = cross + n * l1_loss(crossed[place], flux[place])
         return contrast(shared[0], shared[1], self.network.settings.scale), own, cross, n
 
     def _pairs(self, at: np.ndarray) -> Batch:
@@ -131,12 +130,14 @@ def train_aligned(
     state: Path,
     code_hash: str,
     script: Path | None = None,
+    start: Path | None = None,
 ) -> dict[str, Any]:
     """Train heads on the training pairs; returns the manifest that it writes last into ``out``.
 
     views, recipes, indexes: of both sides; pairs_file: Parquet (``tables.PAIR``); encoders: folders of the two bases;
     out: gets ``aligned.safetensors``, loss.csv, run.json and manifest.json; state, code_hash, script: as in
-    :func:`starglot.training.baselines.train_files`.  Validation pairs choose the epoch; test pairs are not read.
+    :func:`starglot.training.baselines.train_files`; start: folder of the aligned base to go on from.
+    Validation pairs choose the epoch; test pairs are not read.
     Raises StarglotError when a split is too small to be told apart, or an encoder is for another grid.
     """
     # ---- set up
@@ -157,6 +158,8 @@ def train_aligned(
     inputs = {"pairs": table_digest(pairs), "spectra": [digest_of(dict(each.digests)) for each in spectra]}
     standing = [manifest_digest(folder / MANIFEST) for folder in encoders]
     about = {"base": settings.model_dump(), "views": list(views), "recipes": [each.model_dump() for each in recipes]}
+    if start is not None:
+        about["continues"] = digests([start / ALIGNED])
     place, finished = restore_or_begin(
         Path(state), {**about, "inputs": inputs, "encoders": standing, "code": code_hash}, Path(out), script
     )
@@ -181,12 +184,18 @@ def train_aligned(
                 )
         torch.manual_seed(settings.seed)
         network = Aligned(settings, [base["kind"] for base in bases], read).eval()
+        learner: nn.Module = network.heads
+        if start is not None:
+            network.heads.load_state_dict(load_aligned(start).heads.state_dict())
+            learner = learner_of(network.heads, settings.transfer)
 
         # ---- train
         plan = settings.training
         objective = Alignment(network, flux, split, plan.batch, device)
         checkpoints = place / CHECKPOINTS
-        trained = train(network.heads, objective, plan, settings.seed, device, checkpoints, "aligned", clip=plan.clip)
+        trained = train(learner, objective, plan, settings.seed, device, checkpoints, "aligned", clip=plan.clip)
+        if isinstance(learner, Updated):
+            learner.merged()  # in place
 
         # ---- save
         made = new_folder(place)

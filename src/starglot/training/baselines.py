@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from starglot.config.kinds import KINDS
 from starglot.config.tasks import Task
 from starglot.errors import StarglotError
-from starglot.models.baselines.files import ENCODER, WEIGHTS
+from starglot.models.baselines.files import WEIGHTS
 from starglot.models.baselines.rows import Rows, rows_of
 from starglot.spectra.sample_flux import Bins, ShardPath, map_flux
 from starglot.store import CHECKPOINTS, new_folder
@@ -35,7 +35,7 @@ class Work:
 
     made: gets the weights; checkpoints: of this work alone; flux: shared with other models of the sample;
     inputs: digests of what is read; start: folder of the trained model to start from, for kinds that have `init`;
-    base: folder of the encoder whose embeddings are read in place of flux, if any.
+    base: folder that holds the encoder whose embeddings are read in place of flux, if any.
     """
 
     settings: Any
@@ -66,7 +66,7 @@ def train_arguments(command: ArgumentParser) -> ArgumentParser:
     command.add_argument("--labels", required=True)
     command.add_argument("--index", required=True, help="index of the cleaned spectra, in their folder")
     command.add_argument("--continues", nargs="?", help="manifest of the model to start from")
-    command.add_argument("--base", nargs="?", help="manifest of the encoder whose embeddings the model reads")
+    command.add_argument("--base", nargs="?", help="manifest of the base whose embeddings the model reads")
     command.add_argument("--code-hash", required=True, help="hash of the code, part of the name of finished work")
     command.add_argument("--state", required=True, help="folder of checkpoints and finished work")
     command.add_argument("--manifest", required=True)
@@ -88,10 +88,11 @@ def train_files(
 ) -> dict[str, Any]:
     """:func:`train_baseline` on the workflow's files.
 
-    settings: model and task, as the rule is told them; sample, labels: Parquet; index: of the cleaned spectra, in
-    their folder; code_hash: of the code, one of the work's ingredients; manifest: the file to write, weights
-    beside it; continues: manifest of the model to start from; base: that of the encoder whose embeddings it reads;
-    script: of a kind whose training is resumed, the script that calls it (:mod:`.begun`).
+    settings: model and task, as the rule is told them, and with an aligned base the view whose side embeds; sample,
+    labels: Parquet; index: of the cleaned spectra, in their folder; code_hash: of the code, one of the work's
+    ingredients; manifest: the file to write, weights beside it; continues: manifest of the model to start from; base:
+    that of the base whose embeddings it reads; script: of a kind whose training is resumed, the script that calls it
+    (:mod:`.begun`).
     """
     rows, known = pq.read_table(sample), pq.read_table(labels)
     return train_baseline(
@@ -108,6 +109,7 @@ def train_files(
         Path(continues).parent if continues else None,
         script,
         Path(base).parent if base else None,
+        settings.get("view"),
     )
 
 
@@ -125,13 +127,15 @@ def train_baseline(
     start: Path | None = None,
     script: Path | None = None,
     base: Path | None = None,
+    view: str | None = None,
 ) -> dict[str, Any]:
     """Train on the sample's training split; returns the manifest that it writes last into ``out``.
 
     fit: of the model's kind; sample: ``tables.SAMPLE``; labels: obsid, shard and the task's label columns for at
     least the sample's spectra; shard_path: a shard's cleaned spectra; state: folder of checkpoints and finished work;
     inputs: digests of sample, labels and spectra; code_hash: of the code; start: folder of the model to start from;
-    script: as in :func:`train_files`; base: folder of the encoder whose embeddings it reads.
+    script: as in :func:`train_files`; base: folder of the encoder or aligned pair whose embeddings it reads; view: of
+    the pair, whose side embeds.
     The same again is handed back.
     The validation split chooses and measures.  Raises StarglotError when the training split is empty, and when the
     disk is full.
@@ -142,7 +146,7 @@ def train_baseline(
     ingredients = {**about, "inputs": inputs, "code": code_hash}
     stands_on = {} if start is None else {"continues": digests([start / WEIGHTS])}
     if base is not None:
-        stands_on["embedding"] = digests([base / ENCODER])
+        stands_on["embedding"] = digests(sorted(base.glob("*.safetensors"))) | ({"view": view} if view else {})
     place, finished = restore_or_begin(Path(state), {**ingredients, **stands_on}, Path(out), script)
     if finished is not None:
         return finished
@@ -160,6 +164,10 @@ def train_baseline(
     # ---- fit, save
     with full_disk_explained(place):
         made = new_folder(place)
+        if base is not None:
+            from starglot.models.encoders.embedders import put_embedder
+
+            put_embedder(base, view, made)
         fitted = fit(
             Work(
                 settings,
@@ -172,7 +180,7 @@ def train_baseline(
                 Path(state) / "flux",
                 inputs,
                 start,
-                base,
+                made if base is not None else None,
             )
         )
         log.info(

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import torch
 from torch import Tensor, nn
 
-from starglot.config.encoders import EncoderBase, EncoderTransfer
+from starglot.config.encoders import EncoderBase
 from starglot.config.models import Split
 from starglot.config.recipes import Recipe
 from starglot.errors import StarglotError
@@ -33,7 +33,7 @@ from starglot.tables import write_json, write_parquet
 from starglot.training.delivery import MANIFEST, deliver, digests, restore_or_begin, versions, write_run
 from starglot.training.epochs import Batch, Sums, train, write_curve
 from starglot.training.full_disk import full_disk_explained
-from starglot.training.transfer import Updated
+from starglot.training.transfer import Updated, learner_of
 
 log = logging.getLogger(__name__)
 
@@ -165,7 +165,7 @@ def train_encoder(
         learner: nn.Module = network
         if start is not None:
             network.load_state_dict(load_encoder(start).state_dict())
-            learner = _learner(network, settings.transfer)
+            learner = learner_of(network, settings.transfer)
         objective = OBJECTIVES[settings.kind](flux, training, held_out)
         plan = settings.training
         checkpoints = place / CHECKPOINTS
@@ -197,13 +197,6 @@ def train_encoder(
         write_run(made, started, examples_per_second=trained.counts["examples"] / (time.time() - started))
         write_json(manifest, made / MANIFEST)
         return deliver(made, place, Path(out))
-
-
-def _learner(network: nn.Module, transfer: EncoderTransfer | None) -> nn.Module:
-    """What is trained of an encoder that has learnt before: all of it, or updates of some layers."""
-    if transfer is None or transfer.strategy == "full":
-        return network
-    return Updated(network, transfer, ())
 
 
 def seen_spectra(index: Path, split: Split, seed: int) -> pa.Table:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-
 import numpy as np
 import torch
 from torch import nn
@@ -11,7 +9,6 @@ from torch import nn
 from starglot.config.baselines import Network
 from starglot.config.transfer import NetworkTransfer, takes_steps
 from starglot.models.baselines.features import coarse_values, prepared
-from starglot.models.baselines.files import ENCODER
 from starglot.models.baselines.networks import build_network
 from starglot.models.baselines.reading import Scales, label_scales, save_network, use_device
 from starglot.models.baselines.scatter import accuracy, held_out_scatter, rms
@@ -67,8 +64,6 @@ def fit_network(work: Work) -> Fitted:
     sigma = held_out_scatter(seen - work.train.truth[few], residuals, predicted, len(work.train.groups))
 
     # ---- save
-    if work.base is not None:  # the model's folder answers by itself
-        shutil.copyfile(work.base / ENCODER, work.made / ENCODER)
     save_network(network, scales, sigma, settings, work.task, work.made)
     write_curve(trained.curve, work.made / "loss.csv")
     return Fitted(

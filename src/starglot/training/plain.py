@@ -20,7 +20,8 @@ from starglot.training.baselines import Fitted, Work
 
 def fit_plain(work: Work) -> Fitted:
     """Fit, and write ``baseline.safetensors``."""
-    weights, facts = FITS[work.settings.kind](work.settings, work.train, work.val, work.shard_path)
+    given = {} if work.base is None else {"base": work.base}
+    weights, facts = FITS[work.settings.kind](work.settings, work.train, work.val, work.shard_path, **given)
     save(weights, work.settings.kind, work.task, work.made)
     return Fitted({}, {}, facts)
 

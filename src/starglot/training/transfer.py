@@ -47,6 +47,13 @@ def prepare(
     return network, lambda: network
 
 
+def learner_of(network: nn.Module, transfer: EncoderTransfer | None) -> nn.Module:
+    """What is trained of a base that has learnt before: all of it, or updates of some layers."""
+    if transfer is None or transfer.strategy == "full":
+        return network
+    return Updated(network, transfer, ())
+
+
 class Updated(nn.Module):
     """A network with low-rank updates (LoRA, by PEFT) of chosen layers, which alone are trained.
 

@@ -219,7 +219,7 @@ def amounts(config: Config, counts: list[Count]) -> dict[str, float]:
         settings = variants.model_at(config, model, size)
         training, family = getattr(settings, "training", None), KINDS[settings.kind].family
         gpus = getattr(training, "gpus", None) or getattr(settings, "gpus", None)
-        if family == "ensemble" or gpus:
+        if family in ("ensemble", "pipeline") or gpus:
             continue
         of = family if family in ("language", "patches") else "baselines"
         passes = 1.0 if of == "baselines" else float(getattr(training, "epochs", 1.0))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +20,11 @@ from starglot.spectra.sample_flux import ShardPath, blocks
 
 
 def fit_ridge(
-    settings: Ridge, train: Rows, val: Rows, shard_path: ShardPath
+    settings: Ridge, train: Rows, val: Rows, shard_path: ShardPath, base: Path | None = None
 ) -> tuple[dict[str, np.ndarray], dict[str, list[Any]]]:
     """Ridge regression for each label, and linear discriminants from the regressed classes.
 
+    base: folder of the encoder whose embeddings are read in place of flux.
     Returns tensors coefficient (m, labels), intercept (labels,), class_coefficient (m, classes), class_intercept
     (classes,; -inf for a class without rows), sigma (labels, classes + 1: residual scatter on validation rows by
     predicted class; the last column: all), and facts by label.  NaN for a label without training rows.
@@ -31,10 +33,11 @@ def fit_ridge(
     classes = list(range(k, k + train.outputs))
     groups = [[j] for j in range(k)] + [classes]
     moments: dict[str, Moments] = {}
+    features_of = _reader(settings, base)
     origin: np.ndarray | None = None
     for name, rows in (("train", train), ("val", val)):
         for at, flux in blocks(rows, shard_path, f"ridge: {name}"):
-            features, block = binned(flux, settings.bin), rows.where(at)
+            features, block = features_of(flux), rows.where(at)
             if origin is None:
                 origin = features.mean(axis=0, dtype=float)
             if name not in moments:
@@ -60,7 +63,7 @@ def fit_ridge(
     residuals = np.full(val.truth.shape, np.nan)
     predicted = np.zeros(len(val), int)
     for at, flux in blocks(val, shard_path, "ridge: scatter"):
-        features = binned(flux, settings.bin)
+        features = features_of(flux)
         residuals[at] = features @ weights["coefficient"] + weights["intercept"] - val.truth[at]
         predicted[at] = _classify(features, weights)
     scatter_by_class(weights["sigma"], residuals, predicted)
@@ -75,13 +78,25 @@ def fit_ridge(
 def read_ridge(settings: Ridge, task: Task, folder: Path, rows: Rows, shard_path: ShardPath) -> Answer:
     """Values, scatter of the predicted class, and the class."""
     weights, _ = load(folder, settings.kind, task)
+    features_of = _reader(settings, folder)
     value = np.full((len(rows), len(task.labels)), np.nan)
     predicted = np.full(len(rows), -1)
     for at, flux in blocks(rows, shard_path, "predict"):
-        features = binned(flux, settings.bin)
+        features = features_of(flux)
         value[at] = features @ weights["coefficient"] + weights["intercept"]
         predicted[at] = _classify(features, weights)
     return Answer(value, weights["sigma"].T[predicted], predicted)
+
+
+def _reader(settings: Ridge, base: Path | None) -> Callable[[np.ndarray], np.ndarray]:
+    """Stored flux (n, grid) -> features (n, m): bins of it, or its embedding by the encoder in a folder."""
+    if settings.base is None or base is None:
+        return lambda flux: binned(flux, settings.bin)
+    import torch
+
+    from starglot.models.encoders.files import Embedder
+
+    return Embedder(base, torch.device("cpu"))
 
 
 def _classify(features: np.ndarray, weights: dict[str, np.ndarray]) -> np.ndarray:

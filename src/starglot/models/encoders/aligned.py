@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,10 +13,9 @@ from torch.nn.functional import cross_entropy, normalize
 
 from starglot.config.aligned import AlignedBase
 from starglot.errors import StarglotError
-from starglot.models.encoders.files import ENCODERS, as_flux, load_weights, save_weights
-from starglot.models.encoders.heads import AttentionHead, DenseHead, OwnDecoder, cross_decoder
-from starglot.models.encoders.masked import tokens_of
-from starglot.registry import Registry
+from starglot.models.encoders.files import ENCODERS, as_flux, load_weights, save_side, save_weights
+from starglot.models.encoders.heads import OwnDecoder, cross_decoder
+from starglot.models.encoders.sides import READINGS, Side, own_head, shared_head
 
 #: The file of an aligned pair: heads, decoders and both encoders.
 ALIGNED = "aligned.safetensors"
@@ -24,28 +23,6 @@ ALIGNED = "aligned.safetensors"
 _BATCH = 256
 #: Length below which an embedding is not divided by its own (as in the public code).
 _LEAST_LENGTH = 1e-3
-
-
-class _Reading(NamedTuple):
-    """How heads read an encoder: what they are given of flux, and a head of so many numbers and attention heads."""
-
-    features: Callable[[Any, Tensor], Tensor]
-    head: Callable[[int, int, int, AlignedBase], nn.Module]
-
-
-#: Kind of encoder -> how heads read it: a masked encoder by its tokens, an autoencoder by its latent vector.
-READINGS: Registry[_Reading] = Registry(
-    {
-        "masked_encoder": _Reading(
-            lambda encoder, flux: encoder.states(tokens_of(flux)),
-            lambda inside, width, heads, settings: AttentionHead(inside, width, heads, settings.dropout),
-        ),
-        "autoencoder": _Reading(
-            lambda encoder, flux: encoder.embed(flux),
-            lambda inside, width, heads, settings: DenseHead(inside, width, settings.hidden, settings.dropout),
-        ),
-    }
-)
 
 
 class Heads(nn.Module):
@@ -58,13 +35,22 @@ class Heads(nn.Module):
         super().__init__()
         shared, own = settings.shared, settings.own
         sides = list(zip(kinds, inside, strict=True))
-        self.shared = nn.ModuleList(READINGS[kind].head(w, shared, settings.heads, settings) for kind, w in sides)
+        self.shared = nn.ModuleList(shared_head(kind, w, settings) for kind, w in sides)
         self.own, self.decoders, self.cross = nn.ModuleList(), nn.ModuleList(), nn.ModuleList()
         if own:
-            fewer = max(1, settings.heads // 2)
-            self.own.extend(READINGS[kind].head(w, own, fewer, settings) for kind, w in sides)
+            self.own.extend(own_head(kind, w, settings) for kind, w in sides)
             self.decoders.extend(OwnDecoder(shared, own, n) for n in pixels)
             self.cross.extend(cross_decoder(shared, n, settings.dropout) for n in pixels)
+
+    def forward(self, features: Sequence[Tensor]) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
+        """What encoders make of both views -> shared parts (n, shared); with an own part also the spectra (n, pixels)
+        that are made of the view's own two parts, and those made of the other view's shared part."""
+        shared = [head(each) for head, each in zip(self.shared, features, strict=True)]
+        again, crossed = list[Tensor](), list[Tensor]()
+        for place, own in enumerate(self.own):
+            again.append(self.decoders[place](shared[place], own(features[place])))
+            crossed.append(self.cross[place](shared[1 - place]))
+        return shared, again, crossed
 
 
 class Aligned(nn.Module):
@@ -150,6 +136,16 @@ def load_aligned(folder: Path) -> Aligned:
     network = Aligned(AlignedBase.model_validate(about["base"]), kinds, encoders)
     network.load_state_dict(tensors)
     return network.eval().requires_grad_(False)
+
+
+def save_one_side(folder: Path, place: int, out: Path) -> None:
+    """Write one view of the pair in ``folder``, encoder and heads, where a model of ``out`` reads its embeddings."""
+    about, _ = load_weights(Path(folder) / ALIGNED, "the weights of the aligned pair")
+    network = load_aligned(folder)
+    side = Side(network.settings, network.kinds[place], network.encoders[place])
+    parts = (network.heads.shared, network.heads.own) if network.settings.own else (network.heads.shared,)
+    side.heads = nn.ModuleList(part[place] for part in parts)
+    save_side(side, about["base"], about["encoders"][place], out)
 
 
 def in_batches(function: Callable[[Tensor], Tensor], flux: np.ndarray, device: torch.device) -> np.ndarray:

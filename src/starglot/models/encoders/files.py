@@ -13,10 +13,12 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from starglot.config.aligned import AlignedBase
 from starglot.errors import StarglotError
 from starglot.models.baselines.files import ENCODER
 from starglot.models.encoders.autoencoder import Autoencoder
 from starglot.models.encoders.masked import MaskedEncoder
+from starglot.models.encoders.sides import Side
 from starglot.registry import Registry
 from starglot.tables import FLUX_SCALE, atomic_path
 
@@ -34,10 +36,16 @@ def _autoencoder(settings: Mapping[str, Any], pixels: int) -> Autoencoder:
     return Autoencoder(pixels, settings["width"], settings["hidden"])
 
 
-#: Kind of base -> its network, from its settings and the values of a spectrum.  A network has ``pixels``, ``width``
-#: (numbers of an embedding), and ``embed``: flux (n, pixels) -> embeddings (n, width).
+def _side(settings: Mapping[str, Any], pixels: int) -> Side:
+    encoder = settings["encoder"]
+    network = ENCODERS[encoder["kind"]](encoder, pixels)
+    return Side(AlignedBase.model_validate(settings["pair"]), encoder["kind"], network)
+
+
+#: Kind of base -> its network, from its settings and the values of a spectrum; of an aligned pair, that of one view.
+#: A network has ``pixels``, ``width`` (numbers of an embedding), and ``embed``: flux (n, pixels) -> (n, width).
 ENCODERS: Registry[Callable[[Mapping[str, Any], int], nn.Module]] = Registry(
-    {"masked_encoder": _masked, "autoencoder": _autoencoder}
+    {"masked_encoder": _masked, "autoencoder": _autoencoder, "aligned": _side}
 )
 
 
@@ -68,8 +76,17 @@ def save_encoder(network: nn.Module, settings: Mapping[str, Any], folder: Path) 
     save_weights(network, about, Path(folder) / ENCODER)
 
 
+def save_side(side: Side, pair: Mapping[str, Any], encoder: Mapping[str, Any], folder: Path) -> None:
+    """Write one view of an aligned pair as an encoder is; pair, encoder: settings of the pair and of its encoder."""
+    about = {"base": {"kind": "aligned", "pair": dict(pair), "encoder": dict(encoder)}, "pixels": side.pixels}
+    save_weights(side, about, Path(folder) / ENCODER)
+
+
 def load_encoder(folder: Path) -> Any:
-    """The network of :func:`save_encoder`, ready to read; raises StarglotError when its file cannot be read."""
+    """The network of :func:`save_encoder` or :func:`save_side`, ready to read.
+
+    Raises StarglotError when its file cannot be read.
+    """
     about, tensors = load_weights(Path(folder) / ENCODER, "the encoder's weights")
     network = ENCODERS[about["base"]["kind"]](about["base"], about["pixels"])
     network.load_state_dict(tensors)

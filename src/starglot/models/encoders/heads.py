@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import linear, scaled_dot_product_attention
 
 #: How much wider the last two layers of a head are inside, and decoders than what they decode.
 WIDER = 4
@@ -28,6 +29,26 @@ class _Residual(nn.Module):
         return further
 
 
+class _Attention(nn.MultiheadAttention):
+    """Attention of one query, without masks and weights, whose output layer is called as a layer.
+
+    Torch's own takes that layer's weight alone, so that updates of it (LoRA) would never be seen.
+    """
+
+    def looked_at(self, asking: Tensor, tokens: Tensor) -> Tensor:
+        """asking: the query (n, 1, width); tokens (n, tokens, inside) -> (n, width)."""
+        biases = self.in_proj_bias.chunk(3)
+        if self.in_proj_weight is None:  # tokens are of another width
+            weights = (self.q_proj_weight, self.k_proj_weight, self.v_proj_weight)
+        else:
+            weights = self.in_proj_weight.chunk(3)
+        given = (asking, tokens, tokens)
+        at = [linear(*each) for each in zip(given, weights, biases, strict=True)]
+        query, key, value = (each.reshape(*each.shape[:2], self.num_heads, -1).transpose(1, 2) for each in at)
+        mixed: Tensor = self.out_proj(scaled_dot_product_attention(query, key, value).transpose(1, 2).flatten(2))
+        return mixed[:, 0]
+
+
 class AttentionHead(nn.Module):
     """One learnt query that looks at all tokens of a spectrum, and a dense part behind it.
 
@@ -37,14 +58,14 @@ class AttentionHead(nn.Module):
     def __init__(self, inside: int, width: int, heads: int, dropout: float):
         super().__init__()
         self.query = nn.Parameter(torch.randn(1, 1, width))
-        self.attention = nn.MultiheadAttention(width, heads, kdim=inside, vdim=inside, batch_first=True)
+        self.attention = _Attention(width, heads, kdim=inside, vdim=inside, batch_first=True)
         self.dropout, self.norm = nn.Dropout(dropout), nn.LayerNorm(width)
         self.residual = _Residual(width, dropout)
 
     def forward(self, tokens: Tensor) -> Tensor:
         """(n, tokens, inside) -> (n, width)."""
-        looked, _ = self.attention(self.query.expand(len(tokens), -1, -1), tokens, tokens, need_weights=False)
-        projected: Tensor = self.residual(self.norm(self.dropout(looked[:, 0])))
+        looked = self.attention.looked_at(self.query.expand(len(tokens), -1, -1), tokens)
+        projected: Tensor = self.residual(self.norm(self.dropout(looked)))
         return projected
 
 
