@@ -99,10 +99,12 @@ class Edited(Package):
         self._at, self._edit = whole.file(module), name
 
     def text(self, file: Path) -> str:
-        tree = ast.parse(super().text(file))
-        if file == self._at:
-            for node in tree.body:
-                edit(node, self._edit)
+        text = super().text(file)
+        if file != self._at:
+            return text
+        tree = ast.parse(text)
+        for node in tree.body:
+            edit(node, self._edit)
         return ast.unparse(tree)
 
 
