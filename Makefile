@@ -27,6 +27,8 @@ LINES := --logger starglot --logger-starglot-expected benchmarks/demo_jobs.tsv
 
 export PATH := $(BIN):$(PATH)
 export PYTHONNOUSERSITE := 1
+# Else every job compiles this project's modules anew, and every plan looks through them.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help setup lm-eval model demo recover clean-demo test test-quick check fetch-base lock docs site format lint
 

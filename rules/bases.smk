@@ -141,7 +141,7 @@ rule build_base:
     priority: AWAITED
     conda:
         ENV
-    threads: 16
+    threads: 1  # its steps are too small to share
     resources:
         mem_mb=grow(6000),
         runtime=grow(60),

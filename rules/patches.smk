@@ -159,7 +159,7 @@ rule train_patches:
     priority: AWAITED
     conda:
         ENV
-    threads: answering_threads
+    threads: llm_threads
     resources:
         mem_mb=grow(64000),  # the host holds the weights of each process once, at loading
         runtime=1440,  # does not grow: a training that needs longer comes back by itself, from its checkpoint
@@ -207,7 +207,7 @@ rule predict_patches:
     priority: AWAITED
     conda:
         ENV
-    threads: answering_threads
+    threads: llm_threads
     resources:
         mem_mb=grow(32000),
         runtime=grow(720),  # finished blocks are kept

@@ -62,11 +62,6 @@ def answering_gpus(wildcards):
     return min(1, llm_gpus(wildcards))
 
 
-def answering_threads(wildcards):
-    """Threads of one prediction job: a tiny base's steps are too small to share, so its jobs go side by side."""
-    return 1 if variants.model_of(CONFIG, wildcards.model).base in CONFIG.bases else 16
-
-
 def answer_settings(wildcards):
     """What decides the reading of answers: decoding, precision, the text's form."""
     model = variants.model_of(CONFIG, wildcards.model)
@@ -103,7 +98,7 @@ rule predict_llm:
     priority: AWAITED
     conda:
         ENV
-    threads: answering_threads
+    threads: llm_threads
     resources:
         mem_mb=grow(32000),
         runtime=grow(720),  # finished blocks are kept

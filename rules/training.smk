@@ -133,6 +133,18 @@ def llm_processes(wildcards):
     return [training.nodes, training.processes // training.nodes]
 
 
+def llm_threads(wildcards):
+    """Threads of a language model's job: a tiny base's steps are too small to share, so its jobs go side by side.
+
+    With two, each spends much of its time waiting for the other: a training of the demo took 95 seconds of processor
+    time, and 73 with one, for the same weights, bit for bit.
+    """
+    base = variants.model_of(CONFIG, wildcards.model).base
+    return (
+        1 if base in queries.tiny_bases(CONFIG) | queries.random_bases(CONFIG) else 16
+    )
+
+
 rule train_llm:
     """QLoRA fine-tuning; continues from its last good checkpoint, hands finished work back from the state folder."""
     input:
@@ -155,7 +167,7 @@ rule train_llm:
     priority: AWAITED
     conda:
         ENV
-    threads: 16
+    threads: llm_threads
     resources:
         mem_mb=grow(64000),  # the host holds the weights of each process once, at loading
         runtime=1440,  # does not grow: a training that needs longer comes back by itself, from its checkpoint

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import ast
+import marshal
+import sys
 from pathlib import Path
 
 import pytest
@@ -77,7 +80,8 @@ KINDS: Registry[object] = Registry({"ridge": ridge, "cnn": cnn})
 
 
 @pytest.fixture
-def root(tmp_path: Path) -> Path:
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
     for name, text in FILES.items():
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -86,7 +90,10 @@ def root(tmp_path: Path) -> Path:
 
 
 def definitions(root: Path, script: str = "script.py", **picked: tuple[str, ...]) -> dict[str, str]:
-    return code_definitions(root / script, picked, Package(root, "pkg"))
+    """As found anew, which is what is found with the notes of the last time at hand."""
+    found = code_definitions(root / script, picked, Package(root, "pkg"))
+    assert code_definitions(root / script, picked, Package(root, "pkg", noted=True)) == found
+    return found
 
 
 def edit(root: Path, name: str, old: str, new: str) -> None:
@@ -104,6 +111,25 @@ def changed(
     after = definitions(root, script, **picked)
     assert (hash_of(before) == hash_of(after)) == (before == after)
     return {part for part in {*before, *after} if before.get(part) != after.get(part)}
+
+
+def test_a_module_that_is_as_it_was_is_not_looked_through_again(root, monkeypatch):
+    found, parse, parsed = definitions(root), ast.parse, []
+    monkeypatch.setattr(ast, "parse", lambda text, filename="": parsed.append(Path(filename).name) or parse(text))
+
+    def again() -> list[str]:
+        parsed.clear()
+        assert code_definitions(root / "script.py", {}, Package(root, "pkg", noted=True)) == found
+        return parsed
+
+    assert again() == []
+    for broken in (b"", b"not a note", marshal.dumps(3)):
+        (note,) = root.glob("pkg/room/__pycache__/b.*.pyc")
+        note.write_bytes(broken)
+        assert again() == ["b.py"] and again() == []
+    # Whether `room.c` in `from pkg.room import c` is a module is not in the module's own text.
+    (root / "pkg/room/d.py").touch()
+    assert "a.py" in again()
 
 
 def test_a_script_reaches_definitions_by_name_over_modules(root):

@@ -27,12 +27,12 @@ from starglot.workflow.provenance.modules import (
     Module,
     Package,
     Reference,
-    digest,
 )
+from starglot.workflow.provenance.trees import digest
 
 #: What the script itself is called among the definitions that it runs.
 SCRIPT = "script"
-PACKAGE = Package(Path(starglot.__file__).parent.parent, starglot.__name__)
+PACKAGE = Package(Path(starglot.__file__).parent.parent, starglot.__name__, noted=True)
 #: Modules of what is said and not computed: arguments, logs and messages.
 SAID = frozenset({"cli", "errors"})
 

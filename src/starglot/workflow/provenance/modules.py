@@ -8,23 +8,31 @@ itself are its own; a name that may stand for several things stands for all of t
 from __future__ import annotations
 
 import ast
-import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
+from starglot.workflow.provenance.noted import Notes
 from starglot.workflow.provenance.strip import called_name, children, stripped
+from starglot.workflow.provenance.trees import (
+    COMPREHENSIONS,
+    bound_in,
+    chain_of,
+    digest,
+    dumped,
+    emptied,
+    entries_of,
+    imports_in,
+    stored_in,
+)
 
 #: What a module is cut into, or reached by: a definition, an entry of a registry (None: one that is not named), a
 #: whole module, an import of a module, or the files that a package carries beside its code.
 DEFINITION, ENTRY, WHOLE, IMPORT, DATA = "definition", "entry", "whole", "import", "data"
 
 _Function = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
-_COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
-_DEFINING = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
-_CATCHING = (ast.ExceptHandler, ast.MatchAs, ast.MatchStar)
-_SHARING = (ast.Global, ast.Nonlocal)
-_INNER_SCOPES = (*_DEFINING, ast.Lambda)
 
 
 @dataclass(frozen=True, order=True)
@@ -41,12 +49,14 @@ class Reference:
 class Package:
     """The modules of one package, read when first asked for.
 
-    root: folder that holds the package's folder; name: its name; messages: leave in what log calls and errors name.
+    root: folder that holds the package's folder; name: its name; messages: leave in what log calls and errors name;
+    noted: note what is found beside the compiled modules, and read it there as long as it holds.
     """
 
     root: Path
     name: str
     messages: bool = False
+    noted: bool = False
     _modules: dict[str, Module] = field(default_factory=dict)
     _files: dict[str, Path | None] = field(default_factory=dict)
 
@@ -70,6 +80,11 @@ class Package:
         """The source of a module."""
         return file.read_text(encoding="utf-8")
 
+    @cached_property
+    def notes(self) -> Notes:
+        """What was found in modules that are as they were."""
+        return Notes([self.name, str(self.messages), *self.names()])
+
     def names(self) -> list[str]:
         """Every module of the package, sorted."""
         found = (path.relative_to(self.root).with_suffix("").parts for path in (self.root / self.name).rglob("*.py"))
@@ -81,7 +96,18 @@ class Module:
 
     def __init__(self, package: Package, name: str, file: Path):
         self.package, self.name, self.file = package, name, file
-        tree = stripped(ast.parse(package.text(file), filename=str(file)), keep_messages=package.messages)
+        source = package.text(file)
+        known = package.notes.read(file, source) if package.noted else None
+        if known is not None:
+            self._recall(known)
+            return
+        self._analyse(source)
+        if package.noted:
+            package.notes.write(file, source, self._found())
+
+    def _analyse(self, source: str) -> None:
+        package = self.package
+        tree = stripped(ast.parse(source, filename=str(self.file)), keep_messages=package.messages)
         #: Local name -> what it may be imported from: (module, name in it, or None for the module itself).
         self.imports: dict[str, set[tuple[str, str | None]]] = {}
         #: Modules that are imported when this one is.
@@ -91,7 +117,7 @@ class Module:
         self._made: dict[str, list[ast.stmt]] = {}
         self._entries: dict[str, dict[str, ast.expr]] = {}
         self._at_import: list[ast.stmt] = []
-        for node in _imports(tree):
+        for node in imports_in(tree):
             for local, target in self._targets(node):
                 self.imports.setdefault(local, set()).add(target)
         for statement in tree.body:
@@ -101,17 +127,28 @@ class Module:
         self.registries = {name: tuple(entries) for name, entries in self._entries.items()}
         parts: dict[tuple[str, str | None], Sequence[ast.AST]] = {(name, None): it for name, it in self._made.items()}
         parts |= {(name, entry): [it] for name, all_ in self._entries.items() for entry, it in all_.items()}
-        texts = {key: _text(nodes) for key, nodes in parts.items()}
+        texts = {key: dumped(nodes) for key, nodes in parts.items()}
         self._digests = {key: digest(text) for key, text in texts.items()}
         self._named = {key: self._named_by(nodes) for key, nodes in parts.items()}
         #: What is named by what runs at import and is no definition; its digest, '' where there is none.
         self.named_at_import = self._named_by(self._at_import)
-        at_import = _text(self._at_import)
+        at_import = dumped(self._at_import)
         self.digest_at_import = digest(at_import) if at_import else ""
         #: Digest of the whole module, but for the entries of its registries.
         self.digest = digest(at_import + "".join(texts[name, None] for name in sorted(self.definitions)))
         # While a run lasts, nobody needs the trees any more, which are a tenth of the memory that planning takes.
         del self._made, self._entries, self._at_import
+
+    def _found(self) -> dict[str, Any]:
+        """All of it, in the plain types of :mod:`marshal`."""
+        named = {key: _plain(references) for key, references in self._named.items()}
+        rest = {name: value for name, value in vars(self).items() if name not in ("package", "name", "file")}
+        return {**rest, "_named": named, "named_at_import": _plain(self.named_at_import)}
+
+    def _recall(self, found: dict[str, Any]) -> None:
+        vars(self).update(found)
+        self._named = {key: _references(plain) for key, plain in found["_named"].items()}
+        self.named_at_import = _references(found["named_at_import"])
 
     @property
     def is_package(self) -> bool:
@@ -147,12 +184,12 @@ class Module:
                 self._at_import.append(node)  # it may be handed to others there
         elif isinstance(node, ast.Assign | ast.AugAssign | ast.AnnAssign):
             targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-            names = list(_stored(targets))
+            names = list(stored_in(targets))
             for name in names:
                 self._define(name, node)
             if not names:
                 self._at_import.append(node)
-            entries = _entries(node)
+            entries = entries_of(node)
             if entries is not None and len(names) == 1:
                 self._entries[names[0]] = entries
         elif isinstance(node, ast.Import | ast.ImportFrom):
@@ -164,7 +201,7 @@ class Module:
             handled = [statement for handler in node.handlers for statement in handler.body]
             self._take_all([*node.body, *handled, *node.orelse, *node.finalbody])
         elif not isinstance(node, ast.Pass):
-            for name in _stored([node]):
+            for name in stored_in([node]):
                 self._define(name, node)
             self._at_import.append(node)
 
@@ -177,7 +214,7 @@ class Module:
                 self._made[name].append(ast.copy_location(ast.Expr(condition), condition))
 
     def _define(self, name: str, node: ast.stmt) -> None:
-        self._made.setdefault(name, []).append(node if _entries(node) is None else _emptied(node))
+        self._made.setdefault(name, []).append(node if entries_of(node) is None else emptied(node))
 
     def _is_of_package(self, decorator: ast.expr) -> bool:
         return bool(self._named_by([decorator]))
@@ -227,7 +264,7 @@ class _Names(ast.NodeVisitor):
             self._resolve(node.id, [])
 
     def visit_Attribute(self, node: ast.Attribute) -> None:
-        base, attributes = _chain(node)
+        base, attributes = chain_of(node)
         if base is None:
             self.generic_visit(node)
         else:
@@ -235,7 +272,7 @@ class _Names(ast.NodeVisitor):
 
     def visit_Subscript(self, node: ast.Subscript) -> None:
         key = node.slice.value if isinstance(node.slice, ast.Constant) else None
-        base, attributes = _chain(node.value)
+        base, attributes = chain_of(node.value)
         if isinstance(key, str) and base is not None:
             self._resolve(base, attributes, key)
             return
@@ -272,17 +309,17 @@ class _Names(ast.NodeVisitor):
         for each in [*outside, *(one.annotation for one in arguments if one.annotation is not None)]:
             self.visit(each)
         body = node.body if isinstance(node.body, list) else [node.body]
-        self._own.append({one.arg for one in arguments} | set(_bound(body)))
+        self._own.append({one.arg for one in arguments} | set(bound_in(body)))
         for statement in body:
             self.visit(statement)
         self._own.pop()
 
     def generic_visit(self, node: ast.AST) -> None:
-        if isinstance(node, _COMPREHENSIONS):
-            self._own.append(set(_stored([each.target for each in node.generators])))
+        if isinstance(node, COMPREHENSIONS):
+            self._own.append(set(stored_in([each.target for each in node.generators])))
         for each in children(node):
             self.visit(each)
-        if isinstance(node, _COMPREHENSIONS):
+        if isinstance(node, COMPREHENSIONS):
             self._own.pop()
 
     def visit_Constant(self, node: ast.Constant) -> None:
@@ -319,95 +356,13 @@ class _Names(ast.NodeVisitor):
         self.found.add(Reference(DEFINITION, module, name, key))
 
 
-# ---------------------------------------------------------------- trees
-
-
-def digest(text: str) -> str:
-    """16 hex digits for a text."""
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def _text(nodes: Iterable[ast.AST]) -> str:
-    return "".join(map(ast.dump, nodes))
-
-
 def _package_of(module: Module) -> str:
     return module.name if module.is_package else module.name.rpartition(".")[0]
 
 
-def _chain(node: ast.expr) -> tuple[str | None, list[str]]:
-    """``a.b.c`` as ('a', ['b', 'c']); None for what does not begin with a name."""
-    attributes: list[str] = []
-    while isinstance(node, ast.Attribute):
-        attributes.insert(0, node.attr)
-        node = node.value
-    return (node.id, attributes) if isinstance(node, ast.Name) else (None, [])
+def _plain(references: Iterable[Reference]) -> list[tuple[str, str, str, str | None]]:
+    return [(one.kind, one.module, one.name, one.entry) for one in references]
 
 
-def _imports(tree: ast.Module) -> Iterator[ast.Import | ast.ImportFrom]:
-    """Every import statement, in functions too."""
-    todo: list[ast.AST] = [tree]
-    while todo:
-        node = todo.pop()
-        if isinstance(node, (ast.Import, ast.ImportFrom)):
-            yield node
-        elif not isinstance(node, ast.expr):  # there are no statements in one
-            todo += children(node)
-
-
-def _stored(nodes: Sequence[ast.AST]) -> Iterator[str]:
-    """Names that are bound in ``nodes`` by assignment."""
-    for node in nodes:
-        todo = [node]
-        while todo:
-            inner = todo.pop()
-            if isinstance(inner, ast.Name) and isinstance(inner.ctx, ast.Store):
-                yield inner.id
-            todo += children(inner)
-
-
-def _bound(body: Sequence[ast.AST]) -> Iterator[str]:
-    """Names that a function's body makes its own: what it assigns or defines, not what it imports or calls global."""
-    shared: set[str] = set()
-    todo, own = list(body), []
-    while todo:
-        node = todo.pop()
-        if isinstance(node, ast.Name):
-            if isinstance(node.ctx, ast.Store):
-                own.append(node.id)
-        elif isinstance(node, _COMPREHENSIONS):  # := binds outside of them
-            own += [inner.target.id for inner in ast.walk(node) if isinstance(inner, ast.NamedExpr)]
-        elif isinstance(node, _SHARING):
-            shared |= set(node.names)
-        elif isinstance(node, _DEFINING):
-            own.append(node.name)
-        elif isinstance(node, _CATCHING) and node.name:
-            own.append(node.name)
-        if not isinstance(node, _COMPREHENSIONS) and not isinstance(node, _INNER_SCOPES):
-            todo += children(node)
-    yield from (name for name in own if name not in shared)
-
-
-def _registry_call(node: ast.AST) -> ast.Call | None:
-    value = node.value if isinstance(node, ast.Assign) else None
-    is_one = isinstance(value, ast.Call) and called_name(value) == "Registry" and len(value.args) == 1
-    return value if is_one and isinstance(value, ast.Call) and isinstance(value.args[0], ast.Dict) else None
-
-
-def _entries(node: ast.AST) -> dict[str, ast.expr] | None:
-    """Entries of the registry that a statement makes; None for any other statement."""
-    call = _registry_call(node)
-    if call is None or not isinstance(call.args[0], ast.Dict):
-        return None
-    keys = [key.value if isinstance(key, ast.Constant) else None for key in call.args[0].keys]
-    if not all(isinstance(key, str) for key in keys):
-        return None
-    return dict(zip(map(str, keys), call.args[0].values, strict=True))
-
-
-def _emptied(node: ast.stmt) -> ast.stmt:
-    """The statement that makes a registry, without its entries."""
-    call = _registry_call(node)
-    assert isinstance(node, ast.Assign) and call is not None
-    empty = ast.Call(call.func, [ast.Dict([], [])], call.keywords)
-    return ast.copy_location(ast.Assign(node.targets, ast.copy_location(empty, call)), node)
+def _references(plain: Iterable[tuple[str, str, str, str | None]]) -> frozenset[Reference]:
+    return frozenset(Reference(*one) for one in plain)
