@@ -45,6 +45,7 @@ CASES: list[tuple[Any, ...]] = [
     ("demo", {"models__llm-demo__base": "random"}, "models.llm-demo.base", "random"),
     ("demo", {"models__llm-patches__training__deepspeed": True}, "models.llm-patches.training.deepspeed"),
     ("demo", {"bases__random__heads": 7}, "bases.random", 128, 7),
+    ("demo", {"run__sets": ["test", "held_out"]}, "run.sets", "held_out", "LAMOST"),
     ("demo", {"models__llm-patches__lora__rank": 500}, "models.llm-patches.lora.rank", 500, "1-128"),
     ("paper", {"recipes__paper__wavelength__stop": 9200.0}, "recipes.paper.wavelength", "3800-9200", "3700-9099"),
     ("paper", {"recipes__paper__wavelength__stop": 3000.0}, "recipes.paper.wavelength", 3000, 3800),

@@ -62,11 +62,12 @@ def draw_redshifts(predictions: Mapping[tuple[str, str, str, str], Path], stem: 
 def draw_completeness(predictions: Mapping[tuple[str, str, str, str], Path], stem: Path, title: str) -> None:
     """Write ``{stem}.png`` and ``.svg``: catastrophic share of the surest answers by what part of them is taken.
 
-    predictions: by (task, model, size, set); a line a model, by gap where it tells one, else by sigma (dashed).
+    predictions: by (task, model, size, set); a line for each, by gap where it tells one, else by sigma (dashed).
     """
+    several = len({chosen for *_, chosen in predictions}) > 1
     with styled():
         figure, axis = plt.subplots(figsize=(6.2, 4.0))
-        for (_, model, _, _), path in predictions.items():
+        for (_, model, _, chosen), path in predictions.items():
             rows = judged(read_predictions(path), LABEL)
             orders = surest_first(rows, path)
             if len(rows) < _LEAST or not orders:
@@ -80,7 +81,7 @@ def draw_completeness(predictions: Mapping[tuple[str, str, str, str], Path], ste
                 taken[enough] / len(bad),
                 100 * share[enough],
                 "-" if name == "gap" else "--",
-                label=f"{model} (by {name})",
+                label=f"{model} ({chosen}, by {name})" if several else f"{model} (by {name})",
             )
         axis.set_yscale("symlog", linthresh=1.0)  # from none to all, and 0.5 % is not 0
         axis.yaxis.set_major_locator(FixedLocator([0, 0.5, 1, 2, 5, 10, 20, 50, 100]))
