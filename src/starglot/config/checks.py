@@ -345,7 +345,10 @@ def _run(config: Config) -> Iterator[str]:
                 yield f"run.validation: '{task}' learns from {survey} or asks about its spectra; take another judge"
         viewed = config.surveys.with_spectra().get(View(definition.view).survey)
         if HELD_OUT in run.sets and viewed and not viewed.holds_out:
-            yield f"run.sets: {HELD_OUT}: {viewed.title}, whose spectra '{task}' asks about, holds none out"
+            yield (
+                f"run.sets: {HELD_OUT}: {viewed.title}, whose spectra '{task}' asks about, holds none out; of SDSS, "
+                f"name plates under surveys.sdss.held_out, or leave {HELD_OUT} out"
+            )
     yield from _surveys_used(config)
     every = {size for task in config.tasks.values() for size in task.sample.sizes}
     for size in run.sizes:
