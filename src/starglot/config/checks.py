@@ -12,20 +12,13 @@ from starglot.config.control import control_faults
 from starglot.config.degradation import Change
 from starglot.config.encoder_checks import encoder_faults
 from starglot.config.faults import unknown, view_faults
+from starglot.config.held_out import held_out_faults
 from starglot.config.models import Config, Encoding, Model
 from starglot.config.names import Variant, read_name
 from starglot.config.patch_llm import PatchLlm
 from starglot.config.patches import Patches
 from starglot.config.paths import path_faults
-from starglot.config.queries import (
-    HELD_OUT,
-    LanguageModel,
-    is_sampled,
-    language_models,
-    made_by_mock,
-    random_bases,
-    tiny_bases,
-)
+from starglot.config.queries import LanguageModel, is_sampled, language_models, made_by_mock, random_bases, tiny_bases
 from starglot.config.recipes import View, Wavelength
 from starglot.config.replay import grid_faults, replay_faults
 from starglot.config.retained import retention_faults
@@ -62,6 +55,7 @@ def cross_check(config: Config) -> list[str]:
         *ablation_faults(config),
         *catalogue_faults(config),
         *retention_faults(config),
+        *held_out_faults(config),
     ]
 
 
@@ -343,12 +337,6 @@ def _run(config: Config) -> Iterator[str]:
         for survey in run.validation:
             if survey in (definition.source, View(definition.view).survey):
                 yield f"run.validation: '{task}' learns from {survey} or asks about its spectra; take another judge"
-        viewed = config.surveys.with_spectra().get(View(definition.view).survey)
-        if HELD_OUT in run.sets and viewed and not viewed.holds_out:
-            yield (
-                f"run.sets: {HELD_OUT}: {viewed.title}, whose spectra '{task}' asks about, holds none out; of SDSS, "
-                f"name plates under surveys.sdss.held_out, or leave {HELD_OUT} out"
-            )
     yield from _surveys_used(config)
     every = {size for task in config.tasks.values() for size in task.sample.sizes}
     for size in run.sizes:
