@@ -17,8 +17,8 @@ def held_out(catalog: pa.Table, survey: str) -> pa.Table:
     Raises StarglotError where none of its spectra is held out with a label.
     """
     names = [name for name in catalog.column_names if name.startswith(HELD_OUT)]
-    labelled = pc.or_kleene(*(pc.is_valid(catalog[name]) for name in names[:2])) if len(names) > 1 else None
-    found = catalog.slice(0, 0) if labelled is None else catalog.filter(labelled)
+    labels = [catalog[name] for name in names]
+    found = catalog.filter(pc.is_valid(pc.coalesce(*labels))) if labels else catalog.slice(0, 0)
     if not len(found):
         raise StarglotError(
             f"no spectrum of {survey} is held out with a label that counts",
