@@ -109,12 +109,38 @@ rule match_survey:
         " --other {input.other:q} --out {output.match:q} 2>&1 | tee {log:q}"
 
 
+rule list_held_out:
+    """The spectra that a survey holds out, with their labels, as a match with another survey has them."""
+    input:
+        catalog=ancient("<results>/catalog/{survey}.parquet"),
+        digest="<results>/catalog/{survey}.parquet.sha256",
+    output:
+        match=f"<results>/match/{{survey}}_{queries.HELD_OUT}.parquet",
+        digest=f"<results>/match/{{survey}}_{queries.HELD_OUT}.parquet.sha256",
+    log:
+        "<results>/logs/list_held_out/{survey}.log",
+    wildcard_constraints:
+        survey=SPECTRUM_SURVEYS,
+    conda:
+        ENV
+    resources:
+        mem_mb=grow(8000),
+        runtime=grow(20),
+    params:
+        scripts=scripts_folder,
+        code_hash=code_hash("list_held_out"),
+    shell:
+        "python {params.scripts:q}/list_held_out.py --settings '{{}}' --catalog {input.catalog:q}"
+        " --survey {wildcards.survey:q} --out {output.match:q} 2>&1 | tee {log:q}"
+
+
 def matches(wildcards):
-    """The survey's matches with all that bring labels or judge."""
-    return [
-        f"<results>/match/{wildcards.survey}_{other}.parquet"
-        for other in queries.label_surveys(CONFIG, wildcards.survey)
-    ]
+    """The survey's matches with all that bring labels or judge; what it holds out itself, where that is predicted."""
+    survey = wildcards.survey
+    others = queries.label_surveys(CONFIG, survey)
+    if queries.holds_out(CONFIG, survey):
+        others.append(queries.HELD_OUT)
+    return [f"<results>/match/{survey}_{other}.parquet" for other in others]
 
 
 def selection_settings(wildcards):

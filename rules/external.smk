@@ -1,8 +1,8 @@
-"""External surveys: spectra of stars that they have measured, as prediction sets of their own."""
+"""External surveys: spectra of stars that they have measured, as prediction sets of their own; spectra held out."""
 
 
 def external_match(wildcards):
-    """The match of the survey that a task's spectra are of with one that it is judged against."""
+    """The match of the survey that a task's spectra are of with one that it is judged against, or what it holds out."""
     survey = View(CONFIG.tasks[wildcards.task].view).survey
     return f"<results>/match/{survey}_{wildcards.survey}.parquet"
 
@@ -39,9 +39,13 @@ rule collect_external_labels:
 
 
 def external_sample_settings(wildcards):
-    """What decides the spectra of an external survey: how many, and whether they are told apart by class."""
+    """What decides the spectra of an external survey: how many, and whether they are told apart by class.
+
+    Of those that are held out, all.
+    """
+    held_out = wildcards.survey == queries.HELD_OUT
     return leaves(
-        limit=CONFIG.run.validation_limit,
+        limit=None if held_out else CONFIG.run.validation_limit,
         split=queries.dump(CONFIG.split),
         seed=CONFIG.seed,
         by_class=CONFIG.tasks[wildcards.task].sample.by_class,

@@ -41,9 +41,10 @@ def models_among(names):
     return f"(?:{one_of(names)}){SUFFIX}"
 
 
-#: Surveys whose spectra are read, and those that may judge a task by their labels of the same stars: any.
+#: Surveys whose spectra are read, and those that may judge a task by their labels of the same stars: any; what the
+#: survey of its spectra holds out judges it, too.
 SPECTRUM_SURVEYS = one_of(CONFIG.surveys.with_spectra())
-EXTERNAL = one_of(CONFIG.surveys.named())
+EXTERNAL = one_of([*CONFIG.surveys.named(), queries.HELD_OUT])
 #: Surveys whose spectra tasks ask about, and the indexes of all cleaned spectra (docs/rebuilds.md).
 VIEWED_SURVEYS = list(dict.fromkeys(View(view).survey for view in CONFIG.views))
 VIEW_INDEXES = [f"<results>/spectra/{view}/index.tsv" for view in CONFIG.views]

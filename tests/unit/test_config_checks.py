@@ -46,6 +46,7 @@ CASES: list[tuple[Any, ...]] = [
     ("demo", {"models__llm-demo__base": "random"}, "models.llm-demo.base", "random"),
     ("demo", {"models__llm-patches__training__deepspeed": True}, "models.llm-patches.training.deepspeed"),
     ("demo", {"bases__random__heads": 7}, "bases.random", 128, 7),
+    ("demo", {"run__sets": ["test", "held_out"]}, "run.sets", "held_out", "LAMOST"),
     ("demo", {"models__llm-patches__lora__rank": 500}, "models.llm-patches.lora.rank", 500, "1-128"),
     ("demo", {STRATA: {"label": "rv", "edges": [0]}}, "tasks.atmosphere.sample.strata.label", "rv"),
     ("demo", {STRATA: {"label": "feh", "edges": [0, -1]}}, "tasks.atmosphere.sample.strata.edges", "-1.0"),

@@ -281,6 +281,7 @@ def test_the_table_has_language_and_spectra_of_the_same_model(tmp_path: Path) ->
         frame = pq.read_table(told["t", row.model, "s"]).to_pandas()
         error = frame["value"] - frame["truth"]
         assert row.mae == pytest.approx(error.abs().mean()) and row.n_spectra == len(frame)
+        assert row.constant_mae == pytest.approx((frame["truth"] - frame["truth"].median()).abs().mean())
         assert row.r2 == pytest.approx(1 - (error**2).sum() / ((frame["truth"] - frame["truth"].mean()) ** 2).sum())
     write_table(table, tmp_path / "retention_t", "Language retention.", NOTES)
     pd.testing.assert_frame_equal(read_table(tmp_path / "retention_t.csv"), table, check_dtype=False)

@@ -44,7 +44,7 @@ def test_stars_outside_training_come_first_and_nothing_is_said_twice():
 
 
 def test_a_survey_without_a_star_is_one_clear_message():
-    with refused("gaia_eso", where="run.validation", todo="run.validation"):
+    with refused("gaia_eso", where="gaia_eso", todo="run.validation"):
         draw_external(labels(0), "gaia_eso", None, SPLIT, seed=3)
 
 

@@ -23,6 +23,7 @@ from starglot.mock.galaxy_spectra import (
     rest_grid,
     rest_spectra,
 )
+from starglot.samples.held_out import held_out
 from starglot.samples.star_ids import star_ids
 from starglot.spectra.rejection import SpectrumRejected
 from starglot.spectra.shard import clean_shard
@@ -77,6 +78,21 @@ def test_classes_warnings_and_ranges_decide_which_redshifts_count(tmp_path):
     found = redshifts(table)
     assert [fiber for fiber, z in found.items() if z is not None] == [1, 2, 5, 6]
     assert counts.as_json()["values"]["redshift"]["refused"]["outside_limits"]["rows"] == 1
+
+
+def test_held_out_plates_are_judged_and_never_learnt(tmp_path):
+    rows = [row(), row(FIBERID=2, PLATE=400), row(FIBERID=3, PLATE=400, ZWARNING=4), row(FIBERID=4, PLATE=400, Z=0.7)]
+    table, _ = catalog(tmp_path, *rows, held_out=[400])
+    table = table.append_column("star_id", pa.array(["a", "b", "c", "d"]))
+    assert redshifts(table) == {1: pytest.approx(0.1), 2: None, 3: None, 4: None}
+    found = held_out(table, "sdss")
+    assert found.to_pylist() == [
+        {"obsid": 400516020002, "star_id": "b", "redshift": pytest.approx(0.1), "redshift_err": pytest.approx(1e-4)}
+    ]
+    without, _ = catalog(tmp_path, *rows, held_out=[7])
+    for none in (without.append_column("star_id", table["star_id"]), table.select(["obsid", "star_id", "redshift"])):
+        with refused("sdss", where=str(len(rows)), todo="surveys.sdss.held_out"):
+            held_out(none, "sdss")
 
 
 def test_z_noqso_counts_for_galaxies_where_the_file_has_it(tmp_path):

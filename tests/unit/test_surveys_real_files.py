@@ -27,15 +27,27 @@ ALL_STAR = DATA / "apogee" / "allStar-v603-rows.fits"
 # ---------------------------------------------------------------- SDSS spectra
 
 
-@pytest.mark.parametrize(("path", "pixels"), [(F9, 3815), (WHITE_DWARF, 3842)])
-def test_sdss_spectra_are_read_as_fitsio_reads_them(path: Path, pixels: int) -> None:
-    raw, table = read_sdss_spectrum(path), fitsio.read(path, ext="COADD")
-    assert len(raw.flux) == pixels
+def as_fitsio_reads_it(path: Path) -> None:
+    raw, table = read_sdss_spectrum(path), fitsio.read(path, ext=1, lower=True)
+    assert len(raw.flux) == len(table)
     np.testing.assert_array_equal(raw.flux, table["flux"].astype(float))
     np.testing.assert_array_equal(raw.ivar, table["ivar"].astype(float))
     np.testing.assert_array_equal(raw.mask, table["and_mask"])
     np.testing.assert_allclose(np.log10(raw.wavelength), table["loglam"].astype(float), rtol=1e-12)
     assert np.diff(np.log10(raw.wavelength)) == pytest.approx(LOG_PIXEL, abs=1e-6)
+
+
+@pytest.mark.parametrize(("path", "pixels"), [(F9, 3815), (WHITE_DWARF, 3842)])
+def test_sdss_spectra_are_read_as_fitsio_reads_them(path: Path, pixels: int) -> None:
+    as_fitsio_reads_it(path)
+    assert len(read_sdss_spectrum(path).flux) == pixels
+
+
+def test_galaxies_and_an_active_nucleus_of_every_layout_are_read_as_well(real_files: Path) -> None:
+    found = [*(real_files / "sdss").glob("spec-*.fits"), *(real_files / "galaxies").rglob("spec-*.fits.gz")]
+    assert len(found) >= 44  # legacy, BOSS and eBOSS
+    for path in found:
+        as_fitsio_reads_it(path)
 
 
 def test_an_f9_star_is_cleaned_as_by_the_book_and_has_its_lines() -> None:

@@ -59,7 +59,8 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for part in ("Snakefile", "Makefile", "rules", "workflow", "config", "envs", "profiles", "slurm", "benchmarks"):
         (folder / part).symlink_to(ROOT / part)
     (folder / "mine.yaml").write_text("{}\n")
-    overlays = (["demo", "miles"], ["demo", "miles_transfer"], ["demo", "redshift", "fors2"])
+    redshifts = (["demo", "redshift", name] for name in ("fors2", "real-sdss"))
+    overlays = (["demo", "miles"], ["demo", "miles_transfer"], *redshifts)
     for names in (["config"], *(["config", *names] for names in overlays)):
         settings: dict[str, object] = {}
         for name in names:

@@ -29,6 +29,8 @@ def test_real_galaxies_need_no_mock(fresh):
     (folder / "specObj-dr16.fits").write_bytes(b"SIMPLE  =                    T")
     jobs = planned(fresh, (*REDSHIFT, "config/fors2.yaml"), "tables")
     assert jobs["read_survey"] == jobs["tabulate_redshifts"] == 1 and "make_galaxies" not in jobs
+    assert jobs["list_held_out"] == jobs["collect_external_labels"] == jobs["draw_external"] == 1
+    assert jobs["predict_baseline"] == 3 * 7  # validation, test, held_out
 
 
 def test_an_ablation_trains_each_setting_once_a_seed(fresh):

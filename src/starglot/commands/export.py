@@ -25,7 +25,7 @@ from starglot.tables import read_json
 #: Ending of OUT that makes one file.
 ARCHIVE = ".zip"
 #: Sets of predictions that a card shows, of those that are there: test spectra, then what other surveys say.
-_SETS = ("test", "common", *CATALOGS)
+_SETS = ("test", "common", "held_out", *CATALOGS)
 #: Of every file in an archive, so that the same model gives the same bytes.
 _DATE = (1980, 1, 1, 0, 0, 0)
 

@@ -12,6 +12,7 @@ from starglot.config.control import control_faults
 from starglot.config.degradation import Change
 from starglot.config.encoder_checks import encoder_faults
 from starglot.config.faults import unknown, view_faults
+from starglot.config.held_out import held_out_faults
 from starglot.config.models import Config, Encoding, Model
 from starglot.config.names import Variant, read_name
 from starglot.config.patch_llm import PatchLlm
@@ -56,6 +57,7 @@ def cross_check(config: Config) -> list[str]:
         *ablation_faults(config),
         *catalogue_faults(config),
         *retention_faults(config),
+        *held_out_faults(config),
     ]
 
 

@@ -128,8 +128,11 @@ class Run(Strict):
     tasks: list[str] = Field(min_length=1, description="Names under `tasks`.")
     sizes: list[str] = Field(min_length=1, description="Sizes of any task; each task builds those that it defines.")
     models: list[str] = Field(min_length=1, description="Names under `models`.")
-    sets: list[Literal["val", "test", "common"]] = Field(
-        ["test"], min_length=1, description="Splits to predict; common is the test split of the smallest size."
+    sets: list[Literal["val", "test", "common", "held_out"]] = Field(
+        ["test"],
+        min_length=1,
+        description="Splits to predict; common is the test split of the smallest size, held_out what the survey of a "
+        "task's spectra holds out (surveys.sdss.held_out).",
     )
     validation: list[str] = Field(
         [],

@@ -9,6 +9,7 @@ from starglot.config.applied import opened_models
 from starglot.config.encoders import EncoderBase
 from starglot.config.kinds import KINDS
 from starglot.config.models import Config
+from starglot.config.queries import HELD_OUT
 from starglot.config.recipes import View
 from starglot.config.strict import ModelSettings, PretrainedBase
 from starglot.config.variants import model_of
@@ -34,6 +35,8 @@ def picked(config: Config, wildcards: Mapping[str, str]) -> dict[str, tuple[str,
     spectra are used, and one without a model or a base the kinds of all of these.  The paper's own labels are named
     in code and so among everybody's.
     """
+    if wildcards.get("survey") == HELD_OUT:
+        wildcards = {**wildcards, "survey": View(config.tasks[wildcards["task"]].view).survey}
     surveys = [config.surveys.named()[wildcards[name]] for name in ("survey", "other") if name in wildcards]
     if "task" in wildcards:
         tasks = [wildcards["task"]]

@@ -35,9 +35,12 @@ from starglot.labels import CLASSES
 #: Settings of language models, whether they read flux as text or as tokens.
 LanguageModel: TypeAlias = Llm | PatchLlm
 
+#: The prediction set of spectra that a survey holds out.
+HELD_OUT = "held_out"
+
 #: Prediction sets that are samples of their own, not splits of one: spectra that a survey's labels judge, by the
-#: survey's name, and the mock's own-line test.
-SAMPLED_SETS: tuple[str, ...] = (*Surveys.model_fields, "own_line")
+#: survey's name, those that it holds out, and the mock's own-line test.
+SAMPLED_SETS: tuple[str, ...] = (*Surveys.model_fields, HELD_OUT, "own_line")
 
 #: The prediction set that all sizes of the scaling sweep have in common.
 SWEEP_SET = "sweep"
@@ -171,6 +174,11 @@ def judges(config: Config, task: str) -> list[str]:
     """The surveys of ``run: validation`` that bring any of a task's labels."""
     labels, named = set(config.tasks[task].labels), config.surveys.named()
     return [survey for survey in config.run.validation if labels & set(named[survey].brings)]
+
+
+def holds_out(config: Config, survey: str) -> bool:
+    """Whether what a survey holds out is a prediction set of `run:`."""
+    return HELD_OUT in config.run.sets and survey in viewed_surveys(config, config.run.tasks)
 
 
 def wanted_spectra(config: Config, survey: str) -> list[dict[str, Any]]:

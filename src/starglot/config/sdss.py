@@ -46,7 +46,7 @@ class Sdss(SpectrumSurvey):
     held_out: list[int] = Field(
         [],
         description="Plates whose redshifts no task learns or is tested with: spectra that a trained model is shown "
-        "afterwards, as a set of their own (`starglot predict`).",
+        "afterwards, as the prediction set `held_out` (`run: {sets: [test, held_out]}`).",
     )
     photometry: OptionalPath = Field(
         None,
@@ -65,3 +65,8 @@ class Sdss(SpectrumSurvey):
     def catalogs(self) -> dict[str, str]:
         """The catalogue, and the table of magnitudes where there is one."""
         return {"catalog": self.catalog, **({} if self.photometry is None else {"photometry": self.photometry})}
+
+    @property
+    def holds_out(self) -> bool:
+        """Whether plates are named."""
+        return bool(self.held_out)

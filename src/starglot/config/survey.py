@@ -99,6 +99,11 @@ class SpectrumSurvey(Survey):
         "files that are laid out like the survey's and are not its own.",
     )
 
+    @property
+    def holds_out(self) -> bool:
+        """Whether some of its spectra, with labels, are held out from what tasks learn and are tested with."""
+        return False
+
     def of_catalog(self) -> dict[str, Any]:
         """As above; which bands are cut on decides what a catalogue must have, how hard which rows are taken."""
         settings = self.model_dump(mode="json", exclude={"class_counts", "source"})

@@ -21,7 +21,7 @@ _ESTIMATES = ("base_accuracy", "accuracy", "retention", "retention_corrected")
 COLUMNS: tuple[str, ...] = (
     *("task", "model", "size", "questions", "n_questions", "shots", "chance", "constant_accuracy"),
     *(f"{name}{end}" for name in _ESTIMATES for end in ("", "_lo", "_hi")),
-    *("label", "set", "mae", "r2", "n_spectra"),
+    *("label", "set", "mae", "constant_mae", "r2", "n_spectra"),
 )
 #: Level of the intervals.
 LEVEL = 0.95
@@ -35,7 +35,7 @@ NOTES: tuple[str, ...] = (
     "Constant's accuracy: of giving every question the set's most frequent answer.",
     f"Intervals are {100 * LEVEL:g} % bootstrap intervals over questions, the same draws for base and tuned model.",
     "MAE, R2 and spectra: of the label that the task names first, by the same adapter, on spectra of objects outside "
-    "training.",
+    "training. Constant's MAE: that of the median of these values, told for every spectrum.",
 )
 
 #: Who a tuned model's answers are of: task, model, size, question set.
@@ -126,6 +126,7 @@ def _spectroscopy(path: Path, label: str) -> dict[str, object]:
     return {
         **about,
         "mae": float(np.abs(rows.error).mean()),
+        "constant_mae": float(np.abs(rows.truth - np.median(rows.truth)).mean()),
         "r2": 1 - float((rows.error**2).sum()) / scatter if scatter else None,
     }
 

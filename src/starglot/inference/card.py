@@ -31,6 +31,7 @@ _SETS = {
     "val": "Validation spectra, which chose when training ended and scaled the uncertainties",
     "test": "Test spectra: stars that are in no other part of the sample",
     "common": "Test spectra common to models of all sizes",
+    "held_out": "Spectra that were held out from training, validation and test",
 }
 _PAPER = (
     'Lu et al., "Spectra as Language: Large Language Models for Scalable Stellar Parameter and Abundance Inference"'

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator
 
 from starglot.evaluation.redshifts import CATASTROPHIC, LABEL, failed, surest_first
@@ -62,36 +63,42 @@ def draw_redshifts(predictions: Mapping[tuple[str, str, str, str], Path], stem: 
 def draw_completeness(predictions: Mapping[tuple[str, str, str, str], Path], stem: Path, title: str) -> None:
     """Write ``{stem}.png`` and ``.svg``: catastrophic share of the surest answers by what part of them is taken.
 
-    predictions: by (task, model, size, set); a line a model, by gap where it tells one, else by sigma (dashed).
+    predictions: by (task, model, size, set); a panel a set, a line a model, by gap where it tells one, else by sigma
+    (dashed).
     """
+    sets = list(dict.fromkeys(chosen for *_, chosen in predictions)) or [""]
+    models = list(dict.fromkeys(model for _, model, *_ in predictions))
     with styled():
-        figure, axis = plt.subplots(figsize=(6.2, 4.0))
-        for (_, model, _, _), path in predictions.items():
-            rows = judged(read_predictions(path), LABEL)
-            orders = surest_first(rows, path)
-            if len(rows) < _LEAST or not orders:
-                continue
-            name = "gap" if "gap" in orders else "sigma"
-            bad = failed(rows)[orders[name]]
-            taken = np.arange(1, len(bad) + 1)
-            share = np.cumsum(bad) / taken
-            enough = taken >= _LEAST
-            axis.plot(
-                taken[enough] / len(bad),
-                100 * share[enough],
-                "-" if name == "gap" else "--",
-                label=f"{model} (by {name})",
-            )
-        axis.set_yscale("symlog", linthresh=1.0)  # from none to all, and 0.5 % is not 0
-        axis.yaxis.set_major_locator(FixedLocator([0, 0.5, 1, 2, 5, 10, 20, 50, 100]))
-        axis.yaxis.set_major_formatter("{x:g}")
-        axis.set(
-            xlim=(0, 1),
-            ylim=(0, None),
-            xlabel="completeness: part of the spectra, the surest first",
-            ylabel=f"beyond {CATASTROPHIC:.0f} km/s among them (%)",
-        )
-        if axis.lines:
-            axis.legend(fontsize=7)
+        size = (6.2 * len(sets), 4.0)
+        figure, axes = plt.subplots(1, len(sets), figsize=size, squeeze=False, sharey=True)
+        for axis, chosen in zip(axes.flat, sets, strict=True):
+            for (_, model, _, name), path in predictions.items():
+                if name == chosen:
+                    _draw_surest(axis, path, model, f"C{models.index(model)}")
+            axis.set(xlim=(0, 1), xlabel="completeness: part of the spectra, the surest first")
+            if len(sets) > 1:
+                axis.set_title(chosen, fontsize=8)
+            if axis.lines:
+                axis.legend(fontsize=7)
+        first = axes.flat[0]
+        first.set_yscale("symlog", linthresh=1.0)  # from none to all, and 0.5 % is not 0
+        first.yaxis.set_major_locator(FixedLocator([0, 0.5, 1, 2, 5, 10, 20, 50, 100]))
+        first.yaxis.set_major_formatter("{x:g}")
+        first.set(ylim=(0, None), ylabel=f"beyond {CATASTROPHIC:.0f} km/s among them (%)")
         figure.suptitle(title, x=0.01, ha="left", fontsize=10, fontweight="bold")
         save(figure, stem)
+
+
+def _draw_surest(axis: Axes, path: Path, model: str, color: str) -> None:
+    """The line of a model, where its answers are enough and ordered."""
+    rows = judged(read_predictions(path), LABEL)
+    orders = surest_first(rows, path)
+    if len(rows) < _LEAST or not orders:
+        return
+    name = "gap" if "gap" in orders else "sigma"
+    bad = failed(rows)[orders[name]]
+    taken = np.arange(1, len(bad) + 1)
+    share = np.cumsum(bad) / taken
+    enough = taken >= _LEAST
+    line = "-" if name == "gap" else "--"
+    axis.plot(taken[enough] / len(bad), 100 * share[enough], line, color=color, label=f"{model} (by {name})")

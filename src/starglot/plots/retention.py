@@ -35,11 +35,13 @@ def draw_retention(table: pd.DataFrame, stem: Path, title: str) -> None:
             at = np.array([who.index(each) for each in mine["who"]]) + shift
             change.bar(at, _per_cent(mine["retention"]), 0.7 / len(sets), color=marks[name].colour, alpha=0.5)
             _points(change, at, mine, look, None)
-        for row in rows.drop_duplicates("who").itertuples():
-            end = (float(row.mae), 0.0)
-            trade.annotate(str(row.who), end, xycoords=("data", "axes fraction"), rotation=90, fontsize=6)
+        each = rows.drop_duplicates("who").sort_values("mae", kind="stable")
+        for place, row in enumerate(each.itertuples()):  # neighbours at the two ends: their names do not meet
+            end, side = ((0.01, "bottom"), (0.99, "top"))[place % 2]
+            at_end = {"xycoords": ("data", "axes fraction"), "rotation": 90, "fontsize": 6, "va": side, "ha": "right"}
+            trade.annotate(str(row.who), (float(row.mae), end), **at_end)
         label = str(rows["label"].iloc[0]) if len(rows) else ""
-        trade.set(xlabel=axis_text(label, "MAE"), ylabel="change of accuracy on questions (%)")
+        trade.set(xlabel=axis_text(label, "MAE"), ylabel="change of accuracy (%)")
         change.set_xticks(range(len(who)), who, rotation=20, ha="right")
         change.grid(axis="x", visible=False)
         figure.legend(loc="outside lower center", ncols=max(1, min(len(sets), 4)))

@@ -33,8 +33,8 @@ def draw_external(
     if not len(rows):
         raise StarglotError(
             f"no cleaned spectrum has a label of {survey}",
-            where=f"run.validation: {survey}",
-            todo=f"take {survey} out of run.validation, or check its catalogue and the match",
+            where=f"prediction set {survey}",
+            todo=f"take {survey} out of run.validation or run.sets, or check its catalogue and the match",
         )
     splits, folds = split_of(rows["star_id"].to_pylist(), split, seed)
     rank = np.empty(len(rows), np.int64)

@@ -20,6 +20,7 @@ from starglot.surveys.bits import bits_set
 from starglot.surveys.catalog import Column
 from starglot.surveys.catalog_file import open_catalog
 from starglot.surveys.columns import flags, floats, table_of
+from starglot.surveys.common_columns import HELD_OUT
 from starglot.surveys.counts import Counts
 from starglot.surveys.label_values import label_pair
 
@@ -65,7 +66,7 @@ def read_catalog(settings: Sdss, counts: Counts | None = None) -> pa.Table:
     Columns: obsid int64 (plate, mjd and fiberid in decimal places, as SPECOBJID does not fit for BOSS plates); shard
     (the plate, four digits); ra, dec (deg); gaia_source_id (null: a galaxy is known by its position); obsdate;
     object_class (GALAXY, QSO, STAR), subclass; zwarning int64; snr_r (median S/N per pixel of the whole spectrum);
-    redshift and redshift_err.
+    redshift and redshift_err; held_out_redshift and held_out_redshift_err, the same of held-out plates.
 
     A redshift is null where the class is none of ``settings.classes``, the plate is held out, a bit of
     ``settings.zwarning_bits`` is set, it lies outside ``settings.redshift``, or the galaxy does not pass the
@@ -97,12 +98,14 @@ def read_catalog(settings: Sdss, counts: Counts | None = None) -> pa.Table:
     }
     if settings.photometry is not None:
         cuts["photometry"] = ~_bright(raw, settings, counts)
-    refused = np.zeros(len(raw), bool)
+    refused, other = np.zeros(len(raw), bool), ~cuts["held-out plates"]
     for name, rows in cuts.items():
         log.info("SDSS: %d of %d rows are left out by %s", int((rows & ~refused).sum()), len(raw), name)
         refused |= rows
+        other = other if name == "held-out plates" else other | rows
     label = LABELS["redshift"]
     redshift, redshift_err = label_pair(z, floats(error), label, counts, {"flagged": refused})
+    held_out, held_out_err = label_pair(z, floats(error), label, Counts(), {"flagged": other})
     dates = _EPOCH + raw["mjd"].to_numpy().astype("timedelta64[D]")
     table = raw.select(
         ["obsid", "shard", "plate", "mjd", "fiberid", "run2d", "ra", "dec", "object_class", "subclass"]
@@ -116,6 +119,8 @@ def read_catalog(settings: Sdss, counts: Counts | None = None) -> pa.Table:
         "snr_r": raw["snr"],
         label.name: redshift,
         label.error: redshift_err,
+        f"{HELD_OUT}{label.name}": held_out,
+        f"{HELD_OUT}{label.error}": held_out_err,
     }.items():
         table = table.append_column(name, column)
     return table

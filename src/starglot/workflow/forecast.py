@@ -165,7 +165,7 @@ def _trained(config: Config) -> Iterator[tuple[str, str, str, bool]]:
 def predicted(config: Config, task: str, size: str, known: Mapping[tuple[str, str], int | None], sweep: bool) -> int:
     """Spectra that a model of ``size`` predicts: validation spectra and each set; in the sweep its one set.
 
-    External surveys count where `validation_limit` says how many they are.
+    External surveys count where `validation_limit` says how many they are; what a survey holds out does not.
     """
     own, split = known[task, size] or 0, config.split
     if sweep:
@@ -174,6 +174,8 @@ def predicted(config: Config, task: str, size: str, known: Mapping[tuple[str, st
         return round((known.get((task, one)) or 0) * split.test)
     total = split.val * own
     for name in config.run.sets:
+        if queries.is_sampled(name):
+            continue
         of = known[task, queries.smallest_size(config, task)] if name == "common" else own
         total += (of or 0) * (split.val if name == "val" else split.test)
     return round(total) + (config.run.validation_limit or 0) * len(queries.judges(config, task))
