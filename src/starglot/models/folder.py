@@ -33,12 +33,19 @@ _SPARE = (MODEL, CARD, "run.json", "loss.csv", ".*")
 _KEYS = ("name", "size", "task", "question", "model", "recipe", "survey", "calibration", "files")
 
 
-def describe_model(folder: str | Path, about: Mapping[str, Any], calibration: list[dict[str, Any]]) -> None:
+def describe_model(
+    folder: str | Path,
+    about: Mapping[str, Any],
+    calibration: list[dict[str, Any]],
+    class_calibration: Mapping[str, float],
+) -> None:
     """Write ``model.json`` into the folder of a trained model, which holds its manifest, weights and domain.
 
     about: name, size, task (its name), question (the task), model (settings), recipe, survey, release, encoding (None
     for a model that reads no text); calibration: scales by label and class
-    (:func:`starglot.evaluation.calibration.fitted_scales`).
+    (:func:`starglot.evaluation.calibration.fitted_scales`); class_calibration: of the probability of classes
+    (:func:`starglot.evaluation.class_probability.fit_probability`).  Of a description that lacks the latter, an
+    older one, the model states no probability.
     """
     folder = Path(folder)
     manifest = read_manifest(folder)
@@ -50,6 +57,7 @@ def describe_model(folder: str | Path, about: Mapping[str, Any], calibration: li
             **about,
             "base": manifest.get("base"),
             "calibration": calibration,
+            "class_calibration": dict(class_calibration),
             "versions": manifest.get("versions"),
             "files": {name: _digest(folder / name) for name in files},
         },
