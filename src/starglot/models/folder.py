@@ -128,6 +128,8 @@ def _no_model(folder: Path) -> StarglotError:
         what, todo = "a model is a folder, not a file", "unpack it if it is an archive, and name the folder"
     elif not folder.is_dir():
         what, todo = "there is no such folder", "name the folder of a trained model: results/models/TASK/MODEL/SIZE"
+        if len(folder.parts) == 2 and not folder.parent.exists():
+            todo += f"; a model of the Hugging Face hub: hf:{folder}"
     elif (folder / MANIFEST).is_file():
         what = f"the folder has a trained model, but no {MODEL} that says how it answers"
         todo = f"where it was trained: snakemake --cores all --configfile <its configuration> -- {folder / MODEL}"
