@@ -3,9 +3,10 @@
     python benchmarks/apply.py results/demo atmosphere/ridge/demo atmosphere/lightgbm/demo [--spectra 2400]
 
 Cleaned spectra of LAMOST (recipe `paper`) are taken as often as it needs for the number that is named, and four times
-that, by way of the code that `starglot apply` and the catalogues of the workflow run (FlaggedModel, answer_part,
-gather), each in a process of its own on one thread.  Beside it stands the simple way, a call for each spectrum.  With
---blocks, how many are answered together is varied: the time of loading a baseline's weights is paid a block.
+that (--times), by way of the code that `starglot apply` and the catalogues of the workflow run (FlaggedModel,
+answer_part, gather), each in a process of its own on one thread.  Beside it stands the simple way, a call for each
+spectrum.  With --blocks, how many are answered together is varied, up to a shard's: the time of loading a baseline's
+weights is paid a block.
 """
 
 from __future__ import annotations
@@ -97,7 +98,7 @@ def runs(args: argparse.Namespace) -> Iterator[tuple[str, int, dict[str, Any]]]:
     for name in args.models:
         few = args.few if "llm" in name else args.spectra
         for block in args.blocks:
-            for spectra in (few, 4 * few):
+            for spectra in (times * few for times in args.times):
                 given = [
                     sys.executable,
                     __file__,
@@ -119,6 +120,7 @@ def main() -> None:
     parser.add_argument("--spectra", type=int, default=2400)
     parser.add_argument("--few", type=int, default=400, help="spectra of language models")
     parser.add_argument("--blocks", type=int, nargs="+", default=[2048])
+    parser.add_argument("--times", type=int, nargs="+", default=[1, 4], help="of that many spectra (1 and 4)")
     parser.add_argument("--one", type=int, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.one:
