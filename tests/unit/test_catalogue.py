@@ -290,6 +290,8 @@ def test_parts_become_one_table_by_obsid(
         assert outs[1].stat().st_size % 2880 == 0
         assert (header["MODEL"], header["RELEASE"], header["NANSWER"]) == ("ridge", "dr11", counts["answered"])
         assert [header[f"FLAG{at}"] for at in range(len(FLAGS))] == list(FLAGS)
+        fitted = facts["class_calibration"]
+        assert f"slope {fitted['slope']:.6g}" in " ".join(header["COMMENT"]) and fitted["n"] > 50
     read = {"fits": Table.read(outs[1]), "parquet": Table.read(outs[0])}
     for name in expected.column_names:
         truth = expected[name].to_pandas()
