@@ -1,8 +1,7 @@
 """How sure a model is of the class that it tells: log-odds, and how they become probabilities that hold.
 
-Most models are too sure of themselves, and one whose scatter is that of its training spectra may be wildly so.  So
-log-odds that hold are taken as slope x stated log-odds + intercept (Platt 1999), fitted to whether the classes told
-of other spectra are right.
+Some models are far too sure of themselves, others not sure enough.  So log-odds that hold are taken as slope x stated
+log-odds + intercept (Platt 1999), fitted to whether the classes told of other spectra are right.
 """
 
 from __future__ import annotations
