@@ -62,8 +62,8 @@ class Decoded:
 
     text: str
     tokens: list[int]
-    chosen: float | None = None
     numbers: dict[str, Distribution] = field(default_factory=dict)
+    chosen: float | None = None
 
 
 @dataclass
@@ -158,7 +158,7 @@ class Decoder:
             while growing:
                 self._grow(state, growing)
                 growing = [tree for tree in growing if tree.tree.frontier]
-        out = [Decoded(*each) for each in zip(texts, tokens, chosen, strict=True)]
+        out = [Decoded(text, row, chosen=odds) for text, row, odds in zip(texts, tokens, chosen, strict=True)]
         for tree in planted:
             distribution = tree.tree.distribution()
             if distribution is not None:
