@@ -70,8 +70,8 @@ def responses(model: Model, folder: Path, changes: pd.DataFrame, spectra: list[R
     of_spectrum = values["spectrum"].astype(int)
     values["obsid"] = changes["obsid"].to_numpy()[of_spectrum]
     values["star_id"] = changes["star_id"].to_numpy()[of_spectrum]
-    values = values.assign(class_pred=None, truth=values["value"], sigma_raw=values["sigma"], seen=False)
-    values["class"] = None
+    values = values.assign(class_pred=None, class_log_odds=None, truth=values["value"], sigma_raw=values["sigma"])
+    values["class"], values["seen"] = None, False
     labels = [name for name in model.labels if (changes["changed"] == name).any()]
     with tempfile.TemporaryDirectory() as scratch:
         path = Path(scratch) / "told.parquet"

@@ -53,7 +53,7 @@ def applied_gpus(wildcards):
 
 @of_many_jobs
 def applied_threads(wildcards):
-    """Threads: all that share a submission for one that needs a GPU, so that such jobs come one after the other."""
+    """Threads; with a GPU as many as the profile has at most, so that a submission asks for the time of all in turn."""
     return 16 if applied_gpus(wildcards) else 1
 
 
@@ -75,8 +75,8 @@ def applied_memory(wildcards, attempt):
 def applied_minutes(wildcards, attempt):
     """Time of one job.
 
-    On processors, the jobs of a submission are asked for side by side and run one after the other (docs/cluster.md),
-    so that all 16 have to end within the time of one.
+    On processors, the time of a submission is asked for as if its jobs ran side by side (docs/cluster.md), but they run
+    one after the other, so that all 16 have to end within the time of one.
     """
     if applied_gpus(wildcards):
         return grow(20)(wildcards, attempt)

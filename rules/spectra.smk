@@ -28,7 +28,7 @@ rule clean_shard:
         ENV
     threads: 1
     resources:
-        mem_mb=grow(1500),  # 4,000 spectra are 40 MB as they are kept; the libraries weigh more
+        mem_mb=grow(2000),  # 4,000 spectra are 40 MB as they are kept; libraries and two Snakemakes weigh more
         runtime=grow(20),
     params:
         scripts=scripts_folder,

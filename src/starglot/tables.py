@@ -72,6 +72,8 @@ PREDICTION = pa.schema(
         ("star_id", pa.string()),
         ("class", pa.string()),
         ("class_pred", pa.string()),
+        ("class_probability", pa.float64()),
+        ("class_log_odds", pa.float64()),
         ("label", pa.string()),
         ("truth", pa.float64()),
         ("value", pa.float64()),

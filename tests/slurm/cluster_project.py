@@ -98,7 +98,7 @@ class Project:
 
     def accounted(self, rule: str) -> list[dict[str, str]]:
         """Slurm's account of this folder's jobs of a rule, requeued ones more than once, in order of their end."""
-        names = ("JobIDRaw", "State", "ReqMem", "TimelimitRaw", "Start", "End", "Comment", "WorkDir")
+        names = ("JobIDRaw", "State", "ReqMem", "ReqCPUS", "TimelimitRaw", "Start", "End", "Comment", "WorkDir")
         rows = slurm("sacct", "-X", "--duplicates", "-P", "-n", "--format", ",".join(names), "-S", "now-2hours")
         every = [dict(zip(names, row.split("|"), strict=True)) for row in rows.splitlines()]
         own = [row for row in every if row["WorkDir"] == str(self.folder) and rule in row["Comment"]]

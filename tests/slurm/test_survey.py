@@ -32,8 +32,9 @@ def submissions(project, rule):
 
 def test_a_submission_holds_no_more_shards_than_the_profile_says(survey):
     survey.run("clean", options=("--group-components", "clean=4"))
-    # Two of four at once: --cores 2.
+    # The time of two at once, --cores 2.
     assert submissions(survey, "clean_shard") == [("COMPLETED", 2 * CLEAN)] * (SHARDS // 4)
+    assert {row["ReqCPUS"] for row in survey.accounted("clean_shard")} == {"1"}  # they run one after the other
     assert len(list(survey.path("spectra/lamost/paper").glob("*.sha256"))) == SHARDS
 
 

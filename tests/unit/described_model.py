@@ -10,6 +10,7 @@ import pyarrow as pa
 from starglot.config.baselines import Ridge
 from starglot.config.recipes import Recipe, Wavelength
 from starglot.evaluation.calibration import fitted_scales
+from starglot.evaluation.class_probability import fit_probability
 from starglot.labels import CLASSES
 from starglot.mock.synthesis import grid
 from starglot.models.baselines.predict import predict
@@ -80,5 +81,5 @@ def build(folder: Path, n: int = 300) -> Path:
         "release": "made up",
         "encoding": None,
     }
-    describe_model(out, about, fitted_scales(raw_val))
+    describe_model(out, about, fitted_scales(raw_val), fit_probability(raw_val))
     return out

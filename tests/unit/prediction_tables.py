@@ -33,6 +33,8 @@ def predictions(labels, *, stars=60, error=1.0, seed=0, sigma=True, visits=2, fa
                         "star_id": f"gaia:{star:04d}",
                         "class": letter,
                         "class_pred": letter if answers_class else None,
+                        "class_probability": 0.9 if answers_class else None,
+                        "class_log_odds": 2.2 if answers_class else None,
                         "label": label,
                         "truth": truth[label],
                         "value": None if bad else truth[label] + noise.normal(0, width),

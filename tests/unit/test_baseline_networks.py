@@ -15,11 +15,13 @@ from refusals import refused
 from starglot.config.baselines import Cnn, Gru, Mlp, NetworkTraining, ResNet50
 from starglot.config.strict import Augment
 from starglot.models.baselines.class_mean import fit_class_mean
+from starglot.models.baselines.features import prepared
 from starglot.models.baselines.files import WEIGHTS, load
 from starglot.models.baselines.networks import Bottleneck, build_network
 from starglot.models.baselines.predict import predict
-from starglot.models.baselines.reading import Scales, label_scales, read_network
+from starglot.models.baselines.reading import Scales, label_scales, open_network, read_network
 from starglot.models.baselines.rows import rows_of
+from starglot.spectra.rebin import binned
 from starglot.training import epochs
 from starglot.training.baselines import train_baseline
 from starglot.training.networks import fit_network
@@ -243,6 +245,12 @@ def test_a_network_learns_more_than_the_class(survey, tmp_path):
         assert error < 0.5 * ((mean - rows.truth)[known, j] ** 2).mean(), TASK.labels[j]
     right = np.array(table["class_pred"].to_pylist()) == np.array(table["class"].to_pylist())
     assert right.mean() > 0.8
+    network, scales, _ = open_network(settings, TASK, tmp_path / "out", 5)
+    flux = survey.flux[survey.split == "test"][np.argsort(survey.obsid[survey.split == "test"])]
+    with torch.no_grad():
+        logits = network.eval()(torch.from_numpy(scales.inputs(prepared(binned(flux, 4), settings))))[0]
+    theirs = torch.nn.functional.softmax(logits.double(), dim=1).max(dim=1).values.logit().numpy()
+    assert table["class_log_odds"].to_numpy()[::3] == pytest.approx(theirs, rel=1e-4)
     within = np.abs(value - rows.truth)[:, 1] < table["sigma_raw"].to_numpy().reshape(-1, 3)[:, 1]
     assert 0.5 < within.mean() < 0.85
 

@@ -5,7 +5,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from baseline_spectra import BIN, TASK, Survey, linear_survey
-from sklearn.neighbors import KNeighborsRegressor
+from scipy.special import expit
+from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 
 from refusals import refused
 from starglot.config.nearest import Constant, Knn, TemplateFit
@@ -60,6 +61,9 @@ def test_neighbours_are_scikit_learn_s(survey, tmp_path):
     order = test[np.argsort(survey.obsid[test])]
     np.testing.assert_allclose(value[:, :2], model.predict(flux[order]), rtol=1e-4)
     letters = table["class_pred"].to_pylist()[::3]
+    voters = KNeighborsClassifier(3, algorithm="brute").fit(flux[train], survey.code[train])
+    shares = voters.predict_proba(flux[order]).max(axis=1)
+    assert expit(table["class_log_odds"].to_numpy()[::3]) == pytest.approx(shares, abs=1e-5)
     assert (
         np.mean([a == b for a, b in zip(letters, table["class"].to_pylist()[::3], strict=True)]) > 0.6
     )  # by chance 0.2

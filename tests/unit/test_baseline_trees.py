@@ -1,9 +1,11 @@
 """Gradient-boosted trees: the same bytes again, also after a kill; and the sample as one mapped array."""
 
+import lightgbm
 import numpy as np
 import pyarrow as pa
 import pytest
 from baseline_spectra import NAMED, TASK, Survey, linear_survey
+from scipy.special import logit
 
 from refusals import refused
 from starglot.config.baselines import LightGbm
@@ -62,6 +64,10 @@ def test_trees_learn_more_than_the_class_and_stop_early(survey, tmp_path):
         assert (error[known, j] ** 2).mean() < 0.4 * truth[known, j].var()
     right = np.array(table["class_pred"].to_pylist()) == np.array(table["class"].to_pylist())
     assert right.mean() > 0.8
+    binning = prepared(binned(survey.flux, SETTINGS.bin), SETTINGS)[survey.split == "test"]
+    theirs = lightgbm.Booster(model_file=str(tmp_path / "out" / tree_file("class"))).predict(binning)
+    order = np.argsort(survey.obsid[survey.split == "test"])
+    assert table["class_log_odds"].to_numpy()[::3] == pytest.approx(logit(theirs[order].max(axis=1)))
     inside = np.abs(error[:, 1]) < table["sigma_raw"].to_numpy().reshape(-1, 3)[:, 1]
     assert 0.5 < inside.mean() < 0.85
 

@@ -4,6 +4,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from baseline_spectra import BIN, GRID, NAMED, TASK, N, Survey, linear_survey
+from scipy.special import expit
 from sklearn.linear_model import Ridge as SklearnRidge
 from sklearn.preprocessing import StandardScaler
 
@@ -15,6 +16,7 @@ from starglot.models.baselines.files import WEIGHTS
 from starglot.models.baselines.moments import Moments, solve
 from starglot.models.baselines.predict import predict
 from starglot.models.baselines.ridge import read_ridge
+from starglot.models.class_probability import likeliest
 from starglot.spectra import sample_flux
 from starglot.spectra.rebin import binned
 from starglot.tables import PREDICTION
@@ -72,6 +74,10 @@ def test_ridge_equals_scikit_learn(survey, tmp_path, monkeypatch):
     assert table["truth"].to_numpy(zero_copy_only=False)[2::3] == pytest.approx(y[test, 2], nan_ok=True)
     right = np.array(table["class_pred"].to_pylist()) == np.array(table["class"].to_pylist())
     assert right.mean() > 0.85  # F, G and K are found, too
+    stated = expit(table["class_log_odds"].to_numpy())
+    assert stated.min() > 0.2 and stated.mean() == pytest.approx(right.mean(), abs=0.1)
+    assert stated[right].mean() > stated[~right].mean() + 0.1
+    assert table["class_probability"].null_count == len(table)
     assert set(table.filter(table["seen"])["star_id"].to_pylist()) == {"gaia:430"}
     error = np.abs(value[:, 1] - y[test, 1]) / table["sigma_raw"].to_numpy().reshape(-1, 3)[:, 1]
     assert 0.5 < (error < 1).mean() < 0.85  # sigma_raw is a residual scatter
@@ -99,6 +105,8 @@ def test_class_mean_is_the_mean_of_the_class(survey, tmp_path):
         true = survey.y[train & (survey.code == c), 0].mean()
         assert mine["value"].to_pylist() == pytest.approx([true] * len(mine))
         assert mine["sigma_raw"][0].as_py() == pytest.approx(250, rel=0.35)
+    # The catalogue's class is told to it, so that it tells none.
+    assert teff["class_pred"].null_count == teff["class_log_odds"].null_count == len(teff)
 
 
 def test_the_same_sample_gives_the_same_bytes_in_any_order(survey, tmp_path):
@@ -160,7 +168,11 @@ def test_classes_are_told_as_by_linear_discriminants(survey):
     fit = solve(moments, Moments([list(range(5))], x[0]), 0, [1e-9])
     coefficient, intercept = discriminant(moments, 0, fit)
     told = np.argmax(x @ coefficient + intercept, axis=1)
-    assert (told == LinearDiscriminantAnalysis().fit(x, code).predict(x)).mean() > 0.995
+    theirs = LinearDiscriminantAnalysis().fit(x, code)
+    assert (told == theirs.predict(x)).mean() > 0.995
+    # scikit-learn divides the scatter by n - classes, not n.
+    probability = expit(likeliest(x @ coefficient + intercept)[1])
+    assert probability == pytest.approx(theirs.predict_proba(x).max(axis=1), abs=0.01)
 
 
 def test_what_is_wrong_is_said(survey, tmp_path):

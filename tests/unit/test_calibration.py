@@ -19,6 +19,8 @@ def table(label, error, raw, letters="K", truth=5000.0, status="ok"):
             "star_id": [f"gaia:{i}" for i in range(n)],
             "class": np.broadcast_to(np.asarray(letters, dtype=object), n).tolist(),
             "class_pred": pa.nulls(n, pa.string()),
+            "class_probability": pa.nulls(n, pa.float64()),
+            "class_log_odds": pa.nulls(n, pa.float64()),
             "label": [label] * n,
             "truth": np.full(n, truth),
             "value": truth + np.asarray(error),

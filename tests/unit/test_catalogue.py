@@ -79,12 +79,14 @@ def test_every_file_is_a_row_with_the_answer_that_it_has_alone(model: Model, spe
     assert rows["file"].tolist() == names and rows["number"].tolist() == list(range(N + 1))
     for at in (1, 20, 45):
         alone = model.predict(spectra / names[at], wide=True).iloc[0]
-        for name in ("teff", "teff_sigma", "feh", "feh_sigma", "excess", "snr"):
+        assert rows.loc[at, "class"] == alone["class"] != ""
+        for name in ("class_probability", "teff", "teff_sigma", "feh", "feh_sigma", "excess", "snr"):
             np.testing.assert_allclose(rows.loc[at, name], alone[name], rtol=1e-9)
         assert rows.loc[at, "flag_names"] == alone["flags"]
     by_name = rows.set_index("file")
     broken = by_name.loc["a/broken.fits"]
     assert broken["flags"] == BITS["rejected"] and broken["rejection"] == "file_unreadable"
+    assert broken["class"] == "" and np.isnan(broken["class_probability"])
     assert np.isnan(broken["teff"]) and np.isnan(broken["teff_sigma"]) and broken["teff_flags"] == 0
     assert by_name.loc["a/star-007.parquet", "flags"] & BITS["low_snr"]
     assert by_name.loc["a/star-009.parquet", "flags"] & BITS["part_missing"]
@@ -288,6 +290,8 @@ def test_parts_become_one_table_by_obsid(
         assert outs[1].stat().st_size % 2880 == 0
         assert (header["MODEL"], header["RELEASE"], header["NANSWER"]) == ("ridge", "dr11", counts["answered"])
         assert [header[f"FLAG{at}"] for at in range(len(FLAGS))] == list(FLAGS)
+        fitted = facts["class_calibration"]
+        assert f"slope {fitted['slope']:.6g}" in " ".join(header["COMMENT"]) and fitted["n"] > 50
     read = {"fits": Table.read(outs[1]), "parquet": Table.read(outs[0])}
     for name in expected.column_names:
         truth = expected[name].to_pandas()

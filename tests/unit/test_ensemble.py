@@ -3,6 +3,7 @@
 import numpy as np
 import pyarrow as pa
 import pytest
+from scipy.special import expit, logit
 
 from refusals import refused
 from starglot.config.baselines import Ensemble
@@ -15,8 +16,9 @@ FITTED = Ensemble(kind="ensemble", members=["a", "b"])
 BY_VARIANCE = Ensemble(kind="ensemble", members=["a", "b"], weights="inverse_variance")
 
 
-def table(value, truth, sigma=None, letters=None, true="G", status="ok"):
-    """Predictions of two labels: (n, 2) value, truth and sigma; letters: the class told by row of the sky."""
+def table(value, truth, sigma=None, letters=None, true="G", status="ok", stated=None):
+    """Predictions of two labels: (n, 2) value, truth and sigma; letters: the class told by row of the sky; stated:
+    its probability."""
     n = len(value)
     value, truth = np.asarray(value, float), np.asarray(truth, float)
     sigma = np.full((n, 2), np.nan) if sigma is None else np.broadcast_to(sigma, (n, 2))
@@ -30,6 +32,8 @@ def table(value, truth, sigma=None, letters=None, true="G", status="ok"):
             "star_id": [f"s{i}" for i in range(n) for _ in range(2)],
             "class": [true] * (2 * n) if isinstance(true, str) else [c for c in true for _ in range(2)],
             "class_pred": pa.array([c for c in letters or [None] * n for _ in range(2)], pa.string()),
+            "class_probability": pa.nulls(2 * n, pa.float64()),
+            "class_log_odds": flat(np.repeat(logit(np.array(stated or [np.nan] * n, float)), 2)),
             "label": ["teff", "logg"] * n,
             "truth": flat(truth),
             "value": flat(value),
@@ -111,6 +115,23 @@ def test_the_class_goes_to_the_member_that_is_more_often_right(validation):
     some = np.zeros((3, 2)) + 1
     new = [table(some, some, 1.0, ["F", "F", None]), table(some, some, 1.0, ["K", None, None])]
     assert combine(FITTED, TASK, fitted, new)["class_pred"].to_pylist()[::2] == ["K", "F", None]
+
+
+def test_the_class_is_as_probable_as_members_say_by_their_votes(validation):
+    fitted = fit_ensemble(FITTED, TASK, validation)
+    some, votes = np.zeros((4, 2)) + 1, (np.log(12), np.log(36))
+    new = [
+        table(some, some, 1.0, ["F", "F", None, "G"], stated=[0.7, 0.8, None, 0.9]),
+        table(some, some, 1.0, ["F", "K", None, "G"], stated=[0.9, 0.6, None, None]),
+    ]
+    whole = combine(FITTED, TASK, fitted, new)
+    assert whole["class_pred"].to_pylist()[::2] == ["F", "K", None, "G"]
+    # Of five classes, the first member leaves K a quarter of 0.2; the last row has one that says how sure it is.
+    expected = [np.average([0.7, 0.9], weights=votes), np.average([0.05, 0.6], weights=votes), 0.9]
+    first, second, none, last = whole["class_log_odds"].to_pylist()[::2]
+    assert none is None and expit([first, second, last]) == pytest.approx(expected)
+    unknown = {key: value for key, value in fitted.items() if key != "class_odds"}  # one of before there were any
+    assert combine(FITTED, TASK, unknown, new)["class_log_odds"].null_count == 8
 
 
 def test_too_few_validation_stars_count_all_the_same(validation):

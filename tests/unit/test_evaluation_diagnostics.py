@@ -151,6 +151,8 @@ def abundance_rows(label, truth, value):
             "star_id": [f"gaia:{i}" for i in range(n)],
             "class": ["G"] * n,
             "class_pred": pa.nulls(n, pa.string()),
+            "class_probability": pa.nulls(n, pa.float64()),
+            "class_log_odds": pa.nulls(n, pa.float64()),
             "label": [label] * n,
             "truth": truth,
             "value": value,

@@ -116,6 +116,8 @@ def test_the_residual_is_the_labels_own(tmp_path: Path) -> None:
         "star_id": [f"o{k}" for k in range(80)],
         "class": [None] * 80,
         "class_pred": [None] * 80,
+        "class_probability": [None] * 80,
+        "class_log_odds": [None] * 80,
         "label": ["redshift"] * 80,
         "truth": truth,
         "value": value,

@@ -7,7 +7,7 @@ import pytest
 
 from refusals import refused
 from starglot.inference.alphabet import Pieces, read_alphabet
-from starglot.inference.decode import Decoder, NumberField
+from starglot.inference.decode import Choice, Decoder, NumberField
 from starglot.inference.digits import SYMBOLS, expand
 from starglot.language.answers import render
 from starglot.language.tiny_tokenizer import build_tokenizer
@@ -170,6 +170,25 @@ def test_batched_greedy_text_is_the_models_own(taught):
             eos_token_id=tokenizer.eos_token_id,
         )
         assert text == tokenizer.decode(out[0, len(prompt) :], skip_special_tokens=True)
+
+
+def test_a_choice_is_as_probable_as_the_model_has_it(taught):
+    model, tokenizer, prompts = taught
+    letters = tuple(tokenizer(letter, add_special_tokens=False).input_ids[0] for letter in "AFGKM")
+    place = tokenizer(ANSWER, add_special_tokens=False).input_ids.index(letters[3])
+    choices = [Choice(place, letters), Choice(place + 1, letters)]
+    answered, none = (
+        Decoder(model, tokenizer, stop={tokenizer.eos_token_id}, max_tokens=60, prune=PRUNE, choice=choice).answer(
+            prompts, lambda *_: []
+        )
+        for choice in choices
+    )
+    assert [each.chosen for each in none] == [None, None]  # no letter stands there
+    for prompt, found in zip(prompts, answered, strict=True):
+        with torch.no_grad():
+            logits = model(input_ids=torch.tensor([prompt + found.tokens[:place]])).logits[0, -1]
+        theirs = torch.softmax(logits[list(letters)].double(), -1)[3].logit()
+        assert found.chosen == pytest.approx(float(theirs), rel=1e-4)
 
 
 def test_an_answer_stops_at_the_longest_length_and_may_have_no_number(taught):

@@ -15,6 +15,7 @@ from starglot.inference.decode import Decoded
 from starglot.inference.digits import SYMBOLS, expand
 from starglot.inference.fields import number_fields
 from starglot.inference.predict import predict_llm
+from starglot.labels import CLASSES
 from starglot.language.answers import parse, render
 from starglot.language.chat import frame
 from starglot.language.prompts import question
@@ -99,6 +100,21 @@ def predict(trained, state, **decoding):
     )
 
 
+def _of_class(folder):
+    """The base's own log-odds of K among all classes, behind the question and an answer's beginning."""
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    tokenizer, model = (kind.from_pretrained(folder / "base") for kind in (AutoTokenizer, AutoModelForCausalLM))
+    before, between, _ = frame(tokenizer)
+    asked = question(TASK, WAVELENGTH, TASK.labels, "303307")
+    ids = [*before, *tokenizer(asked, add_special_tokens=False).input_ids, *between]
+    letters = [tokenizer(letter, add_special_tokens=False).input_ids[0] for letter in CLASSES]
+    answer = tokenizer(render(TASK, "K", {}, TASK.labels, "rounded"), add_special_tokens=False).input_ids
+    with torch.no_grad():
+        logits = model(input_ids=torch.tensor([ids + answer[: answer.index(letters[3])]])).logits[0, -1]
+    return float(torch.softmax(logits.double()[letters], -1)[3].logit())
+
+
 @pytest.mark.slow
 def test_a_row_for_each_spectrum_and_label(trained, tmp_path):
     table = predict(trained, tmp_path)
@@ -108,6 +124,8 @@ def test_a_row_for_each_spectrum_and_label(trained, tmp_path):
     rows = {(r["obsid"], r["label"]): r for r in table.to_pylist()}
     assert {r["status"] for r in rows.values()} == {"ok"}
     assert {r["class_pred"] for r in rows.values()} == {"K"}
+    odds = [r["class_log_odds"] for r in rows.values()]
+    assert odds == pytest.approx([_of_class(trained[0])] * len(odds), rel=1e-3)
     assert rows[40, "teff"]["truth"] == 5000 and rows[11, "teff"]["truth"] is None
     assert all(rows[obsid, "feh"]["truth"] is None for obsid in OBSIDS)  # no such column
     assert {o for o in OBSIDS if rows[o, "teff"]["seen"]} == {40}

@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from baseline_spectra import NAMED, Survey
+from scipy.special import logsumexp
 from sklearn.kernel_ridge import KernelRidge as SklearnKernelRidge
 from sklearn.metrics.pairwise import euclidean_distances, rbf_kernel
 
@@ -113,6 +114,10 @@ def test_it_is_scikit_learns(survey, tmp_path, kernel):
         facts = manifest["labels"][name]
         assert (facts["width"], facts["alpha"], facts["chosen_on"]) == (*chosen, "validation")
         assert value[:, j] == pytest.approx(expected, rel=2e-3, abs=2e-3)
+    at_landmarks = _kernel(kernel, x[test], weights["landmark"], weights["class_width"][0])
+    scores = np.sort(at_landmarks @ weights["class_dual"] + weights["class_intercept"], axis=1)
+    expected = scores[:, -1] - logsumexp(scores[:, :-1], axis=1)
+    assert table["class_log_odds"].to_numpy()[::3] == pytest.approx(expected, rel=0.02, abs=0.02 * expected.max())
 
 
 def _kernel(name: str, a: np.ndarray, b: np.ndarray, width: float) -> np.ndarray:

@@ -21,6 +21,7 @@ from huggingface_hub import ModelCard, errors
 import starglot
 from refusals import refused
 from starglot.commands.export import export
+from starglot.hashing import file_digest
 from starglot.inference.card import write_card
 from starglot.models.folder import CARD, MODEL, read_description
 from starglot.tables import PREDICTION, read_json, write_json, write_parquet
@@ -164,6 +165,43 @@ def test_a_model_of_the_hub_is_fetched_at_its_revision(folder: Path, monkeypatch
         ("owner/model", {"revision": "v1", "token": False}),
         ("owner/model", {"revision": None, "token": "secret"}),
     ]
+
+
+def in_hub_cache(model: Path, cache: Path) -> str:
+    """Lay ``model`` out as the hub's client caches a repository (links to blobs); returns its commit."""
+    commit, repository = "0123456789abcdef0123456789abcdef01234567", cache / "models--owner--model"
+    exported = cache / "exported"
+    export(model, exported, "mit")
+    for path in (path for path in exported.rglob("*") if path.is_file()):
+        blob, link = repository / "blobs" / file_digest(path), repository / "snapshots" / commit / path.name
+        for place in (blob, link):
+            place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, blob)
+        link.symlink_to(os.path.relpath(blob, link.parent))
+    for ref in ("main", "v1"):
+        (repository / "refs" / ref).parent.mkdir(exist_ok=True)
+        (repository / "refs" / ref).write_text(commit)
+    return commit
+
+
+def test_a_model_in_the_hubs_cache_answers_without_a_network(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit = in_hub_cache(folder, tmp_path)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    expected = starglot.load(folder).predict(SPECTRUM)
+    for name in ("owner/model", "owner/model@v1", f"owner/model@{commit}"):
+        assert starglot.load(f"hf:{name}").predict(SPECTRUM).equals(expected)
+    snapshot = tmp_path / "models--owner--model/snapshots" / commit
+    assert starglot.load(snapshot).predict(SPECTRUM).equals(expected)
+    export(snapshot, tmp_path / "again")  # files, not links into the cache
+    assert not any(path.is_symlink() for path in (tmp_path / "again").rglob("*"))
+    assert starglot.load(tmp_path / "again").predict(SPECTRUM).equals(expected)
+    with refused(todo="hf download owner/model --revision v2"):
+        starglot.load("hf:owner/model@v2")
+    with refused(todo="hf:owner/model"):
+        starglot.load("owner/model")
 
 
 @pytest.mark.parametrize("name", ["no-owner", "a/b/c", "owner/na me"])

@@ -31,7 +31,7 @@ from starglot.language.patch_prompt import Prompt
 from starglot.language.prompts import parse_question
 from starglot.language.tiny_tokenizer import build_tokenizer
 from starglot.language.token_qa import write_token_qa
-from starglot.models.llm import attach_adapter, load_base, load_tokenizer
+from starglot.models.llm import attach_adapter, load_base, load_for_inference, load_tokenizer
 from starglot.models.patch_llm import SpectrumLlm, labels_of, load_projector
 from starglot.models.projector import Projector, statistics_of
 from starglot.spectra.pixels import pixels
@@ -194,9 +194,27 @@ def test_it_learns_and_every_answer_is_one(trained, survey, base, tmp_path) -> N
     frame = table.to_pandas()
     assert (frame.status == "ok").all() and len(frame) == 3 * 80 and (frame.sigma_raw > 0).all()
     assert set(frame.class_pred) <= set(CLASSES) and (frame.class_pred == frame["class"]).mean() > 0.6
+    stated = frame.class_log_odds.to_numpy()[::3]
+    assert stated == pytest.approx(_of_class(folder, survey, base), rel=1e-3)
+    assert stated.min() > np.log(0.2 / 0.8)  # the likeliest of five
     teff = frame[frame.label == "teff"]
     assert 1 - ((teff.value - teff.truth) ** 2).mean() / teff.truth.var() > 0.8
     assert manifest["counts"]["spectrum_tokens"] == 5 and set(manifest["numbers"]) == set(TASK.labels)
+
+
+def _of_class(folder, survey, base):
+    """The log-odds of the likeliest class of each test spectrum, from whole answers in one pass."""
+    trained = tables.read_json(folder / "manifest.json")
+    llm, tokenizer = load_for_inference(base, folder, settings().quantisation)
+    projector = load_projector(ENCODING, GRID, 64, folder, trained)
+    model = SpectrumLlm(projector, llm, Prompt(tokenizer, TASK, WAVE, trained["frame"])).eval()
+    test = np.flatnonzero(survey.split == "test")
+    fine, coarse = map(torch.from_numpy, pixels(survey.flux[test[np.argsort(survey.obsid[test])]], ENCODING.coarse))
+    answer = model.prompt.answer
+    written = torch.from_numpy(answer.tokens(np.full((len(test), 3), 417.0), np.zeros(len(test), int)))
+    with torch.no_grad():
+        logits = model(fine, coarse, written)[:, answer.letter]
+    return torch.softmax(logits[:, answer.letters].double(), 1).max(1).values.logit().numpy()
 
 
 def test_the_same_seed_gives_the_same_bytes_and_another_others(survey, base, tmp_path) -> None:

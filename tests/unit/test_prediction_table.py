@@ -18,6 +18,7 @@ def test_a_row_for_each_spectrum_and_label_with_null_for_what_is_missing():
         sigma=[[80.0, 0.1], [np.inf, 0.2]],
         status=["ok", "unparsable", "ok", "ok"],
         letter=["G", "G", None, None],
+        log_odds=[0.9, 0.9, np.nan, np.nan],
     )
     truth = np.array([[5772.0, 4.4], [np.nan, 2.4]])
     table = prediction_table(STARS, ["teff", "logg"], truth, told, pa.array([True, False]))
@@ -27,6 +28,8 @@ def test_a_row_for_each_spectrum_and_label_with_null_for_what_is_missing():
         "star_id": ["gaia:1", "gaia:1", "gaia:2", "gaia:2"],
         "class": ["G", "G", None, None],
         "class_pred": ["G", "G", None, None],
+        "class_probability": [None] * 4,
+        "class_log_odds": [0.9, 0.9, None, None],
         "label": ["teff", "logg", "teff", "logg"],
         "truth": [5772.0, 4.4, None, 2.4],
         "value": [5700.0, None, 4800.0, 2.5],

@@ -15,6 +15,7 @@ from starglot.commands.predict import predict as predict_files
 from starglot.config.nearest import TemplateFit
 from starglot.config.recipes import Recipe, Wavelength
 from starglot.evaluation.calibration import calibrate, fitted_scales
+from starglot.evaluation.class_probability import fit_probability
 from starglot.inference.catalogue import OF_FILE, Part, answer_part
 from starglot.inference.load import OF_REDSHIFT
 from starglot.models.baselines.predict import predict
@@ -72,7 +73,9 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, pa.Table, pa.
     ]
     about = {"name": "fit", "size": "s", "task": "redshift", "survey": "sdss", "release": "made up", "encoding": None}
     about |= {"question": TASK.model_dump(mode="json"), "model": SETTINGS.model_dump(mode="json")}
-    describe_model(out, {**about, "recipe": RECIPE.model_dump(mode="json")}, fitted_scales(raw[0]))
+    describe_model(
+        out, {**about, "recipe": RECIPE.model_dump(mode="json")}, fitted_scales(raw[0]), fit_probability(raw[0])
+    )
     return out, *raw
 
 

@@ -19,6 +19,8 @@ def predictions(folder, truth, value, sigma, status=None, star=None, **doubt):
         "star_id": star or [f"g{k}" for k in range(n)],
         "class": [None] * n,
         "class_pred": [None] * n,
+        "class_probability": [None] * n,
+        "class_log_odds": [None] * n,
         "label": ["redshift"] * n,
         "truth": truth,
         "value": value,

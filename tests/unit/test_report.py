@@ -196,6 +196,14 @@ def test_captions_name_the_labels(reader):
     assert "Predicted against catalogue value: 21 labels (abundances), llm-demo" in reader.text
 
 
+def test_what_classes_state_stands_beside_what_is_right(page):
+    """Every class of the made predictions is right, and stated with 0.9."""
+    table = re.search(r'id="class-probability-atmosphere".*?</table>', page, re.S)[0]
+    cells = re.findall(r"<td[^>]*>\s*(?:<[^>]*>)*([^<]*)", table)
+    assert "0.9 to 0.95" in cells and "all" in cells
+    assert {"0.900", "1.000"} <= set(cells)
+
+
 def test_rejections_samples_cost_and_settings_are_told(reader):
     text = reader.text
     assert "100 selected = 97 cleaned + 3 rejected" in text

@@ -23,6 +23,7 @@ from starglot.config.kinds import FAMILIES
 from starglot.errors import StarglotError
 from starglot.inference.answering import OPENERS
 from starglot.inference.flags import FLAGS
+from starglot.labels import CLASSES
 from starglot.models.folder import FORMAT, MODEL
 from starglot.registry import Registry
 from starglot.spectra.raw import RawSpectrum
@@ -71,6 +72,7 @@ def test_the_labels_of_a_star_are_found_with_their_uncertainty(model) -> None:
         assert abs(answer.loc[label, "value"] - truth) < 5 * answer.loc[label, "sigma"]
         assert answer.loc[label, "flags"] == "" and answer.loc[label, "status"] == "ok"
     assert answer.loc["teff", "unit"] == "K"
+    assert answer.loc["teff", "class"] == "G" and 0.5 < answer.loc["teff", "class_probability"] < 1
     assert answer.loc["teff", "snr"] == pytest.approx(80, rel=0.15)
 
 
@@ -82,6 +84,9 @@ def test_sigmas_hold_on_stars_that_it_has_never_seen(model) -> None:
     pulls = (answer["teff"].to_numpy() - teff) / answer["teff_sigma"].to_numpy()
     assert np.mean(np.abs(pulls) < 1) == pytest.approx(0.68, abs=0.12)
     assert answer["flags"].str.contains("outside_training").mean() < 0.06
+    right = answer["class"] == [CLASSES[min(4, int((9000 - t) / 1000))] for t in teff]
+    assert answer["class_probability"].mean() == pytest.approx(right.mean(), abs=0.08)
+    assert answer["class_probability"][right].mean() > answer["class_probability"][~right].mean() + 0.1
 
 
 def test_every_kind_of_table_has_the_same_answer(model, files: dict[str, Path]) -> None:
@@ -251,6 +256,18 @@ def test_a_model_is_used_from_wherever_it_lies(folder: Path, files: dict[str, Pa
     assert moved.equals(starglot.load(folder).predict(files["a.csv"]))
 
 
+def test_a_model_described_before_there_were_probabilities_states_none(
+    folder: Path, files: dict[str, Path], tmp_path: Path
+) -> None:
+    shutil.copytree(folder, tmp_path / "older")
+    about = read_json(tmp_path / "older" / MODEL)
+    write_json({key: value for key, value in about.items() if key != "class_calibration"}, tmp_path / "older" / MODEL)
+    older = starglot.load(tmp_path / "older").predict(files["a.csv"])
+    assert older["class_probability"].isna().all()
+    known = starglot.load(folder).predict(files["a.csv"])
+    assert older.drop(columns="class_probability").equals(known.drop(columns="class_probability"))
+
+
 @pytest.mark.parametrize("hurt", ["format", "weights", "gone", "no description", "not json", "lacks", "kind"])
 def test_a_folder_that_cannot_be_trusted_is_refused(folder: Path, tmp_path: Path, hurt: str) -> None:
     here = tmp_path / "model"
@@ -298,6 +315,7 @@ def test_tables_are_written_as_they_are_named(
         ".fits": lambda: {name: list(column) for name, column in Table.read(out).columns.items()},
     }[ending]()
     expected = starglot.load(folder).predict(files["a.csv"])
+    assert list(read["class_probability"]) == expected["class_probability"].tolist()
     assert list(read["value"]) == expected["value"].tolist() and list(read["label"]) == ["teff", "feh"]
 
 
@@ -307,6 +325,8 @@ def test_the_command_prints_answers_and_ends_with_what_became_of_them(
     good, bad = str(files["a.csv"]), str(tmp_path / "absent.fits")
     assert predict(str(folder), [good]) == 0
     printed = capsys.readouterr().out
+    chance = starglot.load(folder).predict(good)["class_probability"][0]
+    assert f"class      G (probability {chance:.2f})" in printed
     assert "Teff" in printed and " K" in printed and "+-" in printed and "flags      none" in printed
     assert predict(str(folder), [good, bad]) == SOME_REFUSED
     printed = capsys.readouterr()

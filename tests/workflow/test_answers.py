@@ -69,6 +69,8 @@ def test_answers_from_files_are_those_of_the_workflow(ready, task, size, name):
         assert answers["label"].tolist() == rows["label"].tolist()
         assert answers["status"].tolist() == rows["status"].tolist()
         assert answers["class"].tolist() == rows["class_pred"].fillna("").tolist()
+        chances = [frame["class_probability"].to_numpy(float) for frame in (answers, rows)]
+        np.testing.assert_allclose(*chances, rtol=1e-5, atol=1e-5)  # NaN where no class is told
         for column in ("value", "sigma"):
             ours, theirs = answers[column].to_numpy(float), rows[column].to_numpy(float)
             if exact:

@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 import yaml
@@ -184,3 +185,35 @@ def test_a_submission_holds_no_more_jobs_than_the_profile_says(mini):
     blocks = re.split(r"Group job clean ", done.stdout + done.stderr)[1:]
     shards = [re.findall(r"rule clean_shard:\n(?:.*\n)*?.*shard=(\S+)", block) for block in blocks]
     assert sorted(map(len, shards)) == [1, 2] and len({name for group in shards for name in group}) == 3
+
+
+def test_a_submission_reserves_what_its_largest_job_needs(monkeypatch):
+    """Its jobs run one after the other: 64 plates of a processor each reserve one, for the time of four."""
+    import snakemake.api  # noqa: F401  the parts below import each other
+    from snakemake.dag import DAG
+    from snakemake.resources import GroupResources, Resource, Resources
+
+    from starglot.workflow.groups import bound_groups
+
+    monkeypatch.setattr(DAG, "update_groups", DAG.update_groups)
+    monkeypatch.setattr(GroupResources, "basic_layered", GroupResources.basic_layered)
+    bound_groups()
+
+    def job(**needs):
+        needs = {"_cores": 1, "_nodes": 1, "runtime": 20, "mem_mb": 3000, "slurm_account": "astro", **needs}
+        return SimpleNamespace(resources=needs, pipe_group=None)
+
+    limits = Resources({name: Resource(name, value) for name, value in {"_cores": 16, "_nodes": None}.items()})
+
+    def reserved(jobs, run_local=False):
+        return GroupResources.basic_layered(
+            toposorted_jobs=[jobs], constraints=limits, run_local=run_local, additive_resources=["runtime"]
+        )
+
+    plates = reserved([job() for _ in range(64)])
+    assert (plates["_cores"], plates["mem_mb"], plates["runtime"], plates["_nodes"]) == (1, 3000, 80, 1)
+    assert plates["slurm_account"] == "astro" and plates["mem"] == "3 GB"
+    mixed = reserved([job(), job(_cores=2, mem_mb=9000), job(gpu=1), job(runtime=60)])
+    assert (mixed["_cores"], mixed["mem_mb"], mixed["gpu"], mixed["runtime"]) == (2, 9000, 1, 60)
+    # Nothing else runs jobs of a group one at a time: on the own machine Snakemake's account stands.
+    assert reserved([job() for _ in range(4)], run_local=True)["_cores"] == 4

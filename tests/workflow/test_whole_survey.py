@@ -46,7 +46,11 @@ def test_every_selected_spectrum_is_a_row_with_the_answer_of_the_predictions(mad
     by_obsid = rows.set_index("obsid")
     for label, mine in told.groupby("label"):
         ours = by_obsid.loc[mine["obsid"]]
-        for name, column in ((label, "value"), (f"{label}_sigma", "sigma")):
+        for name, column in (
+            (label, "value"),
+            (f"{label}_sigma", "sigma"),
+            ("class_probability", "class_probability"),
+        ):
             mine_of, ours_of = mine[column].to_numpy(), ours[name].to_numpy()
             # How many spectra are computed together decides the order of sums: far below the last digit of a label.
             bound = 1e-5 if model == "llm-mini" else 1e-11

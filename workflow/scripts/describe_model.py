@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 
 from starglot.cli import parser, run
 from starglot.evaluation.calibration import fitted_scales
+from starglot.evaluation.class_probability import fit_probability
 from starglot.inference.card import write_card
 from starglot.models.domain import DOMAIN
 from starglot.models.folder import describe_model, read_description
@@ -18,7 +19,8 @@ def main(args: argparse.Namespace) -> None:
     folder = Path(args.model).parent
     with atomic_path(folder / DOMAIN) as partial:
         shutil.copyfile(args.domain, partial)
-    describe_model(folder, args.settings, fitted_scales(pq.read_table(args.val)))
+    val = pq.read_table(args.val)
+    describe_model(folder, args.settings, fitted_scales(val), fit_probability(val))
     write_card(folder, read_description(folder), {"val": Path(args.val)})
 
 

@@ -117,7 +117,9 @@ def _lines(answered: Answered) -> list[str]:
         return ["", f"{title}: refused: {single.problem}"]
     lines = ["", f"{title}: {single.survey}; {'; '.join(single.notes)}"]
     if rows[0]["class"]:
-        lines.append(f"  {'class':<10} {rows[0]['class']}")
+        chance = rows[0]["class_probability"]
+        stated = f" (probability {_chance(chance)})" if np.isfinite(chance) else ""
+        lines.append(f"  {'class':<10} {rows[0]['class']}{stated}")
     for row in rows:
         flags = [flag for flag in row["flags"].split(";") if flag in ("at_limit", "unreadable")]
         said = "no answer" if not np.isfinite(row["value"]) else _number(row)
@@ -128,6 +130,11 @@ def _lines(answered: Answered) -> list[str]:
     lines.append(f"  {'S/N':<10} {snr}")
     lines.append(f"  {'flags':<10} {', '.join(flags) or 'none'}")
     return lines
+
+
+def _chance(chance: float) -> str:
+    """A probability with two decimals, more where two would round it to 1."""
+    return f"{chance:.2f}" if chance < 0.995 else f"{chance:.4f}" if chance < 0.99995 else "> 0.9999"
 
 
 def _doubt(row: dict[str, Any]) -> list[str]:

@@ -20,6 +20,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from starglot.evaluation.class_probability import fit_probability, with_probability
 from starglot.evaluation.statistics import normal_half_width
 from starglot.models.predictions import as_predictions
 
@@ -113,17 +114,20 @@ def fit_scale(error: np.ndarray, raw: np.ndarray) -> Scale | None:
 
 
 def calibrate(val_raw: pa.Table, raw: pa.Table) -> tuple[pa.Table, dict[str, Any]]:
-    """``raw`` with its sigma column filled, and a report.
+    """``raw`` with its columns sigma and class_probability filled, and a report.
 
     val_raw, raw: ``tables.PREDICTION`` of one model, of the validation split and of any set.  The class that decides
     is the predicted one, the catalogue's where none is predicted.  A label with too few validation rows takes the
     scale of all labels' rows together, with a note; without any, sigma is sigma_raw.  Rows without value or sigma_raw
     have no sigma.
     Report: by label the scales by class with their n, rows, stars and coverage of 1 and 2 sigma before and after, on
-    the validation rows and on ``raw`` (where the truth is known); and notes.
+    the validation rows and on ``raw`` (where the truth is known); class: how its probability was scaled
+    (:func:`starglot.evaluation.class_probability.fit_probability`); and notes.
     """
     fitted, notes = _fit(val_raw)
-    table = raw.set_column(raw.column_names.index("sigma"), "sigma", _sigmas(raw, fitted))
+    of_class = fit_probability(val_raw)
+    table = with_probability(raw, of_class)
+    table = table.set_column(raw.column_names.index("sigma"), "sigma", _sigmas(raw, fitted))
     val = val_raw.set_column(val_raw.column_names.index("sigma"), "sigma", _sigmas(val_raw, fitted))
     labels: dict[str, Any] = {}
     for label in _unique(raw["label"]):
@@ -137,7 +141,7 @@ def calibrate(val_raw: pa.Table, raw: pa.Table) -> tuple[pa.Table, dict[str, Any
         log.info("%s: sigma_raw scaled on validation rows: %s", label, ", ".join(said))
     for note in [*notes, *far_scales(labels)]:
         log.warning(note)
-    return as_predictions(table), {"labels": labels, "notes": notes}
+    return as_predictions(table), {"labels": labels, "class": of_class, "notes": notes}
 
 
 def far_scales(labels: Mapping[str, Any]) -> list[str]:

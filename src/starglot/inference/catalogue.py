@@ -25,7 +25,7 @@ from starglot.models.folder import MODEL, read_description
 from starglot.models.redshifts import NODATA, WARNINGS
 
 #: Version of the columns and of the header.
-FORMAT = 1
+FORMAT = 2
 #: UCD1+ words (IVOA) of labels; that of an abundance is _ABUNDANCE.
 _UCDS: Mapping[str, str] = {
     "teff": "phys.temperature.effective",
@@ -154,7 +154,16 @@ def catalogue_schema(known: Sequence[Column], labels: Sequence[str]) -> pa.Schem
 
 def answer_columns(labels: Sequence[str]) -> list[Column]:
     """The columns of a model's answers."""
-    columns = [Column("class", pa.string(), "", "src.class", "class that the model tells")]
+    columns = [
+        Column("class", pa.string(), "", "src.class", "class that the model tells"),
+        Column(
+            "class_probability",
+            pa.float64(),
+            "",
+            "stat.probability;src.class",
+            "probability of the class, scaled on validation stars",
+        ),
+    ]
     for name in labels:
         known = LABELS[name]
         ucd = _UCDS.get(name, _ABUNDANCE if known.unit == "dex" else "")
@@ -208,6 +217,7 @@ def catalogue_facts(folder: Path, survey: str, release: str) -> dict[str, Any]:
         "release": release,
         "recipe": about["recipe"],
         "calibration": about["calibration"],
+        "class_calibration": about.get("class_calibration"),
         "labels": about["question"]["question"]["labels"],
         "flags": [{"bit": place, "flag": flag, "meaning": said} for place, (flag, said) in enumerate(FLAGS.items())],
     }
@@ -215,7 +225,10 @@ def catalogue_facts(folder: Path, survey: str, release: str) -> dict[str, Any]:
 
 def _rows(labels: Sequence[str], flagged: Flagged) -> pa.Table:
     every = flagged.bits | np.bitwise_or.reduce(flagged.label_bits, axis=1)
-    columns: dict[str, Any] = {"class": pa.array(flagged.letter.tolist(), pa.string())}
+    columns: dict[str, Any] = {
+        "class": pa.array(flagged.letter.tolist(), pa.string()),
+        "class_probability": pa.array(flagged.probability, mask=~np.isfinite(flagged.probability)),
+    }
     for j, name in enumerate(labels):
         for column, values in ((name, flagged.value[:, j]), (f"{name}_sigma", flagged.sigma[:, j])):
             columns[column] = pa.array(values, pa.float64(), mask=~np.isfinite(values))

@@ -16,6 +16,7 @@ import numpy as np
 from starglot.errors import StarglotError
 from starglot.inference.alphabet import Alphabet, Pieces, read_alphabet, read_decimals
 from starglot.inference.digits import SYMBOLS, DigitTree, Distribution, grow_joined
+from starglot.models.class_probability import likeliest
 
 if TYPE_CHECKING:
     import torch
@@ -44,12 +45,25 @@ class NumberField:
 
 
 @dataclass(frozen=True)
+class Choice:
+    """A token of an answer that is one of a few: its place in the answer, and their ids."""
+
+    place: int
+    tokens: tuple[int, ...]
+
+
+@dataclass(frozen=True)
 class Decoded:
-    """A greedy answer: its text, its tokens without the stop token, the distributions of its numbers by key."""
+    """A greedy answer: its text, its tokens without the stop token, the distributions of its numbers by key.
+
+    chosen: log-odds of the token at the place of the choice among those of the choice; None where another one stands
+    there.
+    """
 
     text: str
     tokens: list[int]
     numbers: dict[str, Distribution] = field(default_factory=dict)
+    chosen: float | None = None
 
 
 @dataclass
@@ -87,7 +101,8 @@ class Decoder:
     """Answers prompts with a Hugging Face causal language model.
 
     stop: token ids that end an answer; max_tokens: longest answer; prune: see
-    :class:`starglot.inference.digits.DigitTree`; decimals: of plain numbers, None where numbers are spaced.
+    :class:`starglot.inference.digits.DigitTree`; decimals: of plain numbers, None where numbers are spaced; choice:
+    the token whose log-odds are told as well.
     """
 
     def __init__(
@@ -99,7 +114,9 @@ class Decoder:
         max_tokens: int,
         prune: float,
         decimals: int | None = None,
+        choice: Choice | None = None,
     ):
+        self._choice = choice
         self._model, self._tokenizer = model.eval(), tokenizer
         self._stop, self._max_tokens, self._prune = frozenset(stop), max_tokens, prune
         self._alphabet: Alphabet = (
@@ -130,7 +147,7 @@ class Decoder:
             return []
         with torch.inference_mode():
             state = _Batch(self._model, prompts, self._pad)
-            tokens = self._greedy(state)
+            tokens, chosen = self._greedy(state)
             texts = ["".join(self._pieces.texts(row)) for row in tokens]
             growing = [
                 tree
@@ -141,20 +158,23 @@ class Decoder:
             while growing:
                 self._grow(state, growing)
                 growing = [tree for tree in growing if tree.tree.frontier]
-        out = [Decoded(text, row) for text, row in zip(texts, tokens, strict=True)]
+        out = [Decoded(text, row, chosen=odds) for text, row, odds in zip(texts, tokens, chosen, strict=True)]
         for tree in planted:
             distribution = tree.tree.distribution()
             if distribution is not None:
                 out[tree.row].numbers[tree.key] = distribution
         return out
 
-    def _greedy(self, state: _Batch) -> list[list[int]]:
-        """The most probable token after the most probable token, until every row has stopped."""
+    def _greedy(self, state: _Batch) -> tuple[list[list[int]], list[float | None]]:
+        """The most probable token after the most probable token, until every row has stopped; what was chosen."""
         rows: list[list[int]] = [[] for _ in range(state.rows)]
+        odds: list[float | None] = [None] * state.rows
         going = [True] * state.rows
         logits = state.prefill()
         for step in range(self._max_tokens):
             chosen = logits.argmax(-1).tolist()
+            if self._choice is not None and step == self._choice.place:
+                odds = _among(logits, self._choice.tokens, chosen, going)
             for row, token in enumerate(chosen):
                 if going[row] and token not in self._stop:
                     rows[row].append(token)
@@ -163,7 +183,7 @@ class Decoder:
             if not any(going) or step + 1 == self._max_tokens:
                 break
             logits = state.step([t if on else self._pad for t, on in zip(chosen, going, strict=True)])
-        return rows
+        return rows, odds
 
     def _plant(self, row: int, state: _Batch, tokens: list[int], numbers: list[NumberField]) -> list[_Growing]:
         """A tree for each number of a row, rooted at the token with the opening quote."""
@@ -221,6 +241,16 @@ class Decoder:
         path = self._alphabet.paths[symbol][0]
         between = [slot + n for n in self._alphabet.beginnings(path[:-1])]
         return _Node(path[-1], parent.position + len(path), parent.base, [*parent.seen, slot, *between])
+
+
+def _among(
+    logits: torch.Tensor, tokens: Sequence[int], chosen: Sequence[int], going: Sequence[bool]
+) -> list[float | None]:
+    """Log-odds of each row's ``chosen`` token among ``tokens``; None where it is another, or the row has ended."""
+    code, odds = likeliest(logits[:, list(tokens)].double().cpu().numpy())
+    return [
+        float(odds[row]) if going[row] and token == tokens[code[row]] else None for row, token in enumerate(chosen)
+    ]
 
 
 class _Batch:

@@ -147,6 +147,9 @@ def _sentences(about: Mapping[str, Any]) -> list[str]:
         f"scale {one['scale']:.6g}, floor {one['floor']:.6g}, N = {one['n']}"
         for one in about["calibration"]
     ]
+    if (fitted := about["class_calibration"]) and fitted["n"]:
+        lines.append("The log-odds of a class are slope x those that the model states + intercept, fitted as well:")
+        lines.append(f"slope {fitted['slope']:.6g}, intercept {fitted['intercept']:.6g}, N = {fitted['n']}")
     for key, what in (("recipe", "cleaning"), ("training_versions", "versions at the training"), ("base", "base")):
         lines.append(f"{what}: {json.dumps(about[key], sort_keys=True)}")
     return lines

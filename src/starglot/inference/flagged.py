@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from starglot.evaluation.calibration import with_sigma
+from starglot.evaluation.class_probability import with_probability
 from starglot.inference.answering import Answers, open_model
 from starglot.inference.flags import BITS, label_bits, spectrum_bits
 from starglot.inference.sources import folder_of
@@ -28,13 +29,15 @@ from starglot.tables import DOUBT
 class Flagged:
     """Answers to n spectra, k labels each.
 
-    letter: (n,) the class that the model tells, None where it tells none; value, sigma: (n, k), NaN where there is
+    letter: (n,) the class that the model tells, None where it tells none; probability: (n,) of that class, scaled on
+    validation stars, NaN where none is stated; value, sigma: (n, k), NaN where there is
     none; status: (n, k), of ``statuses.STATUSES``; excess: (n,) how far from the training spectra, above 1 is
     outside; bits: (n,) flags of the spectrum, label_bits: (n, k) of its labels (:mod:`starglot.inference.flags`);
     doubt: of the redshift, where the model tells it: the bits of the data are among its warnings.
     """
 
     letter: np.ndarray
+    probability: np.ndarray
     value: np.ndarray
     sigma: np.ndarray
     status: np.ndarray
@@ -73,15 +76,18 @@ class FlaggedModel:
         """
         n, k = len(flux), len(self.labels)
         table = with_sigma(self._answers(flux, list(classes)), self.about["calibration"])
+        table = with_probability(table, self.about.get("class_calibration"))
         value, sigma = (
             table[name].to_numpy(zero_copy_only=False).astype(float).reshape(n, k) for name in ("value", "sigma")
         )
         status = np.asarray(table["status"].to_pylist(), object).reshape(n, k)
         letters = np.asarray(table["class_pred"].to_pylist(), object).reshape(n, k)
+        probability = table["class_probability"].to_numpy(zero_copy_only=False).astype(float).reshape(n, k)
         excess = self._region.excess(flux)
         bits = spectrum_bits(excess, snr, missing, self.domain)
         return Flagged(
             letters[:, 0],
+            probability[:, 0],
             value,
             sigma,
             status,

@@ -26,6 +26,7 @@ COLUMNS = (
     "spectrum",
     "survey",
     "class",
+    "class_probability",
     "label",
     "value",
     "sigma",
@@ -39,7 +40,7 @@ COLUMNS = (
 #: Those that answers with a redshift have besides: doubt of it, null in rows of other labels.
 OF_REDSHIFT = ("second", "gap", "warning")
 #: Those that are of a spectrum: what a row for each spectrum begins with.
-_OF_SPECTRUM = ("file", "spectrum", "survey", "class")
+_OF_SPECTRUM = ("file", "spectrum", "survey", "class", "class_probability")
 #: Status of a spectrum that the model was not asked about.
 REFUSED = "refused"
 
@@ -126,6 +127,7 @@ class Model(FlaggedModel):
                 flags=named(int(flagged.bits[at] | flagged.label_bits[at, j])),
                 excess=float(flagged.excess[at]),
                 letter=flagged.letter[at],
+                probability=float(flagged.probability[at]),
                 **(_doubt(flagged.doubt, at) if flagged.doubt is not None and label == REDSHIFT.name else {}),
             )
             for j, label in enumerate(self.labels)
@@ -142,6 +144,7 @@ class Model(FlaggedModel):
             "spectrum": single.name,
             "survey": single.survey,
             "class": said.get("letter") or "",
+            "class_probability": said.get("probability", np.nan),
             "label": label,
             "value": number["value"],
             "sigma": number["sigma"],

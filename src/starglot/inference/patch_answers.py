@@ -14,6 +14,7 @@ from transformers import DynamicCache
 from starglot.inference.digits import SYMBOLS, DigitTree
 from starglot.labels import REDSHIFT
 from starglot.language.number_answers import NUMBERS, NumberScale
+from starglot.models.class_probability import likeliest as likeliest_of
 from starglot.models.patch_llm import SpectrumLlm
 from starglot.models.redshifts import Doubt, doubt_of_chances
 
@@ -23,11 +24,13 @@ _PRUNE = 0.03
 
 class Reading(NamedTuple):
     """What answers say: values and standard deviations (n, labels) in the labels' units; code (n,) of the class, -1
-    where the form tells none; doubt: of the redshifts, where the answer tells them."""
+    where the form tells none, and its log-odds (n,) among all classes, NaN where there is none; doubt: of the
+    redshifts, where the answer tells them."""
 
     value: np.ndarray
     sigma: np.ndarray
     code: np.ndarray
+    log_odds: np.ndarray
     doubt: Doubt | None
 
 
@@ -41,7 +44,7 @@ def read_answers(model: SpectrumLlm, fine: Tensor, coarse: Tensor, scales: Mappi
     """
     answer, n = model.prompt.answer, len(fine)
     value, sigma = np.full((n, len(answer.labels)), np.nan), np.full((n, len(answer.labels)), np.nan)
-    code, doubt = np.full(n, -1), None
+    code, odds, doubt = np.full(n, -1), np.full(n, np.nan), None
     stops = sorted([*answer.slots[:, 0].tolist(), *([] if answer.letter is None else [answer.letter])])
     column = {int(place): j for j, place in enumerate(answer.slots[:, 0])}
     scale = [scales[label] for label in answer.labels]
@@ -70,8 +73,9 @@ def read_answers(model: SpectrumLlm, fine: Tensor, coarse: Tensor, scales: Mappi
             letters = torch.as_tensor(answer.letters, device=fine.device)
             likeliest = logits[:, letters].argmax(dim=-1)
             code, said = likeliest.cpu().numpy(), letters[likeliest][:, None]
+            _, odds = likeliest_of(logits[:, letters].cpu().numpy())
         written = place + said.shape[1]
-    return Reading(value, sigma, code, doubt)
+    return Reading(value, sigma, code, odds, doubt)
 
 
 def _number(logits: Tensor, model: SpectrumLlm) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

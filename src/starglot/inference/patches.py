@@ -83,11 +83,13 @@ def predict_patches(
 def as_predicted(answered: pa.Table, labels: int) -> Predicted:
     """What :class:`Answerer` says of n spectra and k ``labels``, as rows of the prediction table."""
     value, sigma = (np.array(answered[name].to_pylist(), float).reshape(-1, labels) for name in ("value", "sigma"))
+    each = pa.array(np.repeat(np.arange(len(answered)), labels))
     return Predicted(
         value,
         sigma,
         pa.array(["ok"] * value.size, pa.string()),
-        answered["class"].take(pa.array(np.repeat(np.arange(len(answered)), labels))),
+        answered["class"].take(each),
+        answered["log_odds"].take(each).to_numpy(),
         Doubt(*(answered[name].to_numpy() for name in DOUBT.names)) if "gap" in answered.column_names else None,
     )
 
@@ -95,7 +97,9 @@ def as_predicted(answered: pa.Table, labels: int) -> Predicted:
 def _schema(labels: Sequence[str]) -> pa.Schema:
     numbers = pa.list_(pa.float64(), len(labels))
     more = DOUBT if REDSHIFT.name in labels else []
-    return pa.schema([("class", pa.string()), ("value", numbers), ("sigma", numbers), *more])
+    return pa.schema(
+        [("class", pa.string()), ("log_odds", pa.float64()), ("value", numbers), ("sigma", numbers), *more]
+    )
 
 
 class Answerer:
@@ -143,15 +147,17 @@ class Answerer:
         batch's number."""
         labels = len(self.task.labels)
         value, sigma = (np.full((len(flux), labels), np.nan) for _ in range(2))
-        code, doubt = np.full(len(flux), -1), no_doubt(len(flux))
+        code, odds = np.full(len(flux), -1), np.full(len(flux), np.nan)
+        doubt = no_doubt(len(flux))
         for first in range(0, len(flux), self.batch):
             part = slice(first, first + self.batch)
             found = self._read(flux[part])
-            value[part], sigma[part], code[part] = found.value, found.sigma, found.code
+            value[part], sigma[part] = found.value, found.sigma
+            code[part], odds[part] = found.code, found.log_odds
             if found.doubt is not None:
                 doubt.second[part], doubt.gap[part], doubt.warning[part] = vars(found.doubt).values()
             done(len(found.code))
-        named: dict[str, np.ndarray] = {"value": value, "sigma": sigma, **vars(doubt)}
+        named = {"log_odds": odds, "value": value, "sigma": sigma, **vars(doubt)}
         letters = [CLASSES[each] if each >= 0 else None for each in code.tolist()]
         schema = _schema(self.task.labels)
         columns = {name: pa.array(list(named[name]), schema.field(name).type) for name in schema.names[1:]}

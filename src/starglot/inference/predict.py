@@ -21,7 +21,7 @@ from starglot.errors import StarglotError
 from starglot.fingerprint import memory
 from starglot.hashing import digest_of, file_digest
 from starglot.inference.blocks import answer_in_blocks, base_of, block_size, memory_explained, revision_of
-from starglot.inference.decode import Decoded, Decoder
+from starglot.inference.decode import Choice, Decoded, Decoder
 from starglot.inference.digits import Distribution
 from starglot.inference.fields import number_fields, plain_decimals, reading
 from starglot.labels import CLASSES, LABELS, REDSHIFT
@@ -47,7 +47,10 @@ _SLACK = 8
 
 #: What a block holds: the model's part of ``tables.PREDICTION``.
 _ANSWERED = pa.schema(
-    [PREDICTION.field(name) for name in ("obsid", "class_pred", "label", "value", "sigma_raw", "status")]
+    [
+        PREDICTION.field(name)
+        for name in ("obsid", "class_pred", "class_log_odds", "label", "value", "sigma_raw", "status")
+    ]
 )
 
 
@@ -199,6 +202,7 @@ class _Answerer:
             max_tokens=self._longest_answer,
             prune=settings.decoding.prune,
             decimals=plain_decimals(task, self._digits) if form_of(task).plain else None,
+            choice=self._class_token() if form_of(task).asks_class else None,
         )
 
     def _long_answers(self) -> list[str]:
@@ -207,6 +211,18 @@ class _Answerer:
         ends = [{name: end for name in self._task.labels} for end in ("low", "high")]
         values = [{name: getattr(LABELS[name], end) + noise for name, end in each.items()} for each in ends]
         return [render(self._task, CLASSES[0], each, self._task.labels, self._digits) for each in values]
+
+    def _class_token(self) -> Choice | None:
+        """Where the class's letter stands in an answer, and its tokens; None where they are not one token each."""
+        empty: dict[str, float | None] = {}
+        texts = [render(self._task, letter, empty, self._task.labels, self._digits) for letter in CLASSES]
+        each = [self._tokens.answer(text)[0] for text in texts]
+        if len({len(ids) for ids in each}) > 1:
+            return None
+        differ = [place for place, tokens in enumerate(zip(*each, strict=True)) if len(set(tokens)) > 1]
+        if len(differ) != 1:
+            return None
+        return Choice(differ[0], tuple(ids[differ[0]] for ids in each))
 
     def predict(self, block: Sequence[tuple[int, str]], bar: Any) -> pa.Table:
         """The answers to a block of (obsid, question), as a table of ``_ANSWERED``."""
@@ -248,6 +264,7 @@ class _Answerer:
                 **doubt,
                 "obsid": obsid,
                 "class_pred": answer.class_letter,
+                "class_log_odds": decoded.chosen if answer.class_letter else None,
                 "label": label,
                 "value": value,
                 "sigma_raw": sigma,
@@ -299,7 +316,10 @@ def as_predicted(answered: pa.Table, task: Task) -> Predicted:
     if _has_doubt(task):
         mine = answered.filter(pc.equal(answered["label"], REDSHIFT.name))
         doubt = Doubt(*(mine[name].to_numpy(zero_copy_only=False).astype(float) for name in DOUBT.names))
-    return Predicted(answered["value"], answered["sigma_raw"], answered["status"], answered["class_pred"], doubt)
+    odds = answered["class_log_odds"].to_numpy(zero_copy_only=False)
+    return Predicted(
+        answered["value"], answered["sigma_raw"], answered["status"], answered["class_pred"], odds, doubt
+    )
 
 
 def answer_questions(

@@ -33,12 +33,19 @@ _SPARE = (MODEL, CARD, "run.json", "loss.csv", ".*")
 _KEYS = ("name", "size", "task", "question", "model", "recipe", "survey", "calibration", "files")
 
 
-def describe_model(folder: str | Path, about: Mapping[str, Any], calibration: list[dict[str, Any]]) -> None:
+def describe_model(
+    folder: str | Path,
+    about: Mapping[str, Any],
+    calibration: list[dict[str, Any]],
+    class_calibration: Mapping[str, float],
+) -> None:
     """Write ``model.json`` into the folder of a trained model, which holds its manifest, weights and domain.
 
     about: name, size, task (its name), question (the task), model (settings), recipe, survey, release, encoding (None
     for a model that reads no text); calibration: scales by label and class
-    (:func:`starglot.evaluation.calibration.fitted_scales`).
+    (:func:`starglot.evaluation.calibration.fitted_scales`); class_calibration: of the probability of classes
+    (:func:`starglot.evaluation.class_probability.fit_probability`).  Of a description that lacks the latter, an
+    older one, the model states no probability.
     """
     folder = Path(folder)
     manifest = read_manifest(folder)
@@ -50,6 +57,7 @@ def describe_model(folder: str | Path, about: Mapping[str, Any], calibration: li
             **about,
             "base": manifest.get("base"),
             "calibration": calibration,
+            "class_calibration": dict(class_calibration),
             "versions": manifest.get("versions"),
             "files": {name: _digest(folder / name) for name in files},
         },
@@ -120,6 +128,8 @@ def _no_model(folder: Path) -> StarglotError:
         what, todo = "a model is a folder, not a file", "unpack it if it is an archive, and name the folder"
     elif not folder.is_dir():
         what, todo = "there is no such folder", "name the folder of a trained model: results/models/TASK/MODEL/SIZE"
+        if len(folder.parts) == 2 and not folder.parent.exists():
+            todo += f"; a model of the Hugging Face hub: hf:{folder}"
     elif (folder / MANIFEST).is_file():
         what = f"the folder has a trained model, but no {MODEL} that says how it answers"
         todo = f"where it was trained: snakemake --cores all --configfile <its configuration> -- {folder / MODEL}"

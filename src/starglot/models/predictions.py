@@ -22,20 +22,22 @@ class Predicted:
     """What a model says, a row for each spectrum and label.
 
     value, sigma: floats, NaN or null where there is none; status: of ``statuses.STATUSES``; letter: the spectrum's
-    class, null where none is told; doubt: of the spectra's redshifts, from a model that has a distribution of them.
+    class, null where none is told; log_odds: that it is this class, as the model states it, NaN where it does not;
+    doubt: of the spectra's redshifts, from a model that has a distribution of them.
     """
 
     value: Any
     sigma: Any
     status: Any
     letter: Any
+    log_odds: Any
     doubt: Doubt | None = None
 
 
 def prediction_table(
     stars: pa.Table, labels: Sequence[str], truth: np.ndarray, predicted: Predicted, seen: pa.Array
 ) -> pa.Table:
-    """Raw predictions (``tables.PREDICTION``; sigma is null until they are calibrated).
+    """Raw predictions (``tables.PREDICTION``; sigma and class_probability are null until they are calibrated).
 
     With doubt of redshifts they have the columns of ``tables.DOUBT`` as well, null for other labels.
 
@@ -47,6 +49,8 @@ def prediction_table(
     columns = {
         **{name: stars[name].take(each) for name in ("obsid", "star_id", "class")},
         "class_pred": predicted.letter,
+        "class_probability": pa.nulls(n * k, pa.float64()),
+        "class_log_odds": _floats(predicted.log_odds),
         "label": pa.array(list(labels) * n, pa.string()),
         "truth": _floats(truth),
         "value": _floats(predicted.value),

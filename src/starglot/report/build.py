@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import jinja2
 import pandas as pd
+import pyarrow as pa
 
 from starglot.errors import StarglotError
+from starglot.evaluation.class_probability import class_reliability
 from starglot.evaluation.residuals import ALL, read_predictions
 from starglot.evaluation.summary import answer_counts, class_confusion
 from starglot.evaluation.tables_io import read_table
@@ -174,16 +177,31 @@ def _task(inputs: ReportInputs, task: str) -> dict[str, Any]:
             fold=("task", "set", "size"),
             group="label",
         ),
-        "confusions": _confusions(inputs, task),
+        "confusions": _classes(
+            inputs,
+            task,
+            class_confusion,
+            "classes",
+            "class of the catalogue (rows) against class answered (columns), in spectra",
+        ),
+        "reliability": _classes(
+            inputs,
+            task,
+            class_reliability,
+            "class-probability",
+            "probability that models state of their class against the share that is right, by what is stated",
+        ),
         "leaked": int(residuals.loc[residuals["class"] == ALL, "n_seen"].sum()),
     }
 
 
-def _confusions(inputs: ReportInputs, task: str) -> HtmlTable | None:
-    """Classes answered against those of the catalogue, of every model that answers one."""
+def _classes(
+    inputs: ReportInputs, task: str, tabulate: Callable[[pa.Table], pd.DataFrame], name: str, shows: str
+) -> HtmlTable | None:
+    """What ``tabulate`` makes of the classes answered, of every model that answers one."""
     frames = [
-        class_confusion(read_predictions(path)).assign(model=model, size=size, set=name)
-        for (of, model, size, name), path in inputs.predictions.items()
+        tabulate(read_predictions(path)).assign(model=model, size=size, set=of_set)
+        for (of, model, size, of_set), path in inputs.predictions.items()
         if of == task
     ]
     found = [frame for frame in frames if len(frame)]
@@ -192,9 +210,9 @@ def _confusions(inputs: ReportInputs, task: str) -> HtmlTable | None:
     rows = pd.concat(found, ignore_index=True)
     keys = ["model", "size", "set"]
     return html_table(
-        f"classes-{task}",
+        f"{name}-{task}",
         rows[[*keys, *rows.columns.drop(keys)]],
-        f"{task.capitalize()}: class of the catalogue (rows) against class answered (columns), in spectra",
+        f"{task.capitalize()}: {shows}",
         fold=("size", "set"),
         group="model",
     )

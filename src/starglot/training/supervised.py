@@ -122,4 +122,4 @@ class Spectra:
         """What the network says of the chosen spectra: (n, labels) in the labels' own units, and (n,) groups."""
         plain = Scales(np.zeros(1), np.ones(1), self.scales.label_shift, self.scales.label_scale)
         parts = [read_features(network, plain, self.features(block), device) for block in self.blocks(chosen)]
-        return np.concatenate([part[0] for part in parts]), np.concatenate([part[1] for part in parts])
+        return np.concatenate([part[0] for part in parts]), np.concatenate([part[1].argmax(axis=1) for part in parts])

@@ -74,7 +74,8 @@ def fit_trees(work: Work) -> Fitted:
         for first in range(0, len(those), _BLOCK):
             block = np.arange(first, min(first + _BLOCK, len(those)))
             features = prepared(those[block], settings)
-            fitted[part][block], predicted[part][block] = values_and_classes(boosters, work.task, classes, features)
+            found = values_and_classes(boosters, work.task, classes, features)
+            fitted[part][block], predicted[part][block], _ = found
     residuals = fitted["val"] - work.val.truth
     sigma = held_out_scatter(fitted["train"] - train.truth, residuals, predicted["val"], len(train.groups))
 

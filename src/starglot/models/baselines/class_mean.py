@@ -42,4 +42,5 @@ def fit_class_mean(
 def read_class_mean(settings: ClassMean, task: Task, folder: Path, rows: Rows, shard_path: ShardPath) -> Answer:
     """The means of each row's own group, which is the catalogue's: none is predicted."""
     weights, _ = load(folder, settings.kind, task)
-    return Answer(weights["mean"].T[rows.group], weights["sigma"].T[rows.group], np.full(len(rows), -1))
+    none = np.full(len(rows), np.nan)
+    return Answer(weights["mean"].T[rows.group], weights["sigma"].T[rows.group], np.full(len(rows), -1), none)

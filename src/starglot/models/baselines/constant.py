@@ -37,4 +37,6 @@ def read_constant(settings: Constant, task: Task, folder: Path, rows: Rows, shar
     """The medians, for every row; no group is told."""
     weights, _ = load(folder, settings.kind, task)
     n = len(rows)
-    return Answer(np.tile(weights["median"], (n, 1)), np.tile(weights["sigma"], (n, 1)), np.full(n, -1))
+    return Answer(
+        np.tile(weights["median"], (n, 1)), np.tile(weights["sigma"], (n, 1)), np.full(n, -1), np.full(n, np.nan)
+    )

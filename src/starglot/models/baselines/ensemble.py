@@ -19,6 +19,7 @@ from starglot.config.baselines import Ensemble
 from starglot.config.tasks import Task
 from starglot.errors import StarglotError
 from starglot.models.baselines.scatter import rms, scatter
+from starglot.models.class_probability import fit_odds, log_odds, probability
 from starglot.models.predictions import Predicted, prediction_table
 
 #: Fewest validation rows, answered by all members, from which weights are fitted; below, members count the same.
@@ -40,7 +41,8 @@ def fit_ensemble(settings: Ensemble, task: Task, tables: Sequence[pa.Table]) -> 
     """What a manifest says of the weights: by label, and of the class; JSON-able.
 
     tables: raw predictions of validation stars, one table a member, of the same spectra.  By label: weight, scatter
-    (of the residuals) and sigma_scale (of the pulls) of each member, correlation of their errors, n, val_rmse.
+    (of the residuals) and sigma_scale (of the pulls) of each member, correlation of their errors, n, val_rmse.  Of
+    the class: each member's vote, and how its log-odds become probabilities.
     Raises StarglotError when the tables are not of the same spectra.
     """
     tables = _aligned(settings, tables)
@@ -49,6 +51,7 @@ def fit_ensemble(settings: Ensemble, task: Task, tables: Sequence[pa.Table]) -> 
         "members": settings.members,
         "labels": fits,
         "class": dict(zip(settings.members, _votes(tables, len(task.sample.group_names)), strict=True)),
+        "class_odds": dict(zip(settings.members, map(_scale_of_odds, tables), strict=True)),
     }
 
 
@@ -65,11 +68,14 @@ def combine(settings: Ensemble, task: Task, fitted: Mapping[str, Any], tables: S
         at = np.flatnonzero(names == name)
         value[at], sigma[at] = _combined(_answers(tables, name), fitted["labels"][name], settings)
     answered = np.isfinite(value)
+    votes = {member: fitted["class"][member] for member in settings.members}
+    letter = _elected(tables, list(votes.values()))
     predicted = Predicted(
         value,
         sigma,
         status=pc.if_else(pa.array(answered), "ok", first["status"]),
-        letter=_elected(tables, [fitted["class"][member] for member in settings.members]),
+        letter=letter,
+        log_odds=_agreed(tables, votes, fitted.get("class_odds"), letter, len(task.sample.group_names)),
     )
     k = len(task.labels)
     seen = np.any([table["seen"].to_numpy(zero_copy_only=False) for table in tables], axis=0)
@@ -160,6 +166,15 @@ def _votes(tables: Sequence[pa.Table], groups: int) -> list[float]:
     return weights
 
 
+def _scale_of_odds(table: pa.Table) -> dict[str, float]:
+    """How a member's log-odds become probabilities; every row of a spectrum tells its class, one of them counts."""
+    one = table.take(pa.array(np.unique(table["obsid"].to_numpy(), return_index=True)[1]))
+    odds = _column(one, "class_log_odds")
+    right = np.asarray(one["class_pred"].to_pylist(), object) == np.asarray(one["class"].to_pylist(), object)
+    known = np.isfinite(odds) & pc.is_valid(one["class"]).to_numpy(zero_copy_only=False)
+    return fit_odds(odds[known], right[known].astype(float))
+
+
 def _elected(tables: Sequence[pa.Table], votes: Sequence[float]) -> pa.Array:
     """The class with most votes in each row, the earlier member's where votes are equal; null where none voted."""
     elected = []
@@ -170,6 +185,38 @@ def _elected(tables: Sequence[pa.Table], votes: Sequence[float]) -> pa.Array:
                 heard[letter] += vote
         elected.append(max(heard, key=lambda letter: heard[letter]) if heard else None)
     return pa.array(elected, pa.string())
+
+
+def _agreed(
+    tables: Sequence[pa.Table],
+    votes: Mapping[str, float],
+    scales: Mapping[str, Any] | None,
+    letter: pa.Array,
+    groups: int,
+) -> np.ndarray:
+    """Log-odds (n,) of the elected class: of the mean of members' probabilities, weighted as their votes.
+
+    A member that tells another class leaves the rest of its probability to the others, in equal parts.  NaN where no
+    member with a vote states any.  scales: by member, of log-odds; None of an ensemble that was fitted before there
+    were any.
+    """
+    elected = np.asarray(letter.to_pylist(), object)
+    total, weight = np.zeros(len(elected)), np.zeros(len(elected))
+    if scales is None:
+        return np.full(len(elected), np.nan)
+    for table, (member, vote) in zip(tables, votes.items(), strict=True):
+        stated = probability(_column(table, "class_log_odds"), scales[member])
+        same = np.asarray(table["class_pred"].to_pylist(), object) == elected
+        known = np.isfinite(stated)
+        mine = np.where(same, stated, (1 - stated) / max(groups - 1, 1))
+        total += np.where(known, vote * mine, 0.0)
+        weight += np.where(known, vote, 0.0)
+    return log_odds(np.where(weight > 0, total / np.where(weight > 0, weight, 1.0), np.nan))
+
+
+def _column(table: pa.Table, name: str) -> np.ndarray:
+    """Floats, NaN where null."""
+    return np.asarray(table[name].to_numpy(zero_copy_only=False), float)
 
 
 def _answers(tables: Sequence[pa.Table], label: str) -> Answers:

@@ -26,6 +26,7 @@ from starglot.models.baselines.moments import Moments, RidgeFit, discriminant, o
 from starglot.models.baselines.predict import Answer
 from starglot.models.baselines.rows import Rows
 from starglot.models.baselines.scatter import accuracy, rms, scatter_by_class
+from starglot.models.class_probability import likeliest
 from starglot.registry import Registry
 from starglot.spectra.pixels import pixels, redraw_pixels
 from starglot.spectra.resample import stored_grid
@@ -121,7 +122,8 @@ def fit_kernel_ridge(
     for j, found in enumerate(of_labels):
         if found is not None:
             weights["sigma"][j] = found.fit.training_sigma[0]
-    value, predicted = _answers(settings, weights, shown_val[0])
+    value, scores = _answers(settings, weights, shown_val[0])
+    predicted = scores.argmax(axis=1)
     scatter_by_class(weights["sigma"], value - val.truth, predicted)
     return weights, {
         "alpha": [None if found is None else found.fit.alpha for found in of_labels],
@@ -137,10 +139,12 @@ def read_kernel_ridge(settings: KernelRidge, task: Task, folder: Path, rows: Row
     """Values, scatter of the predicted class, and the class, shard by shard."""
     weights, _ = load(folder, settings.kind, task)
     components = Components(**{name: weights[name] for name in Components.__dataclass_fields__})
-    value, predicted = np.full((len(rows), len(task.labels)), np.nan), np.full(len(rows), -1)
+    value = np.full((len(rows), len(task.labels)), np.nan)
+    predicted, odds = np.full(len(rows), -1), np.full(len(rows), np.nan)
     for at, flux in blocks(rows, shard_path, "predict"):
-        value[at], predicted[at] = _answers(settings, weights, components.of(*pixels(flux, _COARSE)))
-    return Answer(value, weights["sigma"].T[predicted], predicted)
+        value[at], scores = _answers(settings, weights, components.of(*pixels(flux, _COARSE)))
+        predicted[at], odds[at] = likeliest(scores)
+    return Answer(value, weights["sigma"].T[predicted], predicted, odds)
 
 
 @dataclass(frozen=True)
@@ -265,7 +269,8 @@ def _weights(
 def _answers(
     settings: KernelRidge, weights: dict[str, np.ndarray], shown: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Values (n, labels) and codes of the class (n,) of components (n, k)."""
+    """Values (n, labels) and scores of the classes (n, classes), log-probabilities but for a constant of each row, of
+    components (n, k)."""
     kernel, width = KERNELS[settings.kernel], weights["width"]
     value, score = np.full((len(shown), len(width)), np.nan), np.zeros((len(shown), len(weights["class_intercept"])))
     class_width = float(weights["class_width"][0])
@@ -277,4 +282,4 @@ def _answers(
             value[part, mine] = at_landmarks @ weights["dual"][:, mine] + weights["intercept"][mine]
             if one == class_width:
                 score[part] = at_landmarks @ weights["class_dual"] + weights["class_intercept"]
-    return value, score.argmax(axis=1)
+    return value, score

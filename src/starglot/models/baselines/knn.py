@@ -14,6 +14,7 @@ from starglot.models.baselines.files import load
 from starglot.models.baselines.predict import Answer
 from starglot.models.baselines.rows import Rows
 from starglot.models.baselines.scatter import accuracy, held_out_scatter, rms
+from starglot.models.class_probability import log_odds
 from starglot.spectra.rebin import binned
 from starglot.spectra.sample_flux import ShardPath, blocks
 
@@ -60,12 +61,15 @@ def read_knn(settings: Knn, task: Task, folder: Path, rows: Rows, shard_path: Sh
     """Mean labels of the nearest training spectra, and the group that most of them have."""
     weights, _ = load(folder, settings.kind, task)
     number, truth, group = weights["number"].astype(int), weights["truth"], weights["group"]
-    value, predicted = np.full((len(rows), len(number)), np.nan), np.full(len(rows), -1)
+    value = np.full((len(rows), len(number)), np.nan)
+    predicted, odds = np.full(len(rows), -1), np.full(len(rows), np.nan)
     for at, near in _nearest(weights, rows, shard_path, settings.bin, int(number.max())):
         for j, count in enumerate(number):
             value[at, j] = _mean(truth[near[:, :count], j][..., None])[:, 0]
-        predicted[at] = _letters(group[near[:, : int(number.min())]], len(task.sample.group_names))
-    return Answer(value, weights["sigma"].T[predicted], predicted)
+        groups = group[near[:, : int(number.min())]]
+        predicted[at] = _letters(groups, len(task.sample.group_names))
+        odds[at] = log_odds(_shares(groups, predicted[at]))
+    return Answer(value, weights["sigma"].T[predicted], predicted, odds)
 
 
 def _features(rows: Rows, shard_path: ShardPath, width: int) -> np.ndarray:
@@ -113,3 +117,10 @@ def _letters(groups: np.ndarray, number: int) -> np.ndarray:
         return np.full(len(groups), -1)
     votes = np.stack([(groups == group).sum(axis=1) for group in range(number)], axis=1)
     return np.asarray(np.where(votes.any(axis=1), votes.argmax(axis=1), -1))
+
+
+def _shares(groups: np.ndarray, told: np.ndarray) -> np.ndarray:
+    """(n,) which part of the known of (n, neighbours) groups are the one that is told; NaN where none is known."""
+    known = (groups >= 0).sum(axis=1)
+    same = (groups == told[:, None]).sum(axis=1)
+    return np.asarray(np.where(known > 0, same / np.maximum(known, 1), np.nan))

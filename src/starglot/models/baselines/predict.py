@@ -17,12 +17,14 @@ from starglot.models.redshifts import Doubt
 
 @dataclass(frozen=True)
 class Answer:
-    """value, sigma: (n, labels), NaN where there is none; predicted: (n,) code of the class, -1 for none; doubt: of
-    the redshifts, where the model has a distribution of them."""
+    """value, sigma: (n, labels), NaN where there is none; predicted: (n,) code of the class, -1 for none;
+    log_odds: (n,) that it is this class, as the model states it; doubt: of the redshifts, where the model has a
+    distribution of them."""
 
     value: np.ndarray
     sigma: np.ndarray
     predicted: np.ndarray
+    log_odds: np.ndarray
     doubt: Doubt | None = None
 
 
@@ -38,13 +40,14 @@ def predict(
     rows = rows_of(task, sample_rows, labels)
     answer = read(rows)
     k = answer.value.shape[1]
-    asks_class = form_of(task).asks_class and (answer.predicted >= 0).any()
-    letters = np.array([*rows.groups, None], dtype=object)[answer.predicted]  # -1 is the last, no class
+    told = form_of(task).asks_class & (answer.predicted >= 0)
+    letters = np.array([*rows.groups, None], dtype=object)[np.where(told, answer.predicted, -1)]  # the last: no class
     predicted = Predicted(
         value=answer.value,
         sigma=answer.sigma,
         status=np.where(np.isfinite(answer.value.reshape(-1)), "ok", "not_answered").tolist(),
-        letter=pa.array(np.repeat(letters, k) if asks_class else [None] * answer.value.size, pa.string()),
+        letter=pa.array(np.repeat(letters, k), pa.string()),
+        log_odds=np.repeat(np.where(told, answer.log_odds, np.nan), k),
         doubt=answer.doubt,
     )
     return prediction_table(sample_rows, task.labels, rows.truth, predicted, are_seen(sample_rows, seen))

@@ -20,6 +20,7 @@ from starglot.models.baselines.networks import build_network
 from starglot.models.baselines.predict import Answer
 from starglot.models.baselines.residual import Corrected
 from starglot.models.baselines.rows import Rows
+from starglot.models.class_probability import likeliest
 from starglot.models.encoders.files import Embedder
 from starglot.spectra.rebin import binned
 from starglot.spectra.sample_flux import ShardPath, blocks
@@ -102,13 +103,13 @@ def forward(network: nn.Module, features: np.ndarray, device: torch.device) -> I
 def read_features(
     network: nn.Module, scales: Scales, features: np.ndarray, device: torch.device
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Values (n, labels) in their own units, and the group (n,), from features as they come."""
+    """Values (n, labels) in their own units, and the logits (n, groups), from features as they come."""
     parts = [
-        (values.cpu().numpy(), logits.argmax(dim=1).cpu().numpy())
+        (values.cpu().numpy(), logits.cpu().numpy())
         for logits, values in forward(network, scales.inputs(features), device)
     ]
     if not parts:
-        return np.empty((0, len(scales.label_shift))), np.empty(0, int)
+        return np.empty((0, len(scales.label_shift))), np.empty((0, 1))
     return scales.undone(np.concatenate([p[0] for p in parts])), np.concatenate([p[1] for p in parts])
 
 
@@ -148,10 +149,11 @@ def read_network(settings: Network, task: Task, folder: Path, rows: Rows, shard_
     network.to(device)
     features_of = _feature_reader(settings, folder, device)
     value = np.full((len(rows), len(task.labels)), np.nan)
-    predicted = np.full(len(rows), len(rows.groups))
+    predicted, odds = np.full(len(rows), len(rows.groups)), np.full(len(rows), np.nan)
     for at, flux in blocks(rows, shard_path, "predict"):
-        value[at], predicted[at] = read_features(network, scales, features_of(flux), device)
-    return Answer(value, sigma.T[predicted], predicted)
+        value[at], logits = read_features(network, scales, features_of(flux), device)
+        predicted[at], odds[at] = likeliest(logits)
+    return Answer(value, sigma.T[predicted], predicted, odds)
 
 
 def _feature_reader(settings: Network, folder: Path, device: torch.device) -> Callable[[np.ndarray], np.ndarray]:

@@ -15,6 +15,7 @@ from starglot.models.baselines.moments import Moments, discriminant, one_hot, so
 from starglot.models.baselines.predict import Answer
 from starglot.models.baselines.rows import Rows
 from starglot.models.baselines.scatter import accuracy, rms, scatter_by_class
+from starglot.models.class_probability import likeliest
 from starglot.spectra.rebin import binned
 from starglot.spectra.sample_flux import ShardPath, blocks
 
@@ -65,7 +66,7 @@ def fit_ridge(
     for at, flux in blocks(val, shard_path, "ridge: scatter"):
         features = features_of(flux)
         residuals[at] = features @ weights["coefficient"] + weights["intercept"] - val.truth[at]
-        predicted[at] = _classify(features, weights)
+        predicted[at] = _scores(features, weights).argmax(axis=1)
     scatter_by_class(weights["sigma"], residuals, predicted)
     return weights, {
         "alpha": [None if fit is None else fit.alpha for fit in fits[:k]],
@@ -80,12 +81,12 @@ def read_ridge(settings: Ridge, task: Task, folder: Path, rows: Rows, shard_path
     weights, _ = load(folder, settings.kind, task)
     features_of = _reader(settings, folder)
     value = np.full((len(rows), len(task.labels)), np.nan)
-    predicted = np.full(len(rows), -1)
+    predicted, odds = np.full(len(rows), -1), np.full(len(rows), np.nan)
     for at, flux in blocks(rows, shard_path, "predict"):
         features = features_of(flux)
         value[at] = features @ weights["coefficient"] + weights["intercept"]
-        predicted[at] = _classify(features, weights)
-    return Answer(value, weights["sigma"].T[predicted], predicted)
+        predicted[at], odds[at] = likeliest(_scores(features, weights))
+    return Answer(value, weights["sigma"].T[predicted], predicted, odds)
 
 
 def _reader(settings: Ridge, base: Path | None) -> Callable[[np.ndarray], np.ndarray]:
@@ -99,6 +100,7 @@ def _reader(settings: Ridge, base: Path | None) -> Callable[[np.ndarray], np.nda
     return Embedder(base, torch.device("cpu"))
 
 
-def _classify(features: np.ndarray, weights: dict[str, np.ndarray]) -> np.ndarray:
-    classes: np.ndarray = np.argmax(features @ weights["class_coefficient"] + weights["class_intercept"], axis=1)
-    return classes
+def _scores(features: np.ndarray, weights: dict[str, np.ndarray]) -> np.ndarray:
+    """(n, classes) of the discriminants: log-probabilities but for a constant of each row."""
+    scores: np.ndarray = features @ weights["class_coefficient"] + weights["class_intercept"]
+    return scores

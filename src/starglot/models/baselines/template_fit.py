@@ -186,7 +186,7 @@ def read_template_fit(settings: TemplateFit, task: Task, folder: Path, rows: Row
     for at, fitted in _fitted(templates, rows, shard_path, weights["wavelength"], settings.bin):
         value[at, 0], sigma[at, 0] = fitted.z, fitted.z_err
         doubt.second[at], doubt.gap[at], doubt.warning[at] = vars(fitted.doubt).values()
-    return Answer(value, sigma, np.full(len(rows), -1), doubt)
+    return Answer(value, sigma, np.full(len(rows), -1), np.full(len(rows), np.nan), doubt)
 
 
 def _fitted(

@@ -15,6 +15,7 @@ from starglot.models.baselines.features import prepared
 from starglot.models.baselines.files import load
 from starglot.models.baselines.predict import Answer
 from starglot.models.baselines.rows import Rows
+from starglot.models.class_probability import log_odds
 from starglot.spectra.rebin import binned
 from starglot.spectra.sample_flux import ShardPath, blocks
 
@@ -61,23 +62,26 @@ def load_trees(folder: Path, names: list[str]) -> dict[str, Booster]:
 
 def values_and_classes(
     trees: Mapping[str, Booster], task: Task, classes: list[int], features: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Values (n, labels), NaN for a label without trees, and codes (n,) of the class, of ``classes``."""
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Values (n, labels), NaN for a label without trees; codes (n,) of the class, of ``classes``, and its log-odds
+    (n,), those of certainty where training has only one."""
     value = np.full((len(features), len(task.labels)), np.nan)
     for j, name in enumerate(task.labels):
         if name in trees:
             value[:, j] = trees[name].predict(features)
     if CLASS in trees:
-        return value, np.asarray(classes)[np.asarray(trees[CLASS].predict(features)).argmax(axis=1)]
-    return value, np.full(len(features), classes[0] if classes else -1)
+        chance = np.asarray(trees[CLASS].predict(features))
+        return value, np.asarray(classes)[chance.argmax(axis=1)], log_odds(chance.max(axis=1))
+    return value, np.full(len(features), classes[0] if classes else -1), log_odds(np.ones(len(features)))
 
 
 def read_trees(settings: LightGbm, task: Task, folder: Path, rows: Rows, shard_path: ShardPath) -> Answer:
     """Values, scatter of the predicted class, and the class, shard by shard."""
     tensors, about = load(folder, settings.kind, task)
     trees = load_trees(folder, [*task.labels, CLASS])
-    value, predicted = np.full((len(rows), len(task.labels)), np.nan), np.full(len(rows), -1)
+    value = np.full((len(rows), len(task.labels)), np.nan)
+    predicted, odds = np.full(len(rows), -1), np.full(len(rows), np.nan)
     for at, flux in blocks(rows, shard_path, "predict"):
         features = prepared(binned(flux, settings.bin), settings)
-        value[at], predicted[at] = values_and_classes(trees, task, about["classes"], features)
-    return Answer(value, tensors["sigma"].T[predicted], predicted)
+        value[at], predicted[at], odds[at] = values_and_classes(trees, task, about["classes"], features)
+    return Answer(value, tensors["sigma"].T[predicted], predicted, odds)
