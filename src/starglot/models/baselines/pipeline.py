@@ -65,7 +65,8 @@ def read_pipeline(task: Task, fitted: Mapping[str, Any], rows: Rows, catalog: pa
     value, error = _measured(task, rows, catalog)
     value = value * lines[:, 0] + lines[:, 1]
     sigma = np.where(error > 0, error * np.abs(lines[:, 0]), lines[:, 2])
-    return Answer(value, np.where(np.isfinite(value), sigma, np.nan), np.full(len(rows), -1))
+    nobody = np.full(len(rows), np.nan)
+    return Answer(value, np.where(np.isfinite(value), sigma, np.nan), np.full(len(rows), -1), nobody)
 
 
 def _measured(task: Task, rows: Rows, catalog: pa.Table) -> tuple[np.ndarray, np.ndarray]:
