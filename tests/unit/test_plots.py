@@ -93,7 +93,9 @@ def test_loss(tmp_path):
     losses = tmp_path / "loss.csv"
     losses.write_text("step,loss,learning_rate\n" + "".join(f"{i},{5 / (i + 1)},0.1\n" for i in range(60)))
     draw_loss(losses, tmp_path / "loss", "title", 0.4)
-    drawn(tmp_path / "loss")
+    assert "nats" in drawn(tmp_path / "loss")[1]
+    draw_loss(losses, tmp_path / "sum", "title", 0.4, kind="patch_llm")
+    assert "nats" not in drawn(tmp_path / "sum")[1], "a sum over an answer's parts"
     losses.write_text("step,loss\n1,nan\n")
     with refused(where=losses):
         draw_loss(losses, tmp_path / "none", "title")

@@ -11,11 +11,13 @@ from starglot.tables import read_json
 def main(args: argparse.Namespace) -> None:
     folder = Path(args.model).parent
     task, model, size = folder.parts[-3:]
+    manifest = read_json(args.model)
     draw_curve(
         folder / "loss.csv",
         Path(args.png).with_suffix(""),
         title=f"{model}, {task}, {size}",
-        val_loss=read_json(args.model)["metrics"].get("val_loss"),
+        val_loss=manifest["metrics"].get("val_loss"),
+        kind=manifest["kind"],
     )
 
 

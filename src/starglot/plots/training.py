@@ -17,17 +17,19 @@ from starglot.plots.style import save, styled
 _SMOOTH = 0.05
 #: Losses that span more than this factor are drawn on a logarithmic axis.
 _WIDE = 20.0
+#: Kind of language model -> what the loss of an answer is.
+_LOSSES = {"llm": "loss per answer token (nats)", "patch_llm": "loss: numbers, class and text"}
 
 
-def draw_curve(losses: Path, stem: Path, title: str, val_loss: float | None = None) -> None:
+def draw_curve(losses: Path, stem: Path, title: str, val_loss: float | None = None, kind: str = "llm") -> None:
     """Write ``{stem}.png`` and ``.svg`` from a training's ``loss.csv``: by epoch if it has epochs, otherwise by step.
 
-    val_loss: as in :func:`draw_loss`.  Raises StarglotError as :func:`draw_loss` and :func:`draw_epochs` do.
+    val_loss, kind: as in :func:`draw_loss`.  Raises StarglotError as :func:`draw_loss` and :func:`draw_epochs` do.
     """
     if "epoch" in pd.read_csv(losses, nrows=0).columns:
         draw_epochs(losses, stem, title)
     else:
-        draw_loss(losses, stem, title, val_loss)
+        draw_loss(losses, stem, title, val_loss, kind)
 
 
 def draw_epochs(losses: Path, stem: Path, title: str) -> None:
@@ -54,10 +56,11 @@ def draw_epochs(losses: Path, stem: Path, title: str) -> None:
         save(figure, stem)
 
 
-def draw_loss(losses: Path, stem: Path, title: str, val_loss: float | None = None) -> None:
-    """Write ``{stem}.png`` and ``.svg`` from a CSV with columns ``step`` and ``loss``, in nats per answer token.
+def draw_loss(losses: Path, stem: Path, title: str, val_loss: float | None = None, kind: str = "llm") -> None:
+    """Write ``{stem}.png`` and ``.svg`` from a CSV with columns ``step`` and ``loss``.
 
-    ``val_loss`` is the loss on validation stars after training, None where there are none.
+    ``kind`` of the model says what its loss is; ``val_loss`` is the one on validation stars after training, None where
+    there are none.
     Raises StarglotError when a column is missing or no row has a finite loss.
     """
     table = _read(losses, ("step", "loss"))
@@ -74,7 +77,7 @@ def draw_loss(losses: Path, stem: Path, title: str, val_loss: float | None = Non
             text = f"validation stars, after training: {val_loss:.3f}"
             axis.axhline(val_loss, color="#8c1515", linewidth=0.9, linestyle="--", label=text)
         _scale(axis, loss)
-        axis.set(xlabel="optimiser step", ylabel="loss per answer token (nats)")
+        axis.set(xlabel="optimiser step", ylabel=_LOSSES.get(kind, "loss"))
         if (lost := int((~np.isfinite(loss)).sum())) > 0:
             axis.text(0.02, 0.03, f"{lost} of {len(loss)} losses are not finite", transform=axis.transAxes)
         axis.set_title(title, loc="left", fontweight="bold", fontsize=10)
