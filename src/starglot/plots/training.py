@@ -59,7 +59,7 @@ def draw_epochs(losses: Path, stem: Path, title: str) -> None:
 def draw_loss(losses: Path, stem: Path, title: str, val_loss: float | None = None, kind: str = "llm") -> None:
     """Write ``{stem}.png`` and ``.svg`` from a CSV with columns ``step`` and ``loss``.
 
-    ``kind`` of the model says what its loss is; ``val_loss`` is the one on validation stars after training, None where
+    ``kind`` of the model says what its loss is.  ``val_loss`` is that on validation stars after training, None where
     there are none.
     Raises StarglotError when a column is missing or no row has a finite loss.
     """
