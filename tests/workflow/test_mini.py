@@ -215,7 +215,7 @@ def test_a_model_that_reads_patch_tokens_is_built_on_request(mini):
         tables.read_json(mini.path(f"models/{name}/manifest.json"))
         for name in ("atmosphere/llm-patches/mini", "abundances/llm-patches/all")
     )
-    assert second["continues"] == first["files"] and first["counts"]["spectrum_tokens"] == 19
+    assert second["continues"] == first["files"] and first["counts"]["spectrum_tokens"] == 19 + 3
     assert second["files"]["projector.safetensors"] != first["files"]["projector.safetensors"]
     with gzip.open(mini.path("qa/abundances/patches/all/test-0001.jsonl.gz"), "rt") as lines:
         assert all(json.loads(line)["question"].endswith("<flux></flux>") for line in lines)
