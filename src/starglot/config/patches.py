@@ -15,7 +15,7 @@ class Estimated(Strict):
     components: int = Field(
         400,
         ge=2,
-        le=5000,
+        le=1000,
         description="Coordinates along the strongest principal directions of the flux; half of them or all, as "
         "validation spectra choose.",
     )

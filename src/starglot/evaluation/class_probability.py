@@ -20,7 +20,7 @@ def fit_probability(val: pa.Table) -> dict[str, float]:
 
     val: raw predictions (``tables.PREDICTION``) of validation spectra.
     """
-    return fit_odds(*_told(val, "class_log_odds"))
+    return fit_odds(*_stated_and_right(val, "class_log_odds"))
 
 
 def with_probability(raw: pa.Table, fitted: Mapping[str, float] | None) -> pa.Table:
@@ -43,7 +43,7 @@ def class_reliability(predictions: pa.Table) -> pd.DataFrame:
     predictions: ``tables.PREDICTION``, calibrated.  A row for each bin with spectra: stated (the bin), n,
     mean probability, share right, standard error (of the share).  Empty where no class has a probability.
     """
-    stated, right = _told(predictions, "class_probability")
+    stated, right = _stated_and_right(predictions, "class_probability")
     bins = np.clip(np.digitize(stated, _BINS) - 1, 0, len(_BINS) - 2)
     parts = [(f"{_BINS[at]:g} to {_BINS[at + 1]:g}", bins == at) for at in range(len(_BINS) - 1)]
     rows = []
@@ -59,7 +59,7 @@ def class_reliability(predictions: pa.Table) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _told(table: pa.Table, column: str) -> tuple[np.ndarray, np.ndarray]:
+def _stated_and_right(table: pa.Table, column: str) -> tuple[np.ndarray, np.ndarray]:
     """Of each spectrum whose class is known and was told with a value of ``column``: this, and 1.0 if it is right.
 
     A row for each label repeats a spectrum: the first one counts.
