@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from starglot.config.bases import is_hub_id
+from starglot.config.queries import HELD_OUT
 from starglot.errors import StarglotError
 from starglot.models.bases import MANIFEST, base_files
 from starglot.models.folder import BASE, MEMBERS, MODEL, read_description
@@ -25,7 +26,7 @@ from starglot.tables import read_json
 #: Ending of OUT that makes one file.
 ARCHIVE = ".zip"
 #: Sets of predictions that a card shows, of those that are there: test spectra, then what other surveys say.
-_SETS = ("test", "common", "held_out", *CATALOGS)
+_SETS = ("test", "common", HELD_OUT, *CATALOGS)
 #: Of every file in an archive, so that the same model gives the same bytes.
 _DATE = (1980, 1, 1, 0, 0, 0)
 

@@ -14,7 +14,7 @@ from transformers import DynamicCache
 from starglot.inference.digits import SYMBOLS, DigitTree
 from starglot.labels import REDSHIFT
 from starglot.language.number_answers import NUMBERS, NumberScale
-from starglot.models.class_probability import likeliest as likeliest_of
+from starglot.models.class_probability import likeliest
 from starglot.models.patch_llm import SpectrumLlm
 from starglot.models.redshifts import Doubt, doubt_of_chances
 
@@ -71,9 +71,8 @@ def read_answers(model: SpectrumLlm, fine: Tensor, coarse: Tensor, scales: Mappi
             said = model.numbers[torch.from_numpy(answer.parts(mean)).to(fine.device)]
         else:
             letters = torch.as_tensor(answer.letters, device=fine.device)
-            likeliest = logits[:, letters].argmax(dim=-1)
-            code, said = likeliest.cpu().numpy(), letters[likeliest][:, None]
-            _, odds = likeliest_of(logits[:, letters].cpu().numpy())
+            code, odds = likeliest(logits[:, letters].cpu().numpy())
+            said = letters[torch.from_numpy(code).to(fine.device)][:, None]
         written = place + said.shape[1]
     return Reading(value, sigma, code, odds, doubt)
 

@@ -16,7 +16,7 @@ _OF_SPECTRA = {
     **{column: pa.float64() for name in ATMOSPHERE_NAMES for column in (name, LABELS[name].error)},
 }
 #: How the columns begin of labels that a survey holds out: no task learns these, and models are judged by them.
-HELD_OUT = "held_out_"
+HELD_OUT_PREFIX = "held_out_"
 #: Of stars that another survey's are matched to, besides their positions.
 _OF_STARS = {"gaia_release": pa.string(), **{name: pa.float64() for name in ("epoch", "pmra", "pmdec")}}
 

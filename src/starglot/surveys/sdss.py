@@ -20,7 +20,7 @@ from starglot.surveys.bits import bits_set
 from starglot.surveys.catalog import Column
 from starglot.surveys.catalog_file import open_catalog
 from starglot.surveys.columns import flags, floats, table_of
-from starglot.surveys.common_columns import HELD_OUT
+from starglot.surveys.common_columns import HELD_OUT_PREFIX
 from starglot.surveys.counts import Counts
 from starglot.surveys.label_values import label_pair
 
@@ -119,8 +119,8 @@ def read_catalog(settings: Sdss, counts: Counts | None = None) -> pa.Table:
         "snr_r": raw["snr"],
         label.name: redshift,
         label.error: redshift_err,
-        f"{HELD_OUT}{label.name}": held_out,
-        f"{HELD_OUT}{label.error}": held_out_err,
+        f"{HELD_OUT_PREFIX}{label.name}": held_out,
+        f"{HELD_OUT_PREFIX}{label.error}": held_out_err,
     }.items():
         table = table.append_column(name, column)
     return table
