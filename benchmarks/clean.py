@@ -78,7 +78,7 @@ def starglot(root: Path, names: list[str], grid: tuple[float, float, float]) -> 
     """The same through starglot.spectra.shard."""
     import pyarrow as pa
 
-    from starglot.config.models import Recipe, Wavelength
+    from starglot.config.root import Recipe, Wavelength
     from starglot.spectra.shard import clean_shard
     from starglot.surveys.lamost_spectra import read
     from starglot.tables import SELECTED, flux_matrix

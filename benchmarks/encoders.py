@@ -23,9 +23,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from starglot.config.encoders import AutoencoderBase, EncoderBase, EncoderTraining, MaskedEncoderBase
-from starglot.config.models import Split
+from starglot.config.bases.encoders import AutoencoderBase, EncoderBase, EncoderTraining, MaskedEncoderBase
 from starglot.config.recipes import Recipe
+from starglot.config.root import Split
 from starglot.hashing import file_digest
 from starglot.tables import FLUX_SCALE, flux_column, spectra_schema, write_parquet, write_text
 from starglot.workflow.gpu_cost import PEAKS

@@ -30,8 +30,8 @@ import torch
 from torch import Tensor, nn
 from transformers import LlamaConfig, LlamaForCausalLM, set_seed
 
-from starglot.config.llm import Lora
-from starglot.config.patch_llm import PatchLlm
+from starglot.config.kinds.llm import Lora
+from starglot.config.kinds.patch_llm import PatchLlm
 from starglot.config.patches import Patches
 from starglot.config.recipes import Wavelength
 from starglot.config.tasks import Task, form_task

@@ -18,13 +18,13 @@ import pandas as pd
 import pyarrow as pa
 
 import starglot
-from starglot.config.synthetic import Synthetic
+from starglot.config.surveys.synthetic import Synthetic
 from starglot.errors import StarglotError
 from starglot.evaluation.own_line import response_table
+from starglot.formats.counts import Counts
 from starglot.inference.load import Model
 from starglot.spectra.raw import RawSpectrum
 from starglot.surveys import synthetic
-from starglot.surveys.counts import Counts
 from starglot.tables import PREDICTION, write_parquet
 
 

@@ -14,7 +14,7 @@ import time
 import numpy as np
 from scipy.optimize import least_squares
 
-from starglot.evaluation.power_law import ALPHA_RANGE, fit_power_law
+from starglot.evaluation.sweeps.power_law import ALPHA_RANGE, fit_power_law
 
 TRUE = (20.0, 900.0, 0.45)
 

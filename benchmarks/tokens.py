@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from starglot.config.models import Encoding, Wavelength
+from starglot.config.root import Encoding, Wavelength
 from starglot.config.tasks import form_task
 from starglot.language.prompts import question
 from starglot.language.tiny_tokenizer import build_tokenizer

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 from starglot.config.applied import answering_gpus as gpus_to_answer
 from starglot.config.applied import catalogues, opened_models
-from starglot.config.kinds import is_language_model
+from starglot.config.kinds.registry import is_language_model
 
 
 @cache

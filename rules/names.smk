@@ -3,8 +3,8 @@
 import re
 
 from starglot.config import comparisons, embeddings, paper, queries, starts, variants
-from starglot.config.bases import is_hub_id
-from starglot.config.kinds import reading
+from starglot.config.bases.outside import is_hub_id
+from starglot.config.kinds.registry import reading
 from starglot.config.names import SUFFIX
 from starglot.config.recipes import View
 from starglot.surveys.shard_names import SHARD_NAME

@@ -1,6 +1,6 @@
 """Pairs: spectra of the same stars in two views, and encoders that are aligned by them (docs/pairs.md)."""
 
-from starglot.config.kinds import bases_made_of
+from starglot.config.kinds.registry import bases_made_of
 
 #: Bases that learn from pairs.
 ALIGNED = bases_made_of(CONFIG.bases, "pairs")

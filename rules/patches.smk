@@ -1,6 +1,6 @@
 """Patch tokens: language models that read cleaned spectra through a projector, and the random base of demonstrations."""
 
-from starglot.config.bases import base_slug
+from starglot.config.bases.outside import base_slug
 from starglot.config.replay import replayed_from
 
 

@@ -1,7 +1,7 @@
 """Training: QLoRA adapters of both stages, baselines and ensembles."""
 
-from starglot.config.bases import base_slug
-from starglot.config.kinds import FAMILIES, KINDS
+from starglot.config.bases.outside import base_slug
+from starglot.config.kinds.registry import FAMILIES, KINDS
 from starglot.config.starts import fitting_start
 
 

@@ -27,7 +27,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "tables",
         "store",
     ),
-    ("config", "fingerprint"),
+    ("config", "fingerprint", "formats"),
     ("spectra",),
     ("language", "models", "samples", "surveys", "mock"),
     ("workflow",),

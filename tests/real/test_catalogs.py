@@ -15,16 +15,16 @@ from astropy.coordinates import SkyCoord
 from astropy.table import Table
 
 from refusals import refused
-from starglot.config.models import Split
-from starglot.config.surveys import Apogee, Galah, Lamost
+from starglot.config.root import Split
+from starglot.config.surveys.registry import Apogee, Galah, Lamost
+from starglot.formats.catalog import Column
+from starglot.formats.columns import read_columns
 from starglot.samples.draw import draw
 from starglot.samples.inventory import inventory
 from starglot.samples.match import match
 from starglot.samples.select import select
 from starglot.samples.star_ids import star_ids
 from starglot.surveys import apogee, galah, lamost
-from starglot.surveys.catalog import Column
-from starglot.surveys.columns import read_columns
 from starglot.surveys.lamost_spectra import find_files, spectrum_file
 from starglot.surveys.solar import SOLAR
 from tasks import task_of

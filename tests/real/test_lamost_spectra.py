@@ -11,7 +11,7 @@ import pytest
 from astropy.io import fits
 from scipy.interpolate import CubicSpline
 
-from starglot.config.models import Recipe, Wavelength
+from starglot.config.root import Recipe, Wavelength
 from starglot.spectra.shard import clean_shard
 from starglot.surveys.lamost_spectra import read
 from starglot.surveys.lamost_spectrum import read_spectrum

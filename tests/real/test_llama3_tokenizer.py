@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from starglot.config.models import Encoding, Wavelength
+from starglot.config.root import Encoding, Wavelength
 from starglot.config.tasks import Task
 from starglot.labels import ABUNDANCE_NAMES, ATMOSPHERE_NAMES, LABELS
 from starglot.language.answers import render

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from starglot.config.models import Mock
+from starglot.config.root import Mock
 from starglot.labels import ABUNDANCE_NAMES
 from starglot.mock import write_release
 from starglot.mock.synthesis import MARGIN, Stellar, grid, rest_spectra

@@ -11,9 +11,9 @@ from astropy.io import fits
 from astropy.table import Table
 
 from starglot.config.digits import Digits
-from starglot.config.models import Encoding
 from starglot.config.recipes import Recipe
-from starglot.config.sdss import Sdss
+from starglot.config.root import Encoding
+from starglot.config.surveys.sdss import Sdss
 from starglot.config.tasks import form_task
 from starglot.language.codec import Codec
 from starglot.language.prompts import question

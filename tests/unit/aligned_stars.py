@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import torch
 
-from starglot.config.aligned import AlignedBase
+from starglot.config.bases.aligned import AlignedBase
 from starglot.config.recipes import Recipe
 from starglot.models.encoders.files import ENCODERS, save_encoder
 from starglot.surveys.index import write_index_of

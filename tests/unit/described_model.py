@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from starglot.config.baselines import Ridge
+from starglot.config.kinds.baselines import Ridge
 from starglot.config.recipes import Recipe, Wavelength
 from starglot.evaluation.calibration import fitted_scales
 from starglot.evaluation.class_probability import fit_probability

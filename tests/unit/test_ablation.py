@@ -14,7 +14,7 @@ from refusals import refused
 from starglot.config import trials
 from starglot.config.load import load_config, merge
 from starglot.config.variants import model_at
-from starglot.evaluation.ablation import NOTES, Training, ablation_table
+from starglot.evaluation.sweeps.ablation import NOTES, Training, ablation_table
 from starglot.evaluation.tables_io import write_table
 from starglot.plots.ablation import draw_ablation
 

@@ -11,8 +11,8 @@ from scipy.special import log_softmax
 from torch import nn
 
 from refusals import refused
-from starglot.config.aligned import AlignedBase
-from starglot.config.encoders import EncoderTransfer
+from starglot.config.bases.aligned import AlignedBase
+from starglot.config.bases.encoders import EncoderTransfer
 from starglot.models.encoders.aligned import (
     ALIGNED,
     Aligned,

@@ -14,7 +14,7 @@ import torch
 from aligned_stars import PIXELS, RECIPES, VIEWS, N, Stars, fit, make_stars
 
 from refusals import refused
-from starglot.evaluation.pair_tables import crossmodal_of, judged_pairs, retrieval_of
+from starglot.evaluation.pairs.tables import crossmodal_of, judged_pairs, retrieval_of
 from starglot.inference.aligned import AlignedPair, Library
 from starglot.models.encoders.aligned import ALIGNED, load_aligned
 from starglot.models.encoders.pairs import embed_pairs, of_length_1, shared_parts

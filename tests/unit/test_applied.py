@@ -13,9 +13,9 @@ import yaml
 from refusals import refused
 from starglot.config.applied import Applied, answering_gpus, catalogues, opened_models, spectra_to_select
 from starglot.config.load import read_config
-from starglot.config.models import Config
 from starglot.config.picked import picked
 from starglot.config.queries import wanted_spectra
+from starglot.config.root import Config
 from starglot.plots.catalogue import repeated
 from starglot.samples.select import select
 

@@ -12,7 +12,7 @@ from safetensors import SafetensorError
 from torch import nn
 
 from refusals import refused
-from starglot.config.baselines import Cnn, Gru, Mlp, NetworkTraining, ResNet50
+from starglot.config.kinds.baselines import Cnn, Gru, Mlp, NetworkTraining, ResNet50
 from starglot.config.strict import Augment
 from starglot.models.baselines.class_mean import fit_class_mean
 from starglot.models.baselines.features import prepared

@@ -9,7 +9,7 @@ from scipy.special import expit
 from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 
 from refusals import refused
-from starglot.config.nearest import Constant, Knn, TemplateFit
+from starglot.config.kinds.nearest import Constant, Knn, TemplateFit
 from starglot.models.baselines.constant import read_constant
 from starglot.models.baselines.knn import read_knn
 from starglot.models.baselines.predict import predict

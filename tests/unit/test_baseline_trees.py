@@ -8,7 +8,7 @@ from baseline_spectra import NAMED, TASK, Survey, linear_survey
 from scipy.special import logit
 
 from refusals import refused
-from starglot.config.baselines import LightGbm
+from starglot.config.kinds.baselines import LightGbm
 from starglot.labels import CLASSES
 from starglot.models.baselines.features import prepared
 from starglot.models.baselines.predict import predict

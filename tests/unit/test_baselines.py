@@ -9,7 +9,7 @@ from sklearn.linear_model import Ridge as SklearnRidge
 from sklearn.preprocessing import StandardScaler
 
 from refusals import refused
-from starglot.config.baselines import ClassMean, Ridge
+from starglot.config.kinds.baselines import ClassMean, Ridge
 from starglot.labels import CLASSES
 from starglot.models.baselines.class_mean import read_class_mean
 from starglot.models.baselines.files import WEIGHTS

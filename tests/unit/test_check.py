@@ -15,8 +15,8 @@ from question_sets import write_set
 
 from refusals import refused
 from starglot.config.load import merge, read_config
-from starglot.config.models import Config
 from starglot.config.queries import language_models
+from starglot.config.root import Config
 from starglot.folders import make_folders, require_folders, require_writable
 from starglot.workflow import check, fetch
 from starglot.workflow.check import external_inputs, lacking, render, require

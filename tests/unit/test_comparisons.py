@@ -9,7 +9,7 @@ import pytest
 from refusals import refused
 from starglot.config import comparisons
 from starglot.config.load import read_config
-from starglot.config.models import Config
+from starglot.config.root import Config
 
 
 @pytest.fixture(scope="module")

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from refusals import at
-from starglot.config.checks import cross_check
+from starglot.config.checks.across_keys import cross_check
 from starglot.config.load import read_config
-from starglot.config.models import Config
+from starglot.config.root import Config
 
 
 @pytest.fixture(scope="module")

@@ -15,9 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from refusals import at, refused
+from starglot.config.checks.paths import path_faults
 from starglot.config.load import read_config
-from starglot.config.models import Config
-from starglot.config.paths import path_faults
+from starglot.config.root import Config
 from starglot.config.yaml_files import yaml_faults
 
 KEYS = st.text("abcdefgh", min_size=1, max_size=3)

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from refusals import at, holds, refused
-from starglot.config.llm import Llm
+from starglot.config.kinds.llm import Llm
 from starglot.config.load import load_config, merge, read_config
 
 

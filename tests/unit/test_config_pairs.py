@@ -10,11 +10,11 @@ import yaml
 
 from refusals import at
 from starglot.config import embeddings, queries
-from starglot.config.checks import cross_check
-from starglot.config.kinds import bases_made_of
+from starglot.config.checks.across_keys import cross_check
+from starglot.config.kinds.registry import bases_made_of
 from starglot.config.load import merge, read_config
-from starglot.config.models import Config
 from starglot.config.picked import picked
+from starglot.config.root import Config
 
 
 @pytest.fixture(scope="module")

@@ -8,9 +8,9 @@ import pytest
 
 from starglot.config import queries
 from starglot.config.by_size import at_size
-from starglot.config.kinds import KINDS, family_of
+from starglot.config.kinds.registry import KINDS, family_of
 from starglot.config.load import load_config, read_config
-from starglot.config.models import Config
+from starglot.config.root import Config
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ import yaml
 from refusals import at, refused
 from starglot.config import queries
 from starglot.config.load import load_config, merge
-from starglot.config.models import Config
+from starglot.config.root import Config
 from starglot.config.starts import fitting_start
 from starglot.errors import StarglotError
 

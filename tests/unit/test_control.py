@@ -10,11 +10,11 @@ import pytest
 from prediction_tables import predictions
 
 from refusals import at, refused
-from starglot.config.checks import cross_check
+from starglot.config.checks.across_keys import cross_check
 from starglot.config.control import control_models
 from starglot.config.load import read_config
-from starglot.evaluation.control import COLUMNS, control_table
-from starglot.evaluation.sweep import Trained
+from starglot.evaluation.sweeps.control import COLUMNS, control_table
+from starglot.evaluation.sweeps.points import Trained
 from starglot.plots.control import draw_control
 
 LABELS = ["teff", "feh"]

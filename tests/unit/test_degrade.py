@@ -14,7 +14,7 @@ from scipy.special import voigt_profile
 
 from refusals import refused
 from starglot.config.degradation import Change
-from starglot.config.models import Recipe, Wavelength
+from starglot.config.root import Recipe, Wavelength
 from starglot.mock.sdss_files import BRIGHTSKY, write_sdss_spectrum
 from starglot.samples.altered import alter_test_spectra
 from starglot.spectra.degrade import add_noise, broaden, doppler, outside, survey_pixels, tilt

@@ -12,7 +12,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast, set_seed
 
 from refusals import refused
-from starglot.config.random_base import LikeBase
+from starglot.config.bases.random import LikeBase
 from starglot.inference.patch_answers import read_answers
 from starglot.language.number_answers import AnswerTokens
 from starglot.models.bases import describe

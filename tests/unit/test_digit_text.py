@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from starglot.config.digits import Digits
-from starglot.config.models import Encoding, Wavelength
+from starglot.config.root import Encoding, Wavelength
 from starglot.flux_text import FLUX_TEXTS
 from starglot.language.codec import Codec
 from starglot.language.digit_text import digit_form, integers, read_text, scaled, text_of, values_of

@@ -15,7 +15,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from refusals import refused
 from starglot.commands.plan import plan, run
 from starglot.config.load import merge
-from starglot.config.models import Config
+from starglot.config.root import Config
 from starglot.models.encoders.aligned import Aligned
 from starglot.models.encoders.autoencoder import described
 from starglot.models.encoders.files import ENCODERS

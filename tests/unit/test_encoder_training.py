@@ -12,11 +12,11 @@ import torch
 from safetensors.torch import load_file
 
 from refusals import refused
-from starglot.config.aligned import AlignedBase
-from starglot.config.baselines import Mlp, NetworkTraining, Ridge
-from starglot.config.encoders import AutoencoderBase, EncoderTraining, MaskedEncoderBase
-from starglot.config.models import Split
+from starglot.config.bases.aligned import AlignedBase
+from starglot.config.bases.encoders import AutoencoderBase, EncoderTraining, MaskedEncoderBase
+from starglot.config.kinds.baselines import Mlp, NetworkTraining, Ridge
 from starglot.config.recipes import Recipe
+from starglot.config.root import Split
 from starglot.config.transfer import NetworkTransfer
 from starglot.hashing import file_digest
 from starglot.inference.answering import open_model

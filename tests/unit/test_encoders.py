@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from starglot.config.encoders import EncoderTransfer
+from starglot.config.bases.encoders import EncoderTransfer
 from starglot.models.encoders.autoencoder import Autoencoder, described
 from starglot.models.encoders.masked import Attention, MaskedEncoder, draw_hidden, hidden_error, tokens_of
 from starglot.training.transfer import Updated

@@ -6,7 +6,7 @@ import pytest
 from scipy.special import expit, logit
 
 from refusals import refused
-from starglot.config.baselines import Ensemble
+from starglot.config.kinds.baselines import Ensemble
 from starglot.models.baselines.ensemble import best_weights, combine, fit_ensemble
 from starglot.tables import PREDICTION
 from tasks import task_of

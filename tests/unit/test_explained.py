@@ -9,10 +9,11 @@ import pyarrow as pa
 import pytest
 from baseline_spectra import BIN, GRID, TASK, Survey, linear_survey
 
-from starglot.config.baselines import Mlp, NetworkTraining
+from starglot.config.kinds.baselines import Mlp, NetworkTraining
 from starglot.config.transfer import NetworkTransfer
-from starglot.evaluation import explained
-from starglot.evaluation.explained import (
+from starglot.evaluation.tables_io import write_table
+from starglot.evaluation.transfer import explained
+from starglot.evaluation.transfer.explained import (
     LANDSCAPE_COLUMNS,
     SALIENCY_COLUMNS,
     landscapes,
@@ -20,11 +21,10 @@ from starglot.evaluation.explained import (
     sensitivities,
     table_of,
 )
-from starglot.evaluation.tables_io import write_table
 from starglot.models.baselines.predict import predict
 from starglot.models.baselines.reading import read_network
-from starglot.plots.landscapes import draw_landscapes
-from starglot.plots.saliency import draw_saliency
+from starglot.plots.transfer.landscapes import draw_landscapes
+from starglot.plots.transfer.saliency import draw_saliency
 from starglot.training.baselines import train_baseline
 from starglot.training.networks import fit_network
 

@@ -7,11 +7,11 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from starglot.config.checks import cross_check
+from starglot.config.checks.across_keys import cross_check
 from starglot.config.load import read_config
-from starglot.config.models import Config, Split, Wavelength
 from starglot.config.queries import wanted_spectra
-from starglot.config.surveys import Lamost
+from starglot.config.root import Config, Split, Wavelength
+from starglot.config.surveys.registry import Lamost
 from starglot.evaluation.residuals import residual_table
 from starglot.forms import FORMS, Form
 from starglot.labels import LABELS, Label, Residual

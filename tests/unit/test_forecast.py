@@ -14,8 +14,8 @@ import pytest
 from refusals import refused
 from starglot.commands import plan
 from starglot.config.load import read_config
-from starglot.config.models import Config
 from starglot.config.patches import Estimated, Patches
+from starglot.config.root import Config
 from starglot.models.projector import patch_starts
 from starglot.report.accounts import rule_times
 from starglot.workflow import forecast

@@ -7,9 +7,9 @@ import pyarrow as pa
 import pytest
 
 from refusals import refused
-from starglot.config.llm import Decoding, Llm, Lora
-from starglot.config.models import Encoding, Wavelength
-from starglot.config.tiny import TinyBase
+from starglot.config.bases.tiny import TinyBase
+from starglot.config.kinds.llm import Decoding, Llm, Lora
+from starglot.config.root import Encoding, Wavelength
 from starglot.inference import predict as module
 from starglot.inference.decode import Decoded
 from starglot.inference.digits import SYMBOLS, expand

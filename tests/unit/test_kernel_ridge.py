@@ -11,7 +11,7 @@ from scipy.special import logsumexp
 from sklearn.kernel_ridge import KernelRidge as SklearnKernelRidge
 from sklearn.metrics.pairwise import euclidean_distances, rbf_kernel
 
-from starglot.config.baselines import KernelRidge, Ridge
+from starglot.config.kinds.baselines import KernelRidge, Ridge
 from starglot.config.recipes import Recipe
 from starglot.labels import CLASSES
 from starglot.models.baselines.files import WEIGHTS, load_any

@@ -10,10 +10,10 @@ import pytest
 import torch
 
 from refusals import refused
-from starglot.config.baselines import Mlp
+from starglot.config.kinds.baselines import Mlp
 from starglot.config.transfer import NetworkTransfer
-from starglot.evaluation.landscape import STEPS, direction, landscape, offsets, trained_part
-from starglot.evaluation.saliency import LINES, Line, at_rest, line_sensitivity, saliency
+from starglot.evaluation.transfer.landscape import STEPS, direction, landscape, offsets, trained_part
+from starglot.evaluation.transfer.saliency import LINES, Line, at_rest, line_sensitivity, saliency
 from starglot.models.baselines.networks import build_network
 from starglot.models.baselines.reading import Scales, read_features
 from starglot.models.baselines.updates import load_updates, save_updates

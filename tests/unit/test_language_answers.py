@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from refusals import refused
-from starglot.config.models import Wavelength
+from starglot.config.root import Wavelength
 from starglot.config.tasks import Task
 from starglot.labels import ABUNDANCE_NAMES, ATMOSPHERE_NAMES, CLASSES, LABELS
 from starglot.language.answers import number_text, parse, render

@@ -10,9 +10,9 @@ import pytest
 from transformers import BloomConfig, Gemma2Config, GPT2Config, LlamaConfig, MistralConfig, Qwen2Config
 
 from refusals import holds, refused
-from starglot.config.llm import Llm
-from starglot.config.models import Encoding, Wavelength
-from starglot.config.tiny import TinyBase
+from starglot.config.bases.tiny import TinyBase
+from starglot.config.kinds.llm import Llm
+from starglot.config.root import Encoding, Wavelength
 from starglot.language.answers import render
 from starglot.language.length import check_length, positions, warn_of_length, window
 from starglot.language.prompts import question

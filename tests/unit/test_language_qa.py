@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 
 from refusals import refused
-from starglot.config.models import Encoding, Wavelength
+from starglot.config.root import Encoding, Wavelength
 from starglot.config.tasks import Task
 from starglot.hashing import stable_hash
 from starglot.language.answers import parse

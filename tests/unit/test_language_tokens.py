@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from refusals import refused
-from starglot.config.models import Encoding, Wavelength
+from starglot.config.root import Encoding, Wavelength
 from starglot.config.tasks import Task
 from starglot.labels import ABUNDANCE_NAMES, ATMOSPHERE_NAMES, LABELS
 from starglot.language.answers import render

@@ -8,7 +8,7 @@ import pytest
 from prediction_tables import predictions
 from scipy.optimize import curve_fit
 
-from starglot.config.models import Mock
+from starglot.config.root import Mock
 from starglot.evaluation.limit import BINS, limit_rows
 from starglot.labels import CLASSES
 from starglot.mock.limit import LABELS, cramer_rao, limit_table

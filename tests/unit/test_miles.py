@@ -11,9 +11,9 @@ from astropy.table import Table
 
 from refusals import refused
 from starglot.commands import miles
-from starglot.config.desi import Desi
 from starglot.config.recipes import Recipe, Wavelength
-from starglot.config.surveys import Lamost
+from starglot.config.surveys.desi import Desi
+from starglot.config.surveys.registry import Lamost
 from starglot.inference.single import read_singles
 from starglot.mock import miles_desi
 from starglot.mock.miles import AGAIN, MSTELLAR, SPECTRA, STELLAR, read_parameters, write_miles

@@ -10,10 +10,10 @@ import pytest
 from prediction_tables import predictions
 from scipy.spatial.distance import cdist
 
-from starglot.evaluation import mmd
-from starglot.evaluation.abundance_planes import mmd_table, plane_of
-from starglot.evaluation.mmd import mmd_of_pairs, mmd_squared
-from starglot.plots.abundance_planes import draw_abundance_planes
+from starglot.evaluation.transfer import mmd
+from starglot.evaluation.transfer.mmd import mmd_of_pairs, mmd_squared
+from starglot.evaluation.transfer.planes import mmd_table, plane_of
+from starglot.plots.transfer.planes import draw_abundance_planes
 from starglot.tables import PREDICTION, write_parquet
 
 

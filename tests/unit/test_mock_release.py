@@ -13,7 +13,7 @@ import pytest
 from astropy.io import fits
 
 from refusals import refused
-from starglot.config.models import Mock
+from starglot.config.root import Mock
 from starglot.labels import ABUNDANCE_NAMES, ABUNDANCES, CLASSES
 from starglot.mock import write_release
 from starglot.mock.population import draw_stars, subclass

@@ -9,11 +9,11 @@ import pyarrow.parquet as pq
 import pytest
 from astropy.io import fits
 
-from starglot.config.desi import Desi
-from starglot.config.gaia_xp import GaiaXP
 from starglot.config.mock_views import MockDesi, MockGaiaXP
-from starglot.config.models import Mock
 from starglot.config.recipes import Recipe
+from starglot.config.root import Mock
+from starglot.config.surveys.desi import Desi
+from starglot.config.surveys.gaia_xp import GaiaXP
 from starglot.mock import desi_release, gaia_xp_release
 from starglot.mock.population import draw_stars
 from starglot.mock.synthesis import Sampling, Stellar, rest_spectra

@@ -11,7 +11,7 @@ import pytest
 
 from refusals import refused
 from starglot import fingerprint
-from starglot.config.bases import base_slug
+from starglot.config.bases.outside import base_slug
 from starglot.models import bases
 from starglot.models.bases import base_files, check_base, check_model, describe, find_base, same_files
 from starglot.surveys.index import COLUMNS

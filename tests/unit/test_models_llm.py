@@ -3,8 +3,8 @@
 import pytest
 
 from refusals import refused
-from starglot.config.llm import Lora
-from starglot.config.tiny import TinyBase
+from starglot.config.bases.tiny import TinyBase
+from starglot.config.kinds.llm import Lora
 from starglot.language.tiny_tokenizer import build_tokenizer
 from starglot.models import llm
 from starglot.models.tiny import build_tiny

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from starglot.config.tiny import TinyBase
+from starglot.config.bases.tiny import TinyBase
 from starglot.language.tiny_tokenizer import build_tokenizer
 from starglot.models.tiny import build_tiny
 

@@ -25,7 +25,7 @@ import yaml
 from baseline_spectra import TASK, linear_survey
 
 from starglot.config import queries, variants
-from starglot.config.kinds import family_of
+from starglot.config.kinds.registry import family_of
 from starglot.config.load import load_config, merge
 from starglot.models.baselines.predict import predict
 from starglot.models.baselines.reading import read_network

@@ -7,7 +7,7 @@ import pytest
 from prediction_tables import predictions
 
 from refusals import refused
-from starglot.config.models import Recipe
+from starglot.config.root import Recipe
 from starglot.evaluation.own_line import response_table
 from starglot.labels import ABUNDANCE_NAMES
 from starglot.mock.own_line import STEP, base_stars, own_line_tables

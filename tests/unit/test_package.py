@@ -23,8 +23,8 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 import starglot
-from starglot.config.baselines import LightGbm
-from starglot.config.llm import Llm
+from starglot.config.kinds.baselines import LightGbm
+from starglot.config.kinds.llm import Llm
 from starglot.extras import EXTRAS
 from starglot.models.folder import MODEL
 from starglot.tables import read_json, write_json

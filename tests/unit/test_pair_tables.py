@@ -7,9 +7,9 @@ import pytest
 from sklearn.linear_model import Ridge as SkRidge
 from sklearn.neighbors import NearestNeighbors
 
-from starglot.evaluation.crossmodal import crossmodal_table
-from starglot.evaluation.retrieval import AMONG, Search, ranks, retrieval_table
-from starglot.evaluation.simple_translation import NEIGHBOURS, PENALTIES, RidgeTranslation, neighbours_mean
+from starglot.evaluation.pairs.crossmodal import crossmodal_table
+from starglot.evaluation.pairs.retrieval import AMONG, Search, ranks, retrieval_table
+from starglot.evaluation.pairs.simple_translation import NEIGHBOURS, PENALTIES, RidgeTranslation, neighbours_mean
 
 WAY = ("lamost/blue", "gaia_xp/xp", "aligned")
 

@@ -16,10 +16,10 @@ from safetensors.numpy import load_file
 from transformers import PreTrainedTokenizerFast
 
 from starglot import tables
-from starglot.config.llm import Lora
-from starglot.config.patch_llm import PatchLlm
+from starglot.config.bases.random import RandomBase
+from starglot.config.kinds.llm import Lora
+from starglot.config.kinds.patch_llm import PatchLlm
 from starglot.config.patches import Estimated, Patches
-from starglot.config.random_base import RandomBase
 from starglot.config.recipes import Wavelength
 from starglot.config.transfer import LanguageTransfer
 from starglot.errors import StarglotError

@@ -12,16 +12,16 @@ import yaml
 
 from refusals import at, refused
 from starglot.config.applied import catalogues
-from starglot.config.checks import cross_check
+from starglot.config.checks.across_keys import cross_check
+from starglot.config.kinds.pipeline import Pipeline
 from starglot.config.load import merge
-from starglot.config.models import Config
-from starglot.config.pipeline import Pipeline
+from starglot.config.root import Config
 from starglot.evaluation.rows import judged
 from starglot.inference.answering import open_model
 from starglot.models.baselines.pipeline import fit_pipeline, read_pipeline
 from starglot.models.baselines.predict import predict
 from starglot.models.baselines.rows import rows_of
-from starglot.plots.strategies import draw_strategies
+from starglot.plots.transfer.strategies import draw_strategies
 from starglot.tables import SAMPLE
 from tasks import task_of
 

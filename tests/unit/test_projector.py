@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from starglot.config.patch_llm import PixelAugment
+from starglot.config.kinds.patch_llm import PixelAugment
 from starglot.config.patches import Patches
 from starglot.errors import StarglotError
 from starglot.models.estimates import Estimates

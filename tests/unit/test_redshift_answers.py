@@ -12,7 +12,7 @@ from test_baseline_redshifts import WAVE, galaxies
 
 import starglot
 from starglot.commands.predict import predict as predict_files
-from starglot.config.nearest import TemplateFit
+from starglot.config.kinds.nearest import TemplateFit
 from starglot.config.recipes import Recipe, Wavelength
 from starglot.evaluation.calibration import calibrate, fitted_scales
 from starglot.evaluation.class_probability import fit_probability

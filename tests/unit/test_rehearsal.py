@@ -13,11 +13,11 @@ from baseline_spectra import GRID, TASK, linear_survey
 from torch.utils.data import Dataset
 
 from refusals import refused
+from starglot.config.bases.random import RandomBase
 from starglot.config.by_size import at_size
-from starglot.config.llm import Llm, Training
-from starglot.config.patch_llm import PatchLlm
+from starglot.config.kinds.llm import Llm, Training
+from starglot.config.kinds.patch_llm import PatchLlm
 from starglot.config.patches import Patches
-from starglot.config.random_base import RandomBase
 from starglot.config.recipes import Wavelength
 from starglot.config.rehearsal import Rehearsal
 from starglot.hashing import file_digest

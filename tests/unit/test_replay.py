@@ -13,13 +13,13 @@ from baseline_spectra import GRID, TASK, linear_survey
 from torch.utils.data import Dataset
 
 from refusals import at
-from starglot.config.checks import cross_check
+from starglot.config.bases.random import RandomBase
+from starglot.config.checks.across_keys import cross_check
+from starglot.config.kinds.patch_llm import PatchLlm
 from starglot.config.load import merge, read_config
-from starglot.config.models import Config
-from starglot.config.patch_llm import PatchLlm
 from starglot.config.patches import Patches
-from starglot.config.random_base import RandomBase
 from starglot.config.recipes import Wavelength
+from starglot.config.root import Config
 from starglot.training.patches import Spectra, train_patches
 from starglot.training.random_base import make_random_base
 from starglot.training.replay import Replayed

@@ -16,13 +16,13 @@ from prediction_tables import predictions
 from question_sets import ROWS, answers, write_set
 
 from refusals import at, refused
-from starglot.config.checks import cross_check
-from starglot.config.llm import Lora
+from starglot.config.bases.random import RandomBase
+from starglot.config.checks.across_keys import cross_check
+from starglot.config.kinds.llm import Lora
 from starglot.config.load import read_config
-from starglot.config.models import Config
-from starglot.config.random_base import RandomBase
 from starglot.config.retained import retention_models, untuned_models, untuned_name
 from starglot.config.retention import Retention
+from starglot.config.root import Config
 from starglot.evaluation.retention import NOTES, estimates, retention_table
 from starglot.evaluation.tables_io import read_table, write_table
 from starglot.inference.retention import ask_set

@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from starglot.config.models import Split
+from starglot.config.root import Split
 from starglot.samples.draw import draw
 from starglot.samples.groups import in_groups
 from tasks import task_of

@@ -16,14 +16,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from refusals import refused
-from starglot.config.models import Split
+from starglot.config.root import Split
 from starglot.config.tasks import Task
+from starglot.formats.counts import Counts
 from starglot.labels import CLASSES
 from starglot.samples.draw import draw
 from starglot.samples.select import select
 from starglot.samples.split import split_of, training_stars
 from starglot.samples.table_1 import valid_label_counts
-from starglot.surveys.counts import Counts
 from starglot.tables import SAMPLE, write_parquet
 from tasks import task_of
 

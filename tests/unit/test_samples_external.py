@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 from test_samples_files import shard, task
 
 from refusals import refused
-from starglot.config.models import Split
+from starglot.config.root import Split
 from starglot.samples.external import draw_external
 from starglot.samples.labels import collect_labels
 from starglot.samples.split import split_of

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from refusals import refused
-from starglot.config.models import Split
+from starglot.config.root import Split
 from starglot.samples.match import match, one_row_a_star
 from starglot.samples.pairs import UNPAIRED, Side, pair, read_side
 from starglot.samples.split import split_of

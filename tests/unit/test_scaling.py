@@ -13,9 +13,9 @@ import pytest
 from scipy.optimize import least_squares
 
 from refusals import refused
-from starglot.evaluation.power_law import fit_power_law, judge_law
-from starglot.evaluation.scaling import scaling_tables
-from starglot.evaluation.sweep import Trained
+from starglot.evaluation.sweeps.points import Trained
+from starglot.evaluation.sweeps.power_law import fit_power_law, judge_law
+from starglot.evaluation.sweeps.scaling import scaling_tables
 from starglot.plots.scaling import draw_scaling
 from starglot.tables import PREDICTION
 

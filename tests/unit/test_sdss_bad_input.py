@@ -108,7 +108,7 @@ def test_redshifts_that_are_none_are_counted_and_none_at_all_is_said(tmp_path: P
 
 def test_a_catalogue_that_is_no_table_is_refused(tmp_path: Path) -> None:
     (tmp_path / "specObj.fits").write_text("<html>404</html>")
-    from starglot.config.sdss import Sdss
+    from starglot.config.surveys.sdss import Sdss
     from starglot.surveys.sdss import read_catalog
 
     with refused(where="specObj.fits"):

@@ -13,7 +13,8 @@ from astropy.table import Table
 from refusals import refused
 from starglot.config.mock_galaxies import MockGalaxies
 from starglot.config.recipes import Recipe
-from starglot.config.sdss import Sdss
+from starglot.config.surveys.sdss import Sdss
+from starglot.formats.counts import Counts
 from starglot.mock.galaxy_release import BROKEN, write_galaxies
 from starglot.mock.galaxy_spectra import (
     attenuation,
@@ -27,7 +28,6 @@ from starglot.samples.held_out import held_out
 from starglot.samples.star_ids import star_ids
 from starglot.spectra.rejection import SpectrumRejected
 from starglot.spectra.shard import clean_shard
-from starglot.surveys.counts import Counts
 from starglot.surveys.sdss import read_catalog
 from starglot.surveys.sdss_spectra import find_files, read
 from starglot.surveys.sdss_spectrum import read_sdss_spectrum

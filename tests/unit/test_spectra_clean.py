@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.interpolate import CubicSpline
 
-from starglot.config.models import Recipe, Wavelength
+from starglot.config.root import Recipe, Wavelength
 from starglot.rejections import REJECTIONS, Rejection
 from starglot.spectra.clean import clean
 from starglot.spectra.mask import good_pixels

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from refusals import refused
-from starglot.config.models import Recipe, Wavelength
+from starglot.config.root import Recipe, Wavelength
 from starglot.rejections import REJECTIONS
 from starglot.spectra import shard as shards
 from starglot.spectra.shard import clean_shard, spectra_metadata

@@ -19,9 +19,9 @@ from baseline_spectra import BIN, TASK, linear_survey
 from test_spectra_shard import RECIPE, selection, write
 from test_store import DAMAGES, each_damage
 
-from starglot.config.baselines import ClassMean, Ridge
-from starglot.config.llm import Llm
-from starglot.config.models import Encoding, Wavelength
+from starglot.config.kinds.baselines import ClassMean, Ridge
+from starglot.config.kinds.llm import Llm
+from starglot.config.root import Encoding, Wavelength
 from starglot.inference import predict as llm_module
 from starglot.inference.baselines import predict_files
 from starglot.models.baselines.class_mean import read_class_mean

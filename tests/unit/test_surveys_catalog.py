@@ -17,13 +17,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from refusals import refused
-from starglot.config.surveys import Lamost
-from starglot.surveys import catalog_file, fits_table
-from starglot.surveys.catalog import Column
-from starglot.surveys.columns import read_columns
+from starglot.config.surveys.registry import Lamost
+from starglot.formats import catalog_file, fits_table
+from starglot.formats.catalog import Column
+from starglot.formats.columns import read_columns
+from starglot.formats.values import MISSING_NUMBERS, Where, numbers_of, whole_numbers_of
 from starglot.surveys.lamost import read_catalog
 from starglot.surveys.lamost_spectra import spectrum_file
-from starglot.surveys.values import MISSING_NUMBERS, Where, numbers_of, whole_numbers_of
 
 
 def lamost_rows(**changes: object) -> np.ndarray:

@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from refusals import refused
-from starglot.config.surveys import Apogee, GaiaEso, Galah
+from starglot.config.surveys.registry import Apogee, GaiaEso, Galah
+from starglot.formats.bits import ASPCAPFLAG, PARAMFLAG, bits_set, count_bits
 from starglot.labels import ABUNDANCE_NAMES, ABUNDANCES, LABELS
 from starglot.surveys import apogee, gaia_eso, galah, solar
-from starglot.surveys.bits import ASPCAPFLAG, PARAMFLAG, bits_set, count_bits
 
 PARAMS = ["TEFF", "LOGG", "LOGVMICRO", "M_H", "C_M", "N_M", "ALPHA_M", "LGVSINI", "PARAM_O"]
 ROWS = 4

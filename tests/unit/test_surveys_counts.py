@@ -13,13 +13,13 @@ import pyarrow as pa
 import pytest
 
 from refusals import holds, refused
-from starglot.config.surveys import GaiaEso, Galah, Lamost
+from starglot.config.surveys.registry import GaiaEso, Galah, Lamost
+from starglot.formats.counts import ROW_REASONS, VALUE_REASONS, Counts
+from starglot.formats.values import all_nines
 from starglot.samples.match import match
 from starglot.samples.select import select
 from starglot.samples.star_ids import star_ids
 from starglot.surveys import gaia_eso, galah, lamost
-from starglot.surveys.counts import ROW_REASONS, VALUE_REASONS, Counts
-from starglot.surveys.values import all_nines
 
 IDS = [
     "1234567890123456789",

@@ -15,11 +15,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from refusals import holds, refused
-from starglot.config.desi import Desi
+from starglot.config.surveys.desi import Desi
+from starglot.formats.counts import Counts
 from starglot.spectra.raw import RawSpectrum
 from starglot.spectra.rejection import SpectrumRejected
 from starglot.surveys import desi, desi_spectra
-from starglot.surveys.counts import Counts
 from starglot.surveys.identify import read_file
 from starglot.tables import SELECTED
 

@@ -15,10 +15,10 @@ from astropy.io import fits
 from astropy.table import Table
 
 from refusals import refused
-from starglot.surveys import fits_table
-from starglot.surveys.catalog import Column
-from starglot.surveys.catalog_file import open_catalog
-from starglot.surveys.columns import read_columns
+from starglot.formats import fits_table
+from starglot.formats.catalog import Column
+from starglot.formats.catalog_file import open_catalog
+from starglot.formats.columns import read_columns
 
 OBSID, TEFF, NAME = Column("obsid", ("obsid",), "int"), Column("teff", ("teff",)), Column("name", ("name",), "text")
 

@@ -14,11 +14,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from refusals import refused
-from starglot.config.gaia_xp import GaiaXP
+from starglot.config.surveys.gaia_xp import GaiaXP
+from starglot.formats.counts import Counts
 from starglot.spectra.raw import RawSpectrum
 from starglot.spectra.rejection import SpectrumRejected
 from starglot.surveys import gaia_xp, gaia_xp_spectra
-from starglot.surveys.counts import Counts
 from starglot.surveys.gaia_xp_spectra import WAVELENGTH
 from starglot.surveys.identify import read_file
 from starglot.tables import SELECTED

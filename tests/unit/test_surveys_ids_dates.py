@@ -12,8 +12,8 @@ from astropy.time import Time
 from hypothesis import given
 from hypothesis import strategies as st
 
-from starglot.surveys.dates import read_dates
-from starglot.surveys.ids import exact_integer, gaia_ids, own_ids, were_rounded
+from starglot.formats.dates import read_dates
+from starglot.formats.ids import exact_integer, gaia_ids, own_ids, were_rounded
 
 #: As Gaia gives them: multiples of 128, the sky's pixel in the upper bits.
 source_ids = st.integers(2**35, 7 * 10**18).map(lambda n: n // 128 * 128)

@@ -16,8 +16,8 @@ import pytest
 
 from refusals import refused
 from starglot.config.recipes import Recipe, Wavelength
-from starglot.config.survey import SpectrumSurvey
-from starglot.config.surveys import Surveys
+from starglot.config.surveys.common import SpectrumSurvey
+from starglot.config.surveys.registry import Surveys
 from starglot.errors import StarglotError
 from starglot.labels import ATMOSPHERE_NAMES, LABELS
 from starglot.spectra.raw import RawSpectrum

@@ -11,13 +11,13 @@ import pytest
 from astropy.table import Table
 from scipy.interpolate import CubicSpline
 
-from starglot.config.models import Recipe, Wavelength
-from starglot.config.surveys import Apogee
+from starglot.config.root import Recipe, Wavelength
+from starglot.config.surveys.registry import Apogee
+from starglot.formats.counts import Counts
 from starglot.labels import ABUNDANCES
 from starglot.spectra.clean import clean
 from starglot.spectra.degrade import LOG_PIXEL
 from starglot.surveys import apogee
-from starglot.surveys.counts import Counts
 from starglot.surveys.sdss_spectrum import read_sdss_spectrum
 
 DATA = Path(__file__).resolve().parents[1] / "data"

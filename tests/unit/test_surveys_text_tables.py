@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 
 from refusals import holds, refused
 from starglot.errors import StarglotError
-from starglot.surveys import text_lines, text_table
-from starglot.surveys.catalog import Column
-from starglot.surveys.catalog_file import open_catalog
-from starglot.surveys.columns import read_columns
+from starglot.formats import text_lines, text_table
+from starglot.formats.catalog import Column
+from starglot.formats.catalog_file import open_catalog
+from starglot.formats.columns import read_columns
 
 OBSID, TEFF = Column("obsid", ("obsid",), "int"), Column("teff", ("teff",))
 GAIA, NOTE = Column("gaia", ("gaia",), "gaia"), Column("note", ("note",), "text")

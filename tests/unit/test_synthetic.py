@@ -14,7 +14,8 @@ from astropy import units
 
 from refusals import refused
 from starglot.config.recipes import Recipe
-from starglot.config.synthetic import Synthetic
+from starglot.config.surveys.synthetic import Synthetic
+from starglot.formats.counts import Counts
 from starglot.labels import ABUNDANCE_NAMES
 from starglot.mock.grid import WIDEST, synthetic_grid, write_grid
 from starglot.samples.inventory import inventory
@@ -24,7 +25,6 @@ from starglot.spectra.raw import RawSpectrum
 from starglot.spectra.shard import clean_shard
 from starglot.surveys import synthetic
 from starglot.surveys.common_columns import with_common_columns
-from starglot.surveys.counts import Counts
 
 PIXELS = 60
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from baseline_spectra import TASK, linear_survey
 
-from starglot.config.baselines import LightGbm
+from starglot.config.kinds.baselines import LightGbm
 from starglot.store import checkpoints, seal
 from starglot.surveys.index import COLUMNS
 from starglot.tables import read_json, write_json, write_parquet

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from refusals import refused
-from starglot.config.models import Encoding, Wavelength
+from starglot.config.root import Encoding, Wavelength
 from starglot.config.strict import Augment
 from starglot.language.codec import Codec
 from starglot.language.prompts import question

@@ -13,7 +13,7 @@ from baseline_spectra import BIN, GRID, Survey, linear_survey
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from starglot.config.baselines import Epochs
+from starglot.config.kinds.baselines import Epochs
 from starglot.errors import StarglotError
 from starglot.spectra.sample_flux import Bins, CleanedSpectra
 from starglot.training.epochs import train, write_curve

@@ -16,9 +16,9 @@ import pytest
 from safetensors.numpy import load_file
 
 from refusals import refused
-from starglot.config.llm import Llm
-from starglot.config.models import Encoding, Wavelength
-from starglot.config.tiny import TinyBase
+from starglot.config.bases.tiny import TinyBase
+from starglot.config.kinds.llm import Llm
+from starglot.config.root import Encoding, Wavelength
 from starglot.config.transfer import LanguageTransfer
 from starglot.language.answers import render
 from starglot.language.codec import Codec

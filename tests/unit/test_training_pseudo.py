@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from starglot.config.models import Encoding, Wavelength
-from starglot.config.tiny import TinyBase
+from starglot.config.bases.tiny import TinyBase
+from starglot.config.root import Encoding, Wavelength
 from starglot.labels import ABUNDANCE_NAMES, ATMOSPHERE_NAMES
 from starglot.language.answers import parse
 from starglot.language.tiny_tokenizer import build_tokenizer

@@ -11,7 +11,7 @@ import torch
 from baseline_spectra import TASK, Survey, linear_survey
 
 from refusals import refused
-from starglot.config.baselines import Cnn, Gru, Mlp, NetworkTraining, ResNet50
+from starglot.config.kinds.baselines import Cnn, Gru, Mlp, NetworkTraining, ResNet50
 from starglot.config.transfer import NetworkTransfer
 from starglot.inference.answering import open_model
 from starglot.models.baselines.files import WEIGHTS, load, save

@@ -11,11 +11,11 @@ from prediction_tables import predictions
 
 from starglot.evaluation.numbered import OURS, PAPER
 from starglot.evaluation.tables_io import write_table
-from starglot.evaluation.transfer import paper_table
-from starglot.evaluation.transfer_parameters import Training, parameters_table
-from starglot.evaluation.transfer_sizes import CAPTIONS, Carried, named_table, sizes_table
-from starglot.plots.transfer_parameters import draw_parameters
-from starglot.plots.transfer_sizes import draw_sizes
+from starglot.evaluation.transfer.parameters import Training, parameters_table
+from starglot.evaluation.transfer.sizes import CAPTIONS, Carried, named_table, sizes_table
+from starglot.evaluation.transfer.tables import paper_table
+from starglot.plots.transfer.parameters import draw_parameters
+from starglot.plots.transfer.sizes import draw_sizes
 from starglot.tables import write_parquet
 
 

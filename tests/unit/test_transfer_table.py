@@ -11,9 +11,9 @@ import pytest
 from astropy.stats import biweight_midvariance, sigma_clip, sigma_clipped_stats
 from prediction_tables import predictions
 
-from starglot.evaluation import robust
-from starglot.evaluation.robust import biweight, clipped
-from starglot.evaluation.transfer import METAL_POOR, transfer_table
+from starglot.evaluation.transfer import robust
+from starglot.evaluation.transfer.robust import biweight, clipped
+from starglot.evaluation.transfer.tables import METAL_POOR, transfer_table
 from starglot.tables import write_parquet
 
 

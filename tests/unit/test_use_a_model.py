@@ -19,7 +19,7 @@ from described_model import WAVELENGTH, build, star
 
 import starglot
 from starglot.commands.predict import SOME_REFUSED, predict
-from starglot.config.kinds import FAMILIES
+from starglot.config.kinds.registry import FAMILIES
 from starglot.errors import StarglotError
 from starglot.inference.answering import OPENERS
 from starglot.inference.flags import FLAGS

@@ -15,8 +15,8 @@ from pydantic import TypeAdapter
 from refusals import refused
 from starglot.config import queries, variants
 from starglot.config.load import read_config
-from starglot.config.models import Config
 from starglot.config.names import SUFFIX, Variant, read_name
+from starglot.config.root import Config
 from starglot.config.strict import Name
 from starglot.samples.folds import leave_out
 from starglot.tables import SAMPLE

@@ -27,8 +27,8 @@ def changing(*edits: tuple[str, str, str]) -> Change:
     return change
 
 
-_SURVEYS, _KINDS = "src/starglot/config/surveys.py", "src/starglot/config/baselines.py"
-_REGISTRY = "src/starglot/config/kinds.py"
+_SURVEYS, _KINDS = "src/starglot/config/surveys/registry.py", "src/starglot/config/kinds/baselines.py"
+_REGISTRY = "src/starglot/config/kinds/registry.py"
 _LABELS, _REJECTIONS = "src/starglot/labels.py", "src/starglot/rejections.py"
 
 #: What is written down anew in files that nearly every script reads, and reaches none of their results.

@@ -78,7 +78,7 @@ def test_the_start_is_made_for_those_that_need_it(carried, project):
 
 
 def test_zero_shot_says_what_the_start_says_with_uncertainties_of_the_new_spectra(carried, project):
-    from starglot.config.baselines import Mlp
+    from starglot.config.kinds.baselines import Mlp
     from starglot.config.tasks import Task
     from starglot.models.baselines.predict import predict
     from starglot.models.baselines.reading import read_network

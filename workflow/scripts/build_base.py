@@ -7,10 +7,10 @@ from typing import cast
 import pyarrow.parquet as pq
 
 from starglot.cli import parser, run, use_threads
-from starglot.config.kinds import BASES
-from starglot.config.models import Encoding, Wavelength
+from starglot.config.bases.tiny import LanguageBase
+from starglot.config.kinds.registry import BASES
+from starglot.config.root import Encoding, Wavelength
 from starglot.config.tasks import Task
-from starglot.config.tiny import LanguageBase
 from starglot.hashing import file_digest
 from starglot.surveys.index import cleaned_spectra
 from starglot.training.pretrain import build_base

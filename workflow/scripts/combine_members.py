@@ -5,7 +5,7 @@ import argparse
 import pyarrow.parquet as pq
 
 from starglot.cli import parser, run
-from starglot.config.baselines import Ensemble
+from starglot.config.kinds.baselines import Ensemble
 from starglot.config.tasks import Task
 from starglot.models.baselines.ensemble import combine
 from starglot.tables import read_json, write_with_digest

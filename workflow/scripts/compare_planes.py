@@ -4,10 +4,10 @@ import argparse
 from pathlib import Path
 
 from starglot.cli import parser, run
-from starglot.evaluation.abundance_planes import NOTES, mmd_table, plane_of, printed
 from starglot.evaluation.presentation import stars_of
 from starglot.evaluation.tables_io import write_table
-from starglot.plots.abundance_planes import draw_abundance_planes
+from starglot.evaluation.transfer.planes import NOTES, mmd_table, plane_of, printed
+from starglot.plots.transfer.planes import draw_abundance_planes
 
 
 def main(args: argparse.Namespace) -> None:

@@ -5,7 +5,7 @@ import argparse
 import pyarrow.parquet as pq
 
 from starglot.cli import parser, run
-from starglot.config.models import Split
+from starglot.config.root import Split
 from starglot.samples.external import draw_external
 from starglot.tables import write_json, write_with_digest
 

@@ -4,7 +4,9 @@ import argparse
 from pathlib import Path
 
 from starglot.cli import parser, run
-from starglot.evaluation.explained import (
+from starglot.evaluation.presentation import label_text, stars_of
+from starglot.evaluation.tables_io import write_table
+from starglot.evaluation.transfer.explained import (
     LANDSCAPE_COLUMNS,
     LANDSCAPE_NOTES,
     explained_arguments,
@@ -12,9 +14,7 @@ from starglot.evaluation.explained import (
     open_all,
     table_of,
 )
-from starglot.evaluation.presentation import label_text, stars_of
-from starglot.evaluation.tables_io import write_table
-from starglot.plots.landscapes import draw_landscapes
+from starglot.plots.transfer.landscapes import draw_landscapes
 
 
 def main(args: argparse.Namespace) -> None:

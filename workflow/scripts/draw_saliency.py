@@ -6,7 +6,9 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from starglot.cli import parser, run
-from starglot.evaluation.explained import (
+from starglot.evaluation.presentation import label_text, stars_of
+from starglot.evaluation.tables_io import write_table
+from starglot.evaluation.transfer.explained import (
     SALIENCY_COLUMNS,
     SALIENCY_NOTES,
     explained_arguments,
@@ -14,9 +16,7 @@ from starglot.evaluation.explained import (
     sensitivities,
     table_of,
 )
-from starglot.evaluation.presentation import label_text, stars_of
-from starglot.evaluation.tables_io import write_table
-from starglot.plots.saliency import draw_saliency
+from starglot.plots.transfer.saliency import draw_saliency
 
 
 def main(args: argparse.Namespace) -> None:

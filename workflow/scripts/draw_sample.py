@@ -5,7 +5,7 @@ import argparse
 import pyarrow.parquet as pq
 
 from starglot.cli import parser, run
-from starglot.config.models import Split
+from starglot.config.root import Split
 from starglot.config.tasks import Task
 from starglot.samples.draw import draw
 from starglot.tables import write_json, write_with_digest

@@ -7,7 +7,7 @@ from starglot.cli import parser, run
 from starglot.evaluation.presentation import stars_of
 from starglot.evaluation.residuals import read_predictions
 from starglot.evaluation.rows import judged
-from starglot.plots.strategies import draw_strategies
+from starglot.plots.transfer.strategies import draw_strategies
 
 
 def main(args: argparse.Namespace) -> None:

@@ -5,7 +5,7 @@ import argparse
 import pyarrow.parquet as pq
 
 from starglot.cli import parser, run
-from starglot.config.baselines import Ensemble
+from starglot.config.kinds.baselines import Ensemble
 from starglot.config.tasks import Task
 from starglot.hashing import file_digest
 from starglot.models.baselines.ensemble import fit_ensemble

@@ -5,7 +5,7 @@ import argparse
 import pyarrow.parquet as pq
 
 from starglot.cli import parser, run
-from starglot.config.pipeline import Pipeline
+from starglot.config.kinds.pipeline import Pipeline
 from starglot.config.tasks import Task
 from starglot.hashing import file_digest
 from starglot.models.baselines.pipeline import fit_pipeline

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from starglot.cli import parser, run
 from starglot.config.mock_views import MockGaiaXP
-from starglot.config.models import Mock
+from starglot.config.root import Mock
 from starglot.hashing import digest_of, file_digest
 from starglot.mock.gaia_xp_release import SPECTRA, write_gaia_xp
 from starglot.tables import write_digests

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from starglot.cli import parser, run
-from starglot.config.random_base import LikeBase
+from starglot.config.bases.random import LikeBase
 from starglot.fingerprint import memory
 from starglot.models.bases import describe
 from starglot.tables import read_json

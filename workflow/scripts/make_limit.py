@@ -6,7 +6,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from starglot.cli import parser, run
-from starglot.config.models import Mock
+from starglot.config.root import Mock
 from starglot.mock.limit import limit_table
 from starglot.tables import write_with_digest
 

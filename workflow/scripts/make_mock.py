@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from starglot.cli import parser, run
-from starglot.config.models import Mock
+from starglot.config.root import Mock
 from starglot.hashing import digest_of, file_digest
 from starglot.mock.release import write_release
 from starglot.tables import write_digests

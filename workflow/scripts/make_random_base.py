@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from starglot.cli import parser, run
-from starglot.config.random_base import RandomBase
+from starglot.config.bases.random import RandomBase
 from starglot.training.random_base import make_random_base
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from starglot.cli import parser, run
-from starglot.config.models import Split
+from starglot.config.root import Split
 from starglot.samples.pairs import pair, read_side
 from starglot.tables import write_json, write_with_digest
 

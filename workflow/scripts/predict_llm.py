@@ -7,8 +7,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from starglot.cli import ask_language_model_with, parser, run, use_threads
-from starglot.config.llm import Llm
-from starglot.config.models import Encoding, Wavelength
+from starglot.config.kinds.llm import Llm
+from starglot.config.root import Encoding, Wavelength
 from starglot.config.tasks import Task
 from starglot.inference.predict import predict_llm
 from starglot.samples.split import training_stars

@@ -7,7 +7,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from starglot.cli import ask_language_model_with, parser, run, use_threads
-from starglot.config.patch_llm import PatchLlm
+from starglot.config.kinds.patch_llm import PatchLlm
 from starglot.config.patches import Patches
 from starglot.config.recipes import Wavelength
 from starglot.config.tasks import Task

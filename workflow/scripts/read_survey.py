@@ -3,10 +3,10 @@
 import argparse
 
 from starglot.cli import parser, run
-from starglot.config.survey import SpectrumSurvey
+from starglot.config.surveys.common import SpectrumSurvey
+from starglot.formats.counts import Counts
 from starglot.samples.star_ids import star_ids
 from starglot.surveys.common_columns import with_common_columns
-from starglot.surveys.counts import Counts
 from starglot.surveys.registry import CATALOGS
 from starglot.tables import write_with_digest
 

@@ -5,8 +5,8 @@ import argparse
 import pyarrow.parquet as pq
 
 from starglot.cli import parser, run
+from starglot.formats.counts import Counts
 from starglot.samples.select import select
-from starglot.surveys.counts import Counts
 from starglot.tables import write_with_digest
 
 

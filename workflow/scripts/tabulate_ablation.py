@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from starglot.cli import parser, run
-from starglot.evaluation.ablation import NOTES, REDSHIFT_NOTE, Training, ablation_table
+from starglot.evaluation.sweeps.ablation import NOTES, REDSHIFT_NOTE, Training, ablation_table
 from starglot.evaluation.tables_io import write_table
 from starglot.labels import REDSHIFT
 from starglot.plots.ablation import draw_ablation

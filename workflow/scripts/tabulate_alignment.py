@@ -6,8 +6,8 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from starglot.cli import parser, run
-from starglot.evaluation import crossmodal, retrieval
-from starglot.evaluation.pair_tables import crossmodal_of, judged_pairs, retrieval_of
+from starglot.evaluation.pairs import crossmodal, retrieval
+from starglot.evaluation.pairs.tables import crossmodal_of, judged_pairs, retrieval_of
 from starglot.evaluation.presentation import stars_of
 from starglot.evaluation.tables_io import write_table
 from starglot.models.encoders.aligned import load_aligned

@@ -7,8 +7,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from starglot.cli import parser, run
-from starglot.evaluation.control import NOTES, control_table
-from starglot.evaluation.sweep import Trained
+from starglot.evaluation.sweeps.control import NOTES, control_table
+from starglot.evaluation.sweeps.points import Trained
 from starglot.evaluation.tables_io import write_table
 from starglot.plots.control import draw_control
 from starglot.tables import read_json

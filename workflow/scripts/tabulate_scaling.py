@@ -8,8 +8,8 @@ import pyarrow.parquet as pq
 
 from starglot.cli import parser, run
 from starglot.evaluation.presentation import stars_of
-from starglot.evaluation.scaling import LAW_NOTES, notes, scaling_tables
-from starglot.evaluation.sweep import Trained
+from starglot.evaluation.sweeps.points import Trained
+from starglot.evaluation.sweeps.scaling import LAW_NOTES, notes, scaling_tables
 from starglot.evaluation.tables_io import write_table
 from starglot.plots.scaling import draw_scaling
 from starglot.tables import read_json

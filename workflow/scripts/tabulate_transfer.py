@@ -5,7 +5,7 @@ from pathlib import Path
 
 from starglot.cli import parser, run
 from starglot.evaluation.tables_io import write_table
-from starglot.evaluation.transfer import NOTES, transfer_table
+from starglot.evaluation.transfer.tables import NOTES, transfer_table
 
 
 def main(args: argparse.Namespace) -> None:

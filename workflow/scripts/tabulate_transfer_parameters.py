@@ -11,10 +11,10 @@ from starglot.cli import parser, run
 from starglot.config.names import read_name
 from starglot.evaluation.presentation import stars_of
 from starglot.evaluation.tables_io import write_table
-from starglot.evaluation.transfer import SPECTRA
-from starglot.evaluation.transfer_parameters import CAPTION, NOTES, Training, parameters_table
-from starglot.evaluation.transfer_sizes import Carried, sizes_table
-from starglot.plots.transfer_parameters import draw_parameters
+from starglot.evaluation.transfer.parameters import CAPTION, NOTES, Training, parameters_table
+from starglot.evaluation.transfer.sizes import Carried, sizes_table
+from starglot.evaluation.transfer.tables import SPECTRA
+from starglot.plots.transfer.parameters import draw_parameters
 from starglot.tables import read_json
 
 

@@ -11,9 +11,9 @@ from starglot.cli import parser, run
 from starglot.config.names import read_name
 from starglot.evaluation.presentation import stars_of
 from starglot.evaluation.tables_io import write_table
-from starglot.evaluation.transfer import SPECTRA
-from starglot.evaluation.transfer_sizes import CAPTIONS, NOTES, Carried, named_table, sizes_table
-from starglot.plots.transfer_sizes import draw_sizes
+from starglot.evaluation.transfer.sizes import CAPTIONS, NOTES, Carried, named_table, sizes_table
+from starglot.evaluation.transfer.tables import SPECTRA
+from starglot.plots.transfer.sizes import draw_sizes
 
 
 def main(args: argparse.Namespace) -> None:

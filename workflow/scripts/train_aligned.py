@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from starglot.cli import parser, run, use_threads
-from starglot.config.aligned import AlignedBase
+from starglot.config.bases.aligned import AlignedBase
 from starglot.config.recipes import Recipe
 from starglot.training.alignment import train_aligned
 

@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import cast
 
 from starglot.cli import parser, run, use_threads
-from starglot.config.encoders import EncoderBase
-from starglot.config.kinds import BASES
-from starglot.config.models import Split
+from starglot.config.bases.encoders import EncoderBase
+from starglot.config.kinds.registry import BASES
 from starglot.config.recipes import Recipe
+from starglot.config.root import Split
 from starglot.training.encoders import train_encoder
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from starglot.cli import parser, run, train_language_model_with, use_threads
-from starglot.config.llm import Llm
-from starglot.config.models import Encoding, Wavelength
+from starglot.config.kinds.llm import Llm
+from starglot.config.root import Encoding, Wavelength
 from starglot.config.tasks import Task
 from starglot.fingerprint import memory
 from starglot.hashing import file_digest, manifest_digest

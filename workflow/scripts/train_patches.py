@@ -6,7 +6,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from starglot.cli import parser, run, train_language_model_with, use_threads
-from starglot.config.patch_llm import PatchLlm
+from starglot.config.kinds.patch_llm import PatchLlm
 from starglot.config.patches import Patches
 from starglot.config.recipes import Wavelength
 from starglot.config.tasks import Task

@@ -6,7 +6,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from starglot.cli import parser, run
-from starglot.config.models import Encoding, Wavelength
+from starglot.config.root import Encoding, Wavelength
 from starglot.config.tasks import Task
 from starglot.language.qa import file_names, write_qa
 from starglot.surveys.index import require_shards

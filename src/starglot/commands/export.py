@@ -15,7 +15,7 @@ import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from starglot.config.bases import is_hub_id
+from starglot.config.bases.outside import is_hub_id
 from starglot.config.queries import HELD_OUT
 from starglot.errors import StarglotError
 from starglot.models.bases import MANIFEST, base_files

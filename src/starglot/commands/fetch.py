@@ -12,7 +12,7 @@ import argparse
 import os
 from collections.abc import Sequence
 
-from starglot.config.bases import is_hub_id
+from starglot.config.bases.outside import is_hub_id
 from starglot.config.load import read_config
 from starglot.config.queries import hub_or_folder_bases
 from starglot.workflow.fetch import fetch_base

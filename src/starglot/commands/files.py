@@ -18,8 +18,8 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from starglot.config.load import read_config
-from starglot.config.models import Config
 from starglot.config.queries import viewed_surveys
+from starglot.config.root import Config
 from starglot.errors import StarglotError
 from starglot.tables import atomic_path
 

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from starglot.config.load import read_config
-from starglot.config.models import Config
+from starglot.config.root import Config
 from starglot.errors import StarglotError
 from starglot.workflow import check, encoder_cost, forecast
 from starglot.workflow.gpu_cost import PEAKS, Device, given_device

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 from starglot.config.faults import nearest
-from starglot.config.kinds import family_of, is_language_model
-from starglot.config.models import Config
+from starglot.config.kinds.registry import family_of, is_language_model
 from starglot.config.queries import sizes_of, viewed_surveys, wanted_spectra
 from starglot.config.recipes import View
+from starglot.config.root import Config
 from starglot.config.variants import members_of, model_at, model_of
 from starglot.labels import CLASSES
 

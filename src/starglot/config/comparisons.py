@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from starglot.config.kinds import is_language_model, reading
-from starglot.config.models import Config
+from starglot.config.kinds.registry import is_language_model, reading
 from starglot.config.names import Variant
 from starglot.config.recipes import View
+from starglot.config.root import Config
 from starglot.config.variants import own_seeds
 from starglot.labels import ABUNDANCE_NAMES, ATMOSPHERE_NAMES
 

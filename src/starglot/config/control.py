@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from starglot.config.faults import unknown
-from starglot.config.models import Config
 from starglot.config.names import read_name
 from starglot.config.queries import language_models, sweep_models
+from starglot.config.root import Config
 
 
 def control_models(config: Config) -> list[str]:

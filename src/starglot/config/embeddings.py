@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from starglot.config.aligned import AlignedBase
-from starglot.config.encoders import EncoderBase
-from starglot.config.models import Config
+from starglot.config.bases.aligned import AlignedBase
+from starglot.config.bases.encoders import EncoderBase
 from starglot.config.queries import starts_from
 from starglot.config.recipes import View, Wavelength
+from starglot.config.root import Config
 from starglot.config.variants import members_of, model_of
 from starglot.errors import StarglotError
 

@@ -12,9 +12,9 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from starglot.config.models import Config
 from starglot.config.recipes import View
-from starglot.config.surveys import Surveys
+from starglot.config.root import Config
+from starglot.config.surveys.registry import Surveys
 
 #: Keys that choose among models in a union.
 TAGS = ("kind", "form")

@@ -10,9 +10,9 @@ import yaml
 from pydantic import ValidationError
 
 from starglot.config.ablation import with_trials
-from starglot.config.checks import cross_check
+from starglot.config.checks.across_keys import cross_check
 from starglot.config.faults import booleans_for_numbers, sentences, without_faults
-from starglot.config.models import Config
+from starglot.config.root import Config
 from starglot.config.yaml_files import yaml_faults
 from starglot.errors import StarglotError
 

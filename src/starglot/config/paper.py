@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from starglot.config.models import Config
 from starglot.config.queries import (
     form_of,
     judged_outside,
@@ -13,6 +12,7 @@ from starglot.config.queries import (
     run_language_models,
     sizes_of,
 )
+from starglot.config.root import Config
 from starglot.labels import ABUNDANCE_NAMES, ATMOSPHERE_NAMES
 
 #: The surveys that the paper's tables 7 and 8 judge by.

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from starglot.config.aligned import AlignedBase
 from starglot.config.applied import opened_models
-from starglot.config.encoders import EncoderBase
-from starglot.config.kinds import KINDS
-from starglot.config.models import Config
+from starglot.config.bases.aligned import AlignedBase
+from starglot.config.bases.encoders import EncoderBase
+from starglot.config.kinds.registry import KINDS
 from starglot.config.queries import HELD_OUT
 from starglot.config.recipes import View
+from starglot.config.root import Config
 from starglot.config.strict import ModelSettings, PretrainedBase
 from starglot.config.variants import model_of
 from starglot.labels import ABUNDANCE_NAMES, ATMOSPHERE_NAMES

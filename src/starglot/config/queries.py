@@ -11,20 +11,20 @@ from typing import Any, TypeAlias, cast
 
 from pydantic import BaseModel
 
-from starglot.config.bases import base_slug
+from starglot.config.bases.outside import base_slug
+from starglot.config.bases.random import LikeBase, RandomBase
+from starglot.config.bases.tiny import LanguageBase
 from starglot.config.degradation import ALTERED, Change
-from starglot.config.kinds import family_of, is_language_model, reading
-from starglot.config.llm import Llm
-from starglot.config.models import Config
+from starglot.config.kinds.llm import Llm
+from starglot.config.kinds.patch_llm import PatchLlm
+from starglot.config.kinds.registry import family_of, is_language_model, reading
 from starglot.config.names import Variant
-from starglot.config.patch_llm import PatchLlm
 from starglot.config.patches import Patches
-from starglot.config.random_base import LikeBase, RandomBase
 from starglot.config.recipes import View
+from starglot.config.root import Config
 from starglot.config.strict import PretrainedBase, init_of
-from starglot.config.surveys import Surveys
+from starglot.config.surveys.registry import Surveys
 from starglot.config.tasks import Task
-from starglot.config.tiny import LanguageBase
 from starglot.config.transfer import LanguageTransfer, NetworkTransfer
 from starglot.config.trials import ablation_sizes
 from starglot.config.variants import has_passes, members_of, model_of, own_seeds, sample_name, variant

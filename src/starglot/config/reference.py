@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from starglot.config.faults import TAGS
-from starglot.config.models import Config
+from starglot.config.root import Config
 from starglot.labels import LABELS
 from starglot.rejections import REJECTIONS
 from starglot.statuses import STATUSES

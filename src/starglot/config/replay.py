@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from starglot.config.models import Config
-from starglot.config.patch_llm import PatchLlm
+from starglot.config.kinds.patch_llm import PatchLlm
 from starglot.config.queries import sizes_of, starts_from
+from starglot.config.root import Config
 from starglot.config.strict import init_of
 from starglot.config.variants import model_at
 

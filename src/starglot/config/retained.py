@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from starglot.config.bases import base_slug
+from starglot.config.bases.outside import base_slug
 from starglot.config.faults import unknown
-from starglot.config.llm import AdaptedBase
-from starglot.config.models import Config
+from starglot.config.kinds.llm import AdaptedBase
 from starglot.config.names import read_name
 from starglot.config.queries import language_models, run_language_models
+from starglot.config.root import Config
 
 
 def retention_models(config: Config) -> list[str]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from starglot.config.embeddings import line_of
-from starglot.config.kinds import KINDS, family_of
-from starglot.config.models import Config, Model
+from starglot.config.kinds.registry import KINDS, family_of
 from starglot.config.queries import going_on, starts_from
 from starglot.config.recipes import View
+from starglot.config.root import Config, Model
 from starglot.config.strict import Init, init_of
 from starglot.config.tasks import Task
 from starglot.config.variants import model_of

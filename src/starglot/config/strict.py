@@ -42,7 +42,7 @@ Needs: TypeAlias = Literal["questions", "spectra", "spectra and base", "predicti
 
 
 class ModelSettings(Strict):
-    """What the settings of all kinds of model have in common: `kind` says which it is (starglot.config.kinds)."""
+    """What the settings of all kinds of model have in common: `kind` says which (starglot.config.kinds.registry)."""
 
     kind: str
 

@@ -9,8 +9,8 @@ from typing import Any
 from starglot.config.ablation import trial_name
 from starglot.config.by_size import at_size
 from starglot.config.faults import unknown
-from starglot.config.models import Config
 from starglot.config.names import Variant
+from starglot.config.root import Config
 
 #: What is varied where the size of the sample is.
 SIZE = "size"

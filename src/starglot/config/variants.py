@@ -6,9 +6,9 @@ from dataclasses import replace
 
 from starglot.config.by_size import at_size
 from starglot.config.faults import nearest
-from starglot.config.kinds import FAMILIES, KINDS, family_of
-from starglot.config.models import Config, Model
+from starglot.config.kinds.registry import FAMILIES, KINDS, family_of
 from starglot.config.names import Variant, read_name
+from starglot.config.root import Config, Model
 from starglot.errors import StarglotError
 
 

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from starglot.config.kinds import KINDS
-from starglot.config.models import Encoding, Wavelength
+from starglot.config.kinds.registry import KINDS
 from starglot.config.patches import Patches
+from starglot.config.root import Encoding, Wavelength
 from starglot.config.tasks import Task
 from starglot.errors import StarglotError
 from starglot.extras import require

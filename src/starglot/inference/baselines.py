@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from starglot.config.kinds import KINDS
+from starglot.config.kinds.registry import KINDS
 from starglot.config.tasks import Task
 from starglot.hashing import digest_of, file_digest
 from starglot.models.baselines.predict import Answer, predict

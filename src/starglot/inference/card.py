@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from starglot.config.bases import is_hub_id
+from starglot.config.bases.outside import is_hub_id
 from starglot.evaluation.presentation import fixed, label_text, plain, present
 from starglot.evaluation.residuals import ALL, residual_table
 from starglot.extras import EXTRAS

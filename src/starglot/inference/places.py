@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from starglot.config.bases import is_hub_id
+from starglot.config.bases.outside import is_hub_id
 from starglot.errors import StarglotError
 from starglot.inference.sources import cache
 from starglot.models.bases import check_base, describe, local_folder

@@ -14,8 +14,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from tqdm import tqdm
 
-from starglot.config.llm import Llm
-from starglot.config.models import Encoding, Wavelength
+from starglot.config.kinds.llm import Llm
+from starglot.config.root import Encoding, Wavelength
 from starglot.config.tasks import Task
 from starglot.errors import StarglotError
 from starglot.fingerprint import memory

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from starglot.config.digits import Digits
-from starglot.config.models import Encoding, Wavelength
+from starglot.config.root import Encoding, Wavelength
 from starglot.errors import StarglotError
 from starglot.flux_text import FLUX_TEXTS
 from starglot.language.digit_text import digit_form, integers, scaled, values_of

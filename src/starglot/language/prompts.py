@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from starglot.config.models import Wavelength
+from starglot.config.root import Wavelength
 from starglot.config.tasks import Task
 from starglot.errors import StarglotError
 from starglot.forms import FORMS, START, Form

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from itertools import product
 from typing import TYPE_CHECKING
 
-from starglot.config.models import Wavelength
+from starglot.config.root import Wavelength
 from starglot.config.tasks import Task, form_task
 from starglot.labels import ABUNDANCE_NAMES, ABUNDANCES, ATMOSPHERE, ATMOSPHERE_NAMES, CLASSES
 from starglot.language.answers import NULL, render

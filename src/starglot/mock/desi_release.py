@@ -16,7 +16,7 @@ from scipy.special import ndtri
 from tqdm import tqdm
 
 from starglot.config.mock_views import MockDesi
-from starglot.config.models import Mock
+from starglot.config.root import Mock
 from starglot.labels import ABUNDANCE_NAMES
 from starglot.mock.desi_files import ARMS, PROGRAM, SURVEY, arm_pixels, write_catalog, write_coadd
 from starglot.mock.population import Population, generator, uniforms

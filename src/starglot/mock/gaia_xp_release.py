@@ -14,7 +14,7 @@ import pyarrow as pa
 from tqdm import tqdm
 
 from starglot.config.mock_views import MockGaiaXP
-from starglot.config.models import Mock
+from starglot.config.root import Mock
 from starglot.mock.atmosphere import layer
 from starglot.mock.population import Population, generator, uniforms
 from starglot.mock.survey import BLOCK, extinction, moved, plan_visits, plates, sky_position, stellar

@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from starglot.config.models import Mock
+from starglot.config.root import Mock
 from starglot.hashing import stable_hash
 from starglot.labels import ABUNDANCE_NAMES, ATMOSPHERE_NAMES, CLASSES
 from starglot.mock.population import Population, draw_stars

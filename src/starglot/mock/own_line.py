@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
-from starglot.config.models import Recipe
+from starglot.config.root import Recipe
 from starglot.config.tasks import Task
 from starglot.errors import StarglotError
 from starglot.labels import ABUNDANCE_NAMES, CLASSES, LABELS

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 from tqdm import tqdm
 
-from starglot.config.models import Mock
+from starglot.config.root import Mock
 from starglot.hashing import stable_hash
 from starglot.labels import ABUNDANCE_NAMES, CLASSES
 from starglot.mock import catalogs

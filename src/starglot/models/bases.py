@@ -11,7 +11,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
-from starglot.config.bases import is_hub_id
+from starglot.config.bases.outside import is_hub_id
 from starglot.errors import StarglotError
 from starglot.fingerprint import Fingerprints
 from starglot.hashing import digest_of, file_digest, manifest_digest

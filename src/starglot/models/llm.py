@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from starglot.config.llm import Lora
+from starglot.config.kinds.llm import Lora
 from starglot.errors import StarglotError
 from starglot.models.bases import ADAPTER_FILES, find_base
 from starglot.tables import read_json, write_json

@@ -11,14 +11,14 @@ import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from starglot.config.tiny import LanguageBase
+from starglot.config.bases.tiny import LanguageBase
 from starglot.registry import Registry
 
 if TYPE_CHECKING:
     from torch import Tensor
     from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
-    from starglot.config.random_base import RandomBase
+    from starglot.config.bases.random import RandomBase
 
 #: Standard deviations at the start: other weights, rows of the embedding, rows of the output layer.
 _WEIGHT_STD, _EMBEDDING_STD, _HEAD_STD = 0.08, 0.5, 0.1

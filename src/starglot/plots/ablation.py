@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from starglot.evaluation.ablation import Training
 from starglot.evaluation.presentation import label_text
 from starglot.evaluation.residuals import read_predictions
 from starglot.evaluation.rows import judged
+from starglot.evaluation.sweeps.ablation import Training
 from starglot.labels import LABELS
 from starglot.plots.style import save, styled
 
@@ -22,7 +22,7 @@ _WIDE = 3.0
 
 
 def draw_ablation(trainings: Sequence[Training], table: pd.DataFrame, stem: Path, title: str) -> None:
-    """Write ``{stem}.png`` and ``.svg``; trainings, table: of :func:`starglot.evaluation.ablation.ablation_table`.
+    """Write ``{stem}.png`` and ``.svg``; ``table`` is :func:`starglot.evaluation.sweeps.ablation.ablation_table`'s.
 
     Above, the first training at every value of the setting that is varied first; below, MAE against each setting,
     bars over objects, a dash for the constant.  For the table's first label.

@@ -12,8 +12,8 @@ from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.ticker import EngFormatter, FormatStrFormatter, LogLocator, NullFormatter
 
-from starglot.evaluation.power_law import LAW
 from starglot.evaluation.presentation import label_text
+from starglot.evaluation.sweeps.power_law import LAW
 from starglot.plots.style import save, styled
 
 #: Colours differ in lightness, markers in shape.

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from starglot.evaluation import budget, crossval, degradation, leakage, limit, own_line, paired, retention, scaling
+from starglot.evaluation import budget, crossval, degradation, leakage, limit, own_line, paired, retention
 from starglot.evaluation.numbered import KINDS, OURS, printed, table_notes
 from starglot.evaluation.presentation import named_labels, present
 from starglot.evaluation.residuals import ALL
+from starglot.evaluation.sweeps import scaling
 from starglot.evaluation.tables_io import read_table
 from starglot.evaluation.tables_io import table_notes as general_notes
 from starglot.evaluation.uncertainty import coverage_notes

@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 
 from starglot.config import paper, queries
-from starglot.config.models import Config
+from starglot.config.root import Config
 from starglot.evaluation.presentation import named_labels
 from starglot.report.figure_files import FigureFile
 

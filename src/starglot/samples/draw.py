@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from starglot.config.models import Split
+from starglot.config.root import Split
 from starglot.config.tasks import Sample, Task
 from starglot.errors import StarglotError
 from starglot.samples.few import too_few

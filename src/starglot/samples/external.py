@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from starglot.config.models import Split
+from starglot.config.root import Split
 from starglot.errors import StarglotError
 from starglot.samples.order import drawing_order
 from starglot.samples.split import split_of

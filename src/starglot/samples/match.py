@@ -11,10 +11,10 @@ import pyarrow.compute as pc
 from scipy.spatial import cKDTree
 
 from starglot.errors import StarglotError
+from starglot.formats.columns import floats
 from starglot.labels import LABELS
 from starglot.samples.sphere import chord, moved, separation, unit_vectors
 from starglot.samples.star_ids import ONE_ID_ARCSEC, gaia_prefix
-from starglot.surveys.columns import floats
 
 log = logging.getLogger(__name__)
 

@@ -13,10 +13,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from starglot.config.models import Split
+from starglot.config.root import Split
 from starglot.errors import StarglotError
+from starglot.formats.columns import floats
 from starglot.samples.split import split_of
-from starglot.surveys.columns import floats
 from starglot.surveys.index import require_shards
 from starglot.tables import PAIR, SPLITS
 

@@ -12,8 +12,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from starglot.errors import StarglotError
+from starglot.formats.counts import Counts
 from starglot.samples.order import star_ranks
-from starglot.surveys.counts import Counts
 
 #: Steps in which the cut in rank moves.
 STEP = 1.1

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from starglot.config.models import Split
+from starglot.config.root import Split
 from starglot.hashing import stable_hash, unit_interval
 
 

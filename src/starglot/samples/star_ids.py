@@ -10,9 +10,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from scipy.spatial import cKDTree
 
+from starglot.formats.columns import floats
+from starglot.formats.counts import Counts, tally
 from starglot.samples.sphere import chord, separation, unit_vectors
-from starglot.surveys.columns import floats
-from starglot.surveys.counts import Counts, tally
 
 log = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from starglot.config.patch_llm import PixelAugment
+from starglot.config.kinds.patch_llm import PixelAugment
 from starglot.spectra.continuum import FLOOR, coarse_log_flux, smooth_continuum
 from starglot.tables import FLUX_SCALE
 

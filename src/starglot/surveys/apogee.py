@@ -15,15 +15,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from starglot.config.survey import Survey
-from starglot.config.surveys import Apogee
+from starglot.config.surveys.common import Survey
+from starglot.config.surveys.registry import Apogee
 from starglot.errors import StarglotError
+from starglot.formats.bits import ASPCAPFLAG, EXTRATARG_DUPLICATE, bits_set, count_bits
+from starglot.formats.catalog import Column, missing_columns
+from starglot.formats.catalog_file import open_catalog
+from starglot.formats.columns import flags, floats, table_of
+from starglot.formats.counts import Counts
 from starglot.labels import ABUNDANCES, ALPHA_FE, ATMOSPHERE, LABELS, Label
-from starglot.surveys.bits import ASPCAPFLAG, EXTRATARG_DUPLICATE, bits_set, count_bits
-from starglot.surveys.catalog import Column, missing_columns
-from starglot.surveys.catalog_file import open_catalog
-from starglot.surveys.columns import flags, floats, table_of
-from starglot.surveys.counts import Counts
 from starglot.surveys.label_values import combined_error, label_pair, within
 
 log = logging.getLogger(__name__)

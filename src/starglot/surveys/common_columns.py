@@ -5,7 +5,7 @@ from __future__ import annotations
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from starglot.config.survey import SpectrumSurvey, Survey
+from starglot.config.surveys.common import SpectrumSurvey, Survey
 from starglot.errors import StarglotError
 from starglot.labels import ATMOSPHERE_NAMES, LABELS
 

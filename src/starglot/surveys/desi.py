@@ -14,14 +14,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from starglot.config.desi import Desi
-from starglot.config.survey import Survey
+from starglot.config.surveys.common import Survey
+from starglot.config.surveys.desi import Desi
 from starglot.errors import StarglotError
+from starglot.formats.catalog import Column
+from starglot.formats.catalog_file import open_catalog
+from starglot.formats.columns import flags, floats, table_of
+from starglot.formats.counts import Counts
 from starglot.labels import LABELS
-from starglot.surveys.catalog import Column
-from starglot.surveys.catalog_file import open_catalog
-from starglot.surveys.columns import flags, floats, table_of
-from starglot.surveys.counts import Counts
 from starglot.surveys.label_values import label_pair
 
 log = logging.getLogger(__name__)

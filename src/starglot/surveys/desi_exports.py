@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from starglot.errors import StarglotError
+from starglot.formats.file_kind import DAMAGED, opener_of
 from starglot.spectra.raw import RawSpectrum
 from starglot.spectra.rejection import SpectrumRejected
-from starglot.surveys.file_kind import DAMAGED, opener_of
 from starglot.surveys.spectra_table import columns_of, spectra_of_rows
 
 #: What tells the target of a row, and whether it is the best of the target's rows.

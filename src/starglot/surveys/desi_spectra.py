@@ -18,10 +18,10 @@ from astropy.io import fits
 from astropy.utils.exceptions import AstropyWarning
 from numpy.typing import NDArray
 
+from starglot.formats.fits_bytes import Unit
 from starglot.spectra.raw import RawSpectrum
 from starglot.spectra.rejection import SpectrumRejected
 from starglot.surveys.desi_exports import exported, is_export, read_export
-from starglot.surveys.fits_bytes import Unit
 from starglot.tables import FILES
 
 ARMS = ("B", "R", "Z")

@@ -11,17 +11,17 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from starglot.config.survey import Survey
-from starglot.config.surveys import GaiaEso
+from starglot.config.surveys.common import Survey
+from starglot.config.surveys.registry import GaiaEso
 from starglot.errors import StarglotError
+from starglot.formats.catalog import Column, missing_columns
+from starglot.formats.catalog_file import open_catalog
+from starglot.formats.columns import flags, floats, table_of
+from starglot.formats.counts import Counts
+from starglot.formats.values import is_placeholder
 from starglot.labels import ATMOSPHERE, LABELS, Label
-from starglot.surveys.catalog import Column, missing_columns
-from starglot.surveys.catalog_file import open_catalog
-from starglot.surveys.columns import flags, floats, table_of
-from starglot.surveys.counts import Counts
 from starglot.surveys.label_values import combined_error, label_pair, within
 from starglot.surveys.solar import solar_abundance
-from starglot.surveys.values import is_placeholder
 
 log = logging.getLogger(__name__)
 

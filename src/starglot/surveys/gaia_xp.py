@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from starglot.config.gaia_xp import GaiaXP
-from starglot.config.survey import Survey
-from starglot.surveys.catalog import Column
-from starglot.surveys.catalog_file import open_catalog
-from starglot.surveys.columns import table_of
-from starglot.surveys.counts import Counts
+from starglot.config.surveys.common import Survey
+from starglot.config.surveys.gaia_xp import GaiaXP
+from starglot.formats.catalog import Column
+from starglot.formats.catalog_file import open_catalog
+from starglot.formats.columns import table_of
+from starglot.formats.counts import Counts
 
 log = logging.getLogger(__name__)
 

@@ -20,10 +20,10 @@ from astropy.utils.exceptions import AstropyWarning
 from numpy.typing import NDArray
 
 from starglot.errors import StarglotError
+from starglot.formats.file_kind import is_fits, opener_of, start_of
+from starglot.formats.fits_bytes import Unit
 from starglot.spectra.raw import RawSpectrum
 from starglot.spectra.rejection import SpectrumRejected
-from starglot.surveys.file_kind import is_fits, opener_of, start_of
-from starglot.surveys.fits_bytes import Unit
 from starglot.tables import FILES
 
 #: Wavelengths of the sampling, A.

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from starglot.config.survey import Survey
-from starglot.config.surveys import Galah
+from starglot.config.surveys.common import Survey
+from starglot.config.surveys.registry import Galah
+from starglot.formats.catalog import Column, missing_columns
+from starglot.formats.catalog_file import open_catalog
+from starglot.formats.columns import flags, floats, table_of
+from starglot.formats.counts import Counts
 from starglot.labels import ATMOSPHERE, LABELS, Label
-from starglot.surveys.catalog import Column, missing_columns
-from starglot.surveys.catalog_file import open_catalog
-from starglot.surveys.columns import flags, floats, table_of
-from starglot.surveys.counts import Counts
 from starglot.surveys.label_values import label_pair
 
 log = logging.getLogger(__name__)

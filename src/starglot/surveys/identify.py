@@ -12,12 +12,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from starglot.formats.file_kind import is_fits
+from starglot.formats.fits_bytes import NotReadable, Unit, inflate, units
 from starglot.registry import Registry
 from starglot.spectra.raw import RawSpectrum
 from starglot.spectra.rejection import SpectrumRejected
 from starglot.surveys.desi_spectra import is_desi, read_coadd
-from starglot.surveys.file_kind import is_fits
-from starglot.surveys.fits_bytes import NotReadable, Unit, inflate, units
 from starglot.surveys.gaia_xp_spectra import is_gaia_xp, read_all
 from starglot.surveys.lamost_spectrum import is_lamost, read_spectrum
 from starglot.surveys.plain_spectrum import PLAIN, PlainSpectrum, read_plain

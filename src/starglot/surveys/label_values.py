@@ -7,9 +7,9 @@ from collections.abc import Mapping
 import numpy as np
 import pyarrow as pa
 
+from starglot.formats.counts import Counts
+from starglot.formats.values import all_nines, is_placeholder
 from starglot.labels import Label
-from starglot.surveys.counts import Counts
-from starglot.surveys.values import all_nines, is_placeholder
 
 
 def label_pair(

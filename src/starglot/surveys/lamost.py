@@ -13,14 +13,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from starglot.config.survey import Survey
-from starglot.config.surveys import Lamost
+from starglot.config.surveys.common import Survey
+from starglot.config.surveys.registry import Lamost
 from starglot.errors import StarglotError
+from starglot.formats.catalog import Column
+from starglot.formats.catalog_file import open_catalog
+from starglot.formats.columns import floats, table_of
+from starglot.formats.counts import VALUE_REASONS, Counts
 from starglot.labels import ATMOSPHERE, LABELS
-from starglot.surveys.catalog import Column
-from starglot.surveys.catalog_file import open_catalog
-from starglot.surveys.columns import floats, table_of
-from starglot.surveys.counts import VALUE_REASONS, Counts
 from starglot.surveys.label_values import label_pair, within
 from starglot.surveys.shard_names import shard_names
 from starglot.surveys.spectral_types import class_letter as class_letter

@@ -21,9 +21,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from starglot.formats.fits_bytes import NotReadable, Unit, image, inflate, one_row, units
 from starglot.spectra.raw import RawSpectrum
 from starglot.spectra.rejection import SpectrumRejected
-from starglot.surveys.fits_bytes import NotReadable, Unit, image, inflate, one_row, units
 
 COLUMNS = ("FLUX", "IVAR", "WAVELENGTH", "ORMASK")
 

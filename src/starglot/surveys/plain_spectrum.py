@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from starglot.formats.file_kind import is_fits, other_kind, start_of
 from starglot.spectra.air import air_to_vacuum
 from starglot.spectra.raw import RawSpectrum
 from starglot.spectra.rejection import SpectrumRejected
-from starglot.surveys.file_kind import is_fits, other_kind, start_of
 
 if TYPE_CHECKING:
     from astropy.table import Table

@@ -11,10 +11,10 @@ from typing import Any, Protocol
 
 import pyarrow as pa
 
-from starglot.config.survey import Survey
+from starglot.config.surveys.common import Survey
+from starglot.formats.counts import Counts
 from starglot.spectra.raw import RawSpectrum
 from starglot.spectra.rejection import SpectrumRejected
-from starglot.surveys.counts import Counts
 
 
 class LabelSurvey(Protocol):

@@ -12,16 +12,16 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from starglot.config.sdss import Sdss
-from starglot.config.survey import Survey
+from starglot.config.surveys.common import Survey
+from starglot.config.surveys.sdss import Sdss
 from starglot.errors import StarglotError
+from starglot.formats.bits import bits_set
+from starglot.formats.catalog import Column
+from starglot.formats.catalog_file import open_catalog
+from starglot.formats.columns import flags, floats, table_of
+from starglot.formats.counts import Counts
 from starglot.labels import LABELS
-from starglot.surveys.bits import bits_set
-from starglot.surveys.catalog import Column
-from starglot.surveys.catalog_file import open_catalog
-from starglot.surveys.columns import flags, floats, table_of
 from starglot.surveys.common_columns import HELD_OUT_PREFIX
-from starglot.surveys.counts import Counts
 from starglot.surveys.label_values import label_pair
 
 log = logging.getLogger(__name__)

@@ -16,9 +16,9 @@ import numpy as np
 from astropy.io import fits
 from astropy.utils.exceptions import AstropyWarning
 
+from starglot.formats.fits_bytes import Unit
 from starglot.spectra.raw import RawSpectrum
 from starglot.spectra.rejection import SpectrumRejected
-from starglot.surveys.fits_bytes import Unit
 
 COLUMNS = ("flux", "loglam", "ivar", "and_mask", "or_mask")
 

@@ -19,14 +19,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from starglot.config.survey import Survey
-from starglot.config.synthetic import Synthetic
+from starglot.config.surveys.common import Survey
+from starglot.config.surveys.synthetic import Synthetic
 from starglot.errors import StarglotError
+from starglot.formats.counts import Counts
 from starglot.labels import CLASSES, LABELS
 from starglot.spectra.air import air_to_vacuum
 from starglot.spectra.raw import RawSpectrum
 from starglot.spectra.rejection import SpectrumRejected
-from starglot.surveys.counts import Counts
 from starglot.surveys.label_values import label_pair
 from starglot.surveys.plain_spectrum import from_columns
 from starglot.tables import FILES

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from starglot.config.llm import AdaptedBase, Training
+from starglot.config.kinds.llm import AdaptedBase, Training
 from starglot.errors import StarglotError
 from starglot.fingerprint import memory
 from starglot.models import llm

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import l1_loss
 
-from starglot.config.aligned import AlignedBase
+from starglot.config.bases.aligned import AlignedBase
 from starglot.config.recipes import Recipe
 from starglot.errors import StarglotError
 from starglot.hashing import digest_of, manifest_digest

@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from starglot.config.kinds import KINDS
+from starglot.config.kinds.registry import KINDS
 from starglot.config.tasks import Task
 from starglot.errors import StarglotError
 from starglot.models.baselines.files import WEIGHTS

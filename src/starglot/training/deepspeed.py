@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from starglot.config.llm import Training
+from starglot.config.kinds.llm import Training
 
 
 def zero_3(training: Training) -> dict[str, Any]:

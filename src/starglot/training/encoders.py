@@ -14,9 +14,9 @@ import pyarrow.parquet as pq
 import torch
 from torch import Tensor, nn
 
-from starglot.config.encoders import EncoderBase
-from starglot.config.models import Split
+from starglot.config.bases.encoders import EncoderBase
 from starglot.config.recipes import Recipe
+from starglot.config.root import Split
 from starglot.errors import StarglotError
 from starglot.hashing import digest_of
 from starglot.models.baselines.files import ENCODER

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 from tqdm import tqdm
 
-from starglot.config.baselines import Epochs
+from starglot.config.kinds.baselines import Epochs
 from starglot.errors import StarglotError
 from starglot.store import newest_good, prune, seal
 from starglot.tables import read_json, write_json, write_text

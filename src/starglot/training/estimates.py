@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import huber_loss
 
-from starglot.config.patch_llm import EstimateTraining, PixelAugment
+from starglot.config.kinds.patch_llm import EstimateTraining, PixelAugment
 from starglot.language.number_answers import NUMBERS, NumberScale
 from starglot.models.estimates import make_network
 from starglot.models.projector import Projector

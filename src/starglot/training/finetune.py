@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from starglot.config.llm import Llm
-from starglot.config.models import Encoding, Wavelength
+from starglot.config.kinds.llm import Llm
+from starglot.config.root import Encoding, Wavelength
 from starglot.config.tasks import Task
 from starglot.config.transfer import takes_steps
 from starglot.errors import StarglotError

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from starglot.config.baselines import Network
+from starglot.config.kinds.baselines import Network
 from starglot.config.transfer import NetworkTransfer, takes_steps
 from starglot.models.baselines.features import coarse_values, prepared
 from starglot.models.baselines.networks import build_network

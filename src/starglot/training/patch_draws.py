@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from torch.utils.data import Dataset
 
-from starglot.config.patch_llm import PixelAugment
+from starglot.config.kinds.patch_llm import PixelAugment
 from starglot.language.number_answers import AnswerTokens, NumberScale
 from starglot.models.baselines.rows import Rows
 from starglot.spectra.pixels import pixels, redraw_pixels

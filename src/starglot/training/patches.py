@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from starglot.config.patch_llm import PatchLlm, PatchTraining
+from starglot.config.kinds.patch_llm import PatchLlm, PatchTraining
 from starglot.config.patches import Patches
 from starglot.config.recipes import Wavelength
 from starglot.config.tasks import Task

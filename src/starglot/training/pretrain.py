@@ -15,9 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from starglot.config.models import Encoding, Wavelength
+from starglot.config.bases.tiny import LanguageBase
+from starglot.config.root import Encoding, Wavelength
 from starglot.config.tasks import Task
-from starglot.config.tiny import LanguageBase
 from starglot.errors import StarglotError
 from starglot.language.prompts import form_of, parse_question
 from starglot.language.tiny_tokenizer import build_tokenizer

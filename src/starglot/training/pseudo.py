@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from torch.utils.data import Dataset
 
+from starglot.config.bases.tiny import LanguageBase
 from starglot.config.strict import Augment
 from starglot.config.tasks import form_task
-from starglot.config.tiny import LanguageBase
 from starglot.labels import ABUNDANCE_NAMES, ATMOSPHERE_NAMES
 from starglot.language.answers import render
 from starglot.language.chat import frame

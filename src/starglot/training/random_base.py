@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from starglot.config.random_base import LikeBase, RandomBase
+from starglot.config.bases.random import LikeBase, RandomBase
 from starglot.config.tasks import form_task
 from starglot.errors import StarglotError
 from starglot.language.tiny_tokenizer import build_tokenizer

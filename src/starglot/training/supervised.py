@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from starglot.config.baselines import Network
+from starglot.config.kinds.baselines import Network
 from starglot.models.baselines.features import prepared
 from starglot.models.baselines.reading import BATCH, Scales, read_features
 from starglot.models.baselines.rows import Rows

@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from starglot.config.encoders import EncoderTransfer
+from starglot.config.bases.encoders import EncoderTransfer
 from starglot.config.transfer import NetworkTransfer
 from starglot.errors import StarglotError
 from starglot.models.baselines.networks import OF_CLASS, OF_LABELS

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from starglot.config.baselines import LightGbm
+from starglot.config.kinds.baselines import LightGbm
 from starglot.hashing import stable_hash
 from starglot.models.baselines.features import prepared
 from starglot.models.baselines.files import save

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from starglot.config.bases import is_hub_id
-from starglot.config.models import Config
+from starglot.config.bases.outside import is_hub_id
 from starglot.config.patches import Patches
 from starglot.config.queries import hub_or_folder_bases, language_models, made_by_mock
 from starglot.config.recipes import View
-from starglot.config.survey import SpectrumSurvey, Survey
+from starglot.config.root import Config
+from starglot.config.surveys.common import SpectrumSurvey, Survey
 from starglot.errors import StarglotError
+from starglot.formats import file_kind
 from starglot.language.chat import frame
 from starglot.language.length import check_length
 from starglot.language.patch_prompt import Prompt
@@ -22,7 +23,6 @@ from starglot.language.question_sets import read_set
 from starglot.language.tokens import PromptTokens
 from starglot.models.bases import local_folder, missing_files
 from starglot.models.llm import load_config, load_tokenizer
-from starglot.surveys import file_kind
 
 State = Literal["present", "missing", "broken", "made"]
 

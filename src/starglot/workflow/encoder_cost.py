@@ -10,11 +10,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from starglot.config import variants
-from starglot.config.aligned import AlignedBase
+from starglot.config.bases.aligned import AlignedBase
+from starglot.config.bases.encoders import AutoencoderBase, EncoderBase, MaskedEncoderBase
 from starglot.config.embeddings import embedding_base, embedding_bases, encoders_of, line_of
-from starglot.config.encoders import AutoencoderBase, EncoderBase, MaskedEncoderBase
-from starglot.config.models import Config
 from starglot.config.recipes import View
+from starglot.config.root import Config
 
 #: Operations a second of encoders' trainings, which are in float32: of a GPU (not measured; an H100 has 67e12 at most
 #: without its matrix units), and of one core (benchmarks/encoders.py: 36e9 of a small masked encoder, 14e9 of a small

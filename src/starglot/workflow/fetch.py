@@ -11,7 +11,7 @@ import errno
 import logging
 from pathlib import Path
 
-from starglot.config.bases import is_hub_id
+from starglot.config.bases.outside import is_hub_id
 from starglot.errors import StarglotError
 from starglot.models.bases import UNWANTED, WANTED, local_folder, missing_files
 

@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import cast
 
 from starglot.config import queries, trials, variants
-from starglot.config.bases import is_hub_id
-from starglot.config.kinds import KINDS, is_language_model
-from starglot.config.models import Config
+from starglot.config.bases.outside import is_hub_id
+from starglot.config.kinds.registry import KINDS, is_language_model
 from starglot.config.patches import Patches
 from starglot.config.recipes import View
+from starglot.config.root import Config
 from starglot.config.strict import PretrainedBase
-from starglot.config.survey import SpectrumSurvey
+from starglot.config.surveys.common import SpectrumSurvey
 from starglot.errors import StarglotError
 from starglot.models.bases import local_folder
 from starglot.workflow.gpu_cost import SHAPES, Device, Shape, shape_of, training_memory

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from starglot.config.baselines import ClassMean
+from starglot.config.kinds.baselines import ClassMean
 from starglot.config.tasks import Task
 from starglot.models.baselines.files import load
 from starglot.models.baselines.predict import Answer

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from starglot.config.nearest import Constant
+from starglot.config.kinds.nearest import Constant
 from starglot.config.tasks import Task
 from starglot.models.baselines.files import load
 from starglot.models.baselines.predict import Answer

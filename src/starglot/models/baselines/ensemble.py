@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from starglot.config.baselines import Ensemble
+from starglot.config.kinds.baselines import Ensemble
 from starglot.config.tasks import Task
 from starglot.errors import StarglotError
 from starglot.models.baselines.scatter import rms, scatter

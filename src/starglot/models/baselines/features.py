@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from starglot.config.baselines import Spectrum
+from starglot.config.kinds.baselines import Spectrum
 from starglot.errors import StarglotError
 from starglot.spectra.continuum import coarse_log_flux, divide_by_continuum
 

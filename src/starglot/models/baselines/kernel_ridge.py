@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from starglot.config.baselines import KernelRidge
+from starglot.config.kinds.baselines import KernelRidge
 from starglot.config.tasks import Task
 from starglot.hashing import stable_hash
 from starglot.models.baselines.files import load

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from starglot.config.nearest import Knn
+from starglot.config.kinds.nearest import Knn
 from starglot.config.tasks import Task
 from starglot.models.baselines.files import load
 from starglot.models.baselines.predict import Answer

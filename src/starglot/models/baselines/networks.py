@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from starglot.config.baselines import Cnn, Gru, Mlp, Network, ResNet50
+from starglot.config.kinds.baselines import Cnn, Gru, Mlp, Network, ResNet50
 from starglot.errors import StarglotError
 from starglot.registry import Registry
 

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from starglot.config.pipeline import Pipeline
+from starglot.config.kinds.pipeline import Pipeline
 from starglot.config.tasks import Task
 from starglot.errors import StarglotError
 from starglot.labels import LABELS

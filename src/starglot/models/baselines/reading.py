@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from starglot.config.baselines import Network
+from starglot.config.kinds.baselines import Network
 from starglot.config.tasks import Task
 from starglot.errors import StarglotError
 from starglot.models.baselines.features import coarse_values, prepared

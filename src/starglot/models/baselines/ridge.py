@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from starglot.config.baselines import Ridge
+from starglot.config.kinds.baselines import Ridge
 from starglot.config.tasks import Task
 from starglot.models.baselines.files import load
 from starglot.models.baselines.moments import Moments, discriminant, one_hot, solve

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from starglot.config.nearest import TemplateFit
+from starglot.config.kinds.nearest import TemplateFit
 from starglot.config.tasks import Task
 from starglot.errors import StarglotError
 from starglot.models.baselines.files import load

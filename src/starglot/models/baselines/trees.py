@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from starglot.config.baselines import LightGbm
+from starglot.config.kinds.baselines import LightGbm
 from starglot.config.tasks import Task
 from starglot.errors import StarglotError
 from starglot.models.baselines.features import prepared

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, normalize
 
-from starglot.config.aligned import AlignedBase
+from starglot.config.bases.aligned import AlignedBase
 from starglot.errors import StarglotError
 from starglot.models.encoders.files import ENCODERS, as_flux, load_weights, save_side, save_weights
 from starglot.models.encoders.heads import OwnDecoder, cross_decoder

@@ -13,7 +13,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from starglot.config.aligned import AlignedBase
+from starglot.config.bases.aligned import AlignedBase
 from starglot.errors import StarglotError
 from starglot.models.baselines.files import ENCODER
 from starglot.models.encoders.autoencoder import Autoencoder

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from starglot.config.aligned import AlignedBase
+from starglot.config.bases.aligned import AlignedBase
 from starglot.models.encoders.heads import AttentionHead, DenseHead
 from starglot.models.encoders.masked import tokens_of
 from starglot.registry import Registry
