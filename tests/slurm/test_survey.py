@@ -8,7 +8,7 @@ from functools import partial
 import pyarrow.dataset as ds
 import pytest
 from astropy.table import Table
-from cluster_project import Project, kill, wait_until
+from cluster_project import Project, kill, slurm, wait_until
 
 pytestmark = pytest.mark.slurm
 
@@ -30,11 +30,19 @@ def submissions(project, rule):
     return [(row["State"].split()[0], int(row["TimelimitRaw"])) for row in project.accounted(rule)]
 
 
+def steps(project, rule):
+    """Names of the steps, of all submissions of a group of jobs."""
+    ids = ",".join(row["JobIDRaw"] for row in project.accounted(rule))
+    lines = slurm("sacct", "-P", "-n", "--format", "JobID", "-j", ids).split()
+    return {line.partition(".")[2] for line in lines if "." in line}
+
+
 def test_a_submission_holds_no_more_shards_than_the_profile_says(survey):
     survey.run("clean", options=("--group-components", "clean=4"))
     # The time of two at once, --cores 2.
     assert submissions(survey, "clean_shard") == [("COMPLETED", 2 * CLEAN)] * (SHARDS // 4)
     assert {row["ReqCPUS"] for row in survey.accounted("clean_shard")} == {"1"}  # they run one after the other
+    assert steps(survey, "clean_shard") == {"batch"}  # no Snakemake of their own, which would be a step
     assert len(list(survey.path("spectra/lamost/paper").glob("*.sha256"))) == SHARDS
 
 

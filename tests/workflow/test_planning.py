@@ -192,9 +192,11 @@ def test_a_submission_reserves_what_its_largest_job_needs(monkeypatch):
     import snakemake.api  # noqa: F401  the parts below import each other
     from snakemake.dag import DAG
     from snakemake.resources import GroupResources, Resource, Resources
+    from snakemake_executor_plugin_slurm_jobstep import Executor
 
     from starglot.workflow.groups import bound_groups
 
+    monkeypatch.setattr(Executor, "run_job", Executor.run_job)
     monkeypatch.setattr(DAG, "update_groups", DAG.update_groups)
     monkeypatch.setattr(GroupResources, "basic_layered", GroupResources.basic_layered)
     bound_groups()
