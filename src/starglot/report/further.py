@@ -8,7 +8,19 @@ from pathlib import Path
 
 import pandas as pd
 
-from starglot.evaluation import budget, crossval, degradation, leakage, limit, own_line, paired, retention, scaling
+from starglot.evaluation import (
+    ablation,
+    budget,
+    crossval,
+    degradation,
+    leakage,
+    limit,
+    own_line,
+    paired,
+    redshifts,
+    retention,
+    scaling,
+)
 from starglot.evaluation.numbered import KINDS, OURS, printed, table_notes
 from starglot.evaluation.presentation import named_labels, present
 from starglot.evaluation.residuals import ALL
@@ -27,6 +39,9 @@ _KINDS = {
     "calibration": ("calibration", "Quality of the uncertainties, all classes"),
     "budget": ("classes", "Error budget, all classes"),
     "tails": ("classes", "Residuals in the tails"),
+    "redshift_1": ("models", "Redshifts: failures of all models, beside a constant's MAE"),
+    "redshift_2": ("models", "Redshifts: failures among the surest answers"),
+    "ablation": ("scaling", "Settings varied one at a time"),
     "folds": ("models", "Cross-validation over star-disjoint folds, all classes"),
     "paired": ("models", "Models against the best baseline, star by star"),
     "comparison": ("models", "The same over several seeds"),
@@ -36,6 +51,9 @@ _KINDS = {
 }
 _NOTES: dict[str, Sequence[str]] = {
     "budget": budget.NOTES,
+    "redshift_1": redshifts.NOTES,
+    "redshift_2": redshifts.SURE_NOTES,
+    "ablation": ablation.NOTES,
     "folds": crossval.NOTES,
     "limit": limit.NOTES,
     "paired": paired.NOTES,
@@ -52,9 +70,11 @@ _NUMBERED = {2: "classes", 3: "models", 4: "models", 5: "classes", 6: "classes",
 
 
 def numbered_tables(paths: Mapping[int, Path]) -> dict[str, list[HtmlTable]]:
-    """Tables 2 to 8 of the paper, laid out as it prints them, by section."""
+    """Tables 2 to 8 of the paper, laid out as it prints them, by section; none where this run has a part in none."""
     tables = defaultdict(list)
     frames = {number: read_table(path) for number, path in sorted(paths.items())}
+    if not any(_sizes(frame) for frame in frames.values()):
+        return {}  # a run with none of the paper's tasks
     for number, frame in frames.items():
         if number == 4 and 3 in frames and _sizes(frame) == _sizes(frames[3]):
             continue
