@@ -37,8 +37,7 @@ def ablation_settings(wildcards):
         name=wildcards.task,
         model=CONFIG.ablation[wildcards.task].model,
         trials=[asdict(trial) for trial in trials.seeded(CONFIG, wildcards.task)],
-        release=queries.release_of(CONFIG, wildcards.task),
-        mock=CONFIG.mock is not None,
+        **queries.about_spectra(CONFIG, wildcards.task),
         test_size=queries.smallest_size(CONFIG, wildcards.task),
     )
 

@@ -183,8 +183,9 @@ rule gather_catalogue:
 
 
 def page_of_catalogue_settings(wildcards):
-    """Whether the survey is the mock's."""
-    return leaves(mock=CONFIG.mock is not None)
+    """Whether the survey is the mock's, and what its spectra are of."""
+    survey = CONFIG.surveys.with_spectra()[wildcards.survey]
+    return leaves(mock=CONFIG.mock is not None, objects=survey.objects)
 
 
 rule draw_catalogue:

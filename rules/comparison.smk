@@ -13,8 +13,7 @@ def comparison_of(wildcards, models, sizes):
     return leaves(
         task=queries.task_params(CONFIG.tasks[wildcards.task]),
         name=wildcards.task,
-        release=queries.release_of(CONFIG, wildcards.task),
-        mock=CONFIG.mock is not None,
+        **queries.about_spectra(CONFIG, wildcards.task),
         models=comparisons.compared(CONFIG, models),
         baselines=comparisons.baselines(CONFIG, models),
         sizes=sizes,

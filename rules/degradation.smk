@@ -93,8 +93,7 @@ def degradation_settings(wildcards):
     return leaves(
         task=queries.task_params(CONFIG.tasks[wildcards.task]),
         name=wildcards.task,
-        release=queries.release_of(CONFIG, wildcards.task),
-        mock=CONFIG.mock is not None,
+        **queries.about_spectra(CONFIG, wildcards.task),
         changes=[queries.dump(change) for change in CONFIG.degradation.changes],
     )
 

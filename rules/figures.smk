@@ -230,8 +230,7 @@ if PAPER_FIGURES:
             scripts=scripts_folder,
             settings=leaves(
                 figures=PAPER_FIGURES,
-                release=queries.release_of(CONFIG),
-                mock=CONFIG.mock is not None,
+                **queries.about_spectra(CONFIG),
             ),
             predictions=predictions_folder,
             out=figures_folder,

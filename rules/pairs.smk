@@ -183,6 +183,7 @@ def alignment_settings(wildcards):
         views=views,
         release=", ".join(f"{each.title} {each.release}" for each in titles),
         mock=CONFIG.mock is not None,
+        objects=queries.objects_of(titles),
     )
 
 

@@ -44,8 +44,7 @@ if REDSHIFT_TASKS:
         params:
             scripts=scripts_folder,
             settings=leaves(
-                release=queries.release_of(CONFIG, *REDSHIFT_TASKS),
-                mock=CONFIG.mock is not None,
+                **queries.about_spectra(CONFIG, *REDSHIFT_TASKS),
             ),
             code_hash=code_hash("tabulate_redshifts"),
         shell:

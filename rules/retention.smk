@@ -175,8 +175,7 @@ def retention_settings(wildcards):
     return leaves(
         name=wildcards.task,
         label=CONFIG.tasks[wildcards.task].labels[0],
-        release=queries.release_of(CONFIG, wildcards.task),
-        mock=CONFIG.mock is not None,
+        **queries.about_spectra(CONFIG, wildcards.task),
     )
 
 

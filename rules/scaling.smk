@@ -45,8 +45,7 @@ def scaling_settings(wildcards):
     return leaves(
         task=queries.task_params(CONFIG.tasks[wildcards.task]),
         name=wildcards.task,
-        release=queries.release_of(CONFIG, wildcards.task),
-        mock=CONFIG.mock is not None,
+        **queries.about_spectra(CONFIG, wildcards.task),
         test_size=queries.sweep_test_size(CONFIG, wildcards.task),
         scaling=queries.dump(CONFIG.scaling, include={"statistic", "extrapolate"}),
     )
@@ -122,8 +121,7 @@ def control_settings(wildcards):
     return leaves(
         task=queries.task_params(CONFIG.tasks[wildcards.task]),
         name=wildcards.task,
-        release=queries.release_of(CONFIG, wildcards.task),
-        mock=CONFIG.mock is not None,
+        **queries.about_spectra(CONFIG, wildcards.task),
         test_size=queries.sweep_test_size(CONFIG, wildcards.task),
         control=CONFIG.scaling.control,
     )

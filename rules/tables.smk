@@ -24,8 +24,7 @@ rule count_labels:
     params:
         scripts=scripts_folder,
         settings=leaves(
-            release=queries.release_of(CONFIG, COUNTED_TASK),
-            mock=CONFIG.mock is not None,
+            **queries.about_spectra(CONFIG, COUNTED_TASK),
         ),
         code_hash=code_hash("count_labels"),
     shell:
@@ -51,13 +50,12 @@ def controls(wildcards):
 
 
 def table_settings(wildcards):
-    """What the tables say of the data: labels and groups in order, the release, whether it is a mock."""
+    """What the tables say of the data: labels and groups in order, and what the spectra are."""
     return leaves(
         task=queries.task_params(CONFIG.tasks[wildcards.task]),
         groups=CONFIG.tasks[wildcards.task].sample.group_names,
         name=wildcards.task,
-        release=queries.release_of(CONFIG, wildcards.task),
-        mock=CONFIG.mock is not None,
+        **queries.about_spectra(CONFIG, wildcards.task),
     )
 
 
@@ -189,8 +187,7 @@ rule tabulate_paper:
         scripts=scripts_folder,
         settings=leaves(
             tables=paper.paper_tables(CONFIG),
-            release=queries.release_of(CONFIG),
-            mock=CONFIG.mock is not None,
+            **queries.about_spectra(CONFIG),
         ),
         out=tables_folder,
         code_hash=code_hash("tabulate_paper"),
@@ -345,7 +342,8 @@ rule audit_leakage:
         settings=leaves(
             surveys={
                 task: View(CONFIG.tasks[task].view).survey for task in CONFIG.run.tasks
-            }
+            },
+            objects=queries.about_spectra(CONFIG)["objects"],
         ),
         code_hash=code_hash("audit_leakage"),
     shell:

@@ -38,8 +38,7 @@ if TRANSFER_TASKS:
         params:
             scripts=scripts_folder,
             settings=leaves(
-                release=queries.release_of(CONFIG, *TRANSFER_TASKS),
-                mock=CONFIG.mock is not None,
+                **queries.about_spectra(CONFIG, *TRANSFER_TASKS),
                 strategies=starts.strategies(CONFIG, TRANSFER_TASKS),
             ),
             code_hash=code_hash("tabulate_transfer"),
@@ -70,8 +69,7 @@ def plane_predictions(wildcards):
 def transfer_settings(wildcards):
     """What is said of a task at which models go on from another view, and how each of them does."""
     return leaves(
-        release=queries.release_of(CONFIG, wildcards.task),
-        mock=CONFIG.mock is not None,
+        **queries.about_spectra(CONFIG, wildcards.task),
         strategies=starts.strategies(CONFIG, [wildcards.task]),
     )
 
@@ -108,8 +106,7 @@ def strategies_settings(wildcards):
     """The labels, and what is said of the models."""
     return leaves(
         labels=CONFIG.tasks[wildcards.task].labels,
-        release=queries.release_of(CONFIG, wildcards.task),
-        mock=CONFIG.mock is not None,
+        **queries.about_spectra(CONFIG, wildcards.task),
         strategies=starts.strategies(CONFIG, [wildcards.task]),
     )
 
@@ -183,8 +180,7 @@ def explained_settings(wildcards):
     found = starts.explained_models(CONFIG, wildcards.task)
     return leaves(
         label="feh" if "feh" in task.labels else task.labels[0],
-        release=queries.release_of(CONFIG, wildcards.task),
-        mock=CONFIG.mock is not None,
+        **queries.about_spectra(CONFIG, wildcards.task),
         task=queries.grouped_task_params(task),
         wavelength=task_grid(wildcards.task),
         strategies=found,

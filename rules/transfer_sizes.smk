@@ -55,8 +55,7 @@ if SWEPT_TRANSFER:
         params:
             scripts=scripts_folder,
             settings=leaves(
-                release=queries.release_of(CONFIG, *SWEPT_TRANSFER),
-                mock=CONFIG.mock is not None,
+                **queries.about_spectra(CONFIG, *SWEPT_TRANSFER),
                 strategies=starts.strategies(
                     CONFIG, SWEPT_TRANSFER, CONFIG.scaling.models
                 ),
@@ -99,8 +98,7 @@ def parameters_settings(wildcards):
     task = wildcards.task
     return leaves(
         task=task,
-        release=queries.release_of(CONFIG, task),
-        mock=CONFIG.mock is not None,
+        **queries.about_spectra(CONFIG, task),
         strategies=starts.strategies(CONFIG, [task], CONFIG.scaling.models),
         bases=starts.bases_of(CONFIG),
     )

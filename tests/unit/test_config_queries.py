@@ -86,3 +86,15 @@ def test_a_survey_judges_the_tasks_whose_labels_it_brings(paper: Config) -> None
     assert queries.judges(config, "abundances") == [] and queries.label_surveys(config, "lamost") == ["apogee"]
     assert queries.judges(paper, "abundances") == ["galah", "gaia_eso"]
     assert queries.label_surveys(paper, "lamost") == ["apogee", "gaia_eso", "galah"]
+
+
+def test_captions_say_what_is_observed(project: Path) -> None:
+    """A survey of several classes, or tasks on several surveys, observe objects."""
+    files = [project / "config" / name for name in ("config.yaml", "demo.yaml", "redshift.yaml")]
+    galaxies, demo = read_config(*files), read_config(*files[:2])
+    assert queries.about_spectra(galaxies) == {"release": "mock", "mock": True, "objects": "galaxies"}
+    assert queries.about_spectra(demo)["objects"] == "stars"
+    sdss = galaxies.surveys.with_spectra()["sdss"]
+    both = sdss.model_copy(update={"classes": ["GALAXY", "QSO"]})
+    assert [each.objects for each in (sdss, both)] == ["galaxies", "objects"]
+    assert queries.objects_of([sdss, *demo.surveys.with_spectra().values()]) == "objects"

@@ -268,6 +268,8 @@ def test_the_tails_hold_who_they_say(tmp_path):
     assert frame.loc["S/N < 10", "note"] == "no spectra"
     frame = frame[frame["n"] > 1]
     assert (frame["rmse"] ** 2).to_numpy() == pytest.approx((frame["mean"] ** 2 + frame["std"] ** 2).to_numpy())
+    galaxies = facts(table, teff=None, logg=None, feh=None, snr_r=5.0)
+    assert tails_table(written(tmp_path, table), ["teff"], galaxies, task="t")["part"].tolist() == ["S/N < 10"]
 
 
 # ---------------------------------------------------------------- leakage

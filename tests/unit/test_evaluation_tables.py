@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from prediction_tables import predictions
 
-from starglot.evaluation.presentation import Estimate, escape_latex, fixed, latex, plain
+from starglot.evaluation.presentation import Estimate, escape_latex, fixed, latex, plain, said_of
 from starglot.evaluation.residuals import residual_table
 from starglot.evaluation.tables_io import read_table, write_table
 from starglot.labels import ATMOSPHERE_NAMES, CLASSES
@@ -48,6 +48,24 @@ def test_latex_has_one_cell_per_column_and_no_bare_specials(tmp_path):
     assert len(lines) == 18 and all(line.count(" & ") == len(columns) - 1 for line in lines)
     assert "\\nodata" in body and "llm\\_x" in text and "A note \\& more." in text
     assert text.count("\\begin{deluxetable*}") == text.count("\\end{deluxetable*}") == 1
+
+
+def test_tables_of_galaxies_name_no_star_and_hold_the_same_numbers(tmp_path):
+    frame = written(tmp_path)
+    stars = (tmp_path / "residuals_t.csv").read_bytes()
+    write_table(frame, tmp_path / "residuals_t", "Residuals of test stars", "What a star is.", objects="galaxies")
+    assert (tmp_path / "residuals_t.csv").read_bytes() == stars
+    for ending in ("md", "tex"):
+        text = (tmp_path / f"residuals_t.{ending}").read_text()
+        assert not re.search(r"(?i)\bstars?\b", text) and "no galaxy is in two of them" in text
+        assert "Residuals of test galaxies" in text and "What a galaxy is." in text
+
+
+def test_what_is_written_of_stars_is_said_of_others():
+    text = "Stars of a star, star-disjoint; the star_id of starglot"
+    assert said_of("stars", text) == text
+    assert said_of("quasars", text) == "Quasars of a quasar, quasar-disjoint; the star_id of starglot"
+    assert said_of("objects", text) == "Objects of an object, object-disjoint; the star_id of starglot"
 
 
 def test_rounding_happens_only_in_print(tmp_path):

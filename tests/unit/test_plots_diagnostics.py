@@ -44,6 +44,15 @@ def test_few_labels_are_points_and_many_are_cells(tmp_path):
     assert drawn(tmp_path / "many")[1].count('id="axes_') == 4
 
 
+def test_what_no_spectrum_has_is_no_trend(tmp_path):
+    table = predictions(["teff"], stars=60)
+    known = catalog(table)
+    for name in ATMOSPHERE_NAMES:
+        known = known.set_column(known.column_names.index(name), name, pa.nulls(len(known), pa.float64()))
+    draw_trends(table, known, tmp_path / "z", "title", ["teff"])
+    assert drawn(tmp_path / "z")[1].count('id="axes_') == 1
+
+
 def test_planes_have_two_panels_a_label(tmp_path):
     table = predictions(ABUNDANCE_NAMES[:3], stars=60)
     draw_planes(table, catalog(table), tmp_path / "a", "title", ABUNDANCE_NAMES[:3])

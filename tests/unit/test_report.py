@@ -235,6 +235,24 @@ def test_real_data_are_not_called_a_mock(results, demo, tmp_path):
     assert "Mock data" not in text and "how well the catalogue's own labels are reproduced" in text
 
 
+def test_a_page_on_galaxies_names_no_star(results, demo, tmp_path):
+    row = {"model": "fit", "label": "redshift", "n": 9, "n_unparsable": 0, "nmad": 0.00012, "interval": 0.95}
+    write_table(pd.DataFrame([row | {"nmad_lo": 0.00008, "nmad_hi": 0.00016}]), tmp_path / "redshift_1", "Redshifts")
+    shown = {"objects": "galaxies", "further": [tmp_path / "redshift_1.csv"], "figures": ()}
+    build_report(dataclasses.replace(inputs_of(report_plan(demo, results), results), **shown), tmp_path / "page.html")
+    reader = Reader()
+    reader.feed((tmp_path / "page.html").read_text().partition('<section id="settings">')[0])
+    assert not re.findall(r"(?i)[^.]*\b(?:stars?|stellar)\b[^.]*", reader.text)
+    assert "Labels of galaxies read" in reader.text and "all visits of a galaxy are in one" in reader.text
+    assert "0.0001 [0.0001, 0.0002]" in reader.text
+
+
+def test_a_redshift_is_told_in_digits_that_show_it():
+    headline = headline_of(("fit", 0.00012, 0.00008, 0.00016), ("net", 0.0031, 0.0028, 0.0036))
+    (said,) = standings(headline.assign(label="redshift"), "demo", "test", ["net"])
+    assert "robust scatter 0.0001" in said and "(0.0031)" in said
+
+
 def test_the_main_table_is_the_robust_scatter_of_the_predictions(results, reader):
     """1.4826 MAD by hand, for the one model that answered all."""
     rows = pq.read_table(results / "predictions/atmosphere/ridge/demo/test.parquet").to_pandas()

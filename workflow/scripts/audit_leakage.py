@@ -17,7 +17,11 @@ def main(args: argparse.Namespace) -> None:
     }
     catalogs = {task: of_survey[survey] for task, survey in args.settings["surveys"].items()}
     write_table(
-        leakage_table(samples, catalogs), Path(args.csv).with_suffix(""), "Leakage audit of the samples.", NOTES
+        leakage_table(samples, catalogs),
+        Path(args.csv).with_suffix(""),
+        "Leakage audit of the samples.",
+        NOTES,
+        objects=args.settings["objects"],
     )
 
 

@@ -15,10 +15,11 @@ from starglot.samples.table_1 import valid_label_counts
 def main(args: argparse.Namespace) -> None:
     of = stars_of(args.settings)
     write_table(
-        table_1(valid_label_counts(pq.read_table(args.labels))),
+        table_1(valid_label_counts(pq.read_table(args.labels)), args.settings["objects"]),
         Path(args.csv).with_suffix(""),
         caption=f"Number of cleaned spectra with valid labels, by class: {of}.",
         notes=["Counted after every cut, on spectra that were cleaned (table 1 of the paper)."],
+        objects=args.settings["objects"],
     )
 
 

@@ -8,7 +8,7 @@ from starglot.report.catalogue import build_page
 
 
 def main(args: argparse.Namespace) -> None:
-    build_page(Path(args.catalogue), Path(args.candidates), Path(args.out), args.settings["mock"])
+    build_page(Path(args.catalogue), Path(args.candidates), Path(args.out), **args.settings)
 
 
 if __name__ == "__main__":

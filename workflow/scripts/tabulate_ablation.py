@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from starglot.cli import parser, run
+from starglot.evaluation.presentation import stars_of
 from starglot.evaluation.sweeps.ablation import NOTES, REDSHIFT_NOTE, Training, ablation_table
 from starglot.evaluation.tables_io import write_table
 from starglot.labels import REDSHIFT
@@ -19,11 +20,12 @@ def main(args: argparse.Namespace) -> None:
     ]
     labels, task = settings["task"]["question"]["labels"], settings["name"]
     table = ablation_table(trainings, labels, task=task)
-    of = f"{settings['model']}, task {task}, {settings['release']}{', a mock' if settings['mock'] else ''}"
+    of = f"{settings['model']}, task {task}, {stars_of(settings)}"
     test_set = f"Tried on the test split of size {settings['test_size']}."
     notes = [test_set, *NOTES, *([REDSHIFT_NOTE] if REDSHIFT.name in labels else [])]
-    write_table(table, Path(args.csv).with_suffix(""), f"Settings varied one at a time: {of}.", notes)
-    draw_ablation(trainings, table, Path(args.png).with_suffix(""), f"Settings varied one at a time: {of}")
+    title = f"Settings varied one at a time: {of}"
+    write_table(table, Path(args.csv).with_suffix(""), f"{title}.", notes, objects=settings["objects"])
+    draw_ablation(trainings, table, Path(args.png).with_suffix(""), title)
 
 
 if __name__ == "__main__":

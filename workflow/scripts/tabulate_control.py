@@ -7,6 +7,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from starglot.cli import parser, run
+from starglot.evaluation.presentation import said_of
 from starglot.evaluation.sweeps.control import NOTES, control_table
 from starglot.evaluation.sweeps.points import Trained
 from starglot.evaluation.tables_io import write_table
@@ -29,12 +30,12 @@ def main(args: argparse.Namespace) -> None:
     of = f"task {task}, {settings['release']}{' (a mock, not real stars)' if settings['mock'] else ''}"
     test_set = f"Tried on the test split of size {settings['test_size']}."
     stem = Path(args.csv).with_suffix("")
-    write_table(table, stem, f"What pre-training brings: {of}.", [test_set, *NOTES])
+    write_table(table, stem, f"What pre-training brings: {of}.", [test_set, *NOTES], objects=settings["objects"])
     draw_control(
         table,
         Path(args.png).with_suffix(""),
         f"What pre-training brings, {task}",
-        f"{test_set} Bars: 95 %, over stars and seeds. {of[0].upper()}{of[1:]}.",
+        said_of(settings["objects"], f"{test_set} Bars: 95 %, over stars and seeds. {of[0].upper()}{of[1:]}."),
     )
 
 

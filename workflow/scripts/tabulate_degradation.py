@@ -30,7 +30,8 @@ def main(args: argparse.Namespace) -> None:
     )
     caption = f"Trained models on altered spectra of test stars: {of}."
     words = "; ".join(f"{change.name}: {change.words}" for change in changes)
-    write_table(table, Path(args.csv).with_suffix(""), caption, [*NOTES, f"Changes: {words}."])
+    notes = [*NOTES, f"Changes: {words}."]
+    write_table(table, Path(args.csv).with_suffix(""), caption, notes, objects=settings["objects"])
     draw_degradation(table, Path(args.png).with_suffix(""), f"Altered test spectra, {of.removeprefix('task ')}")
 
 

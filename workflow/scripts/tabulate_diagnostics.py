@@ -15,7 +15,7 @@ from starglot.labels import ATMOSPHERE_NAMES
 def main(args: argparse.Namespace) -> None:
     settings, out = args.settings, Path(args.out)
     task, groups, labels = settings["name"], settings["groups"], settings["task"]["question"]["labels"]
-    of = f"task {task}, {stars_of(settings)}"
+    of, objects = f"task {task}, {stars_of(settings)}", settings["objects"]
     tables, calibrations, repeats = (
         {(path.parts[-3], path.parts[-2], path.name.split(".")[0]): path for path in map(Path, paths)}
         for paths in (args.predictions, args.calibrations, args.repeats)
@@ -27,11 +27,12 @@ def main(args: argparse.Namespace) -> None:
         tables, labels, catalog, task=task, groups=groups, calibrations=calibrations
     )
     covered = uncertainty.coverage_notes(quality)
-    write_table(quality, out / f"calibration_{task}", f"Quality of the uncertainties: {of}.", covered)
+    title = f"Quality of the uncertainties: {of}."
+    write_table(quality, out / f"calibration_{task}", title, covered, objects=objects)
     parts = budget.budget_table(tables, labels, facts, task=task, groups=groups, repeats=repeats)
-    write_table(parts, out / f"budget_{task}", f"Error budget: {of}.", budget.NOTES)
+    write_table(parts, out / f"budget_{task}", f"Error budget: {of}.", budget.NOTES, objects=objects)
     rare = tails.tails_table(tables, labels, catalog, task=task)
-    write_table(rare, out / f"tails_{task}", f"Residuals in the tails: {of}.")
+    write_table(rare, out / f"tails_{task}", f"Residuals in the tails: {of}.", objects=objects)
 
 
 if __name__ == "__main__":

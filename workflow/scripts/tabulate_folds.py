@@ -16,7 +16,8 @@ def main(args: argparse.Namespace) -> None:
     tables = {(path.parts[-3], path.parts[-2], path.name.split(".")[0]): path for path in paths}
     frame = crossval_table(tables, settings["task"]["question"]["labels"], task=task)
     of = f"task {task}, {stars_of(settings)}"
-    write_table(frame, Path(args.csv).with_suffix(""), f"Cross-validation over star-disjoint folds: {of}.", NOTES)
+    caption = f"Cross-validation over star-disjoint folds: {of}."
+    write_table(frame, Path(args.csv).with_suffix(""), caption, NOTES, objects=settings["objects"])
 
 
 if __name__ == "__main__":

@@ -19,9 +19,8 @@ def main(args: argparse.Namespace) -> None:
     tables = pd.concat(
         [_of_size(size, validation, judged, settings) for size in settings["sizes"]], ignore_index=True
     )
-    write_table(
-        tables, Path(args.csv).with_suffix(""), f"Models against the best baseline, star by star: {of}.", NOTES
-    )
+    caption = f"Models against the best baseline, star by star: {of}."
+    write_table(tables, Path(args.csv).with_suffix(""), caption, NOTES, objects=settings["objects"])
 
 
 def _of_size(

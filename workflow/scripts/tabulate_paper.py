@@ -13,7 +13,7 @@ from starglot.evaluation.tables_io import read_table, write_table
 
 def main(args: argparse.Namespace) -> None:
     settings = args.settings
-    of = stars_of(settings)
+    of = stars_of(settings | {"objects": "stars"})  # the paper's tables are of stars, whatever else the run has
     kinds = {False: args.residuals, True: args.external}
     held = {kind: pd.concat(map(read_table, paths)) if paths else None for kind, paths in kinds.items()}
     for number, kind in KINDS.items():

@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from starglot.cli import parser, run
+from starglot.evaluation.presentation import stars_of
 from starglot.evaluation.redshifts import NOTES, SURE_NOTES, completeness_table, redshift_table
 from starglot.evaluation.tables_io import write_table
 from starglot.plots.redshifts import draw_completeness, draw_redshifts
@@ -15,13 +16,15 @@ def main(args: argparse.Namespace) -> None:
     for path in map(Path, args.predictions):
         task, model, size = path.parts[-4:-1]
         tables[task, model, size, path.stem] = path
-    release = f"{args.settings['release']}{', a mock' if args.settings['mock'] else ''}"
-    title = f"Redshifts of galaxies ({release})"
-    write_table(redshift_table(tables), Path(args.csv).with_suffix(""), f"{title}.", NOTES)
-    draw_redshifts(tables, Path(args.png).with_suffix(""), title)
-    sure = "Redshifts: failures among the surest answers"
-    write_table(completeness_table(tables), Path(args.sure_csv).with_suffix(""), f"{sure} ({release}).", SURE_NOTES)
-    draw_completeness(tables, Path(args.sure_png).with_suffix(""), f"{sure} ({release})")
+    of, objects = stars_of(args.settings), args.settings["objects"]
+    title = f"Redshifts: {of}"
+    csv, png = Path(args.csv).with_suffix(""), Path(args.png).with_suffix("")
+    write_table(redshift_table(tables), csv, f"{title}.", NOTES, objects=objects)
+    draw_redshifts(tables, png, title)
+    sure = f"Redshifts, failures among the surest answers: {of}"
+    sure_csv, sure_png = Path(args.sure_csv).with_suffix(""), Path(args.sure_png).with_suffix("")
+    write_table(completeness_table(tables), sure_csv, f"{sure}.", SURE_NOTES, objects=objects)
+    draw_completeness(tables, sure_png, sure)
 
 
 if __name__ == "__main__":

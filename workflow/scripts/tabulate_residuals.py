@@ -25,17 +25,19 @@ def main(args: argparse.Namespace) -> None:
         groups=settings["groups"],
         unseen_by_all=not args.headline,
     )
-    stem = Path(args.residuals).with_suffix("")
+    stem, objects = Path(args.residuals).with_suffix(""), settings["objects"]
     if args.headline:
-        write_table(residuals, stem, f"Residuals, predicted minus catalogue: {of}.")
+        write_table(residuals, stem, f"Residuals, predicted minus catalogue: {of}.", objects=objects)
         headline = headline_table(residuals)
         if args.catalog:
             catalog = pq.read_table(args.catalog, columns=["obsid", *ATMOSPHERE_NAMES])
             partial = partial_table(tables, settings["task"]["question"]["labels"], catalog)
             headline = headline.merge(partial, how="left", on=["model", "size", "set", "label"])
-        write_table(headline, Path(args.headline).with_suffix(""), f"Scores by model and label: {of}.")
+        scores = Path(args.headline).with_suffix("")
+        write_table(headline, scores, f"Scores by model and label: {of}.", objects=objects)
     else:
-        write_table(residuals, stem, f"Residuals against external surveys, predicted minus their label: {of}.")
+        caption = f"Residuals against external surveys, predicted minus their label: {of}."
+        write_table(residuals, stem, caption, objects=objects)
 
 
 if __name__ == "__main__":

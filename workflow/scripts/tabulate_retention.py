@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from starglot.cli import parser, run
+from starglot.evaluation.presentation import stars_of
 from starglot.evaluation.retention import NOTES, retention_table
 from starglot.evaluation.tables_io import write_table
 from starglot.plots.retention import draw_retention
@@ -15,9 +16,8 @@ def main(args: argparse.Namespace) -> None:
     predictions = {path.parts[-4:-1]: path for path in map(Path, args.predictions)}
     task = args.settings["name"]
     table = retention_table(tuned, args.untuned, predictions, args.settings["label"])  # type: ignore[arg-type]
-    spectra = f"{args.settings['release']}{', a mock' if args.settings['mock'] else ''}"
-    title = f"Language retention after training on {task} ({spectra})"
-    write_table(table, Path(args.csv).with_suffix(""), f"{title}.", NOTES)
+    title = f"Language retention after training on {task} ({stars_of(args.settings)})"
+    write_table(table, Path(args.csv).with_suffix(""), f"{title}.", NOTES, objects=args.settings["objects"])
     draw_retention(table, Path(args.png).with_suffix(""), title)
 
 

@@ -40,8 +40,15 @@ def main(args: argparse.Namespace) -> None:
         Path(args.points).with_suffix(""),
         f"Scatter by number of training spectra: {of}.",
         said,
+        objects=settings["objects"],
     )
-    write_table(laws.assign(**as_text), Path(args.laws).with_suffix(""), f"Scaling laws: {of}.", [*said, *LAW_NOTES])
+    write_table(
+        laws.assign(**as_text),
+        Path(args.laws).with_suffix(""),
+        f"Scaling laws: {of}.",
+        [*said, *LAW_NOTES],
+        objects=settings["objects"],
+    )
     below = (
         f"Tried on {test_set}; bars: 95 %. Whole lines: power law, with its extrapolation. Dotted: fitted, but no "
         f"power law is shown\n(the table says why). Open marks: fewer passes. {of[0].upper()}{of[1:]}."

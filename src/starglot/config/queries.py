@@ -23,6 +23,7 @@ from starglot.config.patches import Patches
 from starglot.config.recipes import View
 from starglot.config.root import Config
 from starglot.config.strict import PretrainedBase, init_of
+from starglot.config.surveys.common import SpectrumSurvey
 from starglot.config.surveys.registry import Surveys
 from starglot.config.tasks import Task
 from starglot.config.transfer import LanguageTransfer, NetworkTransfer
@@ -232,6 +233,25 @@ def release_of(config: Config, *tasks: str) -> str:
     if len(surveys) == 1:
         return surveys[0].release
     return ", ".join(f"{survey.title} {survey.release}" for survey in surveys)
+
+
+def objects_of(surveys: Iterable[SpectrumSurvey]) -> str:
+    """What the spectra of these surveys are of: 'stars', 'galaxies'; 'objects' where they differ."""
+    words = {survey.objects for survey in surveys}
+    return words.pop() if len(words) == 1 else "objects"
+
+
+def about_spectra(config: Config, *tasks: str) -> dict[str, Any]:
+    """What captions say of the spectra that these tasks, or all of `run:`, ask about.
+
+    release: as of :func:`release_of`; mock: whether they are simulated; objects: what they are of.
+    """
+    surveys = [config.surveys.with_spectra()[name] for name in viewed_surveys(config, tasks or config.run.tasks)]
+    return {
+        "release": release_of(config, *tasks),
+        "mock": config.mock is not None,
+        "objects": objects_of(surveys),
+    }
 
 
 def starts_from(config: Config, task: str, model: str) -> tuple[str, str, str] | None:

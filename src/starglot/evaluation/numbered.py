@@ -15,13 +15,13 @@ import pandas as pd
 
 from starglot.evaluation.paper import GROUP_RULE, group, impossible_cells, paper_table
 from starglot.evaluation.presentation import (
-    DECIMALS,
     HEADINGS,
     Cell,
     Column,
     Estimate,
     Presentation,
     Summary,
+    error_decimals,
     label_text,
 )
 from starglot.evaluation.residuals import ALL
@@ -176,8 +176,8 @@ def _text(record: dict[str, object], name: str) -> str | None:
 
 
 def _cell(record: dict[str, Any], kind: Kind, notes: list[str]) -> Cell:
-    unit = LABELS[str(record["label"])].unit
-    digits = (_PAPER_DECIMALS if record["source"] == PAPER else DECIMALS)[unit]
+    label = LABELS[str(record["label"])]
+    digits = _PAPER_DECIMALS[label.unit] if record["source"] == PAPER else error_decimals(label.name)
     parts = []
     for name in kind.cell:
         value, low, high = (float(record[f"{name}{end}"]) for end in ("", "_lo", "_hi"))

@@ -6,6 +6,7 @@ Only here are numbers rounded; the CSV files hold them in full.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -24,8 +25,8 @@ PHYSICAL: frozenset[str] = frozenset(
     | {f"{name}_over_folds" for name in ("mean", "std", "rmse", "robust")}
 )
 
-#: Digits after the point for K, for dex, and for numbers without a unit.
-DECIMALS: dict[str, int] = {"K": 1, "dex": 3, "": 3}
+#: Digits after the point of numbers that are in no label's unit.
+DECIMALS = 3
 
 HEADINGS: dict[str, str] = {
     "n": "N",
@@ -130,6 +131,10 @@ _ESCAPES = {
 }
 
 
+#: One of the objects that a survey observes, where its name is not the plural less an s.
+_ONE: dict[str, str] = {"galaxies": "galaxy"}
+
+
 @dataclass(frozen=True)
 class Estimate:
     """A number with its interval (None where there is none), to be shown with ``decimals`` digits."""
@@ -171,8 +176,32 @@ class Presentation:
 
 
 def stars_of(settings: Mapping[str, Any]) -> str:
-    """What stars a table or figure shows, for its caption; settings: ``release`` of the spectra, ``mock``."""
-    return "simulated stars" if settings["mock"] else str(settings["release"])
+    """What a table or figure shows, for its caption: 'simulated stars', or the release of the spectra.
+
+    settings: ``release``, ``mock``, ``objects`` (:func:`starglot.config.queries.about_spectra`).
+    """
+    return f"simulated {settings['objects']}" if settings["mock"] else str(settings["release"])
+
+
+def said_of(objects: str, text: str) -> str:
+    """``text``, which is written of stars, said of other ``objects``: 'galaxies', 'quasars', 'objects'."""
+    if objects == "stars":
+        return text
+    one = _ONE.get(objects, objects.removesuffix("s"))
+    article = "an" if one[0] in "aeiou" else "a"
+    words = {"star": one, "stars": objects, "a star": f"{article} {one}", "the star": f"the {one}"}
+
+    def word(found: re.Match[str]) -> str:
+        said = words[found[0].lower()]
+        return said.capitalize() if found[0][0].isupper() else said
+
+    return re.sub(r"\b(?:(?:a|the) star|stars?)\b", word, text, flags=re.IGNORECASE)
+
+
+def error_decimals(label: object) -> int:
+    """Digits after the point of an error of a label, by its name: one more than the label itself has."""
+    known = LABELS.get(str(label))
+    return DECIMALS if known is None else known.decimals + 1
 
 
 def label_text(name: str) -> str:
@@ -180,7 +209,12 @@ def label_text(name: str) -> str:
     label = LABELS.get(name)
     if label is None:
         return name
-    return f"{label.display} ({label.unit})" if label.unit else label.display
+    return with_unit(label.display, label.unit)
+
+
+def with_unit(text: str, unit: str) -> str:
+    """'Teff (K)'; the text alone where there is no unit."""
+    return f"{text} ({unit})" if unit else text
 
 
 def named_labels(names: Sequence[str], most: int | None = None) -> str:
@@ -237,12 +271,7 @@ def _cell(record: dict[str, object], name: str) -> Cell:
     if isinstance(value, int):
         return value
     if isinstance(value, float):
-        label = LABELS.get(str(record.get("label")))
-        unit = label.unit if label and name in PHYSICAL else ""
-        # One digit more than the label itself has, where its unit does not say: a redshift's error is small.
-        decimals = (
-            max(DECIMALS[unit], label.decimals + 1) if label and name in PHYSICAL and not unit else DECIMALS[unit]
-        )
+        decimals = error_decimals(record.get("label")) if name in PHYSICAL else DECIMALS
         low, high = (_known(record.get(f"{name}{end}")) for end in ("_lo", "_hi"))
         both = isinstance(low, float) and isinstance(high, float)
         return Estimate(value, low if both else None, high if both else None, decimals)  # type: ignore[arg-type]

@@ -10,7 +10,7 @@ import pandas as pd
 import pyarrow as pa
 
 from starglot.errors import StarglotError
-from starglot.evaluation.presentation import DECIMALS, fixed, label_text
+from starglot.evaluation.presentation import error_decimals, fixed, label_text, said_of
 from starglot.evaluation.residuals import ALL, read_predictions
 from starglot.labels import CLASSES, LABELS
 from starglot.statuses import STATUSES
@@ -52,11 +52,9 @@ def headline_text(headline: pd.DataFrame, width: int = 100) -> str:
             lines[-1] = [f"{left}   {right}" for left, right in zip(lines[-1], column, strict=True)]
         parts = ["\n".join(line.rstrip() for line in block) for block in lines]
         about = f"{rows['task'].iloc[0]}, size {size}, set {name}: {rows['n'].max():,} spectra of "
-        about += f"{rows['n_stars'].max():,} stars outside training"
+        about += f"{rows['n_stars'].max():,} objects outside training"
         level = f"{100 * float(rows['interval'].iloc[0]):g} %"
-        below = (
-            f"scatter: robust, of predicted minus catalogue; * smallest; ± half of its {level} interval over stars"
-        )
+        below = f"scatter: robust, of predicted minus catalogue; * smallest; ± half of its {level} interval over them"
         blocks.append("\n\n".join([about, *parts, below]))
     return "\n\n".join(blocks)
 
@@ -64,7 +62,7 @@ def headline_text(headline: pd.DataFrame, width: int = 100) -> str:
 def _label_column(label: object, rows: pd.DataFrame, models: Sequence[str]) -> list[str]:
     """Heading, sub-headings and a line for each of ``models``, all equally wide."""
     by_model = rows.set_index("model")
-    decimals = DECIMALS[LABELS[str(label)].unit] if label in LABELS else DECIMALS[""]
+    decimals = error_decimals(label)
     best = by_model["robust"].idxmin() if by_model["robust"].notna().any() else None
     cells = [("R2", "scatter ", "±")]
     for model in models:
@@ -82,7 +80,7 @@ def _label_column(label: object, rows: pd.DataFrame, models: Sequence[str]) -> l
     return [heading.center(wide), *(line.rjust(wide) for line in lines)]
 
 
-def table_1(counts: pa.Table) -> pd.DataFrame:
+def table_1(counts: pa.Table, objects: str = "stars") -> pd.DataFrame:
     """Paper table 1, turned so that it fits a page: one row per label, one column per class and 'All'.
 
     ``counts`` has one row per class: ``class`` and columns of counts by label; counts of ``spectra`` and ``stars``
@@ -102,7 +100,7 @@ def table_1(counts: pa.Table) -> pd.DataFrame:
     rows = []
     for name in names:
         row = {letter: int(found[name] or 0) for letter, found in by_class.items()}
-        rows.append({"label": _ANY.get(name, name), **row, ALL: sum(row.values())})
+        rows.append({"label": said_of(objects, _ANY.get(name, name)), **row, ALL: sum(row.values())})
     return pd.DataFrame(rows)
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 
-from starglot.evaluation.presentation import Presentation, escape_latex, latex, plain, present
+from starglot.evaluation.presentation import Presentation, escape_latex, latex, plain, present, said_of
 from starglot.tables import atomic_path, write_text
 
 #: Columns that leave a printed table for its notes when they say the same in every row.
@@ -25,17 +26,22 @@ def write_table(
     caption: str,
     notes: str | Sequence[str] = (),
     shown: Presentation | None = None,
+    objects: str = "stars",
 ) -> None:
     """Write ``{stem}.csv`` (full precision, empty where missing), ``{stem}.md`` and ``{stem}.tex`` (deluxetable).
 
     Columns ``x``, ``x_lo``, ``x_hi`` are printed as one; columns that say the same in every row, and ``note``, go
     below the table.  How the split was made, the set and what N counts are added to ``notes``.
-    shown: how the frame is printed, where that is not a line for each of its rows.
+    shown: how the frame is printed, where that is not a line for each of its rows; objects: what the spectra are of.
     """
     with atomic_path(stem.with_name(f"{stem.name}.csv")) as partial:
         frame.to_csv(partial, index=False, lineterminator="\n")
     shown = shown or present(frame, FOLDED)
     below = [*table_notes(frame, shown), *([notes] if isinstance(notes, str) else notes)]
+    caption, below = said_of(objects, caption), [said_of(objects, note) for note in below]
+    shown = replace(
+        shown, columns=[replace(column, heading=said_of(objects, column.heading)) for column in shown.columns]
+    )
     write_text(_markdown(shown, caption, below), stem.with_name(f"{stem.name}.md"))
     write_text(_deluxetable(shown, stem.name, caption, below), stem.with_name(f"{stem.name}.tex"))
 

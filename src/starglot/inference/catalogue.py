@@ -59,8 +59,8 @@ SNR = Column("snr", pa.float64(), "", "stat.snr", "S/N per pixel in the r band")
 #: What a survey's catalogue says of a spectrum; the survey's own names of a star come after Gaia's.
 OF_SURVEY = (
     Column("obsid", pa.int64(), "", "meta.id;meta.main", "number of the spectrum in its survey", True),
-    Column("star_id", pa.string(), "", "meta.id;src", "the star, over all its spectra and surveys"),
-    Column("gaia_source_id", pa.string(), "", "meta.id", "Gaia's number of the star"),
+    Column("star_id", pa.string(), "", "meta.id;src", "the object, over all its spectra and surveys"),
+    Column("gaia_source_id", pa.string(), "", "meta.id", "Gaia's number of the object"),
     Column("ra", pa.float64(), "deg", "pos.eq.ra;meta.main", "right ascension"),
     Column("dec", pa.float64(), "deg", "pos.eq.dec;meta.main", "declination"),
     SNR,
@@ -161,7 +161,7 @@ def answer_columns(labels: Sequence[str]) -> list[Column]:
             pa.float64(),
             "",
             "stat.probability;src.class",
-            "probability of the class, scaled on validation stars",
+            "probability of the class, scaled on validation spectra",
         ),
     ]
     for name in labels:
@@ -174,7 +174,7 @@ def answer_columns(labels: Sequence[str]) -> list[Column]:
                 pa.float64(),
                 known.unit,
                 ";".join(filter(None, ("stat.error", ucd))),
-                f"1 sigma of {known.display}, calibrated on validation stars",
+                f"1 sigma of {known.display}, calibrated on validation spectra",
             ),
             Column(
                 f"{name}_flags",

@@ -141,7 +141,7 @@ def _sentences(about: Mapping[str, Any]) -> list[str]:
     """What the header says in lines of comment."""
     lines = [f"{one['flag']}: {one['meaning']}" for one in about["flags"]]
     lines.append("MODSHA is the SHA-256 of the model's model.json, which names its files by theirs.")
-    lines.append("Sigma is scale x sqrt(sigma_raw^2 + floor^2), fitted on validation stars:")
+    lines.append("Sigma is scale x sqrt(sigma_raw^2 + floor^2), fitted on validation spectra:")
     lines += [
         f"{one['label'] or 'other labels'}, {'class ' + one['class'] if one['class'] else 'all classes'}: "
         f"scale {one['scale']:.6g}, floor {one['floor']:.6g}, N = {one['n']}"

@@ -56,7 +56,7 @@ def draw_calibration(predictions: pa.Table, stem: Path, title: str, labels: Sequ
         axes[2].axvline(0.68, color="black", linewidth=0.8, linestyle="--")
         axes[2].errorbar(covered, at, xerr=error, fmt="o", color="#10206b", markersize=4, linewidth=1)
         axes[2].set_yticks(at, [f"{LABELS[name].display}  {stars[name]:,}" for name in names], fontsize=8)
-        axes[2].set(xlabel="observed coverage of 68 % intervals", ylabel="label, stars")
+        axes[2].set(xlabel="observed coverage of 68 % intervals", ylabel="label, objects")
         axes[2].set_xlim(min(0.45, covered.min() - 0.05), max(0.9, covered.max() + 0.05))
         figure.suptitle(title, x=0.01, ha="left", fontsize=10, fontweight="bold")
         save(figure, stem)

@@ -81,7 +81,7 @@ def draw_pairs(rows: pa.Table, labels: Sequence[str], stem: Path, title: str) ->
     star = np.asarray(rows["star_id"].to_pylist(), object).astype(str)
     first, second = repeated(star, rows["obsid"].to_numpy())
     if not len(first):
-        return save_sentence("no star has two spectra without flags", stem, title)
+        return save_sentence("no object has two spectra without flags", stem, title)
 
     def panel(axis: Axes, label: str) -> str:
         value, sigma = numbers(rows, label), numbers(rows, f"{label}_sigma")
@@ -99,7 +99,7 @@ def draw_pairs(rows: pa.Table, labels: Sequence[str], stem: Path, title: str) ->
         digits = LABELS[label].decimals + 1
         return f"{good.sum():,} pairs\nscatter {scatter:.{digits}f}\nsigma {sigmas:.{digits}f}"
 
-    _panels(labels, panel, "difference of two spectra of a star / its sigma", "", stem, title)
+    _panels(labels, panel, "difference of two spectra of one object / its sigma", "", stem, title)
 
 
 def draw_own(rows: pa.Table, own: Mapping[str, np.ndarray], stem: Path, title: str) -> None:

@@ -12,6 +12,7 @@ import pyarrow as pa
 from matplotlib.axes import Axes
 from matplotlib.collections import PolyCollection
 
+from starglot.evaluation.presentation import error_decimals, with_unit
 from starglot.evaluation.skill import r2, within_class_skill
 from starglot.evaluation.statistics import robust_scatter
 from starglot.labels import LABELS
@@ -128,7 +129,7 @@ def _write_statistics(axis: Axes, p: Points, label: str, limits: tuple[float, fl
     residual = p.residual
     known = LABELS.get(label)
     unit = known.unit if known else ""
-    digits = 0 if unit == "K" else 3
+    digits = 0 if unit == "K" else error_decimals(label)
     beyond = int(np.sum((np.minimum(p.truth, p.value) < limits[0]) | (np.maximum(p.truth, p.value) > limits[1])))
     if full:
         lines = [
@@ -161,7 +162,7 @@ def _write_statistics(axis: Axes, p: Points, label: str, limits: tuple[float, fl
 def _residuals(axis: Axes, above: Axes, p: Points, label: str, reference: str) -> None:
     known = LABELS.get(label)
     axis.set_xlabel(axis_text(label, reference))
-    axis.set_ylabel(f"{known.residual.words} ({known.unit})" if known else "residual")
+    axis.set_ylabel(with_unit(known.residual.words, known.unit) if known else "residual")
     if len(p) == 0:
         axis.set(xticks=[], yticks=[])
         axis.set_box_aspect(_RESIDUAL_ASPECT)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,9 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
+from starglot.evaluation.presentation import label_text
 from starglot.evaluation.rows import Judged, judged, values_of
 from starglot.evaluation.statistics import NORMAL_MAD
-from starglot.labels import LABELS
 from starglot.plots.binned import quantile_bins
 from starglot.plots.style import save, snr_axis, styled
 
@@ -43,25 +44,30 @@ def draw_repeats(predictions: pa.Table, catalog: pa.Table, stem: Path, title: st
     lines = -(-len(labels) // columns)
     small = len(labels) > _FEW
     with styled():
-        height = 1.1 + (2.0 if small else 2.9) * lines
+        narrow = len(labels) == 1
+        above = 1.3 if narrow else 0.7
+        height = 0.4 + above + (2.0 if small else 2.9) * lines
         width = (2.0 if small else 3.4) * columns
         figure, axes = plt.subplots(lines, columns, figsize=(width, height), squeeze=False, layout="none")
         # Placed by hand: the automatic layout of many panels takes longer than drawing them.
         figure.subplots_adjust(
-            left=0.75 / width, right=0.995, bottom=0.6 / height, top=1 - 0.7 / height, wspace=0.3, hspace=0.35
+            left=0.75 / width, right=0.995, bottom=0.6 / height, top=1 - above / height, wspace=0.3, hspace=0.35
         )
         for axis in axes.flat[len(labels) :]:
             axis.set_visible(False)
         for axis, (label, held) in zip(axes.flat, rows.items(), strict=False):
             _panel(axis, held, values_of(catalog, "snr_r", held.obsid))
-            known = LABELS[label]
-            axis.set_title(f"{known.display} ({known.unit})", pad=3)
+            axis.set_title(label_text(label), pad=3)
             axis.tick_params(labelsize=7 if small else 8)
             axis.yaxis.set_major_locator(MaxNLocator(4))
         figure.supxlabel("lower S/N of the two visits (r band, per pixel)", fontsize=9)
         figure.supylabel("|difference| / √2", fontsize=9)
         handles = [Line2D([], [], **style) for style in (_SCATTER, _SIGMA)]
-        figure.legend(handles=handles, loc="upper right", ncols=2)
+        if narrow:
+            title = textwrap.fill(title, 45)
+            figure.legend(handles=handles, loc="upper left", bbox_to_anchor=(0.0, 1 - 0.5 / height))
+        else:
+            figure.legend(handles=handles, loc="upper right", ncols=2)
         figure.suptitle(title, x=0.01, ha="left", fontsize=10, fontweight="bold")
         save(figure, stem)
 
@@ -72,7 +78,8 @@ def _panel(axis: Axes, rows: Judged, snr: np.ndarray) -> None:
     known = np.isfinite(least) & (least > 0)
     one, other, least = one[known], other[known], least[known]
     if not len(one):
-        axis.text(0.5, 0.5, "no star has\ntwo visits", ha="center", va="center", transform=axis.transAxes, fontsize=8)
+        said = "no object has\ntwo visits"
+        axis.text(0.5, 0.5, said, ha="center", va="center", transform=axis.transAxes, fontsize=8)
         return
     apart = np.abs(rows.value[one] - rows.value[other]) / np.sqrt(2.0)
     sigma = np.hypot(rows.sigma[one], rows.sigma[other]) / np.sqrt(2.0)

@@ -74,6 +74,9 @@ CLASS_MARKS: dict[str, ClassMark] = dict(
 
 _SNR_TICKS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 
+#: Letters of the groups' names that fit a legend of one row; columns of a longer one.
+_LEGEND_ROW, _LEGEND_COLUMNS = 30, 3
+
 #: More points than this are drawn as a density: markers would only hide each other.
 DENSE = 3000
 
@@ -143,7 +146,8 @@ def class_legend(figure: Figure, classes: list[str], below: bool = False) -> Non
     if handles:
         corner: Any = "lower right" if below else "upper right"
         place: Any = corner if figure.get_layout_engine() is None else f"outside {corner}"
-        figure.legend(handles=handles, loc=place, ncols=len(handles), title=None, handletextpad=0.1)
+        columns = len(handles) if sum(map(len, marks_of(classes))) <= _LEGEND_ROW else _LEGEND_COLUMNS
+        figure.legend(handles=handles, loc=place, ncols=columns, title=None, handletextpad=0.1)
 
 
 def axis_text(label: str, what: str) -> str:

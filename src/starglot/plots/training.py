@@ -43,7 +43,7 @@ def draw_epochs(losses: Path, stem: Path, title: str) -> None:
     with styled():
         figure, axis = plt.subplots(figsize=(6.4, 3.4))
         axis.plot(epoch, loss, color="0.55", marker=".", markersize=4, label="training, as seen")
-        axis.plot(epoch, held_out, color="#2f6db3", marker="s", markersize=3, label="validation stars")
+        axis.plot(epoch, held_out, color="#2f6db3", marker="s", markersize=3, label="validation spectra")
         if np.isfinite(held_out).any():
             best = int(np.nanargmin(held_out))
             chosen = f"kept: epoch {epoch[best]:.0f}, {held_out[best]:.3g}"
@@ -59,8 +59,8 @@ def draw_epochs(losses: Path, stem: Path, title: str) -> None:
 def draw_loss(losses: Path, stem: Path, title: str, val_loss: float | None = None, kind: str = "llm") -> None:
     """Write ``{stem}.png`` and ``.svg`` from a CSV with columns ``step`` and ``loss``.
 
-    ``kind`` of the model says what its loss is.  ``val_loss`` is that on validation stars after training, None where
-    there are none.
+    ``kind`` of the model says what its loss is.  ``val_loss`` is that on validation spectra after training, None
+    where there are none.
     Raises StarglotError when a column is missing or no row has a finite loss.
     """
     table = _read(losses, ("step", "loss"))
@@ -74,7 +74,7 @@ def draw_loss(losses: Path, stem: Path, title: str, val_loss: float | None = Non
             # Drawn at the middle of its points: at their end it would lag behind a falling loss.
             axis.plot(step[width // 2 :][: len(smooth)], smooth, color="#2f6db3", label=f"mean of {width} points")
         if val_loss is not None and np.isfinite(val_loss):
-            text = f"validation stars, after training: {val_loss:.3f}"
+            text = f"validation spectra, after training: {val_loss:.3f}"
             axis.axhline(val_loss, color="#8c1515", linewidth=0.9, linestyle="--", label=text)
         _scale(axis, loss)
         axis.set(xlabel="optimiser step", ylabel=_LOSSES.get(kind, "loss"))

@@ -27,28 +27,31 @@ _ALONG = ("snr_r", "teff", "logg", "feh")
 def draw_trends(predictions: pa.Table, catalog: pa.Table, stem: Path, title: str, labels: Sequence[str]) -> None:
     """Write ``{stem}.png`` and ``.svg``: residuals of ``labels`` against S/N and the catalogue's Teff, log g, [Fe/H].
 
-    catalog: obsid, snr_r, teff, logg, feh.  Up to four labels: points, running median and its 16 to 84 % band.
-    More: a cell for each label and bin, coloured by the median residual, which stands in it in 0.01 dex.
+    catalog: obsid, snr_r, teff, logg, feh; one that is null throughout has no panel.  Up to four labels: points,
+    running median and its 16 to 84 % band.  More: a cell for each label and bin, coloured by the median residual,
+    which stands in it in 0.01 dex.
     """
     rows = {label: judged(predictions, label) for label in labels}
     rows = {label: held for label, held in rows.items() if len(held)}
+    along = [name for name in _ALONG if catalog[name].null_count < len(catalog)] or ["snr_r"]
     with styled():
         if len(rows) <= _FEW:
-            figure, axes = plt.subplots(
-                max(len(rows), 1), 4, figsize=(12, 0.8 + 2.3 * max(len(rows), 1)), squeeze=False, sharey="row"
-            )
+            size = (max(3 * len(along), 6), 0.8 + 2.3 * max(len(rows), 1))
+            figure, axes = plt.subplots(max(len(rows), 1), len(along), figsize=size, squeeze=False, sharey="row")
             for line, (label, held) in zip(axes, rows.items(), strict=False):
-                for axis, name in zip(line, _ALONG, strict=True):
+                for axis, name in zip(line, along, strict=True):
                     _points(axis, values_of(catalog, name, held.obsid), held.residual, name)
                 line[0].set_ylabel(f"{label_text(label)}\npredicted - catalogue")
-            for axis, name in zip(axes[-1], _ALONG, strict=True):
+            for axis, name in zip(axes[-1], along, strict=True):
                 axis.set_xlabel(_axis_name(name))
         else:
-            figure, axes = plt.subplots(1, 4, figsize=(14, 1.6 + 0.28 * len(rows)), sharey=True)
-            for axis, name in zip(axes, _ALONG, strict=True):
+            figure, axes = plt.subplots(
+                1, len(along), figsize=(14, 1.6 + 0.28 * len(rows)), sharey=True, squeeze=False
+            )
+            for axis, name in zip(axes[0], along, strict=True):
                 _cells(axis, rows, catalog, name)
             figure.supylabel("median of predicted - catalogue, in 0.01 dex", fontsize=9)
-            axes[0].set_yticks(range(len(rows)), [LABELS[label].display for label in rows])
+            axes[0, 0].set_yticks(range(len(rows)), [LABELS[label].display for label in rows])
         figure.suptitle(title, x=0.01, ha="left", fontsize=10, fontweight="bold")
         save(figure, stem)
 

@@ -45,11 +45,8 @@ def draw_worst(
             said = []
             for row in rows.head(_NAMED).to_dict("records"):
                 known = LABELS[row["label"]]
-                digits = 0 if known.unit == "K" else 2
-                said.append(
-                    f"{known.display} {row['truth']:.{digits}f} → {row['value']:.{digits}f} {known.unit} "
-                    f"({row['error']:+.1f}σ)"
-                )
+                values = " → ".join(f"{row[name]:.{known.decimals}f}" for name in ("truth", "value"))
+                said.append(" ".join(filter(None, (known.display, values, known.unit, f"({row['error']:+.1f}σ)"))))
             axis.set_title(f"{obsid}, class {rows['class'].iloc[0]}, S/N {noise:.0f}", loc="left", pad=3)
             axis.set_title("; ".join(said), loc="right", pad=3, fontsize=7.5)
         figure.supxlabel("wavelength (Å, vacuum)", fontsize=9)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,11 @@ import pyarrow as pa
 
 from starglot.errors import StarglotError
 from starglot.evaluation.class_probability import class_reliability
+from starglot.evaluation.presentation import said_of
 from starglot.evaluation.residuals import ALL, read_predictions
 from starglot.evaluation.summary import answer_counts, class_confusion
 from starglot.evaluation.tables_io import read_table
+from starglot.labels import CLASSES
 from starglot.report.accounts import (
     acceptances,
     cautions,
@@ -56,6 +59,7 @@ def build_report(inputs: ReportInputs, out: Path) -> None:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["said"] = partial(said_of, inputs.objects)
     environment.policies["json.dumps_kwargs"] = {"separators": (",", ":"), "sort_keys": True, "allow_nan": False}
     page = environment.get_template("report.html.j2").render(**_content(inputs))
     write_text(page, out)
@@ -93,6 +97,7 @@ def _content(inputs: ReportInputs) -> dict[str, Any]:
         figures[figure.section].append(embedded(figure))
     return {
         "mock": inputs.mock,
+        "objects": inputs.objects,
         "made": made(inputs),
         "release": inputs.release,
         "tasks": [_task(inputs, task) for task in inputs.headlines],
@@ -152,6 +157,7 @@ def _task(inputs: ReportInputs, task: str) -> dict[str, Any]:
     headline, residuals = read_table(inputs.headlines[task]), read_table(inputs.residuals[task])
     _, _, size, name = inputs.leading[task]
     many = headline["label"].nunique() > FEW
+    skill = _FLATTERS + _SKILL if set(residuals["class"]) & set(CLASSES) else _SKILL
     llms = inputs.language_models
     by_label = standings(headline, size, name, llms)
     return {
@@ -164,7 +170,7 @@ def _task(inputs: ReportInputs, task: str) -> dict[str, Any]:
             f"headline-{task}",
             headline,
             f"{subject(task, headline)}: all classes together",
-            [brackets(headline), "Bold: the smallest robust scatter for a label.", _SKILL],
+            [brackets(headline), "Bold: the smallest robust scatter for a label.", skill],
             fold=("task", "set", "size", "n_unparsable"),
             bold=smallest(headline, "robust"),
             group="label",
@@ -218,10 +224,8 @@ def _classes(
     )
 
 
-_SKILL = (
-    "R2 over A to M stars flatters: the class alone explains most of Teff. Within-class skill is 1 - SS_res / SS "
-    "about the class mean; 0 is what the class alone is worth."
-)
+_FLATTERS = "R2 over A to M stars flatters: the class alone explains most of Teff. "
+_SKILL = "Within-class skill is 1 - SS_res / SS about the class mean; 0 is what the class alone is worth."
 
 
 def _table_1(path: Path | None) -> HtmlTable | None:

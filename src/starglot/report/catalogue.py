@@ -14,8 +14,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from starglot.evaluation.presentation import label_text, said_of
 from starglot.hashing import stable_hash, unit_interval
-from starglot.labels import LABELS
 from starglot.plots.catalogue import draw_own, draw_pairs, draw_plane
 from starglot.rejections import REJECTIONS
 from starglot.report.figure_files import FigureFile
@@ -33,16 +33,17 @@ _STYLE = (
 )
 
 
-def build_page(catalogue: Path, candidates: Path, out: Path, mock: bool) -> None:
+def build_page(catalogue: Path, candidates: Path, out: Path, mock: bool, objects: str) -> None:
     """Write the page of ``catalogue`` (Parquet), one file; the same input gives the same bytes.
 
-    candidates: the survey's rows, with its own labels; mock: whether the survey is a simulated one.
+    candidates: the survey's rows, with its own labels; mock: whether the survey is a simulated one; objects: what its
+    spectra are of.
     """
     about = read_metadata(catalogue)
     labels: list[str] = about["labels"]
     rows, part = _some(catalogue, labels)
     own = _own_labels(candidates, rows["obsid"], labels)
-    of = f"{about['survey']} {about['release']}{' (a mock)' if mock else ''}"
+    of = f"{about['survey']} {about['release']}{f' (simulated {objects})' if mock else ''}"
     title = f"{about['model']}, {about['task']}, trained on {about['size']}: {of}"
     shown = "every spectrum without flags" if part == 1 else f"spectra without flags of {part:.2%} of the stars"
     captions = {
@@ -53,12 +54,15 @@ def build_page(catalogue: Path, candidates: Path, out: Path, mock: bool) -> None
         "own": "The model's values against the survey's own.  Stars of the training are among them: "
         "this shows mistakes; how accurate the model is, the tables of the report say.",
     }
+    if not {"teff", "logg"} <= set(labels):
+        del captions["plane"]
     with tempfile.TemporaryDirectory(prefix="starglot-") as place:
         stems = {name: Path(place) / name for name in captions}
-        draw_plane(rows, own, stems["plane"], title)
+        if "plane" in stems:
+            draw_plane(rows, own, stems["plane"], title)
         draw_pairs(rows, labels, stems["repeats"], title)
         draw_own(rows, own, stems["own"], title)
-        figures = [_figure(stems[name], caption) for name, caption in captions.items()]
+        figures = [_figure(stems[name], said_of(objects, caption)) for name, caption in captions.items()]
     write_text(_page(title, about, _rejected(catalogue), figures), out)
 
 
@@ -109,7 +113,7 @@ def _page(title: str, about: dict[str, Any], rejected: Counter[str], figures: li
     counts = [("spectra", rows, ""), ("answered", about["answered"], "")]
     counts += [(one["flag"], about["flagged"][one["flag"]], one["meaning"]) for one in about["flags"]]
     reasons = [(reason, n, REJECTIONS[reason]) for reason, n in sorted(rejected.items())]
-    units = ", ".join(f"{LABELS[name].display} ({LABELS[name].unit})" for name in about["labels"])
+    units = ", ".join(label_text(name) for name in about["labels"])
     versions = {key: about[key] for key in ("starglot", "model_sha256", "trained_on", "recipe", "training_versions")}
     return "\n".join(
         [

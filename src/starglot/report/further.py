@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from starglot.evaluation import budget, crossval, degradation, leakage, limit, own_line, paired, retention
+from starglot.evaluation import budget, crossval, degradation, leakage, limit, own_line, paired, redshifts, retention
 from starglot.evaluation.numbered import KINDS, OURS, printed, table_notes
 from starglot.evaluation.presentation import named_labels, present
 from starglot.evaluation.residuals import ALL
-from starglot.evaluation.sweeps import scaling
+from starglot.evaluation.sweeps import ablation, scaling
 from starglot.evaluation.tables_io import read_table
 from starglot.evaluation.tables_io import table_notes as general_notes
 from starglot.evaluation.uncertainty import coverage_notes
@@ -28,6 +28,9 @@ _KINDS = {
     "calibration": ("calibration", "Quality of the uncertainties, all classes"),
     "budget": ("classes", "Error budget, all classes"),
     "tails": ("classes", "Residuals in the tails"),
+    "redshift_1": ("models", "Redshifts: failures of all models, beside a constant's MAE"),
+    "redshift_2": ("models", "Redshifts: failures among the surest answers"),
+    "ablation": ("scaling", "Settings varied one at a time"),
     "folds": ("models", "Cross-validation over star-disjoint folds, all classes"),
     "paired": ("models", "Models against the best baseline, star by star"),
     "comparison": ("models", "The same over several seeds"),
@@ -37,6 +40,9 @@ _KINDS = {
 }
 _NOTES: dict[str, Sequence[str]] = {
     "budget": budget.NOTES,
+    "redshift_1": redshifts.NOTES,
+    "redshift_2": redshifts.SURE_NOTES,
+    "ablation": ablation.NOTES,
     "folds": crossval.NOTES,
     "limit": limit.NOTES,
     "paired": paired.NOTES,
@@ -53,9 +59,11 @@ _NUMBERED = {2: "classes", 3: "models", 4: "models", 5: "classes", 6: "classes",
 
 
 def numbered_tables(paths: Mapping[int, Path]) -> dict[str, list[HtmlTable]]:
-    """Tables 2 to 8 of the paper, laid out as it prints them, by section."""
+    """Tables 2 to 8 of the paper, laid out as it prints them, by section; none where this run has a part in none."""
     tables = defaultdict(list)
     frames = {number: read_table(path) for number, path in sorted(paths.items())}
+    if not any(_sizes(frame) for frame in frames.values()):
+        return {}  # a run with none of the paper's tasks
     for number, frame in frames.items():
         if number == 4 and 3 in frames and _sizes(frame) == _sizes(frames[3]):
             continue

@@ -8,11 +8,11 @@ from collections.abc import Collection
 import pandas as pd
 
 from starglot.evaluation.presentation import (
-    DECIMALS,
     Cell,
     Column,
     Estimate,
     Presentation,
+    error_decimals,
     fixed,
     label_text,
     named_labels,
@@ -46,8 +46,7 @@ def main_table(task: str, headline: pd.DataFrame, size: str, name: str) -> HtmlT
     rows: list[list[Cell]] = []
     bold = set()
     for label, here in chosen.groupby("label", sort=False):
-        known = LABELS.get(str(label))
-        decimals = DECIMALS[known.unit if known else ""]
+        decimals = error_decimals(label)
         by_model = here.set_index("model")
         least, most = int(here["n"].min()), int(here["n"].max())
         cells: list[Cell] = [label_text(str(label)), least if least == most else f"{least:,} to {most:,}"]
@@ -127,9 +126,10 @@ def _rankings(headline: pd.DataFrame, size: str, name: str) -> list[pd.DataFrame
 
 def _standing(ranked: pd.DataFrame, language_models: Collection[str]) -> str:
     """'Teff: ridge is best (robust scatter 81.2 K, R2 0.998); the language model llm-x is fourth of 9 (137.5 K).'"""
-    known = LABELS.get(str(ranked["label"].iloc[0]))
-    unit = known.unit if known else ""
-    scatters = [f"{fixed(float(value), DECIMALS[unit])} {unit}".strip() for value in ranked["robust"]]
+    label = str(ranked["label"].iloc[0])
+    known = LABELS.get(label)
+    decimals, unit = error_decimals(label), known.unit if known else ""
+    scatters = [f"{fixed(float(value), decimals)} {unit}".strip() for value in ranked["robust"]]
     models = [str(model) for model in ranked["model"]]
     best = ranked.iloc[0]
     r2 = f", R2 {fixed(float(best['r2']), 3)}" if pd.notna(best["r2"]) else ""

@@ -18,7 +18,8 @@ class ReportInputs:
     """Everything that the report shows, by path; what is empty is left out of the page.
 
     settings: the configuration as YAML, as far as somebody wrote it down; folder: of the results, as written there;
-    release: of the spectra; mock: whether they are synthetic; language_models: names of those that are;
+    release: of the spectra; mock: whether they are synthetic; objects: what they are of, 'stars';
+    language_models: names of those that are;
     leading: task -> (task, model, size, set) whose predictions the page shows star by star;
     residuals, headlines: task -> CSV; predictions: (task, model, size, set) -> Parquet;
     calibrations: (task, model, size, set) -> JSON of how sigma was scaled;
@@ -38,6 +39,7 @@ class ReportInputs:
     language_models: Sequence[str]
     release: str
     mock: bool
+    objects: str
     residuals: Mapping[str, Path]
     headlines: Mapping[str, Path]
     predictions: Mapping[tuple[str, str, str, str], Path]
@@ -76,6 +78,7 @@ def inputs_of(plan: Mapping[str, Any], results: Path) -> ReportInputs:
         language_models=plan["language_models"],
         release=plan["release"],
         mock=plan["mock"],
+        objects=plan["objects"],
         residuals={task: tables / f"residuals_{task}.csv" for task in leading},
         headlines={task: tables / f"headline_{task}.csv" for task in leading},
         predictions={key: results.joinpath("predictions", *key[:3], f"{key[3]}.parquet") for key in predicted},

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from starglot.evaluation.outliers import worst_spectra
-from starglot.evaluation.presentation import Cell, Column, Estimate, Presentation, label_text
+from starglot.evaluation.presentation import Cell, Column, Estimate, Presentation, error_decimals, label_text
 from starglot.evaluation.residuals import read_predictions
 from starglot.evaluation.rows import judged
 from starglot.evaluation.statistics import robust_scatter
@@ -170,9 +170,10 @@ def _table(task: str, first: pd.DataFrame, noise: np.ndarray) -> HtmlTable:
     for row, snr in zip(first.to_dict("records"), noise, strict=True):
         known = LABELS.get(row["label"])
         decimals = known.decimals if known else 3
+        digits = {"truth": decimals, "value": decimals, "sigma": error_decimals(row["label"])}
         numbers = [
-            None if np.isnan(row[name]) else Estimate(float(row[name]), None, None, decimals)
-            for name in ("truth", "value", "sigma")
+            None if np.isnan(row[name]) else Estimate(float(row[name]), None, None, places)
+            for name, places in digits.items()
         ]
         rows.append(
             [

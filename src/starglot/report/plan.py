@@ -32,9 +32,10 @@ _DRAWN = {
     "repeats": ("calibration", "Differences between visits of one star, against S/N"),
 }
 
-#: Figures of a whole task; their kind is their section.
+#: Figures of a whole task.
 _OF_TASK = {
     "scaling": "Error against the number of training spectra",
+    "ablation": "Error with one setting varied at a time",
     "degradation": "Error on spectra that differ from those learnt",
 }
 
@@ -50,6 +51,7 @@ _FURTHER = (
     "external",
     "scaling",
     "degradation",
+    "ablation",
     "retention",
     "calibration",
     "budget",
@@ -89,6 +91,7 @@ def report_plan(
         "language_models": queries.run_language_models(config),
         "release": _spectra_of(config),
         "mock": config.mock is not None,
+        "objects": queries.about_spectra(config)["objects"],
         "leading": list(leading.values()),
         "runs": _runs(config),
         "sets": config.run.sets,
@@ -132,7 +135,9 @@ def _runs(config: Config) -> list[tuple[str, str, str]]:
 
 def _further(config: Config, results: Path) -> list[Path]:
     names = [f"{kind}_{task}" for kind in _FURTHER for task in config.run.tasks]
-    return [results / "tables" / f"{name}.csv" for name in (*names, "own_line", "leakage")]
+    return [
+        results / "tables" / f"{name}.csv" for name in ("redshift_1", "redshift_2", *names, "own_line", "leakage")
+    ]
 
 
 def figures_of(
@@ -167,6 +172,8 @@ def _all(config: Config, folder: Path) -> Iterator[FigureFile]:
                 stem = folder / f"{kind}_{task}_{model}_{size}_{name}"
                 yield FigureFile(stem, f"{shows}: {run}, set {name}.", section)
         yield FigureFile(folder / f"training_{task}_{model}_{size}", f"Loss in training: {run}.", "cost")
+    yield FigureFile(folder / "redshift_1", "Predicted against true redshifts, by model.", "models")
+    yield FigureFile(folder / "redshift_2", "Redshifts: failures among the surest answers, by model.", "models")
     own_line = "Own-line test: response of each abundance to its own element alone (mock)."
     yield FigureFile(folder / "own_line", own_line, "classes")
     for number, figure in paper.paper_figures(config).items():
@@ -179,7 +186,8 @@ def _all(config: Config, folder: Path) -> Iterator[FigureFile]:
     for kind, shows in _OF_TASK.items():
         for task in config.run.tasks:
             labels = named_labels(config.tasks[task].labels, _NAMED)
-            yield FigureFile(folder / f"{kind}_{task}", f"{shows}: {labels} ({task}).", kind)
+            section = "scaling" if kind == "ablation" else kind
+            yield FigureFile(folder / f"{kind}_{task}", f"{shows}: {labels} ({task}).", section)
     for task in config.run.tasks:
         shows = f"Accuracy on questions of language, relative to the base, against the error on spectra ({task})."
         yield FigureFile(folder / f"retention_{task}", shows, "models")

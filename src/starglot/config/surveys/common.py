@@ -100,6 +100,11 @@ class SpectrumSurvey(Survey):
     )
 
     @property
+    def objects(self) -> str:
+        """What its spectra are of, for captions and reports (``starglot.evaluation.presentation.said_of``)."""
+        return "stars"
+
+    @property
     def holds_out(self) -> bool:
         """Whether some of its spectra, with labels, are held out from what tasks learn and are tested with."""
         return False

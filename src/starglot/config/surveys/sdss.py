@@ -67,6 +67,12 @@ class Sdss(SpectrumSurvey):
         return {"catalog": self.catalog, **({} if self.photometry is None else {"photometry": self.photometry})}
 
     @property
+    def objects(self) -> str:
+        """Galaxies, quasars or stars, where one class counts alone."""
+        named = {"GALAXY": "galaxies", "QSO": "quasars", "STAR": "stars"}
+        return named[self.classes[0]] if len(set(self.classes)) == 1 else "objects"
+
+    @property
     def holds_out(self) -> bool:
         """Whether plates are named."""
         return bool(self.held_out)
