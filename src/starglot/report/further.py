@@ -8,7 +8,19 @@ from pathlib import Path
 
 import pandas as pd
 
-from starglot.evaluation import budget, crossval, degradation, leakage, limit, own_line, paired, retention, scaling
+from starglot.evaluation import (
+    budget,
+    crossval,
+    degradation,
+    leakage,
+    limit,
+    own_line,
+    paired,
+    retention,
+    scaling,
+    transfer,
+    transfer_sizes,
+)
 from starglot.evaluation.numbered import KINDS, OURS, printed, table_notes
 from starglot.evaluation.presentation import named_labels, present
 from starglot.evaluation.residuals import ALL
@@ -33,6 +45,8 @@ _KINDS = {
     "limit": ("classes", "Errors against the truth in units of the information limit, all classes (mock)"),
     "leakage": ("data", "Leakage audit of the samples"),
     "own_line": ("classes", "Own-line test on mock spectra: response of each abundance to its own element alone"),
+    "transfer_1": ("transfer", "Models carried to another survey, by strategy"),
+    **{name: ("transfer", caption) for name, caption in transfer_sizes.CAPTIONS.items()},
 }
 _NOTES: dict[str, Sequence[str]] = {
     "budget": budget.NOTES,
@@ -45,6 +59,8 @@ _NOTES: dict[str, Sequence[str]] = {
     "degradation": degradation.NOTES,
     "retention": retention.NOTES,
     "scaling": scaling.LAW_NOTES,
+    "transfer_1": transfer.NOTES,
+    **dict.fromkeys(transfer_sizes.CAPTIONS, transfer_sizes.NOTES),
 }
 
 #: The section of each of the paper's tables.
