@@ -190,6 +190,11 @@ def encoder_gpus(wildcards):
     return CONFIG.bases[wildcards.base].gpus
 
 
+def encoder_processes(wildcards):
+    """Processes of an encoder's training: one a GPU (workflow/scripts/launch_training.sh)."""
+    return max(1, encoder_gpus(wildcards))
+
+
 rule train_encoder:
     """An encoder of spectra, pre-trained without labels on a view's spectra, those of test stars left out; continues where it was killed."""
     input:
@@ -206,16 +211,19 @@ rule train_encoder:
         base=one_of(embeddings.encoder_bases(CONFIG)),
     conda:
         ENV
-    threads: 1
+    threads: encoder_processes
     resources:
         mem_mb=grow(32000),
         runtime=1440,  # does not grow: what was learnt is kept, and another attempt goes on where this one ended
         gpu=encoder_gpus,
+        tasks_per_gpu=0,  # the launcher starts the processes, Slurm one task
     params:
         scripts=scripts_folder,
         settings=encoder_settings,
+        processes=encoder_processes,
         state=state_in("bases"),
         code_hash=code_hash("train_encoder"),
     shell:
-        "python {params.scripts:q}/train_encoder.py --settings {params.settings:q} --index {input.index:q}"
+        "OMP_NUM_THREADS={threads} {params.scripts:q}/launch_training.sh 1 {params.processes:q} {params.scripts:q}/train_encoder.py"
+        " --settings {params.settings:q} --index {input.index:q}"
         " --continues {input.start:q} --code-hash {params.code_hash:q} --state {params.state:q} --manifest {output.manifest:q} 2>&1 | tee {log:q}"

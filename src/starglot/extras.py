@@ -18,6 +18,7 @@ EXTRAS = {
     "bitsandbytes": "gpu",
     "deepspeed": "gpu",
     "lm_eval": "retention",
+    "gaiaxpy": "gaia",
 }
 
 

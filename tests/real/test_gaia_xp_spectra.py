@@ -44,7 +44,34 @@ def test_every_format_is_what_astropy_reads_from_fits(folder: Path, stem: str) -
             np.testing.assert_allclose(found[source].ivar, error.astype(float) ** -2.0, rtol=1e-5)
 
 
-def test_what_is_no_sampled_spectrum_says_why(folder: Path, real_files: Path) -> None:
+def test_continuous_spectra_are_sampled_where_gaiaxpy_is_installed(folder: Path, real_files: Path) -> None:
+    """Against GaiaXPy's own output of an earlier version, which lies beside its test files."""
+    pytest.importorskip("gaiaxpy")
+    with fits.open(folder / "gaiaxpy_calibrate_output.fits") as units:
+        truth = {str(row["source_id"]): (np.array(row["flux"]), np.array(row["flux_error"])) for row in units[1].data}
+    names = [
+        *folder.glob("XP_CONTINUOUS_RAW.*"),
+        *folder.glob("*_plain.xml"),
+        *(real_files / "gaia_xp").glob("*RAW.fits"),
+    ]
+    assert {path.suffix for path in names} == {".csv", ".fits", ".xml"}
+    for path in names:
+        found = spectra(path)
+        assert found.keys() == truth.keys(), path.name
+        for source, (flux, error) in truth.items():
+            assert np.abs((found[source].flux - flux) / error).max() < 0.03  # in errors: the version was another
+            np.testing.assert_allclose(found[source].ivar, error.astype(float) ** -2.0, rtol=1e-2)
+    for path in (
+        folder / "XP_CONTINUOUS_RAW_with_missing_BP.csv",
+        *(real_files / "gaia_xp").glob("*missing_BP.fits"),
+    ):
+        halves = [np.isfinite(each.flux) & (each.ivar > 0) for each in spectra(path).values()]
+        (half,) = (each for each in halves if not each.all())
+        assert half[-50:].all() and not half[:100].any()  # RP alone
+
+
+def test_what_cannot_be_read_says_why(folder: Path, real_files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("starglot.surveys.gaia_xp_continuous.find_spec", lambda name: None)
     for path in [*folder.glob("XP_CONTINUOUS*"), *(real_files / "gaia_xp").glob("XP_CONTINUOUS*")]:
         with pytest.raises(SpectrumRejected) as caught:
             read_all(path)

@@ -299,18 +299,23 @@ def test_figures_take_a_fraction_of_their_files(results, page):
     assert len(found) == len(files) and sum(map(len, found)) < sum(files) / 2
 
 
-def test_scaling_and_changed_spectra_have_a_place_when_they_are_there(results, demo, page, tmp_path):
-    assert "Scaling" not in page and "Changed spectra" not in page
+SECTIONS = {"scaling": "Scaling", "degradation": "Changed spectra", "transfer": "Transfer"}
+
+
+def test_what_is_made_on_request_has_a_place_when_it_is_there(results, demo, page, tmp_path):
+    assert not any(f">{title}<" in page for title in SECTIONS.values())
     copy = shutil.copytree(results, tmp_path / "results")
-    for kind in ("scaling", "degradation"):
+    tables = {"scaling": "scaling_atmosphere", "degradation": "degradation_atmosphere", "transfer": "transfer_1"}
+    figures = {**tables, "transfer": "strategies_atmosphere"}
+    for kind in SECTIONS:
         frame = pd.DataFrame({"model": ["ridge"], "label": ["teff"], "n": [90], "robust": [123.4]})
-        write_table(frame, copy / "tables" / f"{kind}_atmosphere", kind)
-        shutil.copy(next((copy / "figures").glob("*.png")), copy / "figures" / f"{kind}_atmosphere.png")
+        write_table(frame, copy / "tables" / tables[kind], kind)
+        shutil.copy(next((copy / "figures").glob("*.png")), copy / "figures" / f"{figures[kind]}.png")
     build_report(inputs_of(report_plan(demo, copy), copy), copy / "report.html")
     text = (copy / "report.html").read_text()
-    for kind, title in (("scaling", "Scaling"), ("degradation", "Changed spectra")):
-        assert f'<a href="#{kind}">{title}</a>' in text and f'id="{kind}-atmosphere"' in text
-        assert f"figures/{kind}_atmosphere.png" in text
+    for kind, title in SECTIONS.items():
+        assert f'<a href="#{kind}">{title}</a>' in text and f'id="{tables[kind].replace("_", "-")}"' in text
+        assert f"figures/{figures[kind]}.png" in text
 
 
 def test_results_accepted_after_an_edit_are_shown(demo, results, tmp_path):

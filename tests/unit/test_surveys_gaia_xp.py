@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gzip
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pyarrow as pa
@@ -13,7 +15,7 @@ from astropy.table import Table
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from refusals import refused
+from refusals import holds, refused
 from starglot.config.surveys.gaia_xp import GaiaXP
 from starglot.formats.counts import Counts
 from starglot.spectra.raw import RawSpectrum
@@ -113,10 +115,71 @@ def test_missing_values_and_errors_weigh_nothing(tmp_path: Path) -> None:
     assert np.flatnonzero(only.spectrum.ivar == 0).tolist() == [3, 4, 5] and only.spectrum.ivar[0] == 4.0
 
 
-def test_continuous_spectra_say_what_to_do(tmp_path: Path) -> None:
-    Table({"source_id": [5], "bp_coefficients": np.zeros((1, 55))}).write(tmp_path / "xp.fits")
-    ((_, why),) = gaia_xp_spectra.read(selected([5], "xp.fits"), tmp_path)
-    assert isinstance(why, SpectrumRejected) and why.reason == "layout_unknown" and "GaiaXPy" in why.detail
+def continuous(folder: Path, form: str) -> Path:
+    """Coefficients of three sources, as the archive and its DataLink write them."""
+    table = Table({"source_id": [*IDS, 5], "bp_coefficients": np.arange(165.0).reshape(3, 55)})
+    if form == "fits":
+        table.write(folder / "xp.fits")
+        return folder / "xp.fits"
+    rows = [
+        f'{source},"({", ".join(map(str, row))})"\n'
+        for source, row in zip(table["source_id"], table["bp_coefficients"], strict=True)
+    ]
+    path = folder / "XpContinuousMeanSpectrum_000000-786431.csv.gz"
+    path.write_bytes(gzip.compress(("# %ECSV 1.0\nsource_id,bp_coefficients\n" + "".join(rows)).encode()))
+    return path
+
+
+@pytest.mark.parametrize("form", ["fits", "archive"])
+def test_continuous_spectra_without_gaiaxpy_say_what_to_do(tmp_path: Path, form: str, monkeypatch) -> None:
+    monkeypatch.setattr("starglot.surveys.gaia_xp_continuous.find_spec", lambda name: None)
+    path = continuous(tmp_path, form)
+    ((_, why),) = gaia_xp_spectra.read(selected([5], path.name), tmp_path)
+    assert isinstance(why, SpectrumRejected) and why.reason == "layout_unknown"
+    assert holds(why.detail, "starglot[gaia]") and "GaiaXPy" in why.detail
+    with refused(where=path):  # else all of them would be rejected one by one
+        gaia_xp_spectra.find_files(pa.table({"obsid": pa.array([5])}), tmp_path)
+
+
+@pytest.mark.parametrize("form", ["fits", "archive"])
+def test_continuous_spectra_are_sampled_as_the_archive_samples(tmp_path: Path, form: str, monkeypatch) -> None:
+    """By what stands for GaiaXPy here; tests/real has the real one, where it is installed."""
+    seen = []
+
+    def calibrate(path: str, sampling: np.ndarray, save_file: bool):
+        assert not save_file
+        np.testing.assert_allclose(sampling, np.arange(336, 1021, 2))
+        table = Table.read(path)
+        seen.append(sorted(table["source_id"]))
+        assert path.endswith((".fits", ".csv")) and len(table.colnames) == 2
+        whole = np.full((3, 343), 2.0) * np.array([[1], [2], [3]])
+        rows = [IDS.index(source) for source in table["source_id"] if source in IDS]
+        if seen == [[IDS[0]]]:
+            raise KeyError("no such column")
+        found = {"source_id": [IDS[row] for row in rows], "flux": [*whole[rows]], "flux_error": [*whole[rows] / 4]}
+        return found, sampling
+
+    monkeypatch.setattr("starglot.surveys.gaia_xp_continuous.find_spec", lambda name: True)
+    monkeypatch.setitem(sys.modules, "gaiaxpy", SimpleNamespace(calibrate=calibrate))
+    path = continuous(tmp_path, form)
+    assert (
+        gaia_xp_spectra.find_files(pa.table({"obsid": pa.array(IDS)}), tmp_path)["file"].to_pylist()
+        == [path.name] * 2
+    )
+    found = dict(gaia_xp_spectra.read(selected([*IDS, 5], path.name), tmp_path))
+    assert seen == [sorted([*IDS, 5])]  # all of them together
+    for number, source in enumerate(IDS, 1):
+        each = found[source]
+        assert isinstance(each, RawSpectrum) and set(each.flux) == {2.0 * number} and each.wavelength[0] == 3360
+        np.testing.assert_allclose(each.ivar, (2.0 * number / 4) ** -2)
+    assert isinstance(found[5], SpectrumRejected) and found[5].reason == "no_good_pixel"
+    if form == "fits":
+        assert read_file(path)[0] == "gaia_xp"
+    else:  # those that are wanted, and no others
+        seen.clear()
+        ((_, why),) = gaia_xp_spectra.read(selected([IDS[0]], path.name), tmp_path)
+        assert seen == [[IDS[0]]]
+        assert isinstance(why, SpectrumRejected) and why.reason == "file_unreadable" and "GaiaXPy" in why.detail
 
 
 @settings(max_examples=40, deadline=None)

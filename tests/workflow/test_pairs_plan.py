@@ -11,7 +11,11 @@ PAIRS = ("config/demo.yaml", "config/pairs.yaml")
 
 def planned(project, overlays, *targets):
     """Rule -> number of jobs that would run."""
-    done = project.snakemake(*targets, "-n", overlays=overlays)
+    return counted(project.snakemake(*targets, "-n", overlays=overlays))
+
+
+def counted(done):
+    """The jobs of a plan that was printed."""
     table = (done.stdout + done.stderr).split("Job stats:")[-1]
     return {name: int(count) for name, count in re.findall(r"^(\w+) +(\d+)$", table, re.M)}
 
@@ -39,6 +43,10 @@ def test_the_full_size_recipe_is_planned_from_catalogues_of_the_user(fresh):
     for name in ("lamost/dr11_v1.1_LRS_stellar.fits.gz", "lamost/dr11_v1.1_LRS_mstellar.fits.gz", "gaia/sources.csv"):
         (fresh.folder / "data" / name).parent.mkdir(parents=True, exist_ok=True)
         (fresh.folder / "data" / name).touch()
-    jobs = planned(fresh, ("config/specclip.yaml",), "pairs")
+    (fresh.folder / "several.yaml").write_text("bases: {lrs: {gpus: 4}}\n")
+    done = fresh.snakemake("pairs", "-n", "-p", overlays=("config/specclip.yaml", "several.yaml"))
+    jobs = counted(done)
     assert jobs["train_encoder"] == jobs["train_aligned"] == jobs["tabulate_alignment"] == 2
     assert "make_mock" not in jobs and jobs["match_survey"] == 2
+    commands = re.findall(r"launch_training\.sh (\d) (\d) \S+/train_encoder\.py ", done.stdout + done.stderr)
+    assert sorted(commands) == [("1", "1"), ("1", "4")]  # one process a GPU

@@ -15,6 +15,8 @@ from starglot.evaluation.residuals import ALL
 from starglot.evaluation.sweeps import ablation, scaling
 from starglot.evaluation.tables_io import read_table
 from starglot.evaluation.tables_io import table_notes as general_notes
+from starglot.evaluation.transfer import sizes as transfer_sizes
+from starglot.evaluation.transfer import tables as transfer
 from starglot.evaluation.uncertainty import coverage_notes
 from starglot.report.headline import FEW
 from starglot.report.html_table import HtmlTable, html_table
@@ -37,6 +39,8 @@ _KINDS = {
     "limit": ("classes", "Errors against the truth in units of the information limit, all classes (mock)"),
     "leakage": ("data", "Leakage audit of the samples"),
     "own_line": ("classes", "Own-line test on mock spectra: response of each abundance to its own element alone"),
+    "transfer_1": ("transfer", "Models carried to another survey, by strategy"),
+    **{name: ("transfer", caption) for name, caption in transfer_sizes.CAPTIONS.items()},
 }
 _NOTES: dict[str, Sequence[str]] = {
     "budget": budget.NOTES,
@@ -52,6 +56,8 @@ _NOTES: dict[str, Sequence[str]] = {
     "degradation": degradation.NOTES,
     "retention": retention.NOTES,
     "scaling": scaling.LAW_NOTES,
+    "transfer_1": transfer.NOTES,
+    **dict.fromkeys(transfer_sizes.CAPTIONS, transfer_sizes.NOTES),
 }
 
 #: The section of each of the paper's tables.

@@ -39,6 +39,15 @@ _OF_TASK = {
     "degradation": "Error on spectra that differ from those learnt",
 }
 
+#: Figures of a task at which models go on from another view.
+_CARRIED = {
+    "strategies": "Prediction against label, by model",
+    "mmd": "[alpha/Fe] against [Fe/H], by strategy",
+    "landscapes": "Loss about what each strategy has learnt",
+    "saliency": "Sensitivity of [Fe/H] to flux, by strategy",
+    "transfer_parameters": "Accuracy by number of trained parameters, and from scratch by learning rate",
+}
+
 #: Of these kinds the first figure of the leading model heads the page.
 _LEADING = ("predicted", "kiel", "planes")
 
@@ -135,9 +144,8 @@ def _runs(config: Config) -> list[tuple[str, str, str]]:
 
 def _further(config: Config, results: Path) -> list[Path]:
     names = [f"{kind}_{task}" for kind in _FURTHER for task in config.run.tasks]
-    return [
-        results / "tables" / f"{name}.csv" for name in ("redshift_1", "redshift_2", *names, "own_line", "leakage")
-    ]
+    of_all = ("own_line", "leakage", "transfer_1", "transfer_a2", "transfer_a1", "specclip_1")
+    return [results / "tables" / f"{name}.csv" for name in ("redshift_1", "redshift_2", *names, *of_all)]
 
 
 def figures_of(
@@ -188,6 +196,11 @@ def _all(config: Config, folder: Path) -> Iterator[FigureFile]:
             labels = named_labels(config.tasks[task].labels, _NAMED)
             section = "scaling" if kind == "ablation" else kind
             yield FigureFile(folder / f"{kind}_{task}", f"{shows}: {labels} ({task}).", section)
+    sizes = "Accuracy by number of training spectra and strategy."
+    yield FigureFile(folder / "transfer_sizes", sizes, "transfer")
+    for kind, shows in _CARRIED.items():
+        for task in config.run.tasks:
+            yield FigureFile(folder / f"{kind}_{task}", f"{shows} ({task}).", "transfer")
     for task in config.run.tasks:
         shows = f"Accuracy on questions of language, relative to the base, against the error on spectra ({task})."
         yield FigureFile(folder / f"retention_{task}", shows, "models")

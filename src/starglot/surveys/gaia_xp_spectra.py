@@ -1,8 +1,9 @@
-"""Gaia XP sampled spectra: files of many, as the archive and GaiaXPy write them.
+"""Gaia XP spectra: files of many, as the archive and GaiaXPy write them.
 
 A row has source_id and the arrays flux and flux_error (W m-2 nm-1), sampled from 336 to 1020 nm every 2 nm (vacuum).
 In CSV an array is a text, "(1.0, 2.0)" or "[1.0 2.0]"; ECSV has a header of comments above; FITS has arrays of fixed
-or of varying length; a VOTable has fields.  Files are told apart by what is in them.
+or of varying length; a VOTable has fields.  Files are told apart by what is in them.  What has coefficients instead
+is sampled by :mod:`.gaia_xp_continuous`.
 """
 
 from __future__ import annotations
@@ -14,16 +15,17 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.csv
 from astropy.table import Table
 from astropy.utils.exceptions import AstropyWarning
 from numpy.typing import NDArray
 
 from starglot.errors import StarglotError
-from starglot.formats.file_kind import is_fits, opener_of, start_of
+from starglot.formats.file_kind import is_fits, start_of
 from starglot.formats.fits_bytes import Unit
 from starglot.spectra.raw import RawSpectrum
 from starglot.spectra.rejection import SpectrumRejected
+from starglot.surveys.gaia_xp_continuous import SIGN, FluxError, Sampled, require_gaiaxpy
+from starglot.surveys.gaia_xp_text import text_batches
 from starglot.tables import FILES
 
 #: Wavelengths of the sampling, A.
@@ -36,7 +38,7 @@ _LEVEL_8 = 35 + 2 * (12 - 8)
 _SEPARATOR = re.compile(r"[,\s]+")
 
 #: Flux and its error, made when they are wanted.
-Arrays = Callable[[], tuple[NDArray[np.float64], NDArray[np.float64]]]
+Arrays = Callable[[], FluxError]
 Row = tuple[int, Arrays]
 
 
@@ -44,23 +46,25 @@ def find_files(candidates: pa.Table, root: Path) -> pa.Table:
     """The file of each candidate (protocol ``FindFiles``); its row is null, as reading finds it by source_id.
 
     Files named as the archive names them are taken by their range of pixels; of others the ids are read.  Raises
-    StarglotError for one of the latter that cannot be.
+    StarglotError for one of the latter that cannot be, and for continuous spectra where GaiaXPy is not installed.
     """
     ids = candidates["obsid"].to_numpy()
     place: dict[int, str] = {}
     ranges: list[tuple[int, int, str]] = []
     for path in sorted(path for path in root.iterdir() if path.is_file() and _ENDING.search(path.name)):
         named = _RANGE.search(path.name)
-        if named:
-            ranges.append((int(named[1]), int(named[2]), path.name))
-            continue
         try:
+            if named:
+                if "continuous" in path.name.lower():
+                    require_gaiaxpy()
+                ranges.append((int(named[1]), int(named[2]), path.name))
+                continue
             place |= dict.fromkeys((source for source, _ in rows_of(path)), path.name)
         except SpectrumRejected as why:
             raise StarglotError(
                 f"a file of spectra cannot be read: {why.detail}",
                 where=path,
-                allowed="sampled spectra of Gaia's archive or of GaiaXPy's calibrate: CSV, ECSV, FITS, VOTable",
+                allowed="spectra of Gaia's archive or of GaiaXPy's calibrate: CSV, ECSV, FITS, VOTable",
                 todo="fetch it again, or move what is no such file out of the folder",
             ) from why
     status = {path.name: path.stat() for path in root.iterdir() if path.is_file()}
@@ -99,6 +103,8 @@ def read(rows: pa.Table, root: Path) -> Iterator[tuple[int, RawSpectrum | Spectr
 def _spectrum(arrays: Arrays) -> RawSpectrum | SpectrumRejected:
     try:
         flux, error = arrays()
+    except SpectrumRejected as why:
+        return why
     except ValueError as wrong:
         return SpectrumRejected("file_unreadable", f"an array with a value that is no number: {wrong}")
     if not len(flux) == len(error) == len(WAVELENGTH):
@@ -115,8 +121,8 @@ def _spectrum(arrays: Arrays) -> RawSpectrum | SpectrumRejected:
 def rows_of(path: Path, wanted: set[int] | None = None) -> Iterator[Row]:
     """The source ids of a file, each with a function that gives its flux and its error, in the file's order.
 
-    wanted: others need not come.  Raises SpectrumRejected for a file that is not
-    there, damaged, or that holds no sampled spectra.
+    wanted: others need not come.  Raises SpectrumRejected for a file that is not there, damaged, or that holds no
+    spectra; and for continuous ones where GaiaXPy is not installed.
     """
     try:
         with warnings.catch_warnings():
@@ -135,56 +141,62 @@ def rows_of(path: Path, wanted: set[int] | None = None) -> Iterator[Row]:
 def _of_file(path: Path, wanted: set[int] | None) -> Iterator[Row]:
     start = start_of(path)
     if is_fits(start):
-        yield from _of_table(Table.read(path, format="fits"))
+        yield from _of_table(path, Table.read(path, format="fits"), wanted)
     elif start.lstrip()[:1] == b"<":
-        yield from _of_table(Table.read(path, format="votable", use_names_over_ids=True))
+        yield from _of_table(path, Table.read(path, format="votable", use_names_over_ids=True), wanted)
     else:
-        yield from _of_text(path, start, wanted)
+        yield from _of_text(path, wanted)
 
 
-def _of_table(table: Table) -> Iterator[Row]:
+def _of_table(path: Path, table: Table, wanted: set[int] | None) -> Iterator[Row]:
     names = _columns(table.colnames)
+    if len(names) == 1:
+        sampled = Sampled(path, WAVELENGTH, wanted, text=False)
+        yield from _of_coefficients(sampled, [int(source) for source in table[names[0]]])
+        return
     for source, flux, error in zip(*(table[name] for name in names), strict=True):
         yield int(source), lambda flux=flux, error=error: (_numbers(flux), _numbers(error))  # type: ignore[misc]
 
 
-def _of_text(path: Path, start: bytes, wanted: set[int] | None) -> Iterator[Row]:
+def _of_text(path: Path, wanted: set[int] | None) -> Iterator[Row]:
     """CSV or ECSV, batch by batch: the archive's files have hundreds of MB."""
-    opened = opener_of(path.open("rb").read(8)) or (lambda path: path.open("rb"))
-    with opened(path) as lines:
-        comments = 0
-        for line in lines:
-            if not line.startswith(b"#"):
-                break
-            comments += 1
-    with opened(path) as content:
-        batches = pyarrow.csv.open_csv(
-            content,
-            read_options=pyarrow.csv.ReadOptions(skip_rows=comments, block_size=8 << 20),
-            parse_options=pyarrow.csv.ParseOptions(newlines_in_values=True),
-            convert_options=pyarrow.csv.ConvertOptions(column_types={"source_id": pa.int64()}),
-        )
-        names = _columns(batches.schema.names)
-        for batch in batches:
-            sources, flux, error = (batch.column(batch.schema.get_field_index(name)) for name in names)
-            for row, source in enumerate(sources.to_pylist()):
-                if source is not None and (wanted is None or source in wanted):
-                    yield (
-                        source,
-                        lambda row=row, flux=flux, error=error: (  # type: ignore[misc]
-                            _numbers(flux[row].as_py()),
-                            _numbers(error[row].as_py()),
-                        ),
-                    )
+    sampled = Sampled(path, WAVELENGTH, wanted, text=True)
+    for batch in text_batches(path):
+        names = _columns(batch.schema.names)
+        sources, *arrays = (batch.column(batch.schema.get_field_index(name)) for name in names)
+        numbered = [
+            (row, source)
+            for row, source in enumerate(sources.to_pylist())
+            if source is not None and (wanted is None or source in wanted)
+        ]
+        if not arrays:
+            yield from _of_coefficients(sampled, [source for _, source in numbered])
+            continue
+        flux, error = arrays
+        for row, source in numbered:
+            yield (
+                source,
+                lambda row=row, flux=flux, error=error: (  # type: ignore[misc]
+                    _numbers(flux[row].as_py()),
+                    _numbers(error[row].as_py()),
+                ),
+            )
 
 
-def _columns(names: Sequence[str]) -> tuple[str, str, str]:
-    """The file's spelling of source_id, flux and flux_error."""
+def _of_coefficients(sampled: Sampled, sources: Sequence[int]) -> Iterator[Row]:
+    for source in sources:
+        yield source, lambda source=source: sampled.of(source)  # type: ignore[misc]
+
+
+def _columns(names: Sequence[str]) -> tuple[str, ...]:
+    """The file's spelling of source_id, flux and flux_error; of source_id alone, where spectra are continuous."""
     lower = {name.lower(): name for name in names}
+    if SIGN in lower and "source_id" in lower:
+        require_gaiaxpy()
+        return (lower["source_id"],)
     missing = [name for name in ("source_id", "flux", "flux_error") if name not in lower]
     if missing:
-        hint = "; continuous spectra: sample them with GaiaXPy's calibrate" if "bp_coefficients" in lower else ""
-        raise SpectrumRejected("layout_unknown", f"the table has no column {', '.join(missing)}{hint}")
+        raise SpectrumRejected("layout_unknown", f"the table has no column {', '.join(missing)}")
     return lower["source_id"], lower["flux"], lower["flux_error"]
 
 
@@ -200,11 +212,13 @@ def _numbers(values: object) -> NDArray[np.float64]:
 
 
 def is_gaia_xp(found: Sequence[Unit]) -> bool:
-    """Whether these are the header and data units of a FITS file of sampled spectra."""
+    """Whether these are the header and data units of a FITS file of sampled or of continuous spectra."""
     return any(
-        {"source_id", "flux", "flux_error"}
-        <= {unit.text(f"TTYPE{number}").lower() for number in range(1, unit.count("TFIELDS", 0) + 1)}
-        for unit in found[1:]
+        "source_id" in columns and (SIGN in columns or {"flux", "flux_error"} <= columns)
+        for columns in (
+            {unit.text(f"TTYPE{number}").lower() for number in range(1, unit.count("TFIELDS", 0) + 1)}
+            for unit in found[1:]
+        )
     )
 
 

@@ -29,8 +29,9 @@ from starglot.store import CHECKPOINTS, new_folder
 from starglot.surveys.index import cleaned_spectra
 from starglot.tables import table_digest, write_json
 from starglot.training.delivery import MANIFEST, deliver, digests, restore_or_begin, versions, write_run
-from starglot.training.epochs import Batch, Sums, train, write_curve
+from starglot.training.epochs import train, write_curve
 from starglot.training.full_disk import full_disk_explained
+from starglot.training.processes import Batch, Sums
 from starglot.training.transfer import Updated, learner_of
 
 log = logging.getLogger(__name__)

@@ -31,8 +31,9 @@ from starglot.store import CHECKPOINTS, new_folder
 from starglot.surveys.index import require_shards, shard_digests
 from starglot.tables import write_json, write_parquet
 from starglot.training.delivery import MANIFEST, deliver, digests, restore_or_begin, versions, write_run
-from starglot.training.epochs import Batch, Sums, train, write_curve
+from starglot.training.epochs import train, write_curve
 from starglot.training.full_disk import full_disk_explained
+from starglot.training.processes import Batch, Sums, join_processes
 from starglot.training.transfer import Updated, learner_of
 
 log = logging.getLogger(__name__)
@@ -123,10 +124,12 @@ def train_encoder(
     ``encoder.safetensors``, ``spectra.parquet`` (what it has seen), loss.csv, run.json, manifest.json; state,
     code_hash, script: as in :func:`starglot.training.baselines.train_files`; start: folder of the encoder to go on
     from.
-    Raises StarglotError when there are no training or no validation spectra, and when the loss is not finite.
+    Under torchrun every process calls it with the same arguments.  Raises StarglotError when there are no training or
+    no validation spectra, when the processes are not as many as the GPUs, and when the loss is not finite.
     """
     # ---- set up
     started = time.time()
+    processes = join_processes(settings.gpus, "bases: gpus")
     rows = seen_spectra(index, split, split_seed)
     shards = set(rows["shard"].to_pylist())
     inputs = {"spectra": digest_of(shard_digests(index, shards))}
@@ -135,7 +138,7 @@ def train_encoder(
     if start is not None:
         about["continues"] = digests([start / ENCODER])
     ingredients = {**about, "seed": split_seed, "inputs": inputs, "code": code_hash}
-    place, finished = restore_or_begin(Path(state), ingredients, Path(out), script)
+    place, finished = restore_or_begin(Path(state), ingredients, Path(out), script, processes.chief)
     if finished is not None:
         return finished
     device = use_device(settings.gpus)
@@ -148,7 +151,7 @@ def train_encoder(
             lambda shard: index.parent / f"{shard}.parquet",
             shard_digests(index, shards),
         )
-        flux = spectra.mapped(rows["obsid"].to_numpy(), Path(state) / "flux").flux
+        flux = spectra.mapped(rows["obsid"].to_numpy(), Path(state) / "flux", processes.chief).flux
         of = rows["split"].to_numpy(zero_copy_only=False)
         training, held_out = (np.flatnonzero(of == name) for name in ("train", "val"))
         for name, mine in (("training", training), ("validation", held_out)):
@@ -169,14 +172,12 @@ def train_encoder(
         objective = OBJECTIVES[settings.kind](flux, training, held_out)
         plan = settings.training
         checkpoints = place / CHECKPOINTS
-        trained = train(learner, objective, plan, settings.seed, device, checkpoints, settings.kind, clip=plan.clip)
+        trained = train(
+            learner, objective, plan, settings.seed, device, checkpoints, settings.kind, plan.clip, processes
+        )
         network = learner.merged() if isinstance(learner, Updated) else network
 
         # ---- save
-        made = new_folder(place)
-        save_encoder(network, settings.model_dump(), made)
-        write_parquet(rows.drop_columns(["shard"]), made / SPECTRA)
-        write_curve(trained.curve, made / "loss.csv")
         manifest = {
             "kind": settings.kind,
             "note": f"pre-trained without labels on spectra of {settings.view}; test stars were not read",
@@ -194,6 +195,12 @@ def train_encoder(
             "metrics": {"train_loss": trained.at_best["loss"], "val_loss": trained.at_best["val_loss"]},
             "versions": versions(),
         }
+        if not processes.chief:
+            return manifest
+        made = new_folder(place)
+        save_encoder(network, settings.model_dump(), made)
+        write_parquet(rows.drop_columns(["shard"]), made / SPECTRA)
+        write_curve(trained.curve, made / "loss.csv")
         write_run(made, started, examples_per_second=trained.counts["examples"] / (time.time() - started))
         write_json(manifest, made / MANIFEST)
         return deliver(made, place, Path(out))

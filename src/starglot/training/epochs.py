@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -26,16 +26,12 @@ from starglot.errors import StarglotError
 from starglot.store import newest_good, prune, seal
 from starglot.tables import read_json, write_json, write_text
 from starglot.training.begun import note_length
+from starglot.training.processes import ALONE, Batch, Processes, Sums
 
 log = logging.getLogger(__name__)
 
 #: Columns of the loss curve.
 _CURVE = ("step", "epoch", "loss", "learning_rate", "val_loss")
-
-#: Tensors whose first axis is the spectra of a step.
-Batch: TypeAlias = tuple[Tensor, ...]
-#: What adds up over batches, and of which the loss is made: a sum of errors and their number, say.
-Sums: TypeAlias = tuple[Tensor, ...]
 
 
 class Objective(Protocol):
@@ -95,17 +91,20 @@ def train(
     checkpoints: Path,
     title: str,
     clip: float | None = None,
+    processes: Processes = ALONE,
 ) -> Trained:
     """Train ``network`` on ``device``, which it is moved to; it is left with the weights of the best epoch.
 
     seed: decides order and all that is drawn; the first weights are the caller's.  checkpoints: folder of this
     training alone; from the newest good one in it, a killed training goes on as if it had not been killed.
-    clip: the longest gradient of a step, where steps are bounded.
+    clip: the longest gradient of a step, where steps are bounded.  processes: that train it together, each of which
+    calls this with the same arguments.
     Raises StarglotError when the loss is not a finite number.
     """
     network.to(device)
-    note_length(checkpoints.parent, plan.epochs, "epochs")
-    progress, best = _Trainer(network, objective, plan, seed, device, checkpoints, clip).run(title)
+    if processes.chief:
+        note_length(checkpoints.parent, plan.epochs, "epochs")
+    progress, best = _Trainer(network, objective, plan, seed, device, checkpoints, clip, processes).run(title)
     network.load_state_dict(best)
     return Trained(
         weights=best,
@@ -130,7 +129,9 @@ def left_as_it_is(network: nn.Module, objective: Objective, plan: Epochs, device
     numbers = np.arange(len(objective))
     in_order = (numbers[first : first + plan.batch] for first in _starts(len(objective), plan.batch))
     seen = (objective.batch(chosen, np.random.default_rng(0)) for chosen in in_order)
-    loss, held_out = (_loss(network, objective, batches, device) for batches in (seen, objective.held_out()))
+    loss, held_out = (
+        _loss(network, objective, batches, device, Processes()) for batches in (seen, objective.held_out())
+    )
     if not math.isfinite(loss + held_out):
         raise _not_finite(0)
     point = {"step": 0.0, "epoch": 0.0, "loss": loss, "learning_rate": 0.0, "val_loss": held_out}
@@ -169,9 +170,11 @@ class _Trainer:
         device: torch.device,
         folder: Path,
         clip: float | None,
+        processes: Processes,
     ):
         self.network, self.objective, self.plan, self.seed = network, objective, plan, seed
-        self.device, self.folder, self.clip = device, folder, clip
+        self.device, self.folder, self.clip, self.processes = device, folder, clip, processes
+        self.sharing = processes.sharing(network)
         self.starts = _starts(len(objective), plan.batch)
         self.optimiser = torch.optim.AdamW(_learning(network), lr=plan.learning_rate, weight_decay=plan.weight_decay)
         self.plateau = ReduceLROnPlateau(
@@ -183,7 +186,12 @@ class _Trainer:
         progress, best = self._resume()
         n = len(self.objective)
         with tqdm(
-            total=self.plan.epochs * n, initial=progress.epoch * n, desc=title, unit=" spectra", mininterval=2
+            total=self.plan.epochs * n,
+            initial=progress.epoch * n,
+            desc=title,
+            unit=" spectra",
+            mininterval=2,
+            disable=not self.processes.chief,
         ) as bar:
             while progress.epoch < self.plan.epochs and not self._stopped(progress):
                 loss = self._epoch(progress.epoch, bar)
@@ -206,7 +214,8 @@ class _Trainer:
                 if self.plan.schedule == "plateau":
                     self.plateau.step(held_out)
                 bar.set_postfix(loss=f"{loss:.4f}", val=f"{held_out:.4f}", best=progress.best_epoch, refresh=False)
-                self._save(progress, best)
+                if self.processes.chief:
+                    self._save(progress, best)
         return progress, best
 
     def _stopped(self, progress: Progress) -> bool:
@@ -221,9 +230,10 @@ class _Trainer:
         for number, batch in enumerate(self._batches(epoch)):
             if self.plan.schedule == "cosine":
                 self._set_rate(epoch * len(self.starts) + number)
-            sums = self.objective.sums(self.network, _on(self.device, batch))
+            mine = _on(self.device, self.processes.part(batch))
+            sums = self.objective.sums(self.sharing, mine)
             self.optimiser.zero_grad(set_to_none=True)
-            self.objective.loss(sums).backward()  # type: ignore[no-untyped-call]
+            sums = self.processes.backward(sums, self.objective.loss)
             if self.clip is not None:
                 nn.utils.clip_grad_norm_(_learning(self.network), self.clip)
             self.optimiser.step()
@@ -233,7 +243,10 @@ class _Trainer:
         return float(self.objective.loss(passed))
 
     def _batches(self, epoch: int) -> Iterator[Batch]:
-        """Batches of one pass, in an order of its own; the next is made ready while one is in use."""
+        """Batches of one pass, in an order of its own; the next is made ready while one is in use.
+
+        Each process makes all of a batch ready, so that what is drawn does not depend on how many there are.
+        """
         order = np.random.default_rng([self.seed, epoch]).permutation(len(self.objective))
 
         def batch(first: int) -> Batch:
@@ -261,7 +274,7 @@ class _Trainer:
             group["lr"] = self.plan.learning_rate * min(share, 1.0)
 
     def _validate(self) -> float:
-        return _loss(self.network, self.objective, self.objective.held_out(), self.device)
+        return _loss(self.network, self.objective, self.objective.held_out(), self.device, self.processes)
 
     def _save(self, progress: Progress, best: dict[str, Tensor]) -> None:
         """A sealed checkpoint of this epoch."""
@@ -300,15 +313,17 @@ class _Trainer:
         return progress, load_file(str(folder / "best.safetensors"))
 
 
-def _loss(network: nn.Module, objective: Objective, batches: Iterable[Batch], device: torch.device) -> float:
+def _loss(
+    network: nn.Module, objective: Objective, batches: Iterable[Batch], device: torch.device, processes: Processes
+) -> float:
     """The loss over all batches together; the network is left in its evaluation mode."""
     network.eval()
     passed: Sums | None = None
     with torch.no_grad():
         for batch in batches:
-            passed = _added(passed, objective.sums(network, _on(device, batch)))
+            passed = _added(passed, objective.sums(network, _on(device, processes.part(batch))))
     assert passed is not None
-    return float(objective.loss(passed))
+    return float(objective.loss(processes.added(passed)))
 
 
 def _on(device: torch.device, batch: Batch) -> Batch:

@@ -15,7 +15,7 @@ from starglot.models.baselines.features import prepared
 from starglot.models.baselines.reading import BATCH, Scales, read_features
 from starglot.models.baselines.rows import Rows
 from starglot.spectra.redraw import redraw_flux
-from starglot.training.epochs import Batch, Sums
+from starglot.training.processes import Batch, Sums
 
 #: Spectra that are prepared together outside of training steps.
 BLOCK = 2048

@@ -56,7 +56,9 @@ class EncoderBase(BaseSettings):
         "it becomes used to without labels.",
     )
     transfer: EncoderTransfer | None = Field(None, description="How it goes on from `init`; null: full.")
-    gpus: int = Field(1, ge=0, le=1, description="1 trains on a GPU, 0 on the CPU.")
+    gpus: int = Field(
+        1, ge=0, description="GPUs of one node that train it, each on its part of every step's spectra; 0: the CPU."
+    )
     seed: int = Field(0, description="First weights, order, and what is hidden.")
 
 
