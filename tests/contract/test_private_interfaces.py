@@ -16,7 +16,7 @@ from starglot.workflow.rebuilds.plan import show_graph
 #: Private names of other libraries, by the one file that may use them.  Each says there why, and of which release.
 PLACES = {
     "src/starglot/workflow/rebuilds/plan.py": {"_prepare_dag", "_build_dag"},  # snakemake
-    "src/starglot/commands/completion.py": {"_actions"},  # argparse; tests/unit/test_completion.py holds it
+    "src/starglot/commands/completion.py": {"_actions"},  # argparse; tests/unit/commands/test_completion.py holds it
     "src/starglot/inference/decode.py": {"_attn_implementation"},  # transformers
     "src/starglot/training/deepspeed.py": {"__compatible_ops__", "_prepare_backend"},  # deepspeed, accelerate
 }

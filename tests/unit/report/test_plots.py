@@ -4,6 +4,7 @@ import hashlib
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -51,7 +52,7 @@ def test_the_same_input_gives_the_same_bytes_in_another_process(tmp_path):
         "from prediction_tables import predictions; from starglot.plots.predicted import draw_predicted\n"
         "draw_predicted(predictions(('teff',)), Path(sys.argv[2]), 'title', ('teff',))"
     )
-    folder = __file__.rsplit("/", 1)[0]
+    folder = str(Path(__file__).parents[1])
     subprocess.run([sys.executable, "-c", code, folder, str(tmp_path / "one")], check=True)
     draw_predicted(predictions(("teff",)), tmp_path / "two", "title", ("teff",))
     digests = set()

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from test_spectra_shard import RECIPE, selection, write
+from plate_files import RECIPE, selection, write
 
 from starglot.surveys.index import COLUMNS
 from starglot.tables import write_parquet

@@ -2,49 +2,22 @@
 
 from __future__ import annotations
 
-import gzip
 import os
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 import pytest
-from astropy.io import fits
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from plate_files import KINDS, RECIPE, selection, write
 
 from refusals import refused
-from starglot.config.root import Recipe, Wavelength
+from starglot.config.root import Recipe
 from starglot.rejections import REJECTIONS
 from starglot.spectra import shard as shards
 from starglot.spectra.shard import clean_shard, spectra_metadata
 from starglot.surveys.lamost_spectra import read
-from starglot.tables import REJECTED, SELECTED, flux_matrix, read_metadata, spectra_schema, write_parquet
-
-RECIPE = Recipe(wavelength=Wavelength(start=3800, stop=3900, step=1))
-KINDS = ("good", "masked", "cut", "nan", "negative", "missing", "no path")
-
-
-def write(path: Path, kind: str, seed: int) -> None:
-    rng = np.random.default_rng(seed)
-    wavelength = 10 ** (3.5682 + 1e-4 * np.arange(400))
-    flux, ivar, mask = 100 + rng.normal(size=400), np.ones(400), np.zeros(400)
-    if kind == "masked":
-        mask[:] = 1
-    elif kind == "nan":
-        flux[200] = np.nan
-    elif kind == "negative":
-        flux -= 500
-    arrays = {"FLUX": flux, "IVAR": ivar, "WAVELENGTH": wavelength, "ORMASK": mask}
-    columns = [fits.Column(name=name, format="400E", array=array[None]) for name, array in arrays.items()]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    plain = path.with_suffix(".tmp")
-    fits.HDUList([fits.PrimaryHDU(), fits.BinTableHDU.from_columns(columns, name="COADD")]).writeto(
-        plain, overwrite=True
-    )
-    packed = gzip.compress(plain.read_bytes(), 1)
-    plain.unlink()
-    path.write_bytes(packed[: len(packed) // 2] if kind == "cut" else packed)
+from starglot.tables import REJECTED, flux_matrix, read_metadata, spectra_schema, write_parquet
 
 
 @pytest.fixture(scope="module")
@@ -54,19 +27,6 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for seed in range(3):
             write(folder / "20170904" / "P" / f"{kind}-{seed}.fits.gz", kind, seed)
     return folder
-
-
-def selection(kinds: list[str]) -> pa.Table:
-    rows = [
-        {
-            "obsid": 10**15 + 7 * i,
-            "star_id": f"gaia:{i // 2}",
-            "row": 0,
-            "file": None if kind == "no path" else f"20170904/P/{kind}-{i % 3}.fits.gz",
-        }
-        for i, kind in enumerate(kinds)
-    ]
-    return pa.Table.from_pylist(rows, schema=SELECTED)
 
 
 @settings(max_examples=25)

@@ -103,7 +103,7 @@ case.fit(case.make_stars(folder / "stars"), folder, own=6, training=dict(epochs=
 
 def test_killed_and_started_again_it_gives_the_same_bytes(tmp_path):
     (tmp_path / "stars").mkdir()
-    tests = [str(folder) for folder in Path(__file__).parents[:2]]
+    tests = [str(folder) for folder in Path(__file__).parents[:3]]
     script = SCRIPT.format(tests=tests, folder=str(tmp_path))
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert done.returncode == -signal.SIGKILL, done.stderr[-2000:]

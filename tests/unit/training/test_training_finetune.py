@@ -32,7 +32,7 @@ from tasks import task_of
 pytestmark = pytest.mark.slow
 
 #: Where modules of tests are, for processes of their own.
-TESTS = [str(folder) for folder in Path(__file__).parents[:2]]
+TESTS = [str(folder) for folder in Path(__file__).parents[:3]]
 
 WAVELENGTH = Wavelength(start=4000, stop=4199, step=1)
 ENCODING = Encoding(form="packed", bin=10, preparation="continuum")

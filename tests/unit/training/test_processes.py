@@ -19,7 +19,7 @@ from starglot.training.processes import join_processes
 
 pytestmark = pytest.mark.slow
 
-TESTS = [str(folder) for folder in Path(__file__).parents[:2]]
+TESTS = [str(folder) for folder in Path(__file__).parents[:3]]
 TOGETHER = """
 import sys
 sys.path[:0] = {tests!r}

@@ -20,7 +20,7 @@ from starglot.spectra.degrade import LOG_PIXEL
 from starglot.surveys import apogee
 from starglot.surveys.sdss_spectrum import read_sdss_spectrum
 
-DATA = Path(__file__).resolve().parents[1] / "data"
+DATA = Path(__file__).resolve().parents[2] / "data"
 F9, WHITE_DWARF = (DATA / "sdss" / f"spec-{name}.fits" for name in ("3128-54776-0008", "0266-51602-0031"))
 ALL_STAR = DATA / "apogee" / "allStar-v603-rows.fits"
 

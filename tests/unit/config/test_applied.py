@@ -19,7 +19,7 @@ from starglot.config.root import Config
 from starglot.plots.catalogue import repeated
 from starglot.samples.select import select
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 def configured(tmp_path: Path, **catalogue: Any) -> Config:

@@ -120,7 +120,7 @@ case.fit(linear_survey(folder / "spectra"), folder / "state", folder / "never", 
 
 
 def test_killed_and_started_again_it_gives_the_same_bytes(survey, tmp_path):
-    tests = [str(folder) for folder in Path(__file__).parents[:2]]
+    tests = [str(folder) for folder in Path(__file__).parents[:3]]
     script = SCRIPT.format(tests=tests, folder=str(tmp_path))
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert done.returncode == -signal.SIGKILL, done.stderr[-2000:]

@@ -125,7 +125,7 @@ def test_a_failed_job_is_quoted_without_its_traceback(tmp_path):
 
 def test_the_table_of_the_demo_knows_the_rules_of_the_workflow():
     """A rule that was renamed would count as unknown, and the demo would name no time."""
-    root = Path(__file__).parents[2]
+    root = Path(__file__).parents[3]
     text = "".join(path.read_text() for path in (root / "rules").glob("*.smk"))
     rules = set(re.findall(r"^ *(?:rule|checkpoint) (\w+):|^ *use rule \w+ as (\w+)", text, re.M))
     table = read_expected(root / "benchmarks/demo_jobs.tsv")

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from baseline_spectra import BIN, TASK, linear_survey
-from test_spectra_shard import RECIPE, selection, write
+from plate_files import RECIPE, selection, write
 from test_store import DAMAGES, each_damage
 
 from starglot.config.kinds.baselines import ClassMean, Ridge
