@@ -108,8 +108,8 @@ def read_file(path: Path, air: bool = False) -> tuple[str, list[FileSpectrum]]:
             return owner, FILE_READERS[owner].read(path)
         if (in_image := read_image(path, air)) is not None:
             return PLAIN, [FileSpectrum.plain("", in_image)]
-    rows = spectra_of_rows(content, path.name)
-    if rows is not None:
+    # The bytes of a FITS table can look like text with numbers in brackets.
+    elif (rows := spectra_of_rows(content, path.name)) is not None:
         return PLAIN, [
             FileSpectrum(name, each) if isinstance(each, SpectrumRejected) else FileSpectrum.plain(name, each)
             for name, each in rows

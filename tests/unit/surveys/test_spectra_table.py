@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from astropy.io import fits
+from astropy.table import Table
 
 from starglot.spectra.rejection import SpectrumRejected
 from starglot.surveys.identify import read_file
@@ -100,3 +102,12 @@ def test_a_table_of_one_spectrum_is_what_it_was(tmp_path: Path) -> None:
     pd.DataFrame({"wavelength": WAVE, "flux": FLUX[0], "ivar": IVAR[0]}).to_csv(tmp_path / "one.csv", index=False)
     _, (one,) = read_file(tmp_path / "one.csv")
     assert one.name == "" and len(one.spectrum.flux) == M
+
+
+def test_a_fits_table_whose_bytes_look_like_text_is_a_fits_table(tmp_path: Path) -> None:
+    flux = np.full(M, np.frombuffer(b"nan1", ">f4")[0])
+    head = fits.PrimaryHDU(header=fits.Header([("COMMENT", "Astronomy and Astrophysics, v44")]))
+    table = fits.BinTableHDU(Table({"wavelength": WAVE, "flux": flux.astype(">f4")}))
+    fits.HDUList([head, table]).writeto(tmp_path / "one.fits")
+    _, (one,) = read_file(tmp_path / "one.fits")
+    assert np.array_equal(one.spectrum.flux, flux)
