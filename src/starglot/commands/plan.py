@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TypeAlias
 
 from starglot.config.load import read_config
 from starglot.config.root import Config
@@ -22,6 +23,8 @@ from starglot.workflow.progress import in_words
 
 #: What the demo's rules took, in the project's folder.
 MEASURED = Path("benchmarks/demo_jobs.tsv")
+#: Spectra of views, and numbers of pairs, where they are told.
+Seen: TypeAlias = Mapping[str, int] | None
 #: Rules that are listed by themselves.
 _LISTED = 10
 
@@ -96,21 +99,24 @@ def plan(
     device: Device,
     given: Mapping[tuple[str, str], int],
     times: Mapping[str, forecast.Measured],
-    seen: Mapping[str, int] | None = None,
+    seen: Seen = None,
 ) -> Iterator[str]:
     """The lines of a plan.  given: spectra of sizes that take all there is; times: what rules took elsewhere; seen:
     spectra of views, and numbers of pairs."""
     counts = forecast.sample_counts(config, given)
-    yield from _spectra(config, counts)
+    yield from _spectra(config, counts, seen)
     yield from _gpus(config, device, counts)
     yield from _bases(config, seen or {})
-    yield from _processors(config, counts, times)
-    yield from _disk(config, counts)
-    yield from _inputs(config, counts)
+    yield from _processors(config, counts, times, seen)
+    yield from _disk(config, counts, seen)
+    yield from _inputs(config, counts, seen)
 
 
-def _spectra(config: Config, counts: list[forecast.Count]) -> Iterator[str]:
-    yield f"Spectra: {forecast.spectra_to_clean(config, counts):,} to clean"
+def _spectra(config: Config, counts: list[forecast.Count], seen: Seen) -> Iterator[str]:
+    found = forecast.spectra_to_clean(config, counts, seen)
+    yield f"Spectra: {sum(found.values()):,} to clean"
+    for view in (each for each, spectra in found.items() if not spectra):
+        yield f"  of {view}: not counted here (--count {view}=N)"
     for one in counts:
         if one.spectra is None:
             yield f"  {one.task}, {one.size}: all there are, not counted here (--count {one.task}/{one.size}=N)"
@@ -184,10 +190,10 @@ def _hours(hours: float) -> str:
 
 
 def _processors(
-    config: Config, counts: list[forecast.Count], times: Mapping[str, forecast.Measured]
+    config: Config, counts: list[forecast.Count], times: Mapping[str, forecast.Measured], seen: Seen
 ) -> Iterator[str]:
     yield ""
-    found = forecast.core_seconds(config, counts, times)
+    found = forecast.core_seconds(config, counts, times, seen)
     if not found:
         yield f"Processor time: not known, for lack of measured times ({MEASURED}, or --times)"
         return
@@ -200,8 +206,8 @@ def _processors(
     yield "  assumed: each rule's measured time grows with the spectra that it reads, or with the number of models"
 
 
-def _disk(config: Config, counts: list[forecast.Count]) -> Iterator[str]:
-    found = forecast.disk(config, counts)
+def _disk(config: Config, counts: list[forecast.Count], seen: Seen) -> Iterator[str]:
+    found = forecast.disk(config, counts, seen)
     yield ""
     yield f"Disk for results: about {check.readable_size(round(sum(found.values())))}"
     for name, size in found.items():
@@ -212,8 +218,8 @@ def _disk(config: Config, counts: list[forecast.Count]) -> Iterator[str]:
     )
 
 
-def _inputs(config: Config, counts: list[forecast.Count]) -> Iterator[str]:
-    sizes = forecast.downloads(config, counts)
+def _inputs(config: Config, counts: list[forecast.Count], seen: Seen) -> Iterator[str]:
+    sizes = forecast.downloads(config, counts, seen)
     yield ""
     lacking = check.lacking(check.external_inputs(config))
     if not lacking:

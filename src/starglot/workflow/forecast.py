@@ -201,11 +201,14 @@ GROWS_WITH = {
 }
 
 
-def amounts(config: Config, counts: list[Count]) -> dict[str, float]:
-    """How much there is of what rules grow with, as far as processors do it; what GPUs do is not in it."""
+def amounts(config: Config, counts: list[Count], seen: Mapping[str, int] | None = None) -> dict[str, float]:
+    """How much there is of what rules grow with, as far as processors do it; what GPUs do is not in it.
+
+    seen: as of :func:`spectra_to_clean`.
+    """
     known = {(one.task, one.size): one.spectra for one in counts}
     found = dict.fromkeys(GROWS_WITH.values(), 0.0) | {"models": 0.0}
-    found["spectra"] = float(spectra_to_clean(config, counts))
+    found["spectra"] = float(sum(spectra_to_clean(config, counts, seen).values()))
     found["mock spectra"] = float(config.mock.spectra) if config.mock is not None else 0.0
     folds = config.split.folds * len(config.repeats.models) if config.repeats.folds else 0
     for task in config.run.tasks:
@@ -230,15 +233,22 @@ def amounts(config: Config, counts: list[Count]) -> dict[str, float]:
     return found
 
 
-def spectra_to_clean(config: Config, counts: list[Count]) -> int:
-    """Spectra that are looked for on the disk: the largest sample of each view, with the selection's margin."""
+def spectra_to_clean(config: Config, counts: list[Count], seen: Mapping[str, int] | None = None) -> dict[str, int]:
+    """View -> spectra that are looked for on the disk: the largest sample of it, with the selection's margin.
+
+    seen: how many a view has, where the configuration does not tell.  Views of tasks at which models start and of
+    pairs of bases are among them.  A mock is counted once, whichever surveys see it.
+    """
     if config.mock is not None:
-        return config.mock.spectra
-    largest: dict[str, int] = {}
-    for one in counts:
-        view = config.tasks[one.task].view
-        largest[view] = max(largest.get(view, 0), one.spectra or 0)
-    return round(sum(largest.values()) * config.select.margin)
+        return {view: config.mock.spectra for view in config.views[:1]}
+    samples = [(config.tasks[one.task].view, one.spectra) for one in counts]
+    for name in config.seen_tasks:
+        samples += [(config.tasks[name].view, size) for size in config.tasks[name].sample.sizes.values()]
+    largest = dict.fromkeys(config.views, 0)
+    for view, spectra in (*samples, *(seen or {}).items()):
+        if view in largest:
+            largest[view] = max(largest[view], spectra or 0)
+    return {view: round(spectra * config.select.margin) for view, spectra in largest.items()}
 
 
 @dataclass(frozen=True)
@@ -268,9 +278,14 @@ def read_measured(path: Path) -> dict[str, Measured]:
         ) from error
 
 
-def core_seconds(config: Config, counts: list[Count], measured: Mapping[str, Measured]) -> dict[str, float]:
-    """Rule -> core-seconds of all its jobs, the longest first; rules that have nothing to do are left out."""
-    here = amounts(config, counts)
+def core_seconds(
+    config: Config, counts: list[Count], measured: Mapping[str, Measured], seen: Mapping[str, int] | None = None
+) -> dict[str, float]:
+    """Rule -> core-seconds of all its jobs, the longest first; rules that have nothing to do are left out.
+
+    seen: as of :func:`spectra_to_clean`.
+    """
+    here = amounts(config, counts, seen)
     found = {rule: one.core_seconds * here[one.per] / one.amount for rule, one in measured.items() if one.amount}
     return {rule: seconds for rule, seconds in sorted(found.items(), key=lambda item: -item[1]) if seconds > 0}
 
@@ -278,11 +293,13 @@ def core_seconds(config: Config, counts: list[Count], measured: Mapping[str, Mea
 # ------------------------------------------------------------------------------------------------ disk
 
 
-def disk(config: Config, counts: list[Count]) -> dict[str, float]:
-    """Bytes of the results, about: cleaned spectra, questions as text."""
+def disk(config: Config, counts: list[Count], seen: Mapping[str, int] | None = None) -> dict[str, float]:
+    """Bytes of the results, about: cleaned spectra, questions as text.  seen: as of :func:`spectra_to_clean`."""
     known = {(one.task, one.size): one.spectra or 0 for one in counts}
-    views = {config.tasks[one.task].view for one in counts}
-    values = max((config.recipe_of(view).wavelength.size for view in views), default=0)
+    values = sum(
+        spectra * config.recipe_of(view).wavelength.size
+        for view, spectra in spectra_to_clean(config, counts, seen).items()
+    )
     text = 0.0
     for name in queries.run_language_models(config):
         encoding = config.encodings[queries.language_models(config)[name].encoding]
@@ -291,17 +308,23 @@ def disk(config: Config, counts: list[Count]) -> dict[str, float]:
         for task in config.run.tasks:
             own = config.recipe_of(config.tasks[task].view).wavelength.size / encoding.bin
             text += sum(known[task, size] for size in queries.sizes_of(config, task)) * own * TEXT_BYTES
-    return {"cleaned spectra": spectra_to_clean(config, counts) * values * SPECTRUM_BYTES, "questions": text}
+    return {"cleaned spectra": values * SPECTRUM_BYTES, "questions": text}
 
 
-def downloads(config: Config, counts: list[Count]) -> dict[str, float]:
-    """Bytes to download, about, by the name of :func:`starglot.workflow.check.external_inputs`; as far as known."""
+def downloads(config: Config, counts: list[Count], seen: Mapping[str, int] | None = None) -> dict[str, float]:
+    """Bytes to download, about, by the name of :func:`starglot.workflow.check.external_inputs`; as far as known.
+
+    seen: as of :func:`spectra_to_clean`.
+    """
     found: dict[str, float] = {}
     if config.mock is None:
-        views = {View(config.tasks[one.task].view).survey for one in counts}
+        largest: dict[str, int] = {}
+        for view, spectra in spectra_to_clean(config, counts, seen).items():
+            name = View(view).survey
+            largest[name] = max(largest.get(name, 0), spectra)
         for name, survey in config.surveys.named().items():
-            if name in views and isinstance(survey, SpectrumSurvey):
-                found[f"{survey.title} spectra"] = spectra_to_clean(config, counts) * FILE_BYTES
+            if largest.get(name) and isinstance(survey, SpectrumSurvey):
+                found[f"{survey.title} spectra"] = largest[name] * FILE_BYTES
     for (base, revision), users in queries.hub_or_folder_bases(config).items():
         shape = base_shape(base, revision) if users and is_hub_id(base) else None
         if shape is not None:

@@ -245,11 +245,23 @@ def test_a_table_of_no_times_is_refused(tmp_path: Path) -> None:
 
 def test_disk_and_downloads(full: Config) -> None:
     counts = forecast.sample_counts(full)
-    assert forecast.spectra_to_clean(full, counts) == 1_800_000  # with the selection's margin
+    (spectra,) = forecast.spectra_to_clean(full, counts).values()
+    assert spectra == 1_800_000  # with the selection's margin
     assert forecast.disk(full, counts)["cleaned spectra"] == pytest.approx(1.8e6 * 4901 * 1.26)
     sizes = forecast.downloads(full, counts)
     assert sizes["LAMOST spectra"] == pytest.approx(2e11, rel=0.05)
     assert sizes["meta-llama/Llama-3.1-8B-Instruct"] == pytest.approx(16.06e9, rel=0.01)
+
+
+def test_spectra_of_pairs_and_of_starts_are_cleaned_too(project: Path) -> None:
+    names = ("config.yaml", "specclip.yaml", "transfer_desi.yaml")
+    config = read_config(*(project / "config" / name for name in names))
+    seen = {"lamost/blue": 966_082, "gaia_xp/xp": 820_568, "desi/blue": 10_000, "lamost_xp": 820_568}
+    counts = forecast.sample_counts(config)
+    wanted = {view: round(n * config.select.margin) for view, n in seen.items() if "/" in view}
+    assert forecast.spectra_to_clean(config, counts, seen) == wanted
+    values = 1462 * (wanted["lamost/blue"] + wanted["desi/blue"]) + 343 * wanted["gaia_xp/xp"]
+    assert forecast.disk(config, counts, seen)["cleaned spectra"] == pytest.approx(values * 1.26)
 
 
 # ---------------------------------------------------------------- the command
