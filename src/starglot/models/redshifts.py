@@ -63,9 +63,7 @@ def doubt_of(trial: np.ndarray, chi2: np.ndarray, z: np.ndarray) -> Doubt:
     above = np.where(places >= best[:, None], chi2, -np.inf)
     below = np.where(places <= best[:, None], chi2, -np.inf)
     # The highest chi2 on the way from the best redshift to each.
-    wall = np.maximum(
-        np.maximum.accumulate(above, axis=1), np.maximum.accumulate(below[:, ::-1], axis=1)[:, ::-1]
-    )
+    wall = np.maximum(np.maximum.accumulate(above, axis=1), np.maximum.accumulate(below[:, ::-1], axis=1)[:, ::-1])
     apart = np.abs(trial[None] - z[:, None]) / (1 + z[:, None]) * LIGHT > APART
     others = np.where(apart & (wall - chi2 > LEAST_WALL), chi2, np.inf)
     second = others.argmin(axis=1)
