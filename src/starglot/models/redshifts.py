@@ -30,6 +30,8 @@ WARNINGS: dict[int, str] = {
 
 #: A gap of chi2 below is small, and redshifts closer than this (km/s) are one: Redrock's numbers.
 LEAST_DELTA, APART = 9.0, 1000.0
+#: Minima of chi2 are two where it rises by more in between: a probability falls to half its lower peak.
+LEAST_WALL = 2 * float(np.log(2))
 #: A probability below is none.
 _NEVER = 1e-12
 #: Speed of light (km/s).
@@ -40,8 +42,9 @@ LIGHT = 299792.458
 class Doubt:
     """What speaks against n redshifts, arrays (n,).
 
-    second: the best redshift that lies more than 1,000 km/s from the answer; gap: by how much chi2, or
-    -2 ln probability, is greater there than at the best, NaN where nothing is known; warning: bits, a sum.
+    second: the best redshift at another minimum of chi2, or peak of probability, more than 1,000 km/s from the
+    answer, NaN where there is no other; gap: by how much chi2, or -2 ln probability, is greater there than at the
+    best (where there is no other: at the worst), NaN where nothing is known; warning: bits, a sum.
     """
 
     second: np.ndarray
@@ -52,25 +55,28 @@ class Doubt:
 def doubt_of(trial: np.ndarray, chi2: np.ndarray, z: np.ndarray) -> Doubt:
     """What chi2 (n, m) at ``trial`` redshifts (m,), ascending, says against the answers z (n,).
 
-    Of a probability, -2 ln of it stands for chi2.
+    Of a probability, -2 ln of it stands for chi2.  As in Redrock, a neighbour of the best redshift is no other one,
+    however wide the minimum about the best: chi2 has to rise in between.
     """
-    rows = np.arange(len(chi2))
+    rows, places = np.arange(len(chi2)), np.arange(len(trial))
     best = chi2.argmin(axis=1)
+    above = np.where(places >= best[:, None], chi2, -np.inf)
+    below = np.where(places <= best[:, None], chi2, -np.inf)
+    # The highest chi2 on the way from the best redshift to each.
+    wall = np.maximum(np.maximum.accumulate(above, axis=1), np.maximum.accumulate(below[:, ::-1], axis=1)[:, ::-1])
     apart = np.abs(trial[None] - z[:, None]) / (1 + z[:, None]) * LIGHT > APART
-    others = np.where(apart, chi2, np.inf)
+    others = np.where(apart & (wall - chi2 > LEAST_WALL), chi2, np.inf)
     second = others.argmin(axis=1)
-    gap = others[rows, second] - chi2[rows, best]
+    known = np.isfinite(others[rows, second])
+    gap = np.where(known, others[rows, second], chi2.max(axis=1)) - chi2[rows, best]
     warning = np.where(gap < LEAST_DELTA, SMALL_DELTA, 0)
     warning |= np.where((best == 0) | (best == len(trial) - 1), Z_FITLIMIT, 0)
-    return Doubt(trial[second], gap, warning)
+    return Doubt(np.where(known, trial[second], np.nan), gap, warning)
 
 
 def doubt_of_chances(trial: np.ndarray, chance: np.ndarray, z: np.ndarray) -> Doubt:
-    """:func:`doubt_of` of probabilities (n, m) at ``trial`` redshifts; no second one where all others have none."""
-    doubt = doubt_of(trial, -2 * np.log(np.maximum(chance, _NEVER)), z)
-    at = np.searchsorted(trial, doubt.second)
-    some = chance[np.arange(len(chance)), at] > _NEVER
-    return Doubt(np.where(some, doubt.second, np.nan), doubt.gap, doubt.warning)
+    """:func:`doubt_of` of probabilities (n, m) at ``trial`` redshifts."""
+    return doubt_of(trial, -2 * np.log(np.maximum(chance, _NEVER)), z)
 
 
 def no_doubt(n: int) -> Doubt:

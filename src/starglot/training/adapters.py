@@ -92,7 +92,8 @@ def adapt(model: PreTrainedModel, settings: AdaptedBase, start: Path | None, pla
     Raises StarglotError for a start of another rank.
     """
     if start is None:
-        return llm.attach_adapter(model, settings.lora, settings.seed, sharded=plan.deepspeed is not None)
+        sharded = plan.deepspeed is not None and not plan.in_32_bits
+        return llm.attach_adapter(model, settings.lora, settings.seed, sharded=sharded)
     llm.check_adapter(start, settings.lora)
     return llm.load_adapter(model, start, trainable=True)
 
@@ -147,8 +148,8 @@ def effective_batch(training: Training) -> int:
     return training.batch * training.accumulate * training.processes
 
 
-def make_plan(training: Training, rows: int, seed: int) -> Plan:
-    """Steps, rates and devices of a training on ``rows`` questions."""
+def make_plan(training: Training, rows: int, seed: int, *, in_32_bits: bool = False) -> Plan:
+    """Steps, rates and devices of a training on ``rows`` questions; in_32_bits: as of :class:`.loop.Plan`."""
     from starglot.training.deepspeed import zero_3
     from starglot.training.loop import Plan
 
@@ -164,6 +165,7 @@ def make_plan(training: Training, rows: int, seed: int) -> Plan:
         checkpointing=training.gradient_checkpointing,
         on_gpu=training.gpus > 0,
         deepspeed=zero_3(training) if training.deepspeed else None,
+        in_32_bits=in_32_bits,
     )
 
 

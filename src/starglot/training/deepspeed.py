@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 from starglot.config.kinds.llm import Training
+
+if TYPE_CHECKING:
+    from torch import nn
 
 
 def zero_3(training: Training) -> dict[str, Any]:
@@ -31,6 +36,27 @@ def zero_3(training: Training) -> dict[str, Any]:
         "zero_allow_untested_optimizer": True,
         "wall_clock_breakdown": False,
     }
+
+
+@contextmanager
+def whole(parameters: Iterable[nn.Parameter]) -> Iterator[None]:
+    """Parameters that ZeRO-3 has shared out, each in one piece in every process as long as the context lasts.
+
+    All processes enter it together.  Others are as they are.
+    """
+    sharded = [each for each in parameters if hasattr(each, "ds_id")]
+    if not sharded:
+        yield
+        return
+    from deepspeed.runtime.zero import GatheredParameters
+
+    with GatheredParameters(sharded):
+        yield
+
+
+def sizes(parameters: Iterable[nn.Parameter]) -> list[int]:
+    """Numbers that each parameter has, shared out or not."""
+    return [int(getattr(each, "ds_numel", each.numel())) for each in parameters]
 
 
 def on_the_cpu() -> None:

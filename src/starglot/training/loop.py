@@ -35,7 +35,11 @@ _LOGGED = 500
 
 @dataclass(frozen=True)
 class Plan:
-    """How long and how fast: steps of ``batch`` examples x ``accumulate`` x processes."""
+    """How long and how fast: steps of ``batch`` examples x ``accumulate`` x processes.
+
+    in_32_bits: all that is trained, and the buffers beside it, stay in 32 bits under ZeRO-3, too, which would else
+    store them in 16 on GPUs; the base computes in its own type.
+    """
 
     steps: int
     batch: int
@@ -48,6 +52,7 @@ class Plan:
     checkpointing: bool = False
     on_gpu: bool = False
     deepspeed: dict[str, Any] | None = None
+    in_32_bits: bool = False
 
     @property
     def per_log(self) -> int:
@@ -75,7 +80,7 @@ class Plan:
             warmup_steps=math.ceil(self.warmup * self.steps),
             activation_checkpointing=self.checkpointing,
             activation_checkpointing_kwargs={"use_reentrant": self.deepspeed is not None},
-            bf16=compute_dtype(self.on_gpu) == torch.bfloat16,
+            bf16=compute_dtype(self.on_gpu) == torch.bfloat16 and not (self.deepspeed and self.in_32_bits),
             use_cpu=not self.on_gpu and self.deepspeed is None,
             deepspeed=self.deepspeed,
             ddp_find_unused_parameters=False,
@@ -101,10 +106,12 @@ def make_trainer(
     collate: Callable[..., Any],
     arguments: TrainingArguments,
     title: str,
+    optimiser: Callable[[], torch.optim.Optimizer] | None = None,
 ) -> Trainer:
-    """A Trainer that seals its checkpoints and shows its progress as ``title``."""
+    """A Trainer that seals its checkpoints and shows its progress as ``title``; optimiser: makes its own one."""
     disable_progress_bar()  # the library's own bars, for each file that it reads or writes
-    trainer = Trainer(model=model, args=arguments, train_dataset=draws, data_collator=collate)
+    trainer = _Trainer(model=model, args=arguments, train_dataset=draws, data_collator=collate)
+    trainer.optimiser = optimiser
     trainer.remove_callback(PrinterCallback)
     trainer.add_callback(_Seals(trainer))
     trainer.add_callback(_StopsInTime(trainer))
@@ -179,6 +186,18 @@ def write_curve(curve: list[dict[str, float]], path: Path) -> None:
     names = list(curve[0]) if curve else ["step", "loss"]
     lines = [",".join(f"{point[name]:.8g}" for name in names) for point in curve]
     write_text("\n".join([",".join(names), *lines]) + "\n", path)
+
+
+class _Trainer(Trainer):
+    """With an optimiser of the caller's: DeepSpeed drops one that the Trainer was given, and asks for it anew."""
+
+    optimiser: Callable[[], torch.optim.Optimizer] | None = None
+
+    def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
+        if self.optimizer is None and self.optimiser is not None:
+            self.optimizer = self.optimiser()
+        made: torch.optim.Optimizer = super().create_optimizer(model)
+        return made
 
 
 class _Seals(TrainerCallback):

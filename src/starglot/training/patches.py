@@ -38,6 +38,7 @@ from starglot.training.adapters import (
     make_plan,
 )
 from starglot.training.begun import note_length
+from starglot.training.deepspeed import on_the_cpu, sizes, whole
 
 if TYPE_CHECKING:
     import torch
@@ -108,6 +109,9 @@ def train_patches(
     check_devices(training)
     log.info("%s, %s, on %s", out, size, f"{training.gpus} GPU(s)" if training.gpus else "the CPU")
 
+    if training.deepspeed and not training.gpus:
+        on_the_cpu()
+
     # ---- load
     found = find_foundation(base, start, state)
     tokenizer = llm.load_tokenizer(found.folder)
@@ -124,7 +128,7 @@ def train_patches(
     read = rows.where(np.concatenate([train, val]))
     flux = map_flux(read, spectra.shard_path, spectra.inputs, Path(state) / "flux", work.chief)
     flux, held_out = flux[: len(train)], flux[len(train) :]
-    plan = make_plan(training, len(train), settings.seed)
+    plan = make_plan(training, len(train), settings.seed, in_32_bits=True)  # statistics of flux need them
     if work.chief:
         note_length(work.place, plan.steps, "steps")
     arguments = plan.arguments(work.place / CHECKPOINTS)
@@ -157,18 +161,27 @@ def train_patches(
         collate = EitherCollate(collate, Collate(tokenizer.pad_token_id))
     seen = PatchDraws(rows.where(val), held_out, *shared, len(val), seed=0)
     loss = AnswerLoss(prompt.answer, in_order, training.huber, training.text, training.class_weight)
-    trainer = make_trainer(WithLoss(model, loss), examples, collate, arguments, f"{task.question.form}, {size}")  # type: ignore[arg-type]
-    trainer.optimizer = _optimiser(model, training)
+    trainer = make_trainer(
+        WithLoss(model, loss),  # type: ignore[arg-type]
+        examples,
+        collate,
+        arguments,
+        f"{task.question.form}, {size}",
+        lambda: _optimiser(model, training),
+    )
     first = np.arange(0 if learns else min(len(train), VALIDATED))
     shown = PatchDraws(rows.where(train[first]), flux[first], *shared, len(first), seed=0)
     curve, metrics = fit(trainer, seen, None if learns else shown)
 
     # ---- save
+    trained = [each for each in model.parameters() if each.requires_grad]
+
     def save(made: Path) -> None:
-        if work.chief:
-            adapted.save_pretrained(str(made))
-            (made / "README.md").unlink(missing_ok=True)
-            save_projector(projector, made)
+        with whole(trained):
+            if work.chief:
+                adapted.save_pretrained(str(made))
+                (made / "README.md").unlink(missing_ok=True)
+                save_projector(projector, made)
 
     manifest = {
         "kind": settings.kind,
@@ -192,9 +205,8 @@ def train_patches(
             "steps": plan.steps if learns else 0,
             "prompt_tokens": prompt.length(projector.tokens),
             "spectrum_tokens": projector.tokens,
-            "trainable_parameters": learns * sum(each.numel() for each in model.parameters() if each.requires_grad),
-            "parameters": sum(each.numel() for each in projector.parameters())
-            + adapted.get_nb_trainable_parameters()[1],
+            "trainable_parameters": learns * sum(sizes(trained)),
+            "parameters": sum(sizes(projector.parameters())) + adapted.get_nb_trainable_parameters()[1],
         },
         "seed": settings.seed,
         "metrics": metrics,
@@ -231,7 +243,8 @@ def _projector(
     from starglot.models.projector import ENOUGH, Projector, statistics_of
     from starglot.spectra.pixels import pixels
 
-    hidden = width_of(base)
+    with whole(base.get_input_embeddings().parameters()):
+        hidden, scale = width_of(base), token_size(base)
     if start is not None:
         began = check_model(start)
         projector = load_projector(encoding, wavelength.size, hidden, start, began)
@@ -245,7 +258,7 @@ def _projector(
     few = np.unique(np.linspace(0, len(flux) - 1, min(len(flux), ENOUGH)).astype(int))
     statistics = statistics_of(*pixels(np.asarray(flux[few]), encoding.coarse), encoding.needed)
     set_seed(seed)
-    return Projector(encoding, wavelength.size, hidden, token_size(base), statistics, len(task.labels))
+    return Projector(encoding, wavelength.size, hidden, scale, statistics, len(task.labels))
 
 
 def _scales(task: Task, truth: np.ndarray, errors: np.ndarray, began: Mapping[str, Any]) -> dict[str, NumberScale]:

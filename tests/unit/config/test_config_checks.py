@@ -44,7 +44,6 @@ CASES: list[tuple[Any, ...]] = [
     ("demo", {"models__llm-demo__encoding": "patches"}, "models.llm-demo.encoding", "patches", "patch_llm"),
     ("demo", {"models__llm-patches__base": "tiny"}, "models.llm-patches.base", "tiny", "demo"),
     ("demo", {"models__llm-demo__base": "random"}, "models.llm-demo.base", "random"),
-    ("demo", {"models__llm-patches__training__deepspeed": True}, "models.llm-patches.training.deepspeed"),
     ("demo", {"bases__random__heads": 7}, "bases.random", 128, 7),
     ("demo", {"run__sets": ["test", "held_out"]}, "run.sets", "held_out", "LAMOST"),
     ("demo", {"models__llm-patches__lora__rank": 500}, "models.llm-patches.lora.rank", 500, "1-128"),

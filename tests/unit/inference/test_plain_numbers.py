@@ -94,6 +94,19 @@ def test_the_second_best_redshift_is_the_best_that_is_apart():
     assert Z_FITLIMIT == 32
 
 
+def test_a_wide_peak_is_no_second_redshift_and_a_small_one_beside_it_is():
+    trial = np.arange(0.0, 0.5, 0.001)
+    wide = np.exp(-0.5 * ((trial - 0.2) / 0.02) ** 2)  # 5,000 km/s
+    low, high = (wide + height * np.exp(-0.5 * ((trial - 0.35) / 0.02) ** 2) for height in (0.001, 0.05))
+    chance = np.stack([each / each.sum() for each in (wide, low, high)])
+    doubt = doubt_of_chances(trial, chance, np.full(3, 0.2))
+    assert np.isnan(doubt.second[0]) and doubt.second[1:] == pytest.approx([0.35, 0.35], abs=0.002)
+    assert doubt.gap[1:] == pytest.approx([-2 * np.log(0.001), -2 * np.log(0.05)], rel=0.01)
+    assert doubt.gap[0] > 30 and doubt.warning.tolist() == [0, 0, SMALL_DELTA]
+    flat = doubt_of_chances(trial, np.full((1, 500), 0.002), np.array([0.2]))
+    assert np.isnan(flat.second[0]) and flat.warning[0] & SMALL_DELTA
+
+
 def test_a_probability_is_a_chi2_of_minus_two_logarithms():
     trial = np.arange(0.0, 0.5, 0.001)
     chance = np.zeros((2, 500))

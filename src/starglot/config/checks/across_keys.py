@@ -180,8 +180,6 @@ def _language_model(config: Config, at: str, model: LanguageModel) -> Iterator[s
                 f"{at}.base: '{model.base}' was pre-trained on flux as text (encoding '{taught.encoding}'); a model "
                 "of kind patch_llm stands on a base of kind random, a folder or a Hugging Face id"
             )
-        if model.training.deepspeed:
-            yield f"{at}.training.deepspeed: a projector cannot be sharded; leave it false"
     elif untaught:
         yield f"{at}.base: '{model.base}' is of kind random and writes no digits; give this model one of kind tiny"
     elif taught and taught.encoding != model.encoding:
