@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
+import patch_models as case
 import pytest
-import test_patch_llm as case
 import torch
 from baseline_spectra import NAMED, TASK, linear_survey
 from safetensors.numpy import load_file
