@@ -237,6 +237,8 @@ def _cell(record: dict[str, object], name: str) -> Cell:
     if isinstance(value, int):
         return value
     if isinstance(value, float):
+        if name == "learning_rate":
+            return f"{value:g}"  # in digits after the point, 1e-5 would be 0.000
         label = LABELS.get(str(record.get("label")))
         unit = label.unit if label and name in PHYSICAL else ""
         # One digit more than the label itself has, where its unit does not say: a redshift's error is small.
