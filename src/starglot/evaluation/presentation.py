@@ -271,6 +271,8 @@ def _cell(record: dict[str, object], name: str) -> Cell:
     if isinstance(value, int):
         return value
     if isinstance(value, float):
+        if name == "learning_rate":
+            return f"{value:g}"  # in digits after the point, 1e-5 would be 0.000
         decimals = error_decimals(record.get("label")) if name in PHYSICAL else DECIMALS
         low, high = (_known(record.get(f"{name}{end}")) for end in ("_lo", "_hi"))
         both = isinstance(low, float) and isinstance(high, float)

@@ -99,13 +99,15 @@ def test_tables_and_curves_are_written(ours: pd.DataFrame, tmp_path: Path) -> No
 
 def test_models_are_told_by_what_they_train_and_by_their_rate(ours: pd.DataFrame, tmp_path: Path) -> None:
     large = ours[ours.n_train != 40]
-    trainings = {"residual": Training(500, 1e-3), "scratch": Training(9000, 1e-2), "zero_shot": Training(0, 1e-3)}
+    trainings = {"residual": Training(500, 1e-3), "scratch": Training(9000, 1e-5), "zero_shot": Training(0, 1e-3)}
     table = parameters_table(large, trainings)
     assert set(table["model"]) == {"residual", "scratch"}  # lora's training is not told, zero-shot takes no step
     mine = table[table["strategy"] == "scratch"]
-    assert set(mine["trained"]) == {9000} and set(mine["learning_rate"]) == {1e-2}
+    assert set(mine["trained"]) == {9000} and set(mine["learning_rate"]) == {1e-5}
     theirs = large[large["strategy"] == "scratch"].set_index(["label", "stars"])["r2"]
     pd.testing.assert_series_equal(mine.set_index(["label", "stars"])["r2"], theirs, check_like=True)
+    write_table(table, tmp_path / "parameters", "Mock")
+    assert " 1e-05 |" in (tmp_path / "parameters.md").read_text()
     draw_parameters(table, tmp_path / "figure", "Mock")
     draw_parameters(table.iloc[:0], tmp_path / "none", "Mock")
     assert (tmp_path / "figure.svg").stat().st_size > 2 * (tmp_path / "none.svg").stat().st_size

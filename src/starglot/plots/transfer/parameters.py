@@ -17,7 +17,10 @@ from starglot.plots.transfer.sizes import STRATEGY_MARKS
 #: R2 is shown from here.
 _LOWEST = -0.5
 #: What is drawn against what: the axis, and the strategies whose models differ in it.
-_ROWS = {"trained": ("trained parameters", ("residual", "lora", "full")), "learning_rate": ("rate", ("scratch",))}
+_ROWS = {
+    "trained": ("trained parameters", ("residual", "lora", "full")),
+    "learning_rate": ("learning rate", ("scratch",)),
+}
 
 
 def draw_parameters(table: pd.DataFrame, stem: Path, title: str) -> None:
@@ -45,7 +48,7 @@ def draw_parameters(table: pd.DataFrame, stem: Path, title: str) -> None:
                 axis.set(xscale="log", xlabel=said, ylabel=f"R2 of {label_text(label).rpartition(' (')[0]}")
                 axis.set_ylim(max(_LOWEST, axis.get_ylim()[0]), 1.0)
                 if axis.get_legend_handles_labels()[0]:
-                    axis.legend(loc="lower right", fontsize=7.5)
+                    axis.legend(loc="lower right", fontsize=7.5, frameon=True, framealpha=0.85, edgecolor="none")
         figure.suptitle(title, x=0.01, ha="left", fontsize=10, fontweight="bold")
         below = "Means over the seeds; bars: 95 % over test stars. Solid: all stars; dotted, open: metal-poor."
         figure.supxlabel(below, x=0.01, ha="left", fontsize=7.5, color="0.3")

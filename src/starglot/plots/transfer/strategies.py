@@ -41,7 +41,7 @@ def draw_strategies(
                 if label in judged[model] and len(judged[model][label]):
                     _panel(axis, judged[model][label], ends)
                 if row == 0:
-                    said = strategies.get(model, "")
+                    said = strategies.get(model, "").replace("_", "-")
                     axis.set_title(model if said in ("", model) else f"{model}\n{said}", fontsize=8)
             axes[row, 0].set_ylabel(f"predicted {label_text(label)}", fontsize=8)
         figure.supxlabel("label", fontsize=9)

@@ -24,8 +24,8 @@ TOGETHER = """
 import sys
 sys.path[:0] = {tests!r}
 from pathlib import Path
-import test_processes
-test_processes.together(Path({folder!r}))
+import test_encoder_processes
+test_encoder_processes.together(Path({folder!r}))
 """
 
 
