@@ -13,13 +13,11 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
-import test_patch_llm as patches
 from safetensors.numpy import load_file
 
 from refusals import refused
 from starglot.config.llm import Llm
 from starglot.config.models import Encoding, Wavelength
-from starglot.config.random_base import RandomBase
 from starglot.config.tiny import TinyBase
 from starglot.config.transfer import LanguageTransfer
 from starglot.language.answers import render
@@ -29,7 +27,6 @@ from starglot.spectra.sample_flux import CleanedSpectra
 from starglot.tables import flux_column, read_json, write_parquet
 from starglot.training.finetune import finetune
 from starglot.training.pretrain import build_base
-from starglot.training.random_base import make_random_base
 from tasks import task_of
 
 pytestmark = pytest.mark.slow
@@ -307,67 +304,6 @@ def test_a_stretch_of_the_curve_that_a_time_limit_cut_is_joined():
         {"step": 20, "loss": pytest.approx((3 * 3.0 + 7 * 2.0) / 10)},
         {"step": 30, "loss": 1.0},
     ]
-
-
-SHARED_OUT = """
-import sys
-sys.path[:0] = {tests!r}
-import os
-from pathlib import Path
-import test_patch_llm as patches
-import test_training_finetune as case
-place = Path({place!r})
-own = place / os.environ["RANK"]
-own.mkdir()
-survey = patches.linear_survey(own)
-for name, how in (("each", {{}}), ("shares", {{"deepspeed": True}})):
-    patches.train(place, name, survey, place / "random", how=case.brief_patches(nodes=2, **how))
-files = place / "train-0000.jsonl.gz", place / "val-0000.jsonl.gz"
-case.train(place, files, place / "base", "sharded", settings=case.without_dropout(nodes=2, deepspeed=True))
-"""
-
-
-def without_dropout(**training):
-    plain = model(**training)
-    return plain.model_copy(update={"lora": plain.lora.model_copy(update={"dropout": 0.0})})
-
-
-def brief_patches(**training):
-    few = patches.settings(epochs=0.1, batch=5, **training)
-    return few.model_copy(update={"lora": few.lora.model_copy(update={"dropout": 0.0}), "quantisation": "none"})
-
-
-@pytest.fixture(scope="module")
-def launched(place, questions, base):
-    """The folder in which two processes have trained on text, and on patch tokens with and without ZeRO-3."""
-    make_random_base(RandomBase(kind="random", hidden=64, layers=2, heads=2), place / "random")
-    script = place / "shared_out.py"
-    script.write_text(textwrap.dedent(SHARED_OUT.format(tests=TESTS, place=str(place))))
-    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    done = subprocess.run([*launcher, str(script)], capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stderr[-4000:]
-    return place
-
-
-def test_two_processes_under_zero_3_learn_as_one_does(launched, place, questions, base):
-    """NF4, gradient accumulation and stage 3 between two processes: the losses of one process to three digits."""
-    alone, _ = train(place, questions, base, "alone", settings=without_dropout(accumulate=2))
-    curves = [np.loadtxt(folder / "loss.csv", delimiter=",", skiprows=1) for folder in (alone, place / "sharded")]
-    assert len(curves[0]) == 5
-    assert np.allclose(curves[0][:, 1], curves[1][:, 1], rtol=5e-4)
-    one, two = (load_file(folder / "adapter_model.safetensors") for folder in (alone, place / "sharded"))
-    assert one.keys() == two.keys() and all(one[name].shape == two[name].shape for name in one)
-
-
-def test_two_processes_learn_patch_tokens_as_one_does(launched, tmp_path):
-    """Adapter and projector, which has a rate of its own; each process with all weights, and with a share of them."""
-    survey = patches.linear_survey(tmp_path)
-    counts = patches.train(tmp_path, "one", survey, launched / "random", how=brief_patches(accumulate=2))["counts"]
-    for name in ("each", "shares"):
-        for file in ("projector.safetensors", "adapter_model.safetensors"):
-            one, two = load_file(tmp_path / "one" / file), load_file(launched / name / file)
-            assert one.keys() == two.keys() and all(two[key] == pytest.approx(one[key], abs=1e-6) for key in one)
-        assert read_json(launched / name / "manifest.json")["counts"] == counts and counts["steps"] > 2
 
 
 def test_finished_work_comes_back_without_training(place, questions, base, trained, monkeypatch):
