@@ -178,9 +178,10 @@ class Presentation:
 def stars_of(settings: Mapping[str, Any]) -> str:
     """What a table or figure shows, for its caption: 'simulated stars', or the release of the spectra.
 
-    settings: ``release``, ``mock``, ``objects`` (:func:`starglot.config.queries.about_spectra`).
+    settings: ``release``, ``mock`` and ``objects``, stars where they are not named
+    (:func:`starglot.config.queries.about_spectra`).
     """
-    return f"simulated {settings['objects']}" if settings["mock"] else str(settings["release"])
+    return f"simulated {settings.get('objects', 'stars')}" if settings["mock"] else str(settings["release"])
 
 
 def said_of(objects: str, text: str) -> str:

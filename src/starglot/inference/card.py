@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from starglot.config.bases.outside import is_hub_id
-from starglot.evaluation.presentation import fixed, label_text, plain, present
+from starglot.evaluation.presentation import fixed, label_text, plain, present, said_of
 from starglot.evaluation.residuals import ALL, residual_table
 from starglot.extras import EXTRAS
 from starglot.inference.flags import FLAGS
@@ -29,7 +29,7 @@ _SHOWN = ("n", "n_stars", "n_unparsable", "mean", "robust", "rmse", "r2", "cover
 #: Sets of predictions -> what they are of; another set is an external survey's.
 _SETS = {
     "val": "Validation spectra, which chose when training ended and scaled the uncertainties",
-    "test": "Test spectra: stars that are in no other part of the sample",
+    "test": "Test spectra: objects that are in no other part of the sample",
     "common": "Test spectra common to models of all sizes",
     "held_out": "Spectra that were held out from training, validation and test",
 }
@@ -81,7 +81,7 @@ def _metadata(about: Mapping[str, Any], licence: str | None) -> dict[str, Any]:
     said: dict[str, Any] = {"license": licence or _OTHER}
     if licence is None:
         said["license_name"] = _NOT_STATED
-    said |= {"library_name": "starglot", "tags": ["astronomy", "stellar-spectra", about["survey"], about["task"]]}
+    said |= {"library_name": "starglot", "tags": ["astronomy", "spectroscopy", about["survey"], about["task"]]}
     if base and is_hub_id(base):
         said["base_model"] = base
     return said | {"datasets": [_dataset(about)], "metrics": ["rmse", "r_squared"]}
@@ -134,7 +134,7 @@ def _training(about: Mapping[str, Any], manifest: Mapping[str, Any], domain: Map
     yield f"- Sample `{about['size']}` of task `{about['task']}`: {domain['spectra']:,} training spectra" + (
         f", {counts['val']:,} for validation." if "val" in counts else "."
     )
-    yield "- Split by star: no star is in two of training, validation and test."
+    yield "- Split by object: none is in two of training, validation and test."
     if domain["classes"]:
         yield f"- By class: {', '.join(f'{name} {n:,}' for name, n in domain['classes'].items())}."
     if "examples" in counts:
@@ -158,16 +158,16 @@ def _results(about: Mapping[str, Any], tables: list[tuple[str, Any]]) -> Iterato
         yield from ("No predictions were at hand when this card was written.", "")
         return
     yield (
-        "Prediction minus catalogue value, with 95 % intervals from resampling stars. N is the number of "
+        "Prediction minus catalogue value, with 95 % intervals from resampling objects. N is the number of "
         "spectra. Robust scatter is the normalised median absolute deviation."
     )
     for name, frame in tables:
         survey = about["question"]["sample"]["source"]
-        yield from ("", f"### {_SETS.get(name, f'Against {name}, stars outside training')}", "")
+        yield from ("", f"### {_SETS.get(name, f'Against {name}, objects outside training')}", "")
         if name in _SETS:
             yield from (f"Catalogue values are those of {survey}, from which the model learnt.", "")
         shown = present(frame[frame["class"] == ALL][["label", *_SHOWN, *_ends(_SHOWN, frame)]])
-        yield f"| {' | '.join(column.heading for column in shown.columns)} |"
+        yield f"| {' | '.join(said_of('objects', column.heading) for column in shown.columns)} |"
         yield f"|{'|'.join(' ---: ' if column.numeric else ' --- ' for column in shown.columns)}|"
         for row in shown.rows:
             yield f"| {' | '.join(plain(cell) for cell in row)} |"

@@ -78,7 +78,13 @@ OF_FILE = (
 
 #: What a redshift has besides; of a model without a distribution of it, the bits of the spectrum alone.
 _DOUBT = (
-    Column(f"{REDSHIFT.name}_second", pa.float64(), "", "src.redshift", "second-best z, more than 1,000 km/s away"),
+    Column(
+        f"{REDSHIFT.name}_second",
+        pa.float64(),
+        "",
+        "src.redshift",
+        "second-best z, of another peak, more than 1,000 km/s away",
+    ),
     Column(f"{REDSHIFT.name}_gap", pa.float64(), "", "stat.value", "by how much its chi2 (-2 ln p) is greater"),
     Column(
         f"{REDSHIFT.name}_warning",

@@ -82,7 +82,7 @@ def test_a_base_of_the_hub_is_named(folder: Path, tmp_path: Path) -> None:
 
 def test_the_card_says_what_it_was_trained_on_and_for(folder: Path) -> None:
     text = card_of(folder)
-    assert "225 training spectra, 75 for validation" in text and "by star" in text
+    assert "225 training spectra, 75 for validation" in text and "Split by object" in text
     domain = starglot.load(folder).domain["labels"]["teff"]
     assert f"| Teff (K) | {domain['low']:.0f} to {domain['high']:.0f} |" in text
 
