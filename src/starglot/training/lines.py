@@ -101,8 +101,9 @@ def learn_lines(
     Raises StarglotError when no label of the spectra is an abundance that varies.
     """
     finite = np.isfinite(truth)
-    counts, scatter = finite.sum(axis=0), np.nanstd(np.where(finite.any(axis=0), truth, 0.0), axis=0)
-    known = np.flatnonzero((counts >= _ENOUGH) & (scatter > 0))
+    given = np.where(finite.any(axis=0), truth, 0.0)
+    varies = np.nanmax(given, axis=0) > np.nanmin(given, axis=0)
+    known, scatter = np.flatnonzero((finite.sum(axis=0) >= _ENOUGH) & varies), np.nanstd(given, axis=0)
     names = tuple(labels[int(at)] for at in known)
     if not _changed(names):
         raise StarglotError(
