@@ -151,7 +151,9 @@ def lines_learnt(wildcards):
 def lines_index(wildcards):
     """Index of the cleaned spectra of that sample."""
     source = lines_from(CONFIG, wildcards.task, wildcards.model, wildcards.size)
-    return f"<results>/spectra/{CONFIG.tasks[source[0]].view}/index.tsv" if source else []
+    return (
+        f"<results>/spectra/{CONFIG.tasks[source[0]].view}/index.tsv" if source else []
+    )
 
 
 rule train_patches:
@@ -159,7 +161,9 @@ rule train_patches:
     input:
         sample=ancient(trained_sample),
         labels=ancient("<results>/labels/{task}.parquet"),
-        digests=digests(trained_sample, "<results>/labels/{task}.parquet", replayed, lines_learnt),
+        digests=digests(
+            trained_sample, "<results>/labels/{task}.parquet", replayed, lines_learnt
+        ),
         index=view_index,
         base=llm_base,
         start=model_start,

@@ -33,7 +33,7 @@ def settings(**changes: Any) -> Lines:
 
 @pytest.fixture(scope="module")
 def linear() -> tuple[np.ndarray, LineChanges, torch.Tensor]:
-    """Inputs that are a linear map of the labels, known beforehand, with noise and a last number that is no label's."""
+    """Inputs that are a linear map of the labels, known beforehand, with noise; the last number is no label's."""
     unit = np.array([500.0, 0.5, 0.3, 0.4, 0.4])
     slopes = RNG.normal(size=(5, 12)) / unit[:, None]
     truth = RNG.normal(size=(1500, 5)) * unit
