@@ -3,9 +3,9 @@
     python benchmarks/own_line_limit.py [SNR ...]
 
 For the stars of the own-line test: response of the posterior mean to one [X/Fe] alone, where the prior is the
-covariance of the labels in the star's class and the spectrum has the noise of a visit of that S/N in g (30, 80, 200 if
-none is given).  Velocity, extinction, calibration and tellurics are unknown, as in the limit tables.  The mean over 12
-stars.  A model that trusts spectra as this estimate does is at the best compromise between population and lines.
+covariance of the labels in the star's class and the spectrum has the noise of a visit of that S/N in g (30, 80, 200
+if none is given).  Velocity, extinction, calibration and tellurics are unknown, as in the limit tables.  The mean of
+12 stars.  A model that trusts spectra as this estimate does is at the best compromise of population and lines.
 """
 
 from __future__ import annotations
