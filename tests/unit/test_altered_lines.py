@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -17,11 +17,13 @@ from starglot.config.models import Config
 from starglot.config.patch_llm import EstimateTraining, Lines, PixelAugment
 from starglot.config.patches import Patches
 from starglot.config.replay import lines_from
-from starglot.language.number_answers import number_scales
+from starglot.language.number_answers import AnswerTokens, number_scales
+from starglot.models.baselines.rows import Rows
 from starglot.models.projector import Projector, statistics_of
 from starglot.spectra.pixels import pixels
 from starglot.training.estimates import Synthetic, Taught, teach_estimates
 from starglot.training.lines import LineChanges, learn_lines
+from starglot.training.patch_draws import PatchDraws, Variation
 
 NAMES = ("teff", "logg", "feh", "mg_fe", "ca_fe")
 RNG = np.random.default_rng(0)
@@ -152,6 +154,33 @@ def test_estimates_are_told_the_noise_of_a_spectrum() -> None:
         level[noise] = projector.estimated_from(fine, coarse)[:, -1].median().item()
     assert level[0.02] == pytest.approx(0, abs=0.15)
     assert level[0.04] - level[0.02] == pytest.approx(np.log(2), abs=0.12)
+
+
+def test_answers_change_with_the_estimates_that_they_are_to_follow() -> None:
+    """A change is the same in target, fed number and estimate, in the range, and none where a label lacks."""
+    truth = np.array([[5500.0, 0.1], [5000.0, np.nan]])
+    names = ["teff", "mg_fe"]
+    scales = number_scales(names, np.array([[4000.0, -0.4], [7000.0, 0.5]]), np.full((2, 2), 0.03))
+    rows = Rows(np.array([1, 2]), np.array(["a", "a"]), truth, np.array([-1, -1]), ())
+    flux = spectra(np.zeros(2), np.zeros(2), 7)
+    variation = Variation(
+        PixelAugment(noise=0, tilt=0, velocity=0), np.zeros(len(WAVE)), WAVE, 0.0,
+        settings(altered=1, elements=1, reach=2.0, scatter=0.0), np.array([False, True]),
+    )  # fmt: skip
+    in_order = [scales[name] for name in names]
+    draws = PatchDraws(rows, flux, cast(AnswerTokens, None), in_order, 4, 80, seed=0, variation=variation)
+    changes = []
+    for number in range(80):
+        example = draws[number]
+        if np.isnan(example["target"][1]):
+            assert (example["changed"] == 0).all()
+            continue
+        before = (0.1 - scales["mg_fe"].low) / scales["mg_fe"].step
+        assert example["changed"][0] == 0
+        assert example["target"][1] == pytest.approx(before + 999 * example["changed"][1])
+        assert example["fed"][1] == pytest.approx(example["target"][1]) and 0 <= example["target"][1] <= 999
+        changes.append(example["changed"][1])
+    assert len(changes) == 40 and np.std(changes) > 0.2
 
 
 # ---------------------------------------------------------------- configuration

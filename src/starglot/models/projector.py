@@ -191,8 +191,8 @@ class Projector(nn.Module):
         whitened = whitened.clamp(-_WHITENED_LIMIT, _WHITENED_LIMIT)
         return whitened[:, None] if self.settings.channels == "whitened" else torch.stack([plain, whitened], dim=1)
 
-    def forward(self, fine: Tensor, coarse: Tensor) -> Tensor:
-        """float32, whatever the base computes in."""
+    def forward(self, fine: Tensor, coarse: Tensor, changed: Tensor | None = None) -> Tensor:
+        """float32, whatever the base computes in; changed: of the estimates, as they take it."""
         with torch.autocast(fine.device.type, enabled=False):
             tokens = self.map(self.scaled(fine), self.index) + self.place
             gone = torch.isnan(fine)[:, self.index].float().mean(dim=2)
@@ -200,7 +200,7 @@ class Projector(nn.Module):
             shape = (coarse - self.coarse_mean) / self.coarse_scatter
             further = [self.shape(shape)[:, None]]
             if self.estimates is not None:
-                further.append(self.estimates(self.estimated_from(fine, coarse)))
+                further.append(self.estimates(self.estimated_from(fine, coarse), changed))
             return torch.cat([tokens, *(each * self.out_size for each in further)], dim=1)
 
     def estimated_from(self, fine: Tensor, coarse: Tensor) -> Tensor:

@@ -17,7 +17,7 @@ from starglot.config.recipes import Wavelength
 from starglot.config.tasks import Task, form_task
 from starglot.config.transfer import takes_steps
 from starglot.errors import StarglotError
-from starglot.labels import CLASSES, LABELS
+from starglot.labels import ABUNDANCE_NAMES, CLASSES, LABELS
 from starglot.models import llm
 from starglot.models.baselines.rows import Rows, rows_of
 from starglot.models.bases import check_model
@@ -149,7 +149,10 @@ def train_patches(
     model = SpectrumLlm(projector, adapted, prompt)
 
     # ---- train and validate
-    varied = Variation(training.augment, _noise(projector), wavelength_grid(wavelength), training.fed_error)
+    own_lines = None if synthetic is None else training.estimates.lines
+    movable = np.array([label in ABUNDANCE_NAMES for label in task.labels])
+    drawn_anew = (training.augment, _noise(projector), wavelength_grid(wavelength), training.fed_error)
+    varied = Variation(*drawn_anew, own_lines, movable)
     drawn = plan.steps * effective_batch(training)
     shared = (prompt.answer, in_order, encoding.coarse)
     draws = PatchDraws(rows.where(train), flux, *shared, drawn, settings.seed, varied)
