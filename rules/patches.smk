@@ -1,7 +1,7 @@
 """Patch tokens: language models that read cleaned spectra through a projector, and the random base of demonstrations."""
 
 from starglot.config.bases.outside import base_slug
-from starglot.config.replay import replayed_from
+from starglot.config.replay import lines_from, replayed_from
 
 
 def random_base_settings(wildcards):
@@ -136,18 +136,42 @@ def replayed_index(wildcards):
     return f"<results>/spectra/{CONFIG.tasks[start[0]].view}/index.tsv" if start else []
 
 
+def lines_learnt(wildcards):
+    """Sample and labels of the synthetic spectra that teach estimates the elements' lines."""
+    source = lines_from(CONFIG, wildcards.task, wildcards.model, wildcards.size)
+    if source is None:
+        return []
+    task, size = source
+    return [
+        f"<results>/samples/{task}/{size}.parquet",
+        f"<results>/labels/{task}.parquet",
+    ]
+
+
+def lines_index(wildcards):
+    """Index of the cleaned spectra of that sample."""
+    source = lines_from(CONFIG, wildcards.task, wildcards.model, wildcards.size)
+    return (
+        f"<results>/spectra/{CONFIG.tasks[source[0]].view}/index.tsv" if source else []
+    )
+
+
 rule train_patches:
     """Adapters and projector; continues from its last good checkpoint, hands finished work back from the state folder."""
     input:
         sample=ancient(trained_sample),
         labels=ancient("<results>/labels/{task}.parquet"),
-        digests=digests(trained_sample, "<results>/labels/{task}.parquet", replayed),
+        digests=digests(
+            trained_sample, "<results>/labels/{task}.parquet", replayed, lines_learnt
+        ),
         index=view_index,
         base=llm_base,
         start=model_start,
         rehearsed=ancient(rehearsed),
         replayed=ancient(replayed),
         replayed_index=replayed_index,
+        lines=ancient(lines_learnt),
+        lines_index=lines_index,
     output:
         "<results>/models/{task}/{model}/{size}/manifest.json",
     log:
@@ -181,6 +205,7 @@ rule train_patches:
         " {params.scripts:q}/train_patches.py --settings {params.settings:q} --size {wildcards.size:q}"
         " --sample {input.sample:q} --labels {input.labels:q} --index {input.index:q} --base {params.base:q}"
         " --found {input.base:q} --continues {input.start:q} --replayed {input.replayed:q} {input.replayed_index:q}"
+        " --lines {input.lines:q} {input.lines_index:q}"
         " --code-hash {params.code_hash:q} --state {params.state:q}"
         " --threads {threads} --manifest {output:q} 2>&1 | tee {log:q}"
 

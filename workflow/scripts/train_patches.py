@@ -24,6 +24,7 @@ def main(args: argparse.Namespace) -> None:
     found = read_json(args.found) if args.found else {}
     base = describe(args.base, memory(args.state), found.get("revision"))
     earlier = spectra_of(*args.replayed) if args.replayed else None
+    lines = spectra_of(*args.lines) if args.lines else None
     train_patches(
         PatchLlm.model_validate(settings["model"]),
         Task.model_validate(settings["task"]),
@@ -43,9 +44,11 @@ def main(args: argparse.Namespace) -> None:
             "base": base["digest"],
             "start": manifest_digest(args.continues) if args.continues else None,
             **({} if earlier is None else {"replayed": earlier.inputs}),
+            **({} if lines is None else {"lines": lines.inputs}),
         },
         script=Path(__file__),
         earlier=earlier,
+        lines=lines,
     )
 
 
@@ -62,4 +65,5 @@ if __name__ == "__main__":
     train_language_model_with(command)
     command.add_argument("--sample", required=True)
     command.add_argument("--replayed", nargs="*", help="sample, labels and index of what it goes back to")
+    command.add_argument("--lines", nargs="*", help="sample, labels and index of synthetic spectra that teach lines")
     run(main, command)

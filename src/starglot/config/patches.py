@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from starglot.config.strict import Strict
 
@@ -20,6 +20,19 @@ class Estimated(Strict):
         "validation spectra choose.",
     )
     width: int = Field(256, ge=2, le=8192, description="Numbers in each of two hidden layers.")
+    noise: bool = Field(
+        False,
+        description="It reads the spectrum's noise, too, so that it can trust weak lines where there is little.",
+    )
+
+    @model_serializer(mode="wrap")
+    def _as_written(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Without `noise` where it is not read: such a model depends on no such setting."""
+        return {name: value for name, value in handler(self).items() if name != "noise" or value}
+
+    def inputs(self, coarse: int) -> int:
+        """Numbers that the network reads, with so many coarse means."""
+        return self.components + coarse + self.noise
 
 
 class Patches(Strict):

@@ -298,7 +298,7 @@ def outside_bases(config: Config) -> dict[str, tuple[str, str | None]]:
 
 
 def trained_on(config: Config, task: str, model: str, size: str) -> list[tuple[str, str]]:
-    """(task, sample) of all whose training stars a model has seen: its own, its start's, its base's."""
+    """(task, sample) of all whose training stars a model has seen: its own, its start's, its base's, its lines'."""
     samples = [(task, sample_name(config, model, size))]
     start = starts_from(config, task, model)
     if start:
@@ -309,6 +309,7 @@ def trained_on(config: Config, task: str, model: str, size: str) -> list[tuple[s
     base = config.bases.get(getattr(settings, "base", None) or "")
     if isinstance(base, PretrainedBase):
         samples.append((base.task, base.size))
+    samples += getattr(settings, "lines_samples", [])
     return sorted(set(samples))
 
 

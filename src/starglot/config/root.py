@@ -237,7 +237,7 @@ class Config(Strict):
     def starts(self) -> list[tuple[str, str]]:
         """(task, size) of the samples that the models of `run:` and of the scaling sweep stand on, each once.
 
-        They start from a model that was trained there, or from a base that was pre-trained there.
+        They start from a model or a base that was trained there, or their estimates learn lines there.
         """
         found: dict[tuple[str, str], None] = {}
         for model in self.opened.values():
@@ -246,6 +246,7 @@ class Config(Strict):
                 found[init.task, init.size] = None
             if isinstance(base, PretrainedBase):
                 found[base.task, base.size] = None
+            found |= dict.fromkeys(getattr(model, "lines_samples", []))
         return list(found)
 
     @property

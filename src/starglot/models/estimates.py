@@ -72,9 +72,11 @@ class Estimates(nn.Module):
         raw: Tensor = self.network(inputs * self.read)
         return self.middle + self.scatter * raw
 
-    def forward(self, inputs: Tensor) -> Tensor:
-        """Tokens; see the class."""
+    def forward(self, inputs: Tensor, changed: Tensor | None = None) -> Tensor:
+        """Tokens; see the class.  changed: (n, labels) what is added to the estimates, in fractions of the ranges."""
         value = self.fractions(inputs)[..., None]
+        if changed is not None:
+            value = value + changed[..., None]
         phase = math.pi * self.order * value
         fade = self.order**_FADE
         features = torch.cat([6 * (value - 0.5), torch.cos(phase) / fade, torch.sin(phase) / fade], dim=-1)

@@ -46,16 +46,17 @@ class SpectrumLlm(nn.Module):
         for name, ids in (("before", prompt.before), ("behind", prompt.behind), ("numbers", prompt.answer.numbers)):
             self.register_buffer(name, torch.as_tensor(np.asarray(ids, np.int64)), persistent=False)
 
-    def forward(self, fine: Tensor, coarse: Tensor, answer: Tensor) -> Tensor:
+    def forward(self, fine: Tensor, coarse: Tensor, answer: Tensor, changed: Tensor | None = None) -> Tensor:
         """(n, length, vocabulary) logits that predict the ids of ``answer`` (n, length) for pixels (n, size) and
-        coarse values (n, coarse)."""
+        coarse values (n, coarse); changed: of the estimates, as these take it."""
+        spectrum = self.spectrum(fine, coarse, changed)
         said = self.embed(answer[:, :-1])
         length = answer.shape[1]
         if not self.question_by_itself:
-            inputs = torch.cat([self._question(len(fine)), self.spectrum(fine, coarse), said], dim=1)
+            inputs = torch.cat([self._question(len(fine)), spectrum, said], dim=1)
             logits: Tensor = self.llm(inputs_embeds=inputs, use_cache=False, logits_to_keep=length).logits
             return logits
-        inputs = torch.cat([self.spectrum(fine, coarse), said], dim=1)
+        inputs = torch.cat([spectrum, said], dim=1)
         cache = self.question_read(len(fine))
         logits = self.llm(inputs_embeds=inputs, past_key_values=cache, use_cache=True, logits_to_keep=length).logits
         return logits
@@ -75,10 +76,10 @@ class SpectrumLlm(nn.Module):
     def _question(self, n: int) -> Tensor:
         return self.embed(self.before.expand(n, -1))
 
-    def spectrum(self, fine: Tensor, coarse: Tensor) -> Tensor:
+    def spectrum(self, fine: Tensor, coarse: Tensor, changed: Tensor | None = None) -> Tensor:
         """Tokens of spectra and of what stands behind them, up to the answer."""
         behind = self.embed(self.behind.expand(len(fine), -1))
-        return torch.cat([self.projector(fine, coarse).to(behind.dtype), behind], dim=1)
+        return torch.cat([self.projector(fine, coarse, changed).to(behind.dtype), behind], dim=1)
 
     def activation_checkpointing_enable(self, **options: Any) -> None:
         """Recompute the base's activations, as the Trainer asks for it."""

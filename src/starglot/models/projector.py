@@ -33,6 +33,8 @@ _KNEE = 8.0
 _PLAIN_LIMIT, _WHITENED_LIMIT = 8.0, 12.0
 #: Coordinates along principal directions, in units of their scatter, are cut beyond.
 _COMPONENT_LIMIT = 8.0
+#: Least noise that a network hears of, in units of the typical noise: what it is taught on has hardly less.
+_LEAST_LEVEL = 0.3
 #: Part of the first size of a token that comes from its pixels; the rest is its place.
 _FROM_PIXELS = 0.7
 #: A last patch that would bring less than this part of its width anew is left out.
@@ -169,8 +171,7 @@ class Projector(nn.Module):
         """Fresh estimates, of so many labels; how an estimate is written stays where it was learnt."""
         settings, earlier = self.settings.estimates, self.estimates
         assert settings is not None
-        inputs = settings.components + self.settings.coarse
-        self.estimates = Estimates(inputs, settings.width, labels, self.hidden)
+        self.estimates = Estimates(settings.inputs(self.settings.coarse), settings.width, labels, self.hidden)
         if earlier is not None:
             self.estimates.written = earlier.written
 
@@ -190,8 +191,8 @@ class Projector(nn.Module):
         whitened = whitened.clamp(-_WHITENED_LIMIT, _WHITENED_LIMIT)
         return whitened[:, None] if self.settings.channels == "whitened" else torch.stack([plain, whitened], dim=1)
 
-    def forward(self, fine: Tensor, coarse: Tensor) -> Tensor:
-        """float32, whatever the base computes in."""
+    def forward(self, fine: Tensor, coarse: Tensor, changed: Tensor | None = None) -> Tensor:
+        """float32, whatever the base computes in; changed: of the estimates, as they take it."""
         with torch.autocast(fine.device.type, enabled=False):
             tokens = self.map(self.scaled(fine), self.index) + self.place
             gone = torch.isnan(fine)[:, self.index].float().mean(dim=2)
@@ -199,15 +200,24 @@ class Projector(nn.Module):
             shape = (coarse - self.coarse_mean) / self.coarse_scatter
             further = [self.shape(shape)[:, None]]
             if self.estimates is not None:
-                further.append(self.estimates(self.estimated_from(fine, coarse)))
+                further.append(self.estimates(self.estimated_from(fine, coarse), changed))
             return torch.cat([tokens, *(each * self.out_size for each in further)], dim=1)
 
     def estimated_from(self, fine: Tensor, coarse: Tensor) -> Tensor:
         """What the estimates' network reads, (n, components + coarse): coordinates along principal directions, the
-        strongest shrunk towards the noise and all about 1 in size, and the standardised coarse values."""
+        strongest shrunk towards the noise and all about 1 in size, and the standardised coarse values.  With `noise`
+        one number more: the logarithm of what the directions leave, in units of the typical noise."""
         over = torch.nan_to_num(fine - self.mean, nan=0.0) / self.noise
-        along = (over @ self.principal.T).clamp(-_COMPONENT_LIMIT, _COMPONENT_LIMIT) * self.strength
-        return torch.cat([along, (coarse - self.coarse_mean) / self.coarse_scatter], dim=1)
+        along = over @ self.principal.T
+        clipped = along.clamp(-_COMPONENT_LIMIT, _COMPONENT_LIMIT) * self.strength
+        parts = [clipped, (coarse - self.coarse_mean) / self.coarse_scatter]
+        if self.settings.estimates is not None and self.settings.estimates.noise:
+            size = self.principal.square().sum(dim=1)
+            used = size > 0
+            left = over.square().sum(dim=1) - (along[:, used].square() / size[used]).sum(dim=1)
+            free = torch.isfinite(fine).sum(dim=1) - used.sum()
+            parts.append(0.5 * torch.log((left / free.clamp(min=1)).clamp(min=_LEAST_LEVEL**2))[:, None])
+        return torch.cat(parts, dim=1)
 
 
 def _fixed(settings: Patches, size: int, statistics: Statistics | None) -> dict[str, np.ndarray]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +23,7 @@ from starglot.language.number_answers import NUMBERS, NumberScale
 from starglot.models.estimates import make_network
 from starglot.models.projector import Projector
 from starglot.spectra.pixels import pixels, redraw_pixels
+from starglot.training.lines import learn_lines
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +32,8 @@ log = logging.getLogger(__name__)
 _LINEAR_AT, _LEAST_ERROR, _LARGEST_ERROR = 2.5, 0.1, 1.0
 #: Validation values of a label from which it takes part in a choice.
 _ENOUGH = 20
+#: Weight decay of the network that learns from altered spectra.
+_LINES_DECAY = 0.1
 #: Spectra whose pixels are made together.
 _BLOCK = 512
 
@@ -44,6 +47,14 @@ class Taught:
     truth: np.ndarray
 
 
+@dataclass(frozen=True)
+class Synthetic:
+    """Synthetic spectra that teach lines, and the names of their labels."""
+
+    spectra: Taught
+    labels: Sequence[str]
+
+
 def teach_estimates(
     projector: Projector,
     train: Taught,
@@ -53,12 +64,19 @@ def teach_estimates(
     augment: PixelAugment,
     wave: np.ndarray,
     seed: int,
+    synthetic: Synthetic | None = None,
+    labels: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Teach ``projector.estimates`` the labels of the ``scales``, in place; returns what a manifest says of it.
 
     Training spectra are drawn anew ``settings.copies`` times as the language model's are (augment; wave: the grid,
     A).  Every choice of directions and weight decay is trained from the same weights; the best one on validation
     spectra is taken, or the first where these are too few.
+
+    With ``synthetic`` spectra and the names of the ``labels`` it is then the teacher of another one, which sees
+    altered spectra (:mod:`starglot.training.lines`) and reads all directions: it learns what the first makes of the
+    spectrum as it was, plus what was changed.  As it never sees a catalogue's label again it can be taught for long
+    without learning its errors by heart.
     """
     estimates, shape = projector.estimates, projector.settings.estimates
     assert estimates is not None and shape is not None
@@ -87,13 +105,39 @@ def teach_estimates(
         if best is None or score < best[0]:
             best = score, network, read, choice
     assert best is not None  # there is a choice
-    estimates.learnt(best[1], best[2], middle, scatter)
+    network, read = best[1], best[2]
     said = {**best[3], "val_error": None if np.isnan(best[0]) else best[0], "train": len(few), "tried": len(tried)}
+    if synthetic is not None and settings.lines is not None:
+        rows, flux = np.arange(len(synthetic.spectra.flux)), shape.components + projector.settings.coarse
+        plain = torch.cat(list(_inputs(projector, synthetic.spectra.flux, rows, 0, augment, wave, seed)))
+        changes = learn_lines(plain, synthetic.spectra.truth, synthetic.labels, settings.lines, flux, seed)
+        with torch.no_grad():
+            standard = network(inputs[0] * read)
+        unit = scatter * torch.tensor([scale.high - scale.low for scale in scales], dtype=torch.float32)
+        altered = _Altered(changes.of(inputs[0], labels), unit)
+        passes = settings.lines.passes
+        network = _train(inputs, standard, error, shape.width, settings, _LINES_DECAY, seed, passes, altered)
+        read = torch.ones_like(read)
+        said["lines"] = {"synthetic": len(rows), "labels": [name for name in labels if name in changes.labels]}
+        with torch.no_grad():
+            off = (middle + scatter * network(seen) - judged) / scatter
+        if counted.any():
+            said["lines"]["val_error"] = float(off[:, counted].square().nanmean(dim=0).sqrt().mean())
+    estimates.learnt(network, read, middle, scatter)
     log.info(
         "estimates of %d label(s) in %.0f s: %d directions, weight decay %g, validation error %.3f of the scatter",
         len(scales), time.monotonic() - started, said["components"], said["weight_decay"], best[0],
     )  # fmt: skip
     return said
+
+
+@dataclass(frozen=True)
+class _Altered:
+    """Changes of inputs and labels of rows, as :meth:`starglot.training.lines.LineChanges.of` draws them; unit
+    (labels,): what makes these standardised ones."""
+
+    draw: Callable[[Tensor, torch.Generator], tuple[Tensor, Tensor]]
+    unit: Tensor
 
 
 def _choices(components: int, settings: EstimateTraining, judged: bool) -> list[tuple[int, float]]:
@@ -150,26 +194,33 @@ def _train(
     settings: EstimateTraining,
     decay: float,
     seed: int,
+    passes: int | None = None,
+    altered: _Altered | None = None,
 ) -> nn.Module:
     """A network for inputs (copies, n, k) and standardised labels (n, labels; NaN where missing); each pass draws a
-    copy of each spectrum."""
+    copy of each spectrum, and what is ``altered`` about it.  passes: None for those of the settings."""
     n, batch = len(target), min(settings.batch, len(target))
     generator = torch.Generator().manual_seed(seed)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         network = make_network(inputs.shape[2], width, target.shape[1])
-    steps = settings.passes * (n // batch)
+    passes = settings.passes if passes is None else passes
+    steps = passes * (n // batch)
     optimiser = torch.optim.AdamW(
         network.parameters(), lr=settings.learning_rate, weight_decay=decay, betas=(0.9, 0.98), fused=True
     )
     rates = torch.optim.lr_scheduler.OneCycleLR(optimiser, settings.learning_rate, total_steps=steps, pct_start=0.05)
-    for _ in range(settings.passes):
+    for _ in range(passes):
         order = torch.randperm(n, generator=generator)
         for first in range(0, n - batch + 1, batch):
             rows = order[first : first + batch]
             copy = torch.randint(len(inputs), (batch,), generator=generator)
-            known = torch.isfinite(target[rows])
-            off = (network(inputs[copy, rows]) - torch.nan_to_num(target[rows])) / error
+            given, wanted = inputs[copy, rows], target[rows]
+            if altered is not None:
+                change, in_labels = altered.draw(rows, generator)
+                given, wanted = given + change, wanted + in_labels / altered.unit
+            known = torch.isfinite(wanted)
+            off = (network(given) - torch.nan_to_num(wanted)) / error
             each = huber_loss(off, torch.zeros_like(off), delta=_LINEAR_AT, reduction="none")
             loss = (each * known).sum() / known.sum().clamp(min=1)
             optimiser.zero_grad()

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from torch.utils.data import Dataset
 
-from starglot.config.kinds.patch_llm import PixelAugment
-from starglot.language.number_answers import AnswerTokens, NumberScale
+from starglot.config.kinds.patch_llm import Lines, PixelAugment
+from starglot.language.number_answers import NUMBERS, AnswerTokens, NumberScale
 from starglot.models.baselines.rows import Rows
 from starglot.spectra.pixels import pixels, redraw_pixels
 from starglot.training.data import IGNORED
@@ -21,12 +21,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Variation:
-    """How a spectrum is drawn anew: settings, noise of a pixel (size,), wavelengths (A), error of fed numbers."""
+    """How a spectrum is drawn anew: settings, noise of a pixel (size,), wavelengths (A), error of fed numbers.
+
+    lines: labels that are ``movable`` (labels,) change together with their estimates, as in
+    :mod:`starglot.training.lines`, so that answers follow what estimates say of an element's own lines.
+    """
 
     augment: PixelAugment
     noise: np.ndarray
     wave: np.ndarray
     fed_error: float
+    lines: Lines | None = None
+    movable: np.ndarray = field(default_factory=lambda: np.zeros(0, bool))
 
 
 class PatchDraws(Dataset[dict[str, Any]]):
@@ -54,7 +60,7 @@ class PatchDraws(Dataset[dict[str, Any]]):
         low, step = (np.array([getattr(scale, name) for scale in scales]) for name in ("low", "step"))
         self.number = (rows.truth - low) / step
         self.middle = (np.array([scale.middle for scale in scales]) - low) / step
-        self.error = np.array([scale.error for scale in scales]) / step
+        self.step, self.error = step, np.array([scale.error for scale in scales]) / step
         self._order: tuple[int, np.ndarray] | None = None
 
     def of_other(self, rows: Rows, flux: np.ndarray) -> PatchDraws:
@@ -66,10 +72,11 @@ class PatchDraws(Dataset[dict[str, Any]]):
 
     def __getitem__(self, number: int) -> dict[str, Any]:
         """{'fine', 'coarse': of the spectrum; 'target': true numbers, NaN where unknown; 'fed': numbers that later
-        ones see; 'code': of the class, -1 unknown}."""
+        ones see; 'code': of the class, -1 unknown; with lines 'changed': in estimates, fractions of ranges}."""
         epoch, place = divmod(int(number), len(self.rows))
         at = self._row(epoch, place)
         fine, coarse = pixels(np.asarray(self.flux[at : at + 1]), self.coarse)
+        further: dict[str, Any] = {}
         target = self.number[at]
         fed = np.where(np.isfinite(target), target, self.middle)
         if self.variation is not None:
@@ -77,7 +84,20 @@ class PatchDraws(Dataset[dict[str, Any]]):
             how = self.variation
             fine, coarse = redraw_pixels(fine, coarse, how.augment, how.noise, how.wave, rng)
             fed = fed + how.fed_error * self.error * rng.standard_normal(len(fed))
-        return {"fine": fine[0], "coarse": coarse[0], "target": target, "fed": fed, "code": int(self.rows.group[at])}
+            if how.lines is not None:
+                changed = self._change(target, how.lines, how.movable, rng)
+                target, fed, further = target + changed, fed + changed, {"changed": changed / (NUMBERS - 1)}
+        told = {"fine": fine[0], "coarse": coarse[0], "target": target, "fed": fed}
+        return {**told, **further, "code": int(self.rows.group[at])}
+
+    def _change(self, number: np.ndarray, how: Lines, movable: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """Changes (labels,) in numbers, none of which leaves the range; 0 where the label is missing."""
+        n = len(number)
+        large = (rng.random() < how.altered) & (rng.random(n) < how.elements)
+        dex = np.where(large, how.reach * rng.uniform(-1, 1, n), 0.0) + how.scatter * rng.standard_normal(n)
+        after = (number + np.where(movable, dex / self.step, 0.0)).clip(0, NUMBERS - 1)
+        changed: np.ndarray = np.nan_to_num(after - number, nan=0.0)
+        return changed
 
     def _row(self, epoch: int, place: int) -> int:
         if self.variation is None:
@@ -101,6 +121,9 @@ class PatchCollate:
         columns = {name: np.stack([each[name] for each in examples]) for name in ("fine", "coarse", "target", "fed")}
         code = np.array([each["code"] for each in examples])
         ids = self.answer.tokens(columns["fed"], code)
+        further = {}
+        if "changed" in examples[0]:
+            further["changed"] = torch.from_numpy(np.stack([each["changed"] for each in examples]).astype(np.float32))
         labels = ids.copy()
         labels[:, self.answer.slots] = IGNORED
         if self.answer.letter is not None:
@@ -112,4 +135,5 @@ class PatchCollate:
             "labels": torch.from_numpy(labels),
             "target": torch.from_numpy(columns["target"].astype(np.float32)),
             "fed": torch.from_numpy(self.answer.parts(columns["fed"])),
+            **further,
         }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,10 +14,10 @@ import pyarrow as pa
 from starglot.config.kinds.patch_llm import PatchLlm, PatchTraining
 from starglot.config.patches import Patches
 from starglot.config.recipes import Wavelength
-from starglot.config.tasks import Task
+from starglot.config.tasks import Task, form_task
 from starglot.config.transfer import takes_steps
 from starglot.errors import StarglotError
-from starglot.labels import CLASSES, LABELS
+from starglot.labels import ABUNDANCE_NAMES, CLASSES, LABELS
 from starglot.models import llm
 from starglot.models.baselines.rows import Rows, rows_of
 from starglot.models.bases import check_model
@@ -77,6 +77,7 @@ def train_patches(
     ingredients: Mapping[str, Any],
     script: Path | None = None,
     earlier: Spectra | None = None,
+    lines: Spectra | None = None,
 ) -> dict[str, Any]:
     """Train adapters and projector; returns the manifest that it writes last into ``out``.
 
@@ -84,7 +85,8 @@ def train_patches(
     trained model to continue from, None for a fresh one; spectra: whose training split is learnt, with labels and,
     as far as the table has them, their errors; out: gets adapter, projector, tokenizer, loss.csv, run.json and
     manifest.json; state, ingredients, script: as of :func:`starglot.training.finetune.finetune`; earlier: what the
-    start was trained on, whose training split comes again as ``settings.training.replay`` says.
+    start was trained on, whose training split comes again as ``settings.training.replay`` says; lines: synthetic
+    spectra whose training split teaches estimates the elements' lines (``settings.training.estimates.lines``).
 
     Under torchrun every process calls it with the same arguments.  Raises StarglotError for a base that is not there
     or whose tokenizer takes numbers apart, a start on another base or of other patches, a spectrum or label that is
@@ -100,7 +102,7 @@ def train_patches(
     from starglot.models.patch_llm import SpectrumLlm, labels_of, save_projector
     from starglot.training.answer_loss import AnswerLoss, WithLoss
     from starglot.training.data import Collate
-    from starglot.training.estimates import Taught, teach_estimates
+    from starglot.training.estimates import Synthetic, Taught, teach_estimates
     from starglot.training.loop import make_trainer
     from starglot.training.patch_draws import PatchCollate, PatchDraws, Variation
     from starglot.training.rehearsal import EitherCollate, rehearsed
@@ -135,18 +137,26 @@ def train_patches(
     loaded = load_frozen(found, settings, plan)
     scales = _scales(task, rows.truth[train], errors[train], found.began)
     in_order = [scales[label] for label in task.labels]
-    projector = _projector(encoding, wavelength, loaded, flux, task, start, settings.seed)
+    synthetic: Synthetic | None = None
+    if lines is not None:
+        names, *read_lines = _synthetic(lines, Path(state) / "flux", work.chief)
+        synthetic = Synthetic(Taught(*read_lines), names)
+    seen_by_statistics = [flux] if synthetic is None else [flux, synthetic.spectra.flux]
+    projector = _projector(encoding, wavelength, loaded, seen_by_statistics, task, start, settings.seed)
     estimated: dict[str, Any] = {}
     if projector.estimates is not None and not set(task.labels) <= set(labels_of(found.began)):
         taught, judged = Taught(flux, rows.truth[train]), Taught(held_out, rows.truth[val])
         how = (training.estimates, training.augment, wavelength_grid(wavelength), settings.seed)
-        estimated = teach_estimates(projector, taught, judged, in_order, *how)
+        estimated = teach_estimates(projector, taught, judged, in_order, *how, synthetic, task.labels)
     _check_length(prompt.length(projector.tokens) + len(prompt.answer), loaded, found.about["name"])
     adapted = adapt(loaded, settings, start, plan)
     model = SpectrumLlm(projector, adapted, prompt)
 
     # ---- train and validate
-    varied = Variation(training.augment, _noise(projector), wavelength_grid(wavelength), training.fed_error)
+    own_lines = None if synthetic is None else training.estimates.lines
+    movable = np.array([label in ABUNDANCE_NAMES for label in task.labels])
+    drawn_anew = (training.augment, _noise(projector), wavelength_grid(wavelength), training.fed_error)
+    varied = Variation(*drawn_anew, own_lines, movable)
     drawn = plan.steps * effective_batch(training)
     shared = (prompt.answer, in_order, encoding.coarse)
     draws = PatchDraws(rows.where(train), flux, *shared, drawn, settings.seed, varied)
@@ -196,6 +206,7 @@ def train_patches(
         "numbers": scales_as_data(scales),
         "inputs": dict(spectra.inputs),
         **({} if earlier is None else {"replayed": dict(earlier.inputs)}),
+        **({} if lines is None else {"lines": dict(lines.inputs)}),
         **({"rehearsal": said} if said else {}),
         **({"estimates": estimated} if estimated else {}),
         "counts": {
@@ -230,13 +241,13 @@ def _projector(
     encoding: Patches,
     wavelength: Wavelength,
     base: PreTrainedModel,
-    flux: np.ndarray,
+    flux: Sequence[np.ndarray],
     task: Task,
     start: Path | None,
     seed: int,
 ) -> Projector:
-    """The start's projector, or a fresh one with the statistics of training flux; estimates of labels that the start
-    lacks are fresh."""
+    """The start's projector, or a fresh one with the statistics of training flux, of each kind as much; estimates of
+    labels that the start lacks are fresh."""
     from transformers import set_seed
 
     from starglot.models.patch_llm import labels_of, load_projector, token_size, width_of
@@ -255,8 +266,11 @@ def _projector(
             set_seed(seed)
             projector.renew_estimates(len(task.labels))
         return projector
-    few = np.unique(np.linspace(0, len(flux) - 1, min(len(flux), ENOUGH)).astype(int))
-    statistics = statistics_of(*pixels(np.asarray(flux[few]), encoding.coarse), encoding.needed)
+    few = []
+    for each in flux:
+        chosen = np.unique(np.linspace(0, len(each) - 1, min(len(each), ENOUGH // len(flux))).astype(int))
+        few.append(np.asarray(each[chosen]))
+    statistics = statistics_of(*pixels(np.concatenate(few), encoding.coarse), encoding.needed)
     set_seed(seed)
     return Projector(encoding, wavelength.size, hidden, scale, statistics, len(task.labels))
 
@@ -278,6 +292,15 @@ def _with_replay(draws: PatchDraws, task: Task, earlier: Spectra, state: Path, s
     rows = rows.where(np.flatnonzero(split == "train"))
     flux = map_flux(rows, earlier.shard_path, earlier.inputs, state / "flux")
     return Replayed(draws, draws.of_other(rows, flux), share, seed)
+
+
+def _synthetic(lines: Spectra, folder: Path, chief: bool) -> tuple[list[str], np.ndarray, np.ndarray]:
+    """Names of all labels of synthetic spectra, and flux (n, grid) and labels (n, labels) of their training split."""
+    names = [name for name in LABELS if name in lines.labels.column_names]
+    rows, _ = _rows(form_task("abundances", names), lines)
+    split = lines.sample.sort_by("obsid")["split"].to_numpy(zero_copy_only=False)
+    rows = rows.where(np.flatnonzero(split == "train"))
+    return names, map_flux(rows, lines.shard_path, lines.inputs, folder, chief), rows.truth
 
 
 def _noise(projector: Projector) -> np.ndarray:

@@ -21,7 +21,7 @@ from starglot.config.names import Variant, read_name
 from starglot.config.patches import Patches
 from starglot.config.queries import LanguageModel, is_sampled, language_models, made_by_mock, random_bases, tiny_bases
 from starglot.config.recipes import View
-from starglot.config.replay import grid_faults, replay_faults
+from starglot.config.replay import grid_faults, lines_faults, replay_faults
 from starglot.config.retained import retention_faults
 from starglot.config.root import Config, Model
 from starglot.config.starts import pipeline_faults, start_faults
@@ -48,6 +48,7 @@ def cross_check(config: Config) -> list[str]:
         *start_faults(config),
         *pipeline_faults(config),
         *replay_faults(config),
+        *lines_faults(config),
         *_bases(config),
         *encoder_faults(config),
         *alignment_faults(config),

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from starglot.config.by_size import KEYS_GIVEN
 from starglot.config.kinds.llm import AdaptedBase, Lora, Training
@@ -21,6 +21,24 @@ class PixelAugment(Augment):
     gap_width: int = Field(100, ge=1, description="... and the most grid values of one.")
 
 
+class Lines(Strict):
+    """Synthetic spectra that teach estimates of [X/Fe] which lines are an element's own (ours)."""
+
+    task: str = Field(
+        description="Task of synthetic spectra whose abundances are drawn independently; besides these it asks for "
+        "teff, logg and feh."
+    )
+    size: str = Field(description="Size of its sample.")
+    altered: float = Field(0.6, gt=0, le=1, description="Share of altered spectra among those that are learnt.")
+    elements: float = Field(0.2, gt=0, le=1, description="Chance that an element of an altered spectrum changes ...")
+    reach: float = Field(0.6, gt=0, le=2, description="... by so much at most, to both sides (dex).")
+    scatter: float = Field(
+        0.04, ge=0, le=1, description="Scatter of small changes of all elements, in every spectrum (dex)."
+    )
+    synthetic_passes: int = Field(60, ge=1, description="Passes over the synthetic spectra.")
+    passes: int = Field(100, ge=1, description="Passes over the altered training spectra.")
+
+
 class EstimateTraining(Strict):
     """How the network behind the estimates of an encoding is taught, before all else (ours)."""
 
@@ -32,6 +50,14 @@ class EstimateTraining(Strict):
         [0.5, 4.0], min_length=1, description="AdamW; validation spectra choose."
     )
     spectra: int = Field(50_000, ge=1, description="Training spectra at most: what a CPU learns from in minutes.")
+    lines: Lines | None = Field(
+        None, description="Abundances from their own lines, at tasks that ask for any; null: as the survey has them."
+    )
+
+    @model_serializer(mode="wrap")
+    def _as_written(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Without `lines` where there are none: a training that reads no such setting depends on none."""
+        return {name: value for name, value in handler(self).items() if name != "lines" or value is not None}
 
 
 class PatchTraining(Training):
@@ -77,3 +103,9 @@ class PatchLlm(AdaptedBase):
         {}, description="What differs from `training` at these sizes; keys left out are as in `training`."
     )
     decoding: Answering = Answering()
+
+    @property
+    def lines_samples(self) -> list[tuple[str, str]]:
+        """(task, size) of all synthetic spectra that estimates learn lines from, at any size."""
+        plans = [self.training, *self.by_size.values()]
+        return [(plan.estimates.lines.task, plan.estimates.lines.size) for plan in plans if plan.estimates.lines]
