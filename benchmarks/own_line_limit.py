@@ -16,7 +16,7 @@ from dataclasses import replace
 import numpy as np
 
 from starglot.labels import ABUNDANCE_NAMES, ATMOSPHERE_NAMES
-from starglot.mock.limit import _FREE, LABELS, _derivatives, _others, _population
+from starglot.mock.limit import FREE, LABELS, derivatives_of, inverse_covariances, other_derivatives
 from starglot.mock.own_line import base_stars
 from starglot.mock.survey import observe, stellar
 from starglot.mock.synthesis import grid, rest_spectra
@@ -33,11 +33,11 @@ def responses(snr: float) -> np.ndarray:
     seen = observe(rest_spectra(stellar(stars)), stars, np.zeros(STARS, int), (snr, snr), SEED)
     usable = (seen.ivar > 0) & (wave >= SEEN[0]) & (wave <= SEEN[1])
     root = np.sqrt(np.where(usable, seen.ivar, 0.0))
-    flux, derivatives = _derivatives(stars, seen.flux, wave)
-    free, population = np.concatenate([derivatives, _others(flux, wave)], axis=1), _population()
+    flux, derivatives = derivatives_of(stars, seen.flux, wave)
+    free, population = np.concatenate([derivatives, other_derivatives(flux, wave)], axis=1), inverse_covariances()
     found = []
     for i, target in enumerate(stars.target):
-        prior = np.diag(np.concatenate([np.zeros(labels), 1 / np.square(_FREE)]))
+        prior = np.diag(np.concatenate([np.zeros(labels), 1 / np.square(FREE)]))
         prior[:labels, :labels] += population[int(target)]
         scaled = free[i] * root[i]
         information = scaled @ scaled.T

@@ -31,7 +31,7 @@ MOST = 600
 _RELATIVE, _LOGG, _DEX = 0.01, 0.05, 0.04
 #: Scatter of what is free beside the labels, as `observe` draws it, in units of the derivatives below; the level and
 #: the velocity of a spectrum are not known beforehand.
-_FREE = (np.inf, np.inf, 0.035, 0.025, 0.015, 0.012, 0.12, 0.06, 0.046)
+FREE = (np.inf, np.inf, 0.035, 0.025, 0.015, 0.012, 0.12, 0.06, 0.046)
 #: Stars that give the population's covariance, from a seed of their own.
 _POOL, _POOL_SEED = 6000, 999
 _BLOCK = 64
@@ -106,10 +106,10 @@ def _bounds(
     usable = (observed.ivar > 0) & (wave >= seen[0]) & (wave <= seen[1])
     usable &= np.arange(len(wave)) < observed.n_pixels[:, None]
     sigma = np.where(usable, 1 / np.sqrt(np.where(usable, observed.ivar, 1.0)), np.inf)
-    flux, derivatives = _derivatives(stars, observed.flux, wave)
-    free, labels = np.concatenate([derivatives, _others(flux, wave)], axis=1), len(LABELS)
-    nothing = np.diag(np.concatenate([np.zeros(labels), 1 / np.square(_FREE)]))
-    population = _population()
+    flux, derivatives = derivatives_of(stars, observed.flux, wave)
+    free, labels = np.concatenate([derivatives, other_derivatives(flux, wave)], axis=1), len(LABELS)
+    nothing = np.diag(np.concatenate([np.zeros(labels), 1 / np.square(FREE)]))
+    population = inverse_covariances()
     bound, with_prior = np.empty((2, len(visits), labels))
     for i, target in enumerate(stars.target):
         prior = nothing.copy()
@@ -119,7 +119,7 @@ def _bounds(
     return bound, with_prior, observed.snr["g"]
 
 
-def _derivatives(stars: Population, observed: np.ndarray, wave: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def derivatives_of(stars: Population, observed: np.ndarray, wave: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Noise-free flux (n, m) at the level of ``observed`` and its derivatives (n, labels, m)."""
     values = _parameters(stars)
     dimming = 10 ** (-0.4 * stars.ebv[:, None] * extinction(wave))
@@ -142,8 +142,8 @@ def _derivatives(stars: Population, observed: np.ndarray, wave: np.ndarray) -> t
     return flux * level, derivatives
 
 
-def _others(flux: np.ndarray, wave: np.ndarray) -> np.ndarray:
-    """(n, others, m) derivatives by what is free beside the labels, in the order of ``_FREE``."""
+def other_derivatives(flux: np.ndarray, wave: np.ndarray) -> np.ndarray:
+    """(n, others, m) derivatives by what is free beside the labels, in the order of ``FREE``."""
     z = (wave - 6400) / 2700
     bands = sum(depth * np.exp(-0.5 * ((wave - at) / width) ** 2) for at, depth, width in TELLURIC)
     shapes = [
@@ -161,7 +161,7 @@ def _others(flux: np.ndarray, wave: np.ndarray) -> np.ndarray:
     return np.stack([velocity if shape is None else flux * shape for shape in shapes], axis=1)
 
 
-def _population() -> list[np.ndarray]:
+def inverse_covariances() -> list[np.ndarray]:
     """Inverse covariance of the labels by class, from stars that are in no release."""
     pool = draw_stars(0, _POOL, _POOL_SEED)
     values = _parameters(pool)
