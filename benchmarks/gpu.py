@@ -166,15 +166,15 @@ def patch_step(model: Any, tokens: int, device: torch.device) -> tuple[nn.Module
         ids = torch.from_numpy(answer.tokens(numbers, rng.integers(0, 5, batch)))
         labels = ids.clone()
         labels[:, answer.slots] = IGNORED
-        given = (
-            torch.from_numpy(rng.standard_normal((batch, wave.size)).astype(np.float32)),
-            torch.from_numpy(rng.standard_normal((batch, 10)).astype(np.float32)),
-            ids,
-            labels,
-            torch.from_numpy(numbers.astype(np.float32)),
-            torch.from_numpy(answer.parts(numbers)),
-        )
-        found: Tensor = whole(*(each.to(device) for each in given))["loss"]
+        given = {
+            "fine": torch.from_numpy(rng.standard_normal((batch, wave.size)).astype(np.float32)),
+            "coarse": torch.from_numpy(rng.standard_normal((batch, 10)).astype(np.float32)),
+            "answer": ids,
+            "labels": labels,
+            "target": torch.from_numpy(numbers.astype(np.float32)),
+            "fed": torch.from_numpy(answer.parts(numbers)),
+        }
+        found: Tensor = whole(**{name: each.to(device) for name, each in given.items()})["loss"]
         return found
 
     return whole, loss
