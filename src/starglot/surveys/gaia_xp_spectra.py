@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -185,7 +186,7 @@ def _of_text(path: Path, wanted: set[int] | None) -> Iterator[Row]:
 
 def _of_coefficients(sampled: Sampled, sources: Sequence[int]) -> Iterator[Row]:
     for source in sources:
-        yield source, lambda source=source: sampled.of(source)  # type: ignore[misc]
+        yield source, partial(sampled.of, source)
 
 
 def _columns(names: Sequence[str]) -> tuple[str, ...]:

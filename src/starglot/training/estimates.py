@@ -24,6 +24,7 @@ from starglot.models.estimates import make_network
 from starglot.models.projector import Projector
 from starglot.spectra.pixels import pixels, redraw_pixels
 from starglot.training.lines import learn_lines
+from starglot.training.small import fit_small
 
 log = logging.getLogger(__name__)
 
@@ -199,32 +200,21 @@ def _train(
 ) -> nn.Module:
     """A network for inputs (copies, n, k) and standardised labels (n, labels; NaN where missing); each pass draws a
     copy of each spectrum, and what is ``altered`` about it.  passes: None for those of the settings."""
-    n, batch = len(target), min(settings.batch, len(target))
-    generator = torch.Generator().manual_seed(seed)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         network = make_network(inputs.shape[2], width, target.shape[1])
+
+    def loss(rows: Tensor, generator: torch.Generator) -> Tensor:
+        copy = torch.randint(len(inputs), (len(rows),), generator=generator)
+        given, wanted = inputs[copy, rows], target[rows]
+        if altered is not None:
+            change, in_labels = altered.draw(rows, generator)
+            given, wanted = given + change, wanted + in_labels / altered.unit
+        known = torch.isfinite(wanted)
+        off = (network(given) - torch.nan_to_num(wanted)) / error
+        each = huber_loss(off, torch.zeros_like(off), delta=_LINEAR_AT, reduction="none")
+        return (each * known).sum() / known.sum().clamp(min=1)
+
     passes = settings.passes if passes is None else passes
-    steps = passes * (n // batch)
-    optimiser = torch.optim.AdamW(
-        network.parameters(), lr=settings.learning_rate, weight_decay=decay, betas=(0.9, 0.98), fused=True
-    )
-    rates = torch.optim.lr_scheduler.OneCycleLR(optimiser, settings.learning_rate, total_steps=steps, pct_start=0.05)
-    for _ in range(passes):
-        order = torch.randperm(n, generator=generator)
-        for first in range(0, n - batch + 1, batch):
-            rows = order[first : first + batch]
-            copy = torch.randint(len(inputs), (batch,), generator=generator)
-            given, wanted = inputs[copy, rows], target[rows]
-            if altered is not None:
-                change, in_labels = altered.draw(rows, generator)
-                given, wanted = given + change, wanted + in_labels / altered.unit
-            known = torch.isfinite(wanted)
-            off = (network(given) - torch.nan_to_num(wanted)) / error
-            each = huber_loss(off, torch.zeros_like(off), delta=_LINEAR_AT, reduction="none")
-            loss = (each * known).sum() / known.sum().clamp(min=1)
-            optimiser.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-            optimiser.step()
-            rates.step()
-    return network.eval()
+    fit_small(network, len(target), passes, settings.batch, settings.learning_rate, decay, seed, loss)
+    return network

@@ -20,6 +20,7 @@ from starglot.config.kinds.patch_llm import Lines
 from starglot.errors import StarglotError
 from starglot.labels import ABUNDANCE_NAMES
 from starglot.models.estimates import make_network
+from starglot.training.small import fit_small
 
 #: Hidden layers, spectra a step, highest rate and weight decays of both networks.
 _WIDTH, _BATCH, _RATE, _DECAY, _INVERSE_DECAY = 256, 64, 3e-3, 0.01, 1.0
@@ -131,18 +132,11 @@ def _changed(labels: Sequence[str]) -> list[str]:
 
 
 def _fit(network: nn.Module, given: Tensor, wanted: Tensor, passes: int, decay: float, seed: int) -> None:
-    """Least squares, in place."""
-    n, batch = len(given), min(_BATCH, len(given))
-    generator = torch.Generator().manual_seed(seed)
-    optimiser = torch.optim.AdamW(network.parameters(), lr=_RATE, weight_decay=decay, betas=(0.9, 0.98), fused=True)
-    rates = torch.optim.lr_scheduler.OneCycleLR(optimiser, _RATE, total_steps=passes * (n // batch), pct_start=0.05)
-    for _ in range(passes):
-        order = torch.randperm(n, generator=generator)
-        for first in range(0, n - batch + 1, batch):
-            rows = order[first : first + batch]
-            loss = (network(given[rows]) - wanted[rows]).square().mean()
-            optimiser.zero_grad()
-            loss.backward()
-            optimiser.step()
-            rates.step()
-    network.eval().requires_grad_(False)
+    """Least squares, in place; nothing is trained of it afterwards."""
+
+    def loss(rows: Tensor, _: torch.Generator) -> Tensor:
+        off: Tensor = network(given[rows]) - wanted[rows]
+        return off.square().mean()
+
+    fit_small(network, len(given), passes, _BATCH, _RATE, decay, seed, loss)
+    network.requires_grad_(False)
