@@ -236,14 +236,17 @@ def amounts(config: Config, counts: list[Count], seen: Mapping[str, int] | None 
 def spectra_to_clean(config: Config, counts: list[Count], seen: Mapping[str, int] | None = None) -> dict[str, int]:
     """View -> spectra that are looked for on the disk: the largest sample of it, with the selection's margin.
 
-    seen: how many a view has, where the configuration does not tell.  Views of tasks at which models start and of
+    seen: how many a view has, where the configuration does not tell.  Samples at which models start and views of
     pairs of bases are among them.  A mock is counted once, whichever surveys see it.
     """
     if config.mock is not None:
         return {view: config.mock.spectra for view in config.views[:1]}
     samples = [(config.tasks[one.task].view, one.spectra) for one in counts]
-    for name in config.seen_tasks:
-        samples += [(config.tasks[name].view, size) for size in config.tasks[name].sample.sizes.values()]
+    samples += [
+        (config.tasks[task].view, config.tasks[task].sample.sizes.get(size))
+        for task, size in config.starts
+        if task in config.tasks
+    ]
     largest = dict.fromkeys(config.views, 0)
     for view, spectra in (*samples, *(seen or {}).items()):
         if view in largest:

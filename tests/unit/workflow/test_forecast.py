@@ -314,3 +314,9 @@ def test_the_redshift_papers_model_takes_a_fraction_of_an_hour(project: Path) ->
     assert digits.spectra == pytest.approx(2 * 3000, abs=5) and 500 < digits.tokens < 700
     assert 0.05 < digits.hours < 0.3
     assert jobs["train", "z-llm-digits-epochs-3.s2"].sweep and jobs["train", "z-llm-digits-epochs-3.s2"].hours > 0
+
+
+def test_sizes_that_are_not_run_are_not_cleaned(project: Path) -> None:
+    config = read_config(*(project / "config" / name for name in ("config.yaml", "small.yaml")))
+    (spectra,) = forecast.spectra_to_clean(config, forecast.sample_counts(config)).values()
+    assert spectra == round(100_000 * config.select.margin)
