@@ -119,27 +119,34 @@ rule train_aligned:
         base=one_of(ALIGNED),
     conda:
         ENV
-    threads: 1
+    threads: encoder_processes
     resources:
         mem_mb=grow(32000),
         runtime=1440,  # does not grow: what was learnt is kept, and another attempt goes on where this one ended
         gpu=encoder_gpus,
+        tasks_per_gpu=0,  # the launcher starts the processes, Slurm one task
     params:
         scripts=scripts_folder,
         settings=aligned_settings,
+        processes=encoder_processes,
         state=state_in("bases"),
         code_hash=code_hash("train_aligned"),
     shell:
-        "python {params.scripts:q}/train_aligned.py --settings {params.settings:q} --pairs {input.pairs:q}"
+        "OMP_NUM_THREADS={threads} {params.scripts:q}/launch_training.sh 1 {params.processes:q} {params.scripts:q}/train_aligned.py"
+        " --settings {params.settings:q} --pairs {input.pairs:q}"
         " --indexes {input.indexes:q} --encoders {input.encoders:q} --continues {input.start:q}"
         " --code-hash {params.code_hash:q}"
         " --state {params.state:q} --manifest {output:q} 2>&1 | tee {log:q}"
 
 
+def embedding_gpus(wildcards):
+    """GPUs that embed: one, where the base was trained on any."""
+    return min(1, encoder_gpus(wildcards))
+
+
 def embedding_settings(wildcards):
     """The views, and whether a GPU embeds."""
-    base = CONFIG.bases[wildcards.base]
-    return leaves(views=views_of_base(wildcards), gpus=base.gpus)
+    return leaves(views=views_of_base(wildcards), gpus=embedding_gpus(wildcards))
 
 
 rule embed_pairs:
@@ -163,7 +170,7 @@ rule embed_pairs:
     resources:
         mem_mb=grow(16000),  # 820,000 pairs of twice 768 numbers are 5 GB
         runtime=grow(240),
-        gpu=encoder_gpus,
+        gpu=embedding_gpus,
     params:
         scripts=scripts_folder,
         settings=embedding_settings,

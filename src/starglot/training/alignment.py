@@ -31,7 +31,7 @@ from starglot.tables import table_digest, write_json
 from starglot.training.delivery import MANIFEST, deliver, digests, restore_or_begin, versions, write_run
 from starglot.training.epochs import train, write_curve
 from starglot.training.full_disk import full_disk_explained
-from starglot.training.processes import Batch, Sums
+from starglot.training.processes import ALONE, Batch, Processes, Sums, join_processes
 from starglot.training.transfer import Updated, learner_of
 
 log = logging.getLogger(__name__)
@@ -52,10 +52,18 @@ class Alignment:
     """
 
     def __init__(
-        self, network: Aligned, flux: Sequence[np.ndarray], split: np.ndarray, batch: int, device: torch.device
+        self,
+        network: Aligned,
+        flux: Sequence[np.ndarray],
+        split: np.ndarray,
+        batch: int,
+        device: torch.device,
+        processes: Processes = ALONE,
     ):
-        """flux: int16 (n, pixels) of both views, row by row of the same stars; split: (n,) 'train' or 'val'."""
+        """flux: int16 (n, pixels) of both views, row by row of the same stars; split: (n,) 'train' or 'val';
+        processes: each of which has a part of a batch, to be told apart from the pairs of all."""
         self.network, self.flux, self.size, self.device = network.to(device), flux, batch, device
+        self.processes = processes
         self.training, self.judged = np.flatnonzero(split == "train"), np.flatnonzero(split == "val")
         self._held = self._features_of_all()
 
@@ -88,7 +96,14 @@ class Alignment:
         for place, mine in enumerate(again):
             own = own + n * l1_loss(mine, flux[place])
             cross = cross + n * l1_loss(crossed[place], flux[place])
-        return contrast(shared[0], shared[1], self.network.settings.scale), own, cross, n
+        return self._contrast(shared[0], shared[1]), own, cross, n
+
+    def _contrast(self, one: Tensor, other: Tensor) -> Tensor:
+        scale = self.network.settings.scale
+        if self.processes.count == 1:
+            return contrast(one, other, scale)
+        rows, first = self.processes.gathered(torch.stack([one, other], 1))
+        return contrast(one, other, scale, (rows[:, 0], rows[:, 1]), first)
 
     def _pairs(self, at: np.ndarray) -> Batch:
         flux = tuple(as_flux(np.asarray(each[at])) for each in self.flux)
@@ -138,11 +153,14 @@ def train_aligned(
     views, recipes, indexes: of both sides; pairs_file: Parquet (``tables.PAIR``); encoders: folders of the two bases;
     out: gets ``aligned.safetensors``, loss.csv, run.json and manifest.json; state, code_hash, script: as in
     :func:`starglot.training.baselines.train_files`; start: folder of the aligned base to go on from.
-    Validation pairs choose the epoch; test pairs are not read.
-    Raises StarglotError when a split is too small to be told apart, or an encoder is for another grid.
+    Validation pairs choose the epoch; test pairs are not read.  Under torchrun every process calls it with the same
+    arguments.
+    Raises StarglotError when a split is too small to be told apart, an encoder is for another grid, or the processes
+    are not as many as the GPUs.
     """
     # ---- set up
     started = time.time()
+    processes = join_processes(settings.gpus, "bases: gpus")
     every = pq.read_table(pairs_file)
     pairs = every.filter(pc.not_equal(every["split"], "test")).combine_chunks()
     split = pairs["split"].to_numpy(zero_copy_only=False)
@@ -161,9 +179,8 @@ def train_aligned(
     about = {"base": settings.model_dump(), "views": list(views), "recipes": [each.model_dump() for each in recipes]}
     if start is not None:
         about["continues"] = digests([start / ALIGNED])
-    place, finished = restore_or_begin(
-        Path(state), {**about, "inputs": inputs, "encoders": standing, "code": code_hash}, Path(out), script
-    )
+    ingredients = {**about, "inputs": inputs, "encoders": standing, "code": code_hash}
+    place, finished = restore_or_begin(Path(state), ingredients, Path(out), script, processes.chief)
     if finished is not None:
         return finished
     device = use_device(settings.gpus)
@@ -171,7 +188,7 @@ def train_aligned(
     # ---- load
     with full_disk_explained(place):
         flux = [
-            each.mapped(pairs[name].to_numpy(), Path(state) / "flux").flux
+            each.mapped(pairs[name].to_numpy(), Path(state) / "flux", processes.chief).flux
             for each, name in zip(spectra, ("obsid", "other_obsid"), strict=True)
         ]
         bases = [read_manifest(folder)["base"] for folder in encoders]
@@ -192,16 +209,14 @@ def train_aligned(
 
         # ---- train
         plan = settings.training
-        objective = Alignment(network, flux, split, plan.batch, device)
+        objective = Alignment(network, flux, split, plan.batch, device, processes)
         checkpoints = place / CHECKPOINTS
-        trained = train(learner, objective, plan, settings.seed, device, checkpoints, "aligned", clip=plan.clip)
+        trained = train(learner, objective, plan, settings.seed, device, checkpoints, "aligned", plan.clip, processes)
         if isinstance(learner, Updated):
             learner.merged()  # in place
+        val_parts = _val_parts(objective, network.heads)
 
         # ---- save
-        made = new_folder(place)
-        save_aligned(network, bases, made)
-        write_curve(trained.curve, made / "loss.csv")
         manifest = {
             "kind": settings.kind,
             "note": f"spectra of {views[0]} and {views[1]} of the same stars; test stars were not read",
@@ -220,20 +235,27 @@ def train_aligned(
             "metrics": {
                 "train_loss": trained.at_best["loss"],
                 "val_loss": trained.at_best["val_loss"],
-                **_val_parts(objective, network.heads),
+                **val_parts,
             },
             "versions": versions(),
         }
+        if not processes.chief:
+            return manifest
+        made = new_folder(place)
+        save_aligned(network, bases, made)
+        write_curve(trained.curve, made / "loss.csv")
         write_run(made, started, examples_per_second=trained.counts["examples"] / (time.time() - started))
         write_json(manifest, made / MANIFEST)
         return deliver(made, place, Path(out))
 
 
 def _val_parts(objective: Alignment, heads: nn.Module) -> dict[str, float]:
-    """Each part of the validation loss, a pair."""
+    """Each part of the validation loss, a pair; of all processes, each of which calls this."""
     heads.eval()
+    processes = objective.processes
     with torch.no_grad():
-        batches = (tuple(each.to(objective.device) for each in batch) for batch in objective.held_out())
-        sums = [objective.sums(heads, batch) for batch in batches]
+        parts = (processes.part(batch) for batch in objective.held_out())
+        batches = (tuple(each.to(objective.device) for each in part) for part in parts)
+        sums = [processes.added(objective.sums(heads, batch)) for batch in batches]
     totals = [float(sum(each[part] for each in sums)) for part in range(len(PARTS) + 1)]
     return {f"val_{name}": total / totals[-1] for name, total in zip(PARTS, totals, strict=False)}

@@ -2,7 +2,8 @@
 
 The loss of a step is made of sums over its spectra (:mod:`.epochs`), so the gradients of all processes add up to
 those of one process that has all spectra. This holds where a network looks at each spectrum by itself: it must not
-normalise over the spectra of a step, and an objective must not compare them.
+normalise over the spectra of a step. An objective that compares them takes those of all processes
+(:meth:`Processes.gathered`).
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import atexit
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import torch
 import torch.distributed as dist
@@ -55,6 +56,18 @@ class Processes:
                 dist.all_reduce(each)
         return whole
 
+    def gathered(self, mine: Tensor) -> tuple[Tensor, int]:
+        """(n of this process, ...) -> the rows of all processes, process after process, and where this one's begin.
+
+        Gradients pass: a row's is the sum of what all processes make of it.
+        """
+        if self.count == 1:
+            return mine, 0
+        lengths = [torch.zeros((), dtype=torch.long, device=mine.device) for _ in range(self.count)]
+        dist.all_gather(lengths, torch.tensor(len(mine), device=mine.device))
+        rows: Tensor = _Gathered.apply(mine, self.number, [int(each) for each in lengths])  # type: ignore[no-untyped-call]
+        return rows, sum(int(each) for each in lengths[: self.number])
+
     def backward(self, sums: Sums, loss: Callable[[Sums], Tensor]) -> Sums:
         """Take the gradients of the loss of all processes' spectra; returns the sums over these, without gradients.
 
@@ -70,6 +83,28 @@ class Processes:
         # times their number: gradients are averaged over processes, and these add up
         torch.autograd.backward([sums[place] for place in learning], [self.count * each for each in slopes])
         return tuple(each.detach() for each in whole)
+
+
+class _Gathered(torch.autograd.Function):
+    """Rows of all processes; back go the gradients of all processes, added up, of this one's rows."""
+
+    @staticmethod
+    def forward(ctx: Any, mine: Tensor, number: int, lengths: list[int]) -> Tensor:
+        """lengths: rows of each process; padded to the longest, as all have to send equally many."""
+        ctx.number, ctx.lengths = number, lengths
+        padded = mine.new_zeros(max(lengths), *mine.shape[1:])
+        padded[: len(mine)] = mine
+        parts = [torch.empty_like(padded) for _ in lengths]
+        dist.all_gather(parts, padded)
+        return torch.cat([part[:n] for part, n in zip(parts, lengths, strict=True)])
+
+    @staticmethod
+    def backward(ctx: Any, slopes: Tensor) -> tuple[Tensor, None, None]:
+        """slopes: by all rows."""
+        whole = slopes.contiguous().clone()
+        dist.all_reduce(whole)
+        first = sum(ctx.lengths[: ctx.number])
+        return whole[first : first + ctx.lengths[ctx.number]], None, None
 
 
 #: A process that trains by itself.

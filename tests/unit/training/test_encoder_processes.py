@@ -63,7 +63,7 @@ def trained(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("together")
     (folder / "run.py").write_text(TOGETHER.format(tests=TESTS, folder=str(folder)))
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    done = subprocess.run([*launcher, str(folder / "run.py")], capture_output=True, text=True, timeout=120)
+    done = subprocess.run([*launcher, str(folder / "run.py")], capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr[-4000:]
     return folder
 

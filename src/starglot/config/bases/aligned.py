@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from starglot.config.bases.encoders import EncoderTraining, EncoderTransfer
 from starglot.config.strict import BaseSettings, Needs
@@ -51,5 +51,16 @@ class AlignedBase(BaseSettings):
         None,
         description="How it goes on from `init`; null: full. Layers of the first view's head: 'shared.0.*'.",
     )
-    gpus: int = Field(1, ge=0, le=1, description="1 trains on a GPU, 0 on the CPU.")
+    gpus: int = Field(
+        1,
+        ge=0,
+        description="GPUs of one node that train it, each on its part of every step's pairs; 0: the CPU. With an own "
+        "part one at most, as its decoders normalise over the pairs of a step.",
+    )
     seed: int = Field(0, description="First weights, order and dropout.")
+
+    @model_validator(mode="after")
+    def _several_gpus_have_no_decoders(self) -> Self:
+        if self.own and self.gpus > 1:
+            raise ValueError(f"own: {self.own} trains on one GPU, not on {self.gpus}; set gpus: 1, or own: 0")
+        return self

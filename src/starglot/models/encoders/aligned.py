@@ -104,14 +104,23 @@ def of_length_1(embeddings: Tensor) -> Tensor:
     return normalize(embeddings, dim=-1, eps=_LEAST_LENGTH)
 
 
-def contrast(one: Tensor, other: Tensor, scale: float) -> Tensor:
+def contrast(
+    one: Tensor, other: Tensor, scale: float, among: tuple[Tensor, Tensor] | None = None, first: int = 0
+) -> Tensor:
     """Sum over n pairs of the symmetric cross-entropy: which belongs to which, by cosines times ``scale``.
 
-    one, other: (n, width) shared parts, row by row of the same stars.  Divided by n it is CLIP's loss.
+    one, other: (n, width) shared parts, row by row of the same stars; among: both parts of all pairs to choose from,
+    of which these are the ones from ``first`` on; None: these are all.  Divided by n it is CLIP's loss.
     """
-    logits = scale * of_length_1(one) @ of_length_1(other).T
-    right = torch.arange(len(logits), device=logits.device)
-    both = cross_entropy(logits, right, reduction="sum") + cross_entropy(logits.T, right, reduction="sum")
+    ones, others = of_length_1(one), of_length_1(other)
+    if among is None:
+        logits = scale * ones @ others.T
+        back = logits.T
+    else:
+        all_ones, all_others = map(of_length_1, among)
+        logits, back = scale * ones @ all_others.T, scale * others @ all_ones.T
+    right = first + torch.arange(len(one), device=one.device)
+    both = cross_entropy(logits, right, reduction="sum") + cross_entropy(back, right, reduction="sum")
     return both / 2
 
 
