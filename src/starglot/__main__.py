@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
+from starglot.cli import compile_nothing
 from starglot.errors import StarglotError
 from starglot.extras import EXTRAS, not_installed
 
@@ -51,6 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if name not in COMMANDS:
         print(f"starglot: no command {name!r}\n\n{USAGE}", file=sys.stderr)
         sys.exit(2)
+    compile_nothing()
     try:
         import_module(f"starglot.commands.{name}").run(others)
     except StarglotError as error:

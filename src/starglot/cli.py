@@ -1,4 +1,4 @@
-"""What every workflow script shares: one way to take settings, to log, to show progress and to fail."""
+"""What every workflow script shares, and commands in part: one way to take settings, to log, to show progress and to fail."""
 
 from __future__ import annotations
 
@@ -105,6 +105,11 @@ def _hush_libraries() -> None:
         logging.getLogger(name).setLevel(level)
 
 
+def compile_nothing() -> None:
+    """Spare a process that does not compile with torch the seconds in which bitsandbytes gets ready to, when imported."""
+    os.environ.setdefault("TORCHDYNAMO_DISABLE", "1")
+
+
 def run(main: Callable[[argparse.Namespace], None], parser: argparse.ArgumentParser) -> None:
     """Parse the command line, log to stderr, run ``main``; a StarglotError ends with status 1 and no traceback.
 
@@ -121,6 +126,7 @@ def run(main: Callable[[argparse.Namespace], None], parser: argparse.ArgumentPar
         stream=sys.stderr,
     )
     _hush_libraries()
+    compile_nothing()
     end_when_told()
     try:
         main(args)
