@@ -77,7 +77,7 @@ def test_ctrl_c_leaves_no_jobs_and_no_lock(project):
     wait_until("a job", lambda: project.jobs(), project, process)
     time.sleep(2)
     kill(process, signal.SIGINT)
-    wait_until("an empty queue", lambda: not project.jobs(), project, seconds=60)
+    wait_until("an empty queue", lambda: not project.jobs(), project, seconds=300)
     assert not list((project.folder / ".snakemake").glob("locks/*"))
     project.run("samples", "qa", options=("--max-threads", "2"))  # a job takes the processors that it was given
 

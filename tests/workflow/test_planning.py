@@ -179,7 +179,7 @@ def test_a_submission_holds_no_more_jobs_than_the_profile_says(mini):
     groups = ["--groups", "clean_shard=clean", "--group-components", "clean=2"]
     command = ["snakemake", "-n", "--cores", "2", "-R", "clean_shard", *groups, "--configfile", "mini.yaml"]
     done = subprocess.run(
-        [sys.executable, "-m", *command, "--", "clean"], cwd=mini.folder, capture_output=True, text=True, timeout=120
+        [sys.executable, "-m", *command, "--", "clean"], cwd=mini.folder, capture_output=True, text=True, timeout=600
     )
     assert not done.returncode, done.stderr[-3000:]
     blocks = re.split(r"Group job clean ", done.stdout + done.stderr)[1:]

@@ -21,7 +21,7 @@ def start(project):
     """Snakemake at work in its first job; the process, and the script that it runs."""
     command = [sys.executable, "-m", "snakemake", "--cores", "1", "--configfile", "mini.yaml", "--", TARGET]
     process = subprocess.Popen(command, cwd=project.folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    until = time.monotonic() + 60
+    until = time.monotonic() + 300
     while time.monotonic() < until and process.poll() is None:
         for child in psutil.Process(process.pid).children(recursive=True):
             if any("make_mock.py" in word for word in child.cmdline()):

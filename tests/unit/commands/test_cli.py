@@ -37,7 +37,7 @@ def test_a_script_ends_when_told(kind, number):
     assert process.stdout.readline() == "at work\n"
     time.sleep(0.2)
     process.send_signal(number)
-    out, err = process.communicate(timeout=20)
+    out, err = process.communicate(timeout=60)
     assert process.returncode == 128 + number
     assert "Traceback" not in err and "swallowed" not in out
     if kind == "python":

@@ -241,7 +241,7 @@ def test_killed_and_started_again_it_gives_the_same_bits(place, questions, base,
     script = textwrap.dedent(SCRIPT.format(tests=TESTS, place=str(place)))
     process = subprocess.Popen([sys.executable, "-c", script], stderr=subprocess.PIPE)
     try:
-        until = time.monotonic() + 120
+        until = time.monotonic() + 600
         while not (checkpoints(folder)[1:] and (checkpoints(folder)[1] / "complete.json").exists()):
             assert process.poll() is None, process.stderr.read().decode()[-2000:]
             assert time.monotonic() < until
