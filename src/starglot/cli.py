@@ -1,4 +1,4 @@
-"""What every workflow script shares, and commands in part: one way to take settings, to log, to show progress and to fail."""
+"""What every workflow script shares: one way to take settings, to log, to show progress and to fail."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def _hush_libraries() -> None:
 
 
 def compile_nothing() -> None:
-    """Spare a process that does not compile with torch the seconds in which bitsandbytes gets ready to, when imported."""
+    """Spare this process, which does not compile with torch, the seconds in which bitsandbytes gets ready to."""
     os.environ.setdefault("TORCHDYNAMO_DISABLE", "1")
 
 

@@ -1,5 +1,6 @@
 """What a run says: one line a job with our logger, Snakemake's errors with advice, and a quick end when stopped."""
 
+import contextlib
 import os
 import re
 import signal
@@ -83,15 +84,23 @@ def start(project, *targets):
         )
     until = time.monotonic() + 300
     while time.monotonic() < until and process.poll() is None:
-        jobs = [
-            child
-            for child in psutil.Process(process.pid).children(recursive=True)
-            if child.name().startswith("python") and child.cpu_times().user > 0.5
-        ]
-        if jobs:
-            return process, jobs
+        with contextlib.suppress(psutil.NoSuchProcess):  # one that ended while it was looked at
+            jobs = [
+                child
+                for child in psutil.Process(process.pid).children(recursive=True)
+                if child.name().startswith("python") and child.cpu_times().user > 0.5
+            ]
+            if jobs:
+                return process, jobs
         time.sleep(0.05)
     raise AssertionError("the first job did not start")
+
+
+def at_work(job) -> bool:
+    """Whether a process has not ended."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return job.is_running() and job.status() != psutil.STATUS_ZOMBIE
+    return False
 
 
 def test_ctrl_c_ends_a_run_and_its_jobs_within_seconds(fresh):
@@ -101,7 +110,7 @@ def test_ctrl_c_ends_a_run_and_its_jobs_within_seconds(fresh):
     os.killpg(process.pid, signal.SIGINT)
     process.wait(timeout=60)
     assert process.returncode != 0
-    assert not any(job.is_running() and job.status() != psutil.STATUS_ZOMBIE for job in jobs)
+    assert not any(map(at_work, jobs))
     said = (fresh.folder / "said").read_text()
     assert "Traceback" not in said and "FAILED" not in said and "Stopping" in said
     assert len(said.splitlines()) <= 5, said
@@ -116,6 +125,6 @@ def test_recovery_stops_a_living_run_when_asked(fresh):
     assert refused.returncode == 1 and "make recover STOP=1" in refused.stderr and process.poll() is None
     stopped = subprocess.Popen([*recover, "--stop"], cwd=fresh.folder, stderr=subprocess.PIPE, text=True)
     process.wait(timeout=60)
-    assert not any(job.is_running() and job.status() != psutil.STATUS_ZOMBIE for job in jobs)
+    assert not any(map(at_work, jobs))
     assert "next: snakemake" in stopped.communicate(timeout=60)[1] and stopped.returncode == 0
     assert not list((fresh.folder / ".snakemake/locks").iterdir())

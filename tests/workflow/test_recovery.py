@@ -1,5 +1,6 @@
 """After kill -9 of snakemake on one machine: recovery ends what it left, keeps what it finished, and unlocks."""
 
+import contextlib
 import json
 import os
 import signal
@@ -23,9 +24,10 @@ def start(project):
     process = subprocess.Popen(command, cwd=project.folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     until = time.monotonic() + 300
     while time.monotonic() < until and process.poll() is None:
-        for child in psutil.Process(process.pid).children(recursive=True):
-            if any("make_mock.py" in word for word in child.cmdline()):
-                return process, child
+        with contextlib.suppress(psutil.NoSuchProcess):  # one that ended while it was looked at
+            for child in psutil.Process(process.pid).children(recursive=True):
+                if any("make_mock.py" in word for word in child.cmdline()):
+                    return process, child
         time.sleep(0.05)
     raise AssertionError("the first job did not start")
 
