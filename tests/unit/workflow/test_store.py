@@ -22,10 +22,10 @@ def cut(path: Path) -> None:
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
 
 
-def flip(path: Path) -> None:
+def flip(path: Path, bit: int = 1) -> None:
     """One bit of a file turned over; an empty file, which an earlier damage may have left, gets one byte."""
     data = bytearray(path.read_bytes() or b"\0")
-    data[len(data) // 2] ^= 1
+    data[len(data) // 2] ^= bit
     path.write_bytes(bytes(data))
 
 
@@ -39,7 +39,7 @@ def a_file(folder: Path) -> Path:
 def seal_of_other_content(folder: Path) -> None:
     other = folder.with_name("other")
     shutil.copytree(folder, other)
-    flip(a_file(other))
+    flip(a_file(other), 2)  # not the bit of the other damage, which would make true what this seal says
     seal(other)
     shutil.move(other / SEAL, folder / SEAL)
     shutil.rmtree(other)
