@@ -62,7 +62,11 @@ def write_desi(out: Path, mock: Mock, settings: MockDesi) -> dict[str, int]:
     bar = tqdm(total=len(seen), desc="mock DESI spectra", unit="spectrum", mininterval=2)
     for number in np.unique(pixel):
         at = np.flatnonzero(pixel == number)
-        arms = observed(stars.take(at), snr[at], draws[at], mock.seed)
+        # Made together with as many others in every file: products of matrices differ in their last digits by the
+        # number of rows.
+        filled = np.resize(at, settings.targets)
+        made = observed(stars.take(filled), snr[filled], draws[filled], mock.seed)
+        arms = {arm: (flux[: len(at)], ivar[: len(at)], mask[: len(at)]) for arm, (flux, ivar, mask) in made.items()}
         write_coadd(out / SPECTRA, int(number), target[at], ra[at], dec[at], arms, empty[at])
         bar.update(len(at))
     bar.close()
