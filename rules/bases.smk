@@ -137,7 +137,7 @@ rule build_base:
     benchmark:
         "<results>/benchmarks/build_base/{base}.tsv"
     wildcard_constraints:
-        base=one_of(queries.tiny_bases(CONFIG)),
+        base=one_of(language_bases.tiny_bases(CONFIG)),
     priority: AWAITED
     conda:
         ENV

@@ -2,7 +2,15 @@
 
 import re
 
-from starglot.config import comparisons, embeddings, paper, queries, starts, variants
+from starglot.config import (
+    comparisons,
+    embeddings,
+    language_bases,
+    paper,
+    queries,
+    starts,
+    variants,
+)
 from starglot.config.bases.outside import is_hub_id
 from starglot.config.kinds.registry import reading
 from starglot.config.names import SUFFIX
@@ -24,7 +32,7 @@ ALL_LLMS, PATCH_LLMS, BASELINES, ENSEMBLES, PIPELINES = (
 ALL_CURVED = queries.curved(CONFIG, CONFIG.models)
 CURVED = queries.curved(CONFIG, CONFIG.run.models)
 ALTERED_SETS = queries.altered_sets(CONFIG)
-OUTSIDE_BASES = queries.outside_bases(CONFIG)
+OUTSIDE_BASES = language_bases.outside_bases(CONFIG)
 HUB_BASES = [slug for slug, (name, _) in OUTSIDE_BASES.items() if is_hub_id(name)]
 
 

@@ -16,7 +16,7 @@ rule make_random_base:
     log:
         "<results>/logs/make_random_base/{base}.log",
     wildcard_constraints:
-        base=one_of(queries.random_bases(CONFIG)),
+        base=one_of(language_bases.random_bases(CONFIG)),
     conda:
         ENV
     resources:
@@ -52,7 +52,7 @@ rule make_like_base:
     log:
         "<results>/logs/make_like_base/{base}.log",
     wildcard_constraints:
-        base=one_of(queries.like_bases(CONFIG)),
+        base=one_of(language_bases.like_bases(CONFIG)),
     conda:
         ENV
     resources:
@@ -66,6 +66,74 @@ rule make_like_base:
     shell:
         "python {params.scripts:q}/make_like_base.py --settings {params.settings:q} --found {input:q}"
         " --state {params.state:q} --manifest {output:q} 2>&1 | tee {log:q}"
+
+
+def patch_base_index(wildcards):
+    """Index of the cleaned spectra of the view whose patches a base learns to fill in."""
+    return f"<results>/spectra/{CONFIG.bases[wildcards.base].view}/index.tsv"
+
+
+def patch_base_start(wildcards):
+    """What says which language model such a base goes on from, as of a model."""
+    base = CONFIG.bases[wildcards.base]
+    if base.base in CONFIG.bases:
+        return f"<results>/bases/{base.base}/manifest.json"
+    return f"<results>/bases/{base_slug(base.base, base.revision)}.json"
+
+
+def patch_base_start_name(wildcards):
+    """That language model as the script loads it: a folder or a Hugging Face id."""
+    name = CONFIG.bases[wildcards.base].base
+    return f"{CONFIG.results}/bases/{name}" if name in CONFIG.bases else name
+
+
+def patch_base_settings(wildcards):
+    """What decides such a base: its settings and encoding, its view's grid, and which stars it may learn from."""
+    base = CONFIG.bases[wildcards.base]
+    return leaves(
+        base=queries.dump(base, exclude={"revision"}),
+        encoding=queries.dump(CONFIG.encodings[base.encoding]),
+        wavelength=queries.dump(CONFIG.recipe_of(base.view).wavelength),
+        split=queries.dump(CONFIG.split, exclude={"folds"}),
+        seed=CONFIG.seed,
+    )
+
+
+rule train_masked_patches:
+    """A language model and its projector, taught without labels to fill in hidden patches, test stars left out; continues where it was killed."""
+    input:
+        index=patch_base_index,
+        base=patch_base_start,
+    output:
+        manifest="<results>/bases/{base}/manifest.json",
+        spectra="<results>/bases/{base}/spectra.parquet",
+    log:
+        "<results>/logs/train_masked_patches/{base}.log",
+    benchmark:
+        "<results>/benchmarks/train_masked_patches/{base}.tsv"
+    wildcard_constraints:
+        base=one_of(language_bases.patch_bases(CONFIG)),
+    priority: AWAITED
+    conda:
+        ENV
+    threads: encoder_processes
+    resources:
+        mem_mb=grow(64000),  # the host holds the weights of each process once, at loading
+        runtime=1440,  # does not grow: what was learnt is kept, and another attempt goes on where this one ended
+        gpu=encoder_gpus,
+        tasks_per_gpu=0,  # the launcher starts the processes, Slurm one task
+    params:
+        scripts=scripts_folder,
+        settings=patch_base_settings,
+        processes=encoder_processes,
+        base=patch_base_start_name,
+        state=state_in("bases"),
+        code_hash=code_hash("train_masked_patches"),
+    shell:
+        "OMP_NUM_THREADS={threads} {params.scripts:q}/launch_training.sh 1 {params.processes:q}"
+        " {params.scripts:q}/train_masked_patches.py --settings {params.settings:q} --index {input.index:q}"
+        " --base {params.base:q} --found {input.base:q} --code-hash {params.code_hash:q} --state {params.state:q}"
+        " --manifest {output.manifest:q} 2>&1 | tee {log:q}"
 
 
 def token_qa_settings(wildcards):
@@ -218,6 +286,7 @@ rule predict_patches:
         sample=ancient(predicted_sample),
         labels=ancient(predicted_labels),
         seen=ancient(seen_samples),
+        encoded=ancient(seen_by_bases),  # the model changes when these do
         digests=digests(predicted_sample, predicted_labels, seen_samples),
         index=predicted_index,
     output:
@@ -247,5 +316,5 @@ rule predict_patches:
     shell:
         "python {params.scripts:q}/predict_patches.py --settings {params.settings:q} --model {input.model:q}"
         " --base {params.base:q} --sample {input.sample:q} --split {params.split:q} --labels {input.labels:q}"
-        " --index {input.index:q} --seen {input.seen:q} --code-hash {params.code_hash:q} --state {params.state:q}"
+        " --index {input.index:q} --seen {input.seen:q} {input.encoded:q} --code-hash {params.code_hash:q} --state {params.state:q}"
         " --threads {threads} --out {output.raw:q} 2>&1 | tee {log:q}"

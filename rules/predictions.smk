@@ -51,10 +51,10 @@ def seen_samples(wildcards):
     ]
 
 
-def seen_by_encoders(wildcards):
-    """Spectra that the encoders below the model have seen, in their split, as a sample has them."""
-    encoders = embeddings.encoders_under(CONFIG, wildcards.task, wildcards.model)
-    return [f"<results>/bases/{base}/spectra.parquet" for base in encoders]
+def seen_by_bases(wildcards):
+    """Spectra that the bases below the model have seen, in their split, as a sample has them."""
+    bases = embeddings.bases_under(CONFIG, wildcards.task, wildcards.model)
+    return [f"<results>/bases/{base}/spectra.parquet" for base in bases]
 
 
 def answering_gpus(wildcards):
@@ -133,7 +133,7 @@ rule predict_baseline:
         sample=ancient(predicted_sample),
         labels=ancient(predicted_labels),
         seen=ancient(seen_samples),
-        encoded=ancient(seen_by_encoders),  # the model changes when these do
+        encoded=ancient(seen_by_bases),  # the model changes when these do
         digests=digests(predicted_sample, predicted_labels, seen_samples),
         index=predicted_index,
     output:

@@ -140,9 +140,7 @@ def llm_threads(wildcards):
     time, and 73 with one, for the same weights, bit for bit.
     """
     base = variants.model_of(CONFIG, wildcards.model).base
-    return (
-        1 if base in queries.tiny_bases(CONFIG) | queries.random_bases(CONFIG) else 16
-    )
+    return 1 if language_bases.is_tiny(CONFIG, base) else 16
 
 
 rule train_llm:

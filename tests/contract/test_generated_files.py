@@ -137,7 +137,7 @@ ELSEWHERE = {
     *("train encoder", "pair views", "train aligned", "embed pairs", "tabulate alignment"),
     *("tabulate transfer", "tabulate transfer sizes", "compare planes", "draw landscapes", "draw saliency"),
     *("draw strategies", "fit pipeline", "predict pipeline", "tabulate transfer parameters"),
-    *("ask base", "ask tuned", "tabulate retention"),
+    *("ask base", "ask tuned", "tabulate retention", "train masked patches"),
 }
 
 

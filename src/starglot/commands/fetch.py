@@ -13,8 +13,8 @@ import os
 from collections.abc import Sequence
 
 from starglot.config.bases.outside import is_hub_id
+from starglot.config.language_bases import hub_or_folder_bases
 from starglot.config.load import read_config
-from starglot.config.queries import hub_or_folder_bases
 from starglot.workflow.fetch import fetch_base
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from starglot.config.bases.aligned import AlignedBase
 from starglot.config.bases.encoders import EncoderBase
+from starglot.config.language_bases import patch_bases
 from starglot.config.queries import starts_from
 from starglot.config.recipes import View, Wavelength
 from starglot.config.root import Config
@@ -52,17 +53,19 @@ def encoders_of(config: Config, name: str) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def encoders_under(config: Config, task: str, model: str) -> list[str]:
-    """The encoders whose training stars a model has seen: its own base's, its start's, its members'.
+def bases_under(config: Config, task: str, model: str) -> list[str]:
+    """The bases whose training spectra a model has seen: its own base's, its start's, its members'.
 
     Pairs are of spectra that the two encoders have seen, so that an aligned pair has seen no further star.
     """
     start, members = starts_from(config, task, model), members_of(model_of(config, model))
     below = [(start[0], start[1])] if start else []
     below += [(task, member) for member in members]
-    found = {name for each in below for name in encoders_under(config, *each)}
-    own = embedding_base(config, model)
-    return sorted(found.union(encoders_of(config, own) if own else ()))
+    found = {name for each in below for name in bases_under(config, *each)}
+    own = str(getattr(model_of(config, model), "base", None))
+    if own in patch_bases(config):
+        return sorted({*found, own})
+    return sorted(found.union(encoders_of(config, own) if own in embedding_bases(config) else ()))
 
 
 def grid_of(config: Config, view: str) -> Wavelength | None:

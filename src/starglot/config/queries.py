@@ -11,9 +11,6 @@ from typing import Any, TypeAlias, cast
 
 from pydantic import BaseModel
 
-from starglot.config.bases.outside import base_slug
-from starglot.config.bases.random import LikeBase, RandomBase
-from starglot.config.bases.tiny import LanguageBase
 from starglot.config.degradation import ALTERED, Change
 from starglot.config.kinds.llm import Llm
 from starglot.config.kinds.patch_llm import PatchLlm
@@ -281,22 +278,6 @@ def going_on(config: Config, task: str, model: str) -> dict[str, Any]:
     return read
 
 
-def hub_or_folder_bases(config: Config) -> dict[tuple[str, str | None], list[str]]:
-    """Base models that the workflow does not make itself, with revision -> the models in `run:` that use them."""
-    users: dict[tuple[str, str | None], list[str]] = {}
-    like = like_bases(config)
-    for name, model in language_models(config).items():
-        outside = like.get(model.base, model)
-        if outside.base not in config.bases:
-            users.setdefault((outside.base, outside.revision), []).extend([name] if name in config.run.models else [])
-    return users
-
-
-def outside_bases(config: Config) -> dict[str, tuple[str, str | None]]:
-    """The same bases by the file that says what is there: Hugging Face id or folder, and its pinned revision."""
-    return {base_slug(*base): base for base in hub_or_folder_bases(config)}
-
-
 def trained_on(config: Config, task: str, model: str, size: str) -> list[tuple[str, str]]:
     """(task, sample) of all whose training stars a model has seen: its own, its start's, its base's, its lines'."""
     samples = [(task, sample_name(config, model, size))]
@@ -350,21 +331,6 @@ def judged_set(config: Config) -> str:
 def language_models(config: Config) -> dict[str, LanguageModel]:
     """The language models of the configuration, by name."""
     return {name: cast(LanguageModel, model) for name, model in config.models.items() if is_language_model(model)}
-
-
-def tiny_bases(config: Config) -> dict[str, LanguageBase]:
-    """The bases of the configuration that are small language models, pre-trained here, by name."""
-    return {name: base for name, base in config.bases.items() if isinstance(base, LanguageBase)}
-
-
-def random_bases(config: Config) -> dict[str, RandomBase]:
-    """The bases of the configuration that nothing is taught, by name."""
-    return {name: base for name, base in config.bases.items() if isinstance(base, RandomBase)}
-
-
-def like_bases(config: Config) -> dict[str, LikeBase]:
-    """The bases of the configuration that are made in the shape of another one, by name."""
-    return {name: base for name, base in config.bases.items() if isinstance(base, LikeBase)}
 
 
 def token_encodings(config: Config) -> list[str]:

@@ -46,6 +46,8 @@ _WEIGHTS = (
     "pytorch_model.bin",
     "pytorch_model.bin.index.json",
 )
+#: Kinds of base whose manifest names more than their own files: what they were taught on, or a projector.
+_TAUGHT_HERE = ("tiny", "masked_patches")
 _FETCH = "make fetch-base   (on a machine with network access; jobs themselves run offline)"
 
 
@@ -130,9 +132,9 @@ def describe(base: str | Path, known: str | Path, revision: str | None = None) -
 
 
 def _as_built(folder: Path, files: Mapping[str, str]) -> bool:
-    """Whether a folder is a tiny base that was built here, with the files that its manifest names."""
+    """Whether a folder is a base that was taught here, with the files that its manifest names."""
     manifest = read_manifest(folder)
-    made = manifest.get("files", {}) if manifest.get("kind") == "tiny" else {}
+    made = manifest.get("files", {}) if manifest.get("kind") in _TAUGHT_HERE else {}
     return bool(made) and all(made.get(name) == digest for name, digest in files.items())
 
 

@@ -28,8 +28,26 @@ if TYPE_CHECKING:
 PROJECTOR_FILE = "projector.safetensors"
 
 
-class SpectrumLlm(nn.Module):
-    """Projector and causal language model; its state is what is trained, and the base stays out of it."""
+class TrainedPart(nn.Module):
+    """A network with a ``projector`` and a frozen base: its state is what is trained, without the base."""
+
+    def state_dict(self, *args: Any, **kwargs: Any) -> dict[str, Any]:  # type: ignore[override]
+        """All that is trained, and the projector's statistics; none of the frozen base."""
+        trained = {name for name, weight in self.named_parameters() if weight.requires_grad}
+        state: dict[str, Any] = super().state_dict(*args, **kwargs)
+        return {name: value for name, value in state.items() if name in trained or name.startswith("projector.")}
+
+    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
+        """The inverse of :meth:`state_dict`; the base stays as it is."""
+        missing = set(self.state_dict()) - set(state_dict)
+        result = super().load_state_dict(state_dict, strict=False, assign=assign)
+        if strict and (missing or result.unexpected_keys):
+            raise RuntimeError(f"not this model's weights: {sorted([*missing, *result.unexpected_keys])[:3]}")
+        return type(result)(sorted(missing), result.unexpected_keys)
+
+
+class SpectrumLlm(TrainedPart):
+    """Projector and causal language model that answers."""
 
     before: Tensor
     behind: Tensor
@@ -86,20 +104,6 @@ class SpectrumLlm(nn.Module):
         self.question_by_itself = False
         self.llm.get_base_model().activation_checkpointing_enable(**options)
 
-    def state_dict(self, *args: Any, **kwargs: Any) -> dict[str, Any]:  # type: ignore[override]
-        """Weights of projector and adapters, and the projector's statistics; none of the frozen base."""
-        trained = {name for name, weight in self.named_parameters() if weight.requires_grad}
-        state: dict[str, Any] = super().state_dict(*args, **kwargs)
-        return {name: value for name, value in state.items() if name in trained or name.startswith("projector.")}
-
-    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
-        """The inverse of :meth:`state_dict`; the base stays as it is."""
-        missing = set(self.state_dict()) - set(state_dict)
-        result = super().load_state_dict(state_dict, strict=False, assign=assign)
-        if strict and (missing or result.unexpected_keys):
-            raise RuntimeError(f"not this model's weights: {sorted([*missing, *result.unexpected_keys])[:3]}")
-        return type(result)(sorted(missing), result.unexpected_keys)
-
 
 def width_of(llm: Any) -> int:
     """Numbers of a base's token."""
@@ -112,8 +116,8 @@ def token_size(llm: Any) -> float:
 
 
 def labels_of(manifest: Mapping[str, Any]) -> list[str]:
-    """The labels that a model of this manifest answers, in order; none, of an empty one."""
-    labels: list[str] = manifest["task"]["question"]["labels"] if manifest else []
+    """The labels that a model of this manifest answers, in order; none, of an empty one, or of a base's."""
+    labels: list[str] = manifest["task"]["question"]["labels"] if "task" in manifest else []
     return labels
 
 

@@ -164,7 +164,7 @@ class Projector(nn.Module):
         self.missing = nn.Parameter(torch.zeros(hidden))
         self.shape = nn.Linear(settings.coarse, hidden)
         self.estimates: Estimates | None = None
-        if settings.estimates is not None:
+        if settings.estimates is not None and labels:
             self.renew_estimates(labels)
 
     def renew_estimates(self, labels: int) -> None:

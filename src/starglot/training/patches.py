@@ -142,7 +142,7 @@ def train_patches(
         names, *read_lines = _synthetic(lines, Path(state) / "flux", work.chief)
         synthetic = Synthetic(Taught(*read_lines), names)
     seen_by_statistics = [flux] if synthetic is None else [flux, synthetic.spectra.flux]
-    projector = _projector(encoding, wavelength, loaded, seen_by_statistics, task, start, settings.seed)
+    projector = _projector(encoding, wavelength, loaded, seen_by_statistics, task, start, found.folder, settings.seed)
     estimated: dict[str, Any] = {}
     if projector.estimates is not None and not set(task.labels) <= set(labels_of(found.began)):
         taught, judged = Taught(flux, rows.truth[train]), Taught(held_out, rows.truth[val])
@@ -244,35 +244,56 @@ def _projector(
     flux: Sequence[np.ndarray],
     task: Task,
     start: Path | None,
+    folder: Path,
     seed: int,
 ) -> Projector:
-    """The start's projector, or a fresh one with the statistics of training flux, of each kind as much; estimates of
-    labels that the start lacks are fresh."""
+    """The start's projector, else that of the base's ``folder`` where it has one, else a fresh one; estimates of
+    labels that are not learnt yet are fresh."""
     from transformers import set_seed
 
-    from starglot.models.patch_llm import labels_of, load_projector, token_size, width_of
+    from starglot.models.patch_llm import PROJECTOR_FILE, labels_of, load_projector, width_of
+
+    learnt = start or (folder if (folder / PROJECTOR_FILE).is_file() else None)
+    if learnt is None:
+        return fresh_projector(encoding, wavelength, base, flux, len(task.labels), seed)
+    with whole(base.get_input_embeddings().parameters()):
+        hidden = width_of(base)
+    began = check_model(learnt)
+    projector = load_projector(encoding, wavelength.size, hidden, learnt, began)
+    if projector.estimates is not None and set(task.labels) <= set(labels_of(began)):
+        places = {label: j for j, label in enumerate(labels_of(began))}
+        projector.estimates = projector.estimates.of([places[label] for label in task.labels])
+    elif encoding.estimates is not None:
+        set_seed(seed)
+        projector.renew_estimates(len(task.labels))
+    return projector
+
+
+def fresh_projector(
+    encoding: Patches,
+    wavelength: Wavelength,
+    base: PreTrainedModel,
+    flux: Sequence[np.ndarray],
+    labels: int,
+    seed: int,
+) -> Projector:
+    """A projector in front of ``base``, with the statistics of training flux (n, grid), of each kind as much; labels:
+    how many are estimated."""
+    from transformers import set_seed
+
+    from starglot.models.patch_llm import token_size, width_of
     from starglot.models.projector import ENOUGH, Projector, statistics_of
     from starglot.spectra.pixels import pixels
 
     with whole(base.get_input_embeddings().parameters()):
         hidden, scale = width_of(base), token_size(base)
-    if start is not None:
-        began = check_model(start)
-        projector = load_projector(encoding, wavelength.size, hidden, start, began)
-        if projector.estimates is not None and set(task.labels) <= set(labels_of(began)):
-            places = {label: j for j, label in enumerate(labels_of(began))}
-            projector.estimates = projector.estimates.of([places[label] for label in task.labels])
-        elif projector.estimates is not None:
-            set_seed(seed)
-            projector.renew_estimates(len(task.labels))
-        return projector
     few = []
     for each in flux:
         chosen = np.unique(np.linspace(0, len(each) - 1, min(len(each), ENOUGH // len(flux))).astype(int))
         few.append(np.asarray(each[chosen]))
     statistics = statistics_of(*pixels(np.concatenate(few), encoding.coarse), encoding.needed)
     set_seed(seed)
-    return Projector(encoding, wavelength.size, hidden, scale, statistics, len(task.labels))
+    return Projector(encoding, wavelength.size, hidden, scale, statistics, labels)
 
 
 def _scales(task: Task, truth: np.ndarray, errors: np.ndarray, began: Mapping[str, Any]) -> dict[str, NumberScale]:

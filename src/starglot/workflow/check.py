@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Literal
 
 from starglot.config.bases.outside import is_hub_id
+from starglot.config.language_bases import hub_or_folder_bases
 from starglot.config.patches import Patches
-from starglot.config.queries import hub_or_folder_bases, language_models, made_by_mock
+from starglot.config.queries import language_models, made_by_mock
 from starglot.config.recipes import View
 from starglot.config.root import Config
 from starglot.config.surveys.common import SpectrumSurvey, Survey

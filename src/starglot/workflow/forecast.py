@@ -15,7 +15,9 @@ from typing import cast
 
 from starglot.config import queries, trials, variants
 from starglot.config.bases.outside import is_hub_id
+from starglot.config.bases.random import LikeBase
 from starglot.config.kinds.registry import KINDS, is_language_model
+from starglot.config.language_bases import below, hub_or_folder_bases
 from starglot.config.patches import Patches
 from starglot.config.recipes import View
 from starglot.config.root import Config
@@ -124,7 +126,9 @@ def gpu_jobs(config: Config, device: Device, counts: list[Count]) -> Iterator[Gp
         if not training.gpus:
             continue
         tokens = tokens_of(config, task, model)
-        shape = None if settings.base in config.bases else base_shape(settings.base, settings.revision)
+        lowest = below(config, settings)
+        made = lowest.base in config.bases or isinstance(lowest, LikeBase)
+        shape = None if made else base_shape(lowest.base, lowest.revision)
         seen = round(spectra * config.split.train * training.epochs)
         read = predicted(config, task, size, known, sweep)
         train = predict = memory = None
@@ -328,7 +332,7 @@ def downloads(config: Config, counts: list[Count], seen: Mapping[str, int] | Non
         for name, survey in config.surveys.named().items():
             if largest.get(name) and isinstance(survey, SpectrumSurvey):
                 found[f"{survey.title} spectra"] = largest[name] * FILE_BYTES
-    for (base, revision), users in queries.hub_or_folder_bases(config).items():
+    for (base, revision), users in hub_or_folder_bases(config).items():
         shape = base_shape(base, revision) if users and is_hub_id(base) else None
         if shape is not None:
             found[base] = shape.parameters * 2.0

@@ -50,14 +50,14 @@ def faults(raw: dict[str, Any], over: str) -> list[str]:
 
 def test_the_example_is_a_configuration(transfer, project):
     config = load_config(merge(transfer, yaml.safe_load((project / "config/encoders.yaml").read_text())))
-    assert embeddings.encoders_under(config, "desi_blue", "embed-adapted") == ["encoder", "encoder-desi"]
+    assert embeddings.bases_under(config, "desi_blue", "embed-adapted") == ["encoder", "encoder-desi"]
     assert set(config.views) == {"lamost/blue", "desi/blue"}
 
 
 def test_the_example_of_aligned_pairs_carries_all_that_the_papers_compare(transfer, project):
     config = load_config(merge(transfer, yaml.safe_load((project / "config/aligned.yaml").read_text())))
     assert config.used_pairs == ["lamost_xp", "desi_xp"] and "gaia_xp/xp" in config.views
-    assert embeddings.encoders_under(config, "desi_blue", "adapted-lora") == ["embed", "embed-desi", "xp"]
+    assert embeddings.bases_under(config, "desi_blue", "adapted-lora") == ["embed", "embed-desi", "xp"]
     sides = {model: embeddings.embedding_view(config, "desi_blue", model) for model in ("split-lora", "adapted-lora")}
     assert sides == {"split-lora": "lamost/blue", "adapted-lora": "desi/blue"}
 
@@ -96,9 +96,7 @@ def test_jobs_pick_the_encoder_that_they_train_or_read(raw):
 
 def test_stars_of_an_encoder_count_as_seen_by_all_that_stand_on_it(raw):
     config = load_config(merge(raw, {"models": {"both": {"kind": "ensemble", "members": ["ridge", "full"]}}}))
-    of = {
-        model: embeddings.encoders_under(config, "desi_blue", model) for model in ("full", "both", "ridge", "full.s2")
-    }
+    of = {model: embeddings.bases_under(config, "desi_blue", model) for model in ("full", "both", "ridge", "full.s2")}
     assert of == {"full": ["lrs"], "both": ["lrs"], "ridge": [], "full.s2": ["lrs"]}
 
 
@@ -106,7 +104,7 @@ def test_a_network_may_go_on_with_an_encoder_that_went_on_from_its_starts(raw):
     used = {"kind": "masked_encoder", "view": "desi/blue", "width": 32, "blocks": 1, "heads": 4, "init": "lrs"}
     over = {"bases": {"used": used}, "models": {"full": {"base": "used"}}}
     config = load_config(merge(raw, over))
-    assert embeddings.encoders_under(config, "desi_blue", "full") == ["lrs", "used"]
+    assert embeddings.bases_under(config, "desi_blue", "full") == ["lrs", "used"]
     over["models"]["embedded"] = {"base": "used"}  # and zero-shot has the encoder before
     assert at(faults(raw, yaml.safe_dump(over)), "models.zero-shot.base", "lrs", "used")
 

@@ -108,7 +108,7 @@ def test_a_model_on_an_aligned_pair_brings_all_that_stands_below(raw: dict[str, 
     over = {"models": {"on-it": on_it, "flat": {"kind": "ridge", "base": "after"}}, "bases": {"after": after}}
     config = configured(raw, **over, run={"bases": [], "models": ["ridge", "on-it", "flat"]})
     assert cross_check(config) == [] and config.used_pairs == ["lamost_xp"] and "gaia_xp/xp" in config.views
-    assert embeddings.encoders_under(config, "lamost_blue", "on-it") == ["lrs", "xp"]
+    assert embeddings.bases_under(config, "lamost_blue", "on-it") == ["lrs", "xp"]
     assert embeddings.embedding_view(config, "lamost_blue", "on-it.s1") == "lamost/blue"
     assert embeddings.embedding_view(config, "lamost_blue", "ridge") is None
     job = picked(config, {"task": "lamost_blue", "model": "flat", "size": "all"})

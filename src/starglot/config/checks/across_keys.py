@@ -11,15 +11,17 @@ from starglot.config.checks.alignment import alignment_faults, pair_faults
 from starglot.config.checks.encoders import encoder_faults
 from starglot.config.checks.flux import encoding_faults, task_grids, wavelength_faults
 from starglot.config.checks.held_out import held_out_faults
+from starglot.config.checks.masked_patches import patch_base_faults
 from starglot.config.checks.paths import path_faults
 from starglot.config.checks.strata import strata_faults
 from starglot.config.control import control_faults
 from starglot.config.degradation import Change
 from starglot.config.faults import unknown, view_faults
 from starglot.config.kinds.patch_llm import PatchLlm
+from starglot.config.language_bases import random_bases, tiny_bases
 from starglot.config.names import Variant, read_name
 from starglot.config.patches import Patches
-from starglot.config.queries import LanguageModel, is_sampled, language_models, made_by_mock, random_bases, tiny_bases
+from starglot.config.queries import LanguageModel, is_sampled, language_models, made_by_mock
 from starglot.config.recipes import View
 from starglot.config.replay import grid_faults, lines_faults, replay_faults
 from starglot.config.retained import retention_faults
@@ -52,6 +54,7 @@ def cross_check(config: Config) -> list[str]:
         *_bases(config),
         *encoder_faults(config),
         *alignment_faults(config),
+        *patch_base_faults(config),
         *_run(config),
         *grid_faults(config),
         *_degradation(config),
@@ -179,7 +182,8 @@ def _language_model(config: Config, at: str, model: LanguageModel) -> Iterator[s
         if taught:
             yield (
                 f"{at}.base: '{model.base}' was pre-trained on flux as text (encoding '{taught.encoding}'); a model "
-                "of kind patch_llm stands on a base of kind random, a folder or a Hugging Face id"
+                "of kind patch_llm stands on a base of kind random, like or masked_patches, a folder or a Hugging "
+                "Face id"
             )
     elif untaught:
         yield f"{at}.base: '{model.base}' is of kind random and writes no digits; give this model one of kind tiny"

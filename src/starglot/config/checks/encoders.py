@@ -101,7 +101,7 @@ def _reader(config: Config, at: str, name: str, model: OnBase, base: str) -> Ite
     if name not in config.opened:
         return
     yield from unselected(config, f"{at}.base", base)
-    for task in _tasks_of(config, name):
+    for task in tasks_of(config, name):
         own, views = config.tasks[task].view, views_of(config, base)
         fitting = fitting_views(config, base, own)
         if not fitting:
@@ -132,7 +132,7 @@ def unselected(config: Config, at: str, base: str) -> Iterator[str]:
             )
 
 
-def _tasks_of(config: Config, name: str) -> list[str]:
+def tasks_of(config: Config, name: str) -> list[str]:
     """Tasks at which a model is trained: those that are built, if it is, and those where others start from it."""
     tasks = config.run.tasks if name in config.run.models else []
     swept = config.scaling.tasks if name in (config.scaling.models or []) else []

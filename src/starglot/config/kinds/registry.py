@@ -12,6 +12,7 @@ from typing import Any
 
 from starglot.config.bases.aligned import AlignedBase
 from starglot.config.bases.encoders import AutoencoderBase, MaskedEncoderBase
+from starglot.config.bases.masked_patches import MaskedPatchesBase
 from starglot.config.bases.random import LikeBase, RandomBase
 from starglot.config.bases.tiny import TinyBase
 from starglot.config.kinds.baselines import ClassMean, Cnn, Ensemble, Gru, KernelRidge, LightGbm, Mlp, ResNet50, Ridge
@@ -105,6 +106,7 @@ BASES: Registry[type[BaseSettings]] = Registry(
         "tiny": TinyBase,
         "random": RandomBase,
         "like": LikeBase,
+        "masked_patches": MaskedPatchesBase,
         "masked_encoder": MaskedEncoderBase,
         "autoencoder": AutoencoderBase,
         "aligned": AlignedBase,
