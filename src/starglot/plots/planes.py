@@ -11,20 +11,23 @@ import pyarrow as pa
 from matplotlib.ticker import MaxNLocator
 
 from starglot.evaluation.rows import judged, values_of
-from starglot.labels import LABELS
+from starglot.labels import ATMOSPHERE_NAMES, LABELS
 from starglot.plots.style import DENSE, DENSITY_MAP, save, save_sentence, styled
 
 _COLUMNS = 7
 _SHOWN = 0.99
+#: Inches of a column, and the least of a figure, whose title has to find room.
+_COLUMN, _NARROWEST = 2.0, 7.0
 
 
 def draw_planes(predictions: pa.Table, catalog: pa.Table, stem: Path, title: str, labels: Sequence[str]) -> None:
-    """Write ``{stem}.png`` and ``.svg``: for each label two panels one above the other, label and prediction.
+    """Write ``{stem}.png`` and ``.svg``: for each abundance two panels one above the other, label and prediction.
 
-    catalog: obsid and feh, the catalogue's [Fe/H], the same in both.  When nothing can be drawn, that is said.
+    labels: of which those of the atmosphere, [Fe/H] itself among them, are left out; catalog: obsid and feh,
+    the catalogue's [Fe/H], the same in both.  When nothing can be drawn, that is said.
     """
     planes = {}
-    for label in labels:
+    for label in (each for each in labels if each not in ATMOSPHERE_NAMES):
         held = judged(predictions, label)
         feh = values_of(catalog, "feh", held.obsid)
         known = np.isfinite(feh)
@@ -38,13 +41,10 @@ def draw_planes(predictions: pa.Table, catalog: pa.Table, stem: Path, title: str
     left, right = np.quantile(every, [1 - _SHOWN, _SHOWN])
     with styled():
         # Placed by hand: the automatic layout of forty panels takes longer than drawing them.
-        height = 1.0 + 2.7 * blocks
-        figure, axes = plt.subplots(
-            2 * blocks, columns, figsize=(2.0 * columns, height), squeeze=False, layout="none"
-        )
-        figure.subplots_adjust(
-            left=0.05, right=0.995, bottom=0.55 / height, top=1 - 0.55 / height, wspace=0.3, hspace=0.25
-        )
+        height, width = 1.0 + 2.7 * blocks, max(_COLUMN * columns, _NARROWEST)
+        figure, axes = plt.subplots(2 * blocks, columns, figsize=(width, height), squeeze=False, layout="none")
+        edges = {"left": 0.7 / width, "right": 1 - 0.07 / width, "bottom": 0.55 / height, "top": 1 - 0.55 / height}
+        figure.subplots_adjust(**edges, wspace=0.3, hspace=0.25)
         for axis in axes.flat:
             axis.set_visible(False)
         for number, (label, (feh, truth, value)) in enumerate(planes.items()):

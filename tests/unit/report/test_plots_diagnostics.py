@@ -57,6 +57,9 @@ def test_planes_have_two_panels_a_label(tmp_path):
     table = predictions(ABUNDANCE_NAMES[:3], stars=60)
     draw_planes(table, catalog(table), tmp_path / "a", "title", ABUNDANCE_NAMES[:3])
     assert drawn(tmp_path / "a")[1].count('id="axes_') == 6
+    alone = predictions(["feh", "mg_fe"], stars=60)
+    draw_planes(alone, catalog(alone), tmp_path / "c", "title", ["feh", "mg_fe"])
+    assert drawn(tmp_path / "c")[1].count('id="axes_') == 2  # [Fe/H] is what the others are drawn against
     draw_planes(table, catalog(table).slice(0, 0), tmp_path / "b", "title", ABUNDANCE_NAMES[:3])
     assert "no spectrum has an abundance and [Fe/H]" in drawn(tmp_path / "b")[1]
 
