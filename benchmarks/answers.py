@@ -20,9 +20,11 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import torch
 
+from starglot.config.recipes import Wavelength
 from starglot.inference.answering import open_model
 from starglot.models.folder import read_description
 from starglot.spectra.pixels import pixels
+from starglot.spectra.resample import wavelength_grid
 from starglot.tables import read_spectra
 
 
@@ -69,7 +71,8 @@ def main() -> None:
         ok = pc.mean(pc.equal(table["status"], "ok").cast(pa.int8())).as_py()
         rates[name] = len(few) / seconds
         print(f"{name}: {rates[name]:8.1f} spectra per CPU second ({len(few)} spectra, {ok:.0%} of answers read)")
-    seconds, _ = timed(lambda: pixels(flux, 10))
+    grid = wavelength_grid(Wavelength.model_validate(read_description(folder)["recipe"]["wavelength"]))
+    seconds, _ = timed(lambda: pixels(flux, 10, grid))
     print(f"pixels alone: {len(flux) / seconds:.1f} spectra per CPU second")
     print(f"{args.patches} answers {rates[args.patches] / rates[args.text]:.1f} times as many as {args.text}")
 

@@ -24,6 +24,7 @@ from starglot.config.recipes import Wavelength
 from starglot.language.number_answers import scales_from_data
 from starglot.models.patch_llm import PROJECTOR_FILE, labels_of, load_projector
 from starglot.spectra.pixels import pixels
+from starglot.spectra.resample import wavelength_grid
 from starglot.tables import read_json, read_spectra
 
 
@@ -40,7 +41,7 @@ def estimated(folder: Path, spectra: Path, answered: pa.Table) -> dict[str, np.n
     for shard in sorted(spectra.glob("*.parquet")):
         there = np.intersect1d(ids, pq.read_table(shard, columns=["obsid"])["obsid"].to_numpy())
         if len(there):
-            fine, coarse = pixels(read_spectra([shard], there), settings.coarse)
+            fine, coarse = pixels(read_spectra([shard], there), settings.coarse, wavelength_grid(grid))
             with torch.no_grad():
                 read = projector.estimated_from(torch.from_numpy(fine), torch.from_numpy(coarse))
                 parts |= dict(zip(there.tolist(), projector.estimates.fractions(read).numpy(), strict=True))

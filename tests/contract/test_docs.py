@@ -11,6 +11,7 @@ import yaml
 
 from starglot.config.load import load_config, merge
 from starglot.config.recipes import View
+from starglot.spectra.resample import wavelength_grid
 from starglot.surveys.lamost import read_catalog
 from starglot.surveys.lamost_spectra import spectrum_file
 from starglot.surveys.lamost_spectrum import read_spectrum
@@ -60,6 +61,17 @@ def test_overlays_for_desi_and_gaia_xp_are_configurations(project: Path) -> None
     asked = {"tasks": tasks, "run": run, "scaling": {"tasks": []}, "repeats": {"models": []}}
     config = load_config(merge(raw, asked))
     assert config.views == ["desi/blue", "gaia_xp/xp"]
+
+
+def test_the_overlay_for_own_pixels_is_a_configuration(project: Path) -> None:
+    raw: dict[str, object] = {}
+    for name in ("config/config.yaml", "config/demo.yaml"):
+        raw = merge(raw, yaml.safe_load((project / name).read_text()))
+    (overlay,) = blocks(project / "docs/patch-tokens.md", "yaml overlay")
+    config = load_config(merge(raw, yaml.safe_load(overlay)))
+    assert config.views == ["lamost/native"] and config.recipes["native"].interpolation == "none"
+    grid = wavelength_grid(config.recipes["native"].wavelength)
+    np.testing.assert_allclose(np.log10(grid), 3.5682 + 1e-4 * np.arange(118, 3714), rtol=0, atol=1e-8)
 
 
 def test_links_between_pages_lead_somewhere(project: Path) -> None:

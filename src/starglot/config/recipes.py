@@ -76,8 +76,10 @@ class Recipe(Strict):
         description="Divide by this statistic of the good pixels (paper eq. 1: max; p99 resists cosmic rays), by the "
         "flux at a wavelength (`{at: 5500}`), or by a continuum (`{envelope: [3700, 5700]}`).",
     )
-    interpolation: Literal["cubic", "linear"] = Field(
-        "cubic", description="Resampling through good pixels (paper 2.1)."
+    interpolation: Literal["cubic", "linear", "none"] = Field(
+        "cubic",
+        description="Resampling through good pixels (paper 2.1). none: the grid's values are the survey's own pixels "
+        "as they are, and a spectrum with other pixels is rejected; masked ones are filled as by cubic.",
     )
     max_gap: float = Field(30.0, gt=0, description="Across wider gaps (A) the interpolation is linear (ours).")
     max_edge: float = Field(

@@ -104,7 +104,8 @@ def _baseline(read: Callable[..., Any]) -> Callable[[Path, Mapping[str, Any], An
             with tempfile.TemporaryDirectory(prefix="starglot-") as place:
                 shard = Path(place) / f"{_SHARD}.parquet"
                 columns = [stars["obsid"], stars["star_id"], flux_column(flux), pa.nulls(len(stars), pa.int32())]
-                write_parquet(pa.table(columns, schema=spectra_schema(flux.shape[1])), shard)
+                grid = {"wavelength": about["recipe"]["wavelength"]}
+                write_parquet(pa.table(columns, schema=spectra_schema(flux.shape[1])), shard, grid)
                 return predict(
                     lambda rows: read(settings, task, folder, rows, lambda _: shard), task, stars, labels, ()
                 )

@@ -20,6 +20,7 @@ from starglot.models.baselines.rows import Rows, rows_of
 from starglot.models.bases import MANIFEST, check_model
 from starglot.models.predictions import Predicted, Stars, are_seen, prediction_table
 from starglot.models.redshifts import Doubt, no_doubt
+from starglot.spectra.resample import wavelength_grid
 from starglot.spectra.sample_flux import ShardPath, blocks
 from starglot.store import workplace
 from starglot.tables import DOUBT
@@ -126,7 +127,7 @@ class Answerer:
         projector = load_projector(encoding, wavelength.size, hidden, folder, trained).to(llm.device)
         self.model = SpectrumLlm(projector, llm, Prompt(tokenizer, task, wavelength, trained["frame"])).to(llm.device)
         self.model.eval()
-        self.task = task
+        self.task, self.wave = task, wavelength_grid(wavelength)
         self.scales, self.batch, self.coarse = (
             scales_from_data(trained["numbers"]),
             settings.decoding.batch,
@@ -170,6 +171,6 @@ class Answerer:
         from starglot.spectra.pixels import pixels
 
         device = self.model.before.device
-        fine, coarse = (torch.from_numpy(each).to(device) for each in pixels(flux, self.coarse))
+        fine, coarse = (torch.from_numpy(each).to(device) for each in pixels(flux, self.coarse, self.wave))
         with memory_explained(len(flux)):
             return read_answers(self.model, fine, coarse, self.scales)

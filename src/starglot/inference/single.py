@@ -161,6 +161,11 @@ def _sentence(why: SpectrumRejected, raw: RawSpectrum | None = None, recipe: Rec
             f"no spectrum is recognised in the file: {why.detail}; read are spectra of {known}, and tables with "
             "columns called wavelength, flux and, where it is known, error, and images of one axis"
         )
+    if why.reason == "other_pixels":
+        return (
+            f"{said}: this model reads spectra on its survey's own pixels alone; give it a file of that survey as "
+            "delivered, or take a model whose recipe resamples (`interpolation: cubic`)"
+        )
     if why.reason == "range_not_covered" and raw is not None and recipe is not None:
         grid, middle = wavelength_grid(recipe.wavelength), float(np.median(raw.wavelength))
         for unit, factor in _OTHER_UNITS.items():

@@ -62,8 +62,9 @@ def alter_test_spectra(
     cleaned spectra; native: their resolving power; name: of the set, its split and its one shard.  The same
     spectra are drawn for every change.  A spectrum that cleaning refuses after the change is in ``rejected``.
 
-    Cleaning is that of ``recipe``, with one exception: where pixels are missing at an end, the end value is held over
-    any distance; ``recipe.max_edge`` would refuse such spectra.
+    Cleaning is that of ``recipe``, with two exceptions.  Where pixels are missing at an end, the end value is held
+    over any distance; ``recipe.max_edge`` would refuse such spectra.  A recipe without resampling brings what was
+    altered back to its grid by a cubic, as at another velocity or in another format the pixels are others.
     Raises StarglotError when there is no test spectrum, or none that cleaning accepts.
     """
     test = sample.filter(pc.equal(sample["split"], "test"))
@@ -79,7 +80,8 @@ def alter_test_spectra(
     shards = sorted(set(known["shard"].to_pylist()))
     stored = read_spectra([shard_path(shard) for shard in shards], obsid)
 
-    patient = recipe.model_copy(update={"max_edge": float("inf")})
+    back = "cubic" if recipe.interpolation == "none" else recipe.interpolation
+    patient = recipe.model_copy(update={"max_edge": float("inf"), "interpolation": back})
     rows, cleaned, reasons = np.empty_like(stored), np.zeros(len(obsid), bool), []
     for start in tqdm(range(0, len(obsid), _BLOCK), f"alter, {name}", unit="block", mininterval=2):
         here = slice(start, start + _BLOCK)

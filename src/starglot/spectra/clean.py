@@ -12,7 +12,7 @@ from starglot.spectra.normalise import normalise
 from starglot.spectra.quantise import quantise
 from starglot.spectra.raw import RawSpectrum
 from starglot.spectra.rejection import SpectrumRejected
-from starglot.spectra.resample import require_coverage, resample, wavelength_grid
+from starglot.spectra.resample import own_pixels, require_coverage, resample, wavelength_grid
 
 
 def clean(spectrum: RawSpectrum, recipe: Recipe) -> tuple[NDArray[np.int16], int]:
@@ -34,6 +34,8 @@ def clean(spectrum: RawSpectrum, recipe: Recipe) -> tuple[NDArray[np.int16], int
     bad = len(y) - int(np.count_nonzero(np.isfinite(y)))
     if bad:
         raise SpectrumRejected("flux_not_finite", f"{bad} of {len(y)} good pixels")
+    if recipe.interpolation == "none":
+        grid = own_pixels(wavelength, grid)
     require_coverage(wavelength, good, grid, recipe)
     by = recipe.normalisation
     if isinstance(by, Envelope):
@@ -49,7 +51,8 @@ def _over_envelope(
     """Flux over its continuum on the grid; x, y: (n,) good pixels."""
     if by.fitted == "grid":
         return over_envelope(grid, resample(x, y, grid, recipe))
-    inside = (x >= by.envelope[0]) & (x <= by.envelope[1])
+    # Where the grid is the spectrum's own pixels, its ends may lie a hair outside of a range that holds them.
+    inside = (x >= min(by.envelope[0], grid[0])) & (x <= max(by.envelope[1], grid[-1]))
     x, y = x[inside], y[inside]
     if len(x) < LEAST_POINTS:
         raise SpectrumRejected(

@@ -3,6 +3,9 @@
 The paper leaves gaps and edges open.  Ours: a cubic spline through the good pixels inside gaps up to a limit, a
 straight line across longer ones (a spline across 300 missing pixels reaches several times the flux), the end value
 held over the last few Angstrom, nothing beyond.
+
+A recipe may ask for none of this: then the grid is the survey's own pixels, whose flux stays what it is.  What is
+masked among them is filled in by the same rule, as the curve through the good ones runs through each of them.
 """
 
 from __future__ import annotations
@@ -17,6 +20,9 @@ from starglot.config.recipes import Recipe, Wavelength
 from starglot.spectra.rejection import SpectrumRejected
 from starglot.tables import read_metadata
 
+#: A wavelength of the grid is a pixel's if it is no further away than this part of the spacing.  Files that hold
+#: wavelengths or their logarithms in 32 bits are off by a few thousandths of LAMOST's spacing at most.
+_ON_PIXEL = 0.01
 #: A cubic without knots at its second and second-last point needs this many points.
 LEAST_POINTS = 4
 
@@ -60,12 +66,47 @@ def require_coverage(wavelength: Array, good: NDArray[np.bool_], grid: Array, re
         )
 
 
+def own_pixels(wavelength: Array, grid: Array) -> Array:
+    """The grid (m,) with the spectrum's own wavelengths in place of those that they agree with to rounding.
+
+    wavelength: (n,) increasing, of all pixels, masked or not; grid: (m,) increasing; A.  Where the spectrum ends
+    earlier than the grid, the grid's wavelengths stay: how much may be missing is said by :func:`require_coverage`.
+    Raises SpectrumRejected ``other_pixels`` when a wavelength of the grid, between the spectrum's ends, is on no
+    pixel, or a pixel, between the grid's ends, is at none of its wavelengths.
+    """
+    if not len(wavelength):
+        return grid
+    reach = _ON_PIXEL * np.gradient(grid)
+    inside = np.flatnonzero((grid >= wavelength[0] - reach) & (grid <= wavelength[-1] + reach))
+    own, wanted = grid.copy(), grid[inside]
+    nearest = np.searchsorted((wavelength[1:] + wavelength[:-1]) / 2, wanted)
+    own[inside] = wavelength[nearest]
+    off = np.flatnonzero(np.abs(own - grid) > reach)
+    if len(off):
+        first = off[0]
+        raise SpectrumRejected(
+            "other_pixels",
+            f"{len(off)} of {len(wanted)} wavelengths of the grid are on no pixel, the first of them "
+            f"{grid[first]:.3f} A, where the nearest pixel is at {own[first]:.3f} A",
+        )
+    low, high = np.searchsorted(wavelength, [grid[0] - reach[0], grid[-1] + reach[-1]])
+    more = np.setdiff1d(np.arange(low, high), nearest)
+    if len(more):
+        raise SpectrumRejected(
+            "other_pixels",
+            f"{len(more)} of {high - low} pixels on the grid's range are at none of its wavelengths, the first of "
+            f"them at {wavelength[more[0]]:.3f} A",
+        )
+    return own
+
+
 def resample(x: Array, y: Array, grid: Array, recipe: Recipe) -> Array:
     """Flux at the grid's wavelengths.
 
     x, y: (n,) increasing wavelengths (A) and flux of the good pixels, n >= 4; grid: (m,) increasing, A.
     Returns (m,): the cubic spline (or line, ``recipe.interpolation``) through all good pixels; inside gaps wider than
-    ``recipe.max_gap`` the line between their ends; the end values outside the good pixels.
+    ``recipe.max_gap`` the line between their ends; the end values outside the good pixels.  At a good pixel's own
+    wavelength that is its flux, to the last bit.
     """
     if recipe.interpolation == "linear":
         return np.interp(grid, x, y)

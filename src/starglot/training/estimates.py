@@ -163,7 +163,7 @@ def _inputs(
     """Blocks of what the network reads, (rows, inputs): of the spectra as they are (copy 0), or drawn anew."""
     noise = projector.noise.numpy()
     for first in range(0, len(rows), _BLOCK):
-        fine, coarse = pixels(np.asarray(flux[rows[first : first + _BLOCK]]), projector.settings.coarse)
+        fine, coarse = pixels(np.asarray(flux[rows[first : first + _BLOCK]]), projector.settings.coarse, wave)
         if copy:
             rng = np.random.default_rng([seed, copy, first])
             fine, coarse = redraw_pixels(fine, coarse, augment, noise, wave, rng)

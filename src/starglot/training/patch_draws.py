@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Variation:
-    """How a spectrum is drawn anew: settings, noise of a pixel (size,), wavelengths (A), error of fed numbers.
+    """How a spectrum is drawn anew: settings, noise of a pixel (size,), error of fed numbers.
 
     lines: labels that are ``movable`` (labels,) change together with their estimates, as in
     :mod:`starglot.training.lines`, so that answers follow what estimates say of an element's own lines.
@@ -29,7 +29,6 @@ class Variation:
 
     augment: PixelAugment
     noise: np.ndarray
-    wave: np.ndarray
     fed_error: float
     lines: Lines | None = None
     movable: np.ndarray = field(default_factory=lambda: np.zeros(0, bool))
@@ -49,13 +48,15 @@ class PatchDraws(Dataset[dict[str, Any]]):
         answer: AnswerTokens,
         scales: Sequence[NumberScale],
         coarse: int,
+        wave: np.ndarray,
         length: int,
         seed: int,
         variation: Variation | None = None,
     ):
-        """flux: (rows, size) int16, in the order of ``rows``; variation: None leaves spectra and their order as they
-        are."""
-        self.rows, self.flux, self.answer, self.scales, self.coarse = rows, flux, answer, scales, coarse
+        """flux: (rows, size) int16, in the order of ``rows``; wave: (size,) the grid (A); variation: None leaves
+        spectra and their order as they are."""
+        self.rows, self.flux, self.answer, self.scales = rows, flux, answer, scales
+        self.coarse, self.wave = coarse, wave
         self.length, self.seed, self.variation = length, seed, variation
         low, step = (np.array([getattr(scale, name) for scale in scales]) for name in ("low", "step"))
         self.number = (rows.truth - low) / step
@@ -65,7 +66,8 @@ class PatchDraws(Dataset[dict[str, Any]]):
 
     def of_other(self, rows: Rows, flux: np.ndarray) -> PatchDraws:
         """The same of other spectra."""
-        return PatchDraws(rows, flux, self.answer, self.scales, self.coarse, self.length, self.seed, self.variation)
+        shared = (self.answer, self.scales, self.coarse, self.wave)
+        return PatchDraws(rows, flux, *shared, self.length, self.seed, self.variation)
 
     def __len__(self) -> int:
         return self.length
@@ -75,14 +77,14 @@ class PatchDraws(Dataset[dict[str, Any]]):
         ones see; 'code': of the class, -1 unknown; with lines 'changed': in estimates, fractions of ranges}."""
         epoch, place = divmod(int(number), len(self.rows))
         at = self._row(epoch, place)
-        fine, coarse = pixels(np.asarray(self.flux[at : at + 1]), self.coarse)
+        fine, coarse = pixels(np.asarray(self.flux[at : at + 1]), self.coarse, self.wave)
         further: dict[str, Any] = {}
         target = self.number[at]
         fed = np.where(np.isfinite(target), target, self.middle)
         if self.variation is not None:
             rng = np.random.default_rng([self.seed, epoch, int(self.rows.obsid[at])])
             how = self.variation
-            fine, coarse = redraw_pixels(fine, coarse, how.augment, how.noise, how.wave, rng)
+            fine, coarse = redraw_pixels(fine, coarse, how.augment, how.noise, self.wave, rng)
             fed = fed + how.fed_error * self.error * rng.standard_normal(len(fed))
             if how.lines is not None:
                 changed = self._change(target, how.lines, how.movable, rng)

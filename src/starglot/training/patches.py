@@ -155,10 +155,9 @@ def train_patches(
     # ---- train and validate
     own_lines = None if synthetic is None else training.estimates.lines
     movable = np.array([label in ABUNDANCE_NAMES for label in task.labels])
-    drawn_anew = (training.augment, _noise(projector), wavelength_grid(wavelength), training.fed_error)
-    varied = Variation(*drawn_anew, own_lines, movable)
+    varied = Variation(training.augment, _noise(projector), training.fed_error, own_lines, movable)
     drawn = plan.steps * effective_batch(training)
-    shared = (prompt.answer, in_order, encoding.coarse)
+    shared = (prompt.answer, in_order, encoding.coarse, wavelength_grid(wavelength))
     draws = PatchDraws(rows.where(train), flux, *shared, drawn, settings.seed, varied)
     examples: PatchDraws | Replayed = draws
     if earlier is not None:
@@ -291,7 +290,8 @@ def fresh_projector(
     for each in flux:
         chosen = np.unique(np.linspace(0, len(each) - 1, min(len(each), ENOUGH // len(flux))).astype(int))
         few.append(np.asarray(each[chosen]))
-    statistics = statistics_of(*pixels(np.concatenate(few), encoding.coarse), encoding.needed)
+    shown = pixels(np.concatenate(few), encoding.coarse, wavelength_grid(wavelength))
+    statistics = statistics_of(*shown, encoding.needed)
     set_seed(seed)
     return Projector(encoding, wavelength.size, hidden, scale, statistics, labels)
 

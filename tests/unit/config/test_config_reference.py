@@ -29,7 +29,7 @@ def test_every_key_has_a_row_with_default_and_allowed_values() -> None:
         for name in model.model_fields:
             assert re.search(rf"^\| \[?`{name}`(\]\(reference/{name}\.md\))? \| ", part, re.M), f"{path}.{name}"
     assert "| `rank` | `64` | whole number, at least 1, at most 1024 |" in pages["reference/models.md"]
-    assert '| `interpolation` | `"cubic"` | `cubic`, `linear` |' in pages["reference/recipes.md"]
+    assert '| `interpolation` | `"cubic"` | `cubic`, `linear`, `none` |' in pages["reference/recipes.md"]
 
 
 def test_a_key_leads_to_its_page_and_a_page_has_only_its_own() -> None:

@@ -124,8 +124,9 @@ def test_value_and_sigma_are_those_of_all_thousand_numbers(survey, base, tmp_pat
     from starglot.models.patch_llm import SpectrumLlm
     from starglot.models.projector import Projector, statistics_of
     from starglot.spectra.pixels import pixels
+    from starglot.spectra.resample import wavelength_grid
 
-    fine, coarse = pixels(survey.flux[:20], case.ENCODING.coarse)
+    fine, coarse = pixels(survey.flux[:20], case.ENCODING.coarse, wavelength_grid(case.WAVE))
     torch.manual_seed(1)
     projector = Projector(case.ENCODING, fine.shape[1], 64, 1.0, statistics_of(fine, coarse, 8))
     llm = load_base(base, "none", on_gpu=False)

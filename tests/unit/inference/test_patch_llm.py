@@ -32,6 +32,7 @@ from starglot.models.llm import attach_adapter, load_base, load_for_inference, l
 from starglot.models.patch_llm import SpectrumLlm, labels_of, load_projector
 from starglot.models.projector import Projector, statistics_of
 from starglot.spectra.pixels import pixels
+from starglot.spectra.resample import wavelength_grid
 from starglot.store import CHECKPOINTS, FINISHED
 from starglot.training.answer_loss import AnswerLoss
 from starglot.training.data import IGNORED
@@ -130,8 +131,9 @@ def test_the_loss_is_what_a_hand_computes() -> None:
 
 def test_a_question_that_all_spectra_share_teaches_what_each_ones_own_does(survey, base) -> None:
     """Logits and gradients: the base sees the question once a batch, and not once a spectrum."""
-    fine, coarse = (torch.from_numpy(each[:5]) for each in pixels(survey.flux[:40], ENCODING.coarse))
-    statistics = statistics_of(*pixels(survey.flux[:40], ENCODING.coarse), ENCODING.needed)
+    seen = pixels(survey.flux[:40], ENCODING.coarse, wavelength_grid(WAVE))
+    fine, coarse = (torch.from_numpy(each[:5]) for each in seen)
+    statistics = statistics_of(*seen, ENCODING.needed)
     llm = attach_adapter(
         load_base(base, "none", for_training=True, on_gpu=False), Lora(rank=4, alpha=8, dropout=0), 1
     )
@@ -177,7 +179,8 @@ def _of_class(folder, survey, base):
     projector = load_projector(ENCODING, GRID, 64, folder, trained)
     model = SpectrumLlm(projector, llm, Prompt(tokenizer, TASK, WAVE, trained["frame"])).eval()
     test = np.flatnonzero(survey.split == "test")
-    fine, coarse = map(torch.from_numpy, pixels(survey.flux[test[np.argsort(survey.obsid[test])]], ENCODING.coarse))
+    flux = survey.flux[test[np.argsort(survey.obsid[test])]]
+    fine, coarse = map(torch.from_numpy, pixels(flux, ENCODING.coarse, wavelength_grid(WAVE)))
     answer = model.prompt.answer
     written = torch.from_numpy(answer.tokens(np.full((len(test), 3), 417.0), np.zeros(len(test), int)))
     with torch.no_grad():
@@ -278,7 +281,8 @@ def estimates_of(folder, survey):
     manifest = tables.read_json(folder / "manifest.json")
     projector = load_projector(ESTIMATING, GRID, 64, folder, manifest)
     order = [row for row in np.argsort(survey.obsid) if survey.split[row] == "test"]
-    read = projector.estimated_from(*map(torch.from_numpy, pixels(survey.flux[order], ESTIMATING.coarse)))
+    seen = pixels(survey.flux[order], ESTIMATING.coarse, wavelength_grid(WAVE))
+    read = projector.estimated_from(*map(torch.from_numpy, seen))
     scales = [manifest["numbers"][label] for label in labels_of(manifest)]
     low, high = (np.array([scale[name] for scale in scales]) for name in ("low", "high"))
     return low + (high - low) * projector.estimates.fractions(read).numpy(), survey.y[order]

@@ -88,7 +88,7 @@ def test_it_is_scikit_learns(survey, tmp_path, kernel):
     table = values(settings, TASK, survey, tmp_path, survey.of("test"))
     value = table["value"].to_numpy().reshape(-1, 3)
 
-    fine, coarse = pixels(survey.flux, 10)
+    fine, coarse = pixels(survey.flux, 10, np.arange(3800.0, STOP + 1))
     order = np.argsort(survey.obsid)
     train, val, test = (order[survey.split[order] == part] for part in ("train", "val", "test"))
     found = statistics_of(fine[train], coarse[train], 8)

@@ -39,7 +39,7 @@ def settings(**changes):
 def test_pixels_are_flux_over_a_smooth_continuum() -> None:
     """On a grid of one value a bin the continuum is the text encodings' own, to interpolation."""
     stored = flux(n=3, size=2000)
-    fine, coarse = pixels(stored, 10)
+    fine, coarse = pixels(stored, 10, 4000.0 + np.arange(2000))
     ratio = stored / 1000 / smooth_continuum(stored / 1000)
     expected = np.arcsinh((ratio - 1) / 0.05) / np.arcsinh(20)
     assert np.abs(fine - expected.clip(-1, 1))[:, 100:-100].max() < 5e-3
@@ -48,19 +48,19 @@ def test_pixels_are_flux_over_a_smooth_continuum() -> None:
 
 
 def test_a_wide_gap_that_was_crossed_is_missing_and_noise_is_not() -> None:
-    stored = flux(n=4, size=400)
-    assert not crossed(stored).any()
+    stored, wave = flux(n=4, size=400), 4000.0 + np.arange(400)
+    assert not crossed(stored, wave).any()
     stored[1, 100:160] = np.rint(np.linspace(stored[1, 100], stored[1, 159], 60))
     stored[2, 200:220] = np.rint(np.linspace(stored[2, 200], stored[2, 219], 20))  # too short to be told
-    found = crossed(stored)
+    found = crossed(stored, wave)
     assert found[1, 100:160].all() and found[1].sum() <= 64 and found.sum() == found[1].sum()
-    fine, _ = pixels(stored, 5)
+    fine, _ = pixels(stored, 5, wave)
     assert np.array_equal(np.isnan(fine), found)
 
 
 def test_a_smooth_curve_without_noise_is_not_missing() -> None:
     curve = np.rint(600 + 300 * np.cos(np.linspace(0, 12, 1000)))[None].astype(np.int16)
-    assert crossed(curve).mean() < 0.1
+    assert crossed(curve, 4000.0 + np.arange(1000)).mean() < 0.1
 
 
 def test_a_shift_by_velocity_moves_a_line() -> None:
@@ -90,7 +90,7 @@ def test_noise_tilt_and_gaps_are_as_large_as_they_say() -> None:
 
 
 def test_statistics_are_numpys() -> None:
-    fine, coarse = pixels(flux(n=60), 5)
+    fine, coarse = pixels(flux(n=60), 5, WAVE)
     found = statistics_of(fine, coarse, 6)
     assert found.mean == pytest.approx(fine.mean(axis=0, dtype=float))
     assert found.scatter == pytest.approx(fine.std(axis=0, dtype=float) + 1e-4)
@@ -113,7 +113,7 @@ def test_noise_is_the_noise_and_not_the_lines() -> None:
 
 
 def test_missing_pixels_leave_statistics_of_the_others_alone() -> None:
-    fine, coarse = pixels(flux(n=60), 5)
+    fine, coarse = pixels(flux(n=60), 5, WAVE)
     gone = fine.copy()
     gone[:30, 10] = np.nan
     found = statistics_of(gone, coarse, 6)
@@ -122,7 +122,7 @@ def test_missing_pixels_leave_statistics_of_the_others_alone() -> None:
 
 def test_too_few_spectra_are_refused() -> None:
     with pytest.raises(StarglotError) as error:
-        statistics_of(*pixels(flux(n=3), 5), 6)
+        statistics_of(*pixels(flux(n=3), 5, WAVE), 6)
     assert error.value.allowed
 
 
@@ -150,7 +150,7 @@ def test_a_patch_wider_than_the_grid_is_refused() -> None:
 
 
 def made(size=SIZE, hidden=16, labels=0, **changes):
-    fine, coarse = pixels(flux(n=60, size=size), 5)
+    fine, coarse = pixels(flux(n=60, size=size), 5, 4000.0 + np.arange(size))
     torch.manual_seed(0)
     return Projector(settings(**changes), size, hidden, 0.5, statistics_of(fine, coarse, 6), labels), fine, coarse
 
@@ -238,7 +238,7 @@ def test_an_estimate_is_written_alike_for_alike_values() -> None:
 
 
 def test_fewer_spectra_than_components_leave_the_rest_empty() -> None:
-    fine, coarse = pixels(flux(n=5), 5)
+    fine, coarse = pixels(flux(n=5), 5, WAVE)
     few = settings(estimates={"components": 9, "width": 8})
     found = Projector(few, SIZE, 16, 0.5, statistics_of(fine, coarse, 9), labels=1)
     read = found.estimated_from(torch.from_numpy(fine), torch.from_numpy(coarse))

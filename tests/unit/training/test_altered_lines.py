@@ -109,11 +109,11 @@ def test_estimates_follow_an_elements_own_lines_where_the_survey_shows_them_toge
     encoding = Patches.model_validate(
         {"form": "patches", "width": 40, "coarse": 4, "directions": 8, "estimates": {"components": 8, "noise": True}}
     )
-    fine = pixels(np.concatenate([train.flux, grid.spectra.flux]), 4)
+    fine = pixels(np.concatenate([train.flux, grid.spectra.flux]), 4, WAVE)
     scales = number_scales(["mg_fe", "ca_fe"], train.truth, np.full_like(train.truth, 0.03))
     in_order = [scales["mg_fe"], scales["ca_fe"]]
     zero = np.zeros(20)
-    changed = [pixels(spectra(zero + step, zero, 4, noise=0.0), 4) for step in (-0.3, 0.3)]
+    changed = [pixels(spectra(zero + step, zero, 4, noise=0.0), 4, WAVE) for step in (-0.3, 0.3)]
 
     def response(lines: dict[str, Any] | None) -> tuple[np.ndarray, float]:
         how = EstimateTraining.model_validate({"passes": 20, "copies": 1, "lines": lines})
@@ -131,7 +131,7 @@ def test_estimates_follow_an_elements_own_lines_where_the_survey_shows_them_toge
             return np.array([s.low for s in in_order]) + fractions * np.array([s.high - s.low for s in in_order])
 
         low, high = (told(*each).mean(axis=0) for each in changed)
-        off = told(*pixels(val.flux, 4)) - val.truth
+        off = told(*pixels(val.flux, 4, WAVE)) - val.truth
         return (high - low) / 0.6, float(np.sqrt(np.mean(off**2)))
 
     together, error = response(None)
@@ -146,11 +146,11 @@ def test_estimates_are_told_the_noise_of_a_spectrum() -> None:
     encoding = Patches.model_validate(
         {"form": "patches", "width": 40, "coarse": 4, "directions": 8, "estimates": {"components": 8, "noise": True}}
     )
-    statistics = statistics_of(*pixels(spectra(few, few, 5, noise=0.02), 4), encoding.needed)
+    statistics = statistics_of(*pixels(spectra(few, few, 5, noise=0.02), 4, WAVE), encoding.needed)
     projector = Projector(encoding, len(WAVE), 16, 1.0, statistics, 2)
     level = {}
     for noise in (0.02, 0.04):
-        fine, coarse = (torch.from_numpy(each) for each in pixels(spectra(few, few, 6, noise=noise), 4))
+        fine, coarse = (torch.from_numpy(each) for each in pixels(spectra(few, few, 6, noise=noise), 4, WAVE))
         level[noise] = projector.estimated_from(fine, coarse)[:, -1].median().item()
     assert level[0.02] == pytest.approx(0, abs=0.15)
     assert level[0.04] - level[0.02] == pytest.approx(np.log(2), abs=0.12)
@@ -164,11 +164,11 @@ def test_answers_change_with_the_estimates_that_they_are_to_follow() -> None:
     rows = Rows(np.array([1, 2]), np.array(["a", "a"]), truth, np.array([-1, -1]), ())
     flux = spectra(np.zeros(2), np.zeros(2), 7)
     variation = Variation(
-        PixelAugment(noise=0, tilt=0, velocity=0), np.zeros(len(WAVE)), WAVE, 0.0,
+        PixelAugment(noise=0, tilt=0, velocity=0), np.zeros(len(WAVE)), 0.0,
         settings(altered=1, elements=1, reach=2.0, scatter=0.0), np.array([False, True]),
     )  # fmt: skip
     in_order = [scales[name] for name in names]
-    draws = PatchDraws(rows, flux, cast(AnswerTokens, None), in_order, 4, 80, seed=0, variation=variation)
+    draws = PatchDraws(rows, flux, cast(AnswerTokens, None), in_order, 4, WAVE, 80, seed=0, variation=variation)
     changes = []
     for number in range(80):
         example = draws[number]

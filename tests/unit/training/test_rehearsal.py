@@ -186,13 +186,14 @@ def test_the_loss_of_a_step_of_text_is_the_librarys(base: Path, texts: Path, sur
     from starglot.models.patch_llm import SpectrumLlm, token_size, width_of
     from starglot.models.projector import Projector, statistics_of
     from starglot.spectra.pixels import pixels
+    from starglot.spectra.resample import wavelength_grid
     from starglot.training.answer_loss import AnswerLoss, WithLoss
 
     model = llm.load_base(base, "none")
     tokenizer = llm.load_tokenizer(base)
     prompt = Prompt(tokenizer, TASK, WAVE)
     flux = np.random.default_rng(0).integers(800, 1000, (20, GRID)).astype(np.int16)
-    statistics = statistics_of(*pixels(flux, ENCODING.coarse), ENCODING.directions)
+    statistics = statistics_of(*pixels(flux, ENCODING.coarse, wavelength_grid(WAVE)), ENCODING.directions)
     projector = Projector(ENCODING, WAVE.size, width_of(model), token_size(model), statistics)
     scales = [NumberScale(0, 1, 0.1, 0.5) for _ in TASK.labels]
     both = WithLoss(SpectrumLlm(projector, model, prompt), AnswerLoss(prompt.answer, scales, 1.0, 1.0, 1.0))

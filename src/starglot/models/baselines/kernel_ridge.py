@@ -141,8 +141,9 @@ def read_kernel_ridge(settings: KernelRidge, task: Task, folder: Path, rows: Row
     components = Components(**{name: weights[name] for name in Components.__dataclass_fields__})
     value = np.full((len(rows), len(task.labels)), np.nan)
     predicted, odds = np.full(len(rows), -1), np.full(len(rows), np.nan)
+    wave = _grid(rows, shard_path)
     for at, flux in blocks(rows, shard_path, "predict"):
-        value[at], scores = _answers(settings, weights, components.of(*pixels(flux, _COARSE)))
+        value[at], scores = _answers(settings, weights, components.of(*pixels(flux, _COARSE, wave)))
         predicted[at], odds[at] = likeliest(scores)
     return Answer(value, weights["sigma"].T[predicted], predicted, odds)
 
@@ -185,7 +186,7 @@ def _components(settings: KernelRidge, train: Rows, shard_path: ShardPath) -> Co
 
     few = np.unique(np.linspace(0, len(train) - 1, min(len(train), ENOUGH)).astype(int))
     flux = _flux(train.where(few), shard_path)
-    found = statistics_of(*pixels(flux, _COARSE), settings.components)
+    found = statistics_of(*pixels(flux, _COARSE, _grid(train, shard_path)), settings.components)
     shrink = (_KNEE / (found.variances + _KNEE)) ** (settings.whitening / 2)
     return Components(
         mean=found.mean.astype(np.float32),
@@ -204,14 +205,19 @@ def _flux(rows: Rows, shard_path: ShardPath) -> np.ndarray:
     return ordered
 
 
+def _grid(rows: Rows, shard_path: ShardPath) -> np.ndarray:
+    """Wavelengths (A) of the rows' spectra, (grid,); none where there are no rows."""
+    return stored_grid(shard_path(rows.shards[0])) if len(rows) else np.empty(0)
+
+
 def _shown(
     components: Components, rows: Rows, shard_path: ShardPath, settings: KernelRidge, copies: int
 ) -> np.ndarray:
     """float32 (1 + copies, n, components) of the rows as they are, and drawn anew."""
     shown = np.empty((1 + copies, len(rows), len(components.directions) + _COARSE), np.float32)
-    wave = stored_grid(shard_path(rows.shards[0])) if copies else np.empty(0)
+    wave = _grid(rows, shard_path)
     for at, flux in blocks(rows, shard_path, "kernel ridge: spectra"):
-        fine, coarse = pixels(flux, _COARSE)
+        fine, coarse = pixels(flux, _COARSE, wave)
         shown[0, at] = components.of(fine, coarse)
         for copy in range(1, 1 + copies):
             for i, row in enumerate(at):
