@@ -64,7 +64,7 @@ class HiddenPatches:
 
     def batch(self, chosen: np.ndarray, rng: np.random.Generator) -> Batch:
         """A step's spectra, changed, and which of their patches are hidden."""
-        fine, coarse = pixels(np.asarray(self.flux[self.training[chosen]]), self.coarse)
+        fine, coarse = pixels(np.asarray(self.flux[self.training[chosen]]), self.coarse, self.wave)
         fine, coarse = redraw_pixels(fine, coarse, self.augment, self.noise, self.wave, rng)
         return self._hiding(fine, coarse, rng)
 
@@ -72,7 +72,7 @@ class HiddenPatches:
         """The others as they are, each time with the same patches hidden."""
         for first in range(0, len(self.rest), _HELD_OUT):
             block = np.asarray(self.flux[self.rest[first : first + _HELD_OUT]])
-            yield self._hiding(*pixels(block, self.coarse), np.random.default_rng(first))
+            yield self._hiding(*pixels(block, self.coarse, self.wave), np.random.default_rng(first))
 
     def sums(self, network: nn.Module, batch: Batch) -> Sums:
         """Squared errors of hidden pixels, and how many there are; a missing pixel counts nowhere."""

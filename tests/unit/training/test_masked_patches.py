@@ -30,6 +30,7 @@ from starglot.models.patch_filler import PatchFiller, draw_hidden_patches
 from starglot.models.patch_llm import PROJECTOR_FILE
 from starglot.models.projector import Projector, statistics_of
 from starglot.spectra.pixels import pixels
+from starglot.spectra.resample import wavelength_grid
 from starglot.surveys.index import index_table
 from starglot.tables import flux_column, write_parquet, write_text
 from starglot.training import epochs
@@ -39,6 +40,7 @@ from starglot.training.processes import join_processes
 from starglot.training.random_base import make_random_base
 
 WAVE = Wavelength.model_validate({"start": 4000.0, "stop": 4000.0 + GRID - 1, "step": 1.0})
+AT = wavelength_grid(WAVE)
 PATCHES = Patches.model_validate({"form": "patches", "width": 31, "coarse": 4, "directions": 8, "channels": "both"})
 TESTS = [str(folder) for folder in Path(__file__).parents[:3]]
 TOGETHER = """
@@ -114,14 +116,14 @@ def test_a_share_of_the_patches_is_hidden_and_never_all() -> None:
 @pytest.fixture(scope="module")
 def filler(view, random) -> PatchFiller:
     base = llm.load_base(random, "none", for_training=True, on_gpu=False)
-    statistics = statistics_of(*pixels(view.flux[:60], PATCHES.coarse), PATCHES.needed)
+    statistics = statistics_of(*pixels(view.flux[:60], PATCHES.coarse, AT), PATCHES.needed)
     projector = Projector(PATCHES, GRID, 64, 0.5, statistics)
     torch.manual_seed(1)
     return PatchFiller(projector, llm.attach_adapter(base, settings().lora, 1)).eval()
 
 
 def test_what_is_asked_for_are_the_hidden_pixels_and_what_is_seen_are_the_others(view, filler) -> None:
-    fine, coarse = (torch.from_numpy(each[:3]) for each in pixels(view.flux[:3], PATCHES.coarse))
+    fine, coarse = (torch.from_numpy(each[:3]) for each in pixels(view.flux[:3], PATCHES.coarse, AT))
     hidden = torch.tensor([[0, 5], [2, 3], [18, 19]])
     _, true = filler(fine, coarse.float(), hidden)
     scaled = filler.projector.scaled(fine).numpy()
@@ -166,7 +168,7 @@ def test_hidden_patches_are_told_from_the_others(view, random, tmp_path) -> None
     state = load_file(tmp_path / "base" / PROJECTOR_FILE)
     projector = Projector(PATCHES, GRID, 64, 1.0)
     projector.load_state_dict(state)
-    fine, _ = pixels(view.flux[view.split == "val"], PATCHES.coarse)
+    fine, _ = pixels(view.flux[view.split == "val"], PATCHES.coarse, AT)
     of_the_mean = float(projector.scaled(torch.from_numpy(fine)).square().mean())
     assert manifest["metrics"]["val_loss"] < 0.8 * of_the_mean
 
