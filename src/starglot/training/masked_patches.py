@@ -23,13 +23,14 @@ from starglot.models import llm
 from starglot.models.baselines.reading import use_device
 from starglot.models.patch_filler import PatchFiller, draw_hidden_patches
 from starglot.models.patch_llm import save_projector
+from starglot.models.projector import ENOUGH
 from starglot.spectra.pixels import pixels, redraw_pixels
 from starglot.spectra.resample import wavelength_grid
 from starglot.spectra.sample_flux import CleanedSpectra
 from starglot.store import CHECKPOINTS, new_folder
 from starglot.surveys.index import shard_digests
 from starglot.tables import write_json, write_parquet
-from starglot.training.adapters import find_foundation
+from starglot.training.adapters import VALIDATED, find_foundation
 from starglot.training.delivery import MANIFEST, deliver, restore_or_begin, versions, write_run
 from starglot.training.encoders import SPECTRA, seen_spectra
 from starglot.training.epochs import train, write_curve
@@ -151,7 +152,8 @@ def train_masked_patches(
                     todo="take a larger sample of this view, or another `split`",
                 )
         loaded = llm.load_base(found.folder, "none", for_training=True, on_gpu=settings.gpus > 0)
-        projector = fresh_projector(encoding, wavelength, loaded, [flux[training]], 0, settings.seed)
+        few = training[np.unique(np.linspace(0, len(training) - 1, min(len(training), ENOUGH)).astype(int))]
+        projector = fresh_projector(encoding, wavelength, loaded, [flux[few]], 0, settings.seed)
         adapted = llm.attach_adapter(loaded, settings.lora, settings.seed)
         torch.manual_seed(settings.seed)
         network = PatchFiller(projector, adapted)
@@ -161,7 +163,7 @@ def train_masked_patches(
         noise = projector.noise.cpu().numpy()
         changes = (plan.augment, noise, wavelength_grid(wavelength))
         objective = HiddenPatches(
-            flux, training, held_out, projector.patches, settings.hidden, encoding.coarse, *changes
+            flux, training, held_out[:VALIDATED], projector.patches, settings.hidden, encoding.coarse, *changes
         )
         checkpoints = place / CHECKPOINTS
         trained = train(
