@@ -60,7 +60,7 @@ def gpu_jobs_planned():
     jobs = list(workflow.dag.needrun_jobs())
     if any(job.is_checkpoint for job in jobs):
         return None
-    return {
+    planned = {
         (
             job.rule.name.split("_")[0],
             *(job.wildcards.get(name) for name in ("task", "model", "size")),
@@ -68,6 +68,10 @@ def gpu_jobs_planned():
         for job in jobs
         if job.rule.name.startswith(("train_", "predict_"))
     }
+    taught = [
+        job.wildcards.base for job in jobs if job.rule.name == "train_masked_patches"
+    ]
+    return planned | {("train", CONFIG.bases[base].view, base, None) for base in taught}
 
 
 # The one block of its kind: Snakemake keeps the last that it reads.

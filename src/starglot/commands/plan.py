@@ -137,7 +137,7 @@ def _gpus(config: Config, device: Device, counts: list[forecast.Count]) -> Itera
         memory = "" if job.memory is None else f", {job.memory / 1e9:.0f} GB on each GPU"
         sweep = " (sweep)" if job.sweep else ""
         yield (
-            f"  {job.what} {job.model}, {job.task}, {job.size}{sweep}: "
+            f"  {job.what} {', '.join(part for part in (job.model, job.task, job.size) if part)}{sweep}: "
             f"{job.spectra:,} spectra x {job.tokens:,} tokens: {hours}{memory}"
         )
     run, sweep_alone = forecast.gpu_hours(jobs)

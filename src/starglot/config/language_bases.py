@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
 from starglot.config.bases.masked_patches import MaskedPatchesBase
 from starglot.config.bases.outside import base_slug
 from starglot.config.bases.random import LikeBase, RandomBase
 from starglot.config.bases.tiny import LanguageBase
 from starglot.config.queries import LanguageModel, language_models
 from starglot.config.root import Config
+
+#: What may stand on a base from outside.
+Lowest: TypeAlias = LanguageModel | MaskedPatchesBase | LikeBase
 
 
 def tiny_bases(config: Config) -> dict[str, LanguageBase]:
@@ -51,8 +56,8 @@ def outside_bases(config: Config) -> dict[str, tuple[str, str | None]]:
     return {base_slug(*base): base for base in hub_or_folder_bases(config)}
 
 
-def below(config: Config, model: LanguageModel) -> LanguageModel | MaskedPatchesBase | LikeBase:
+def below(config: Config, model: LanguageModel | MaskedPatchesBase) -> Lowest:
     """What stands on a model's lowest base: the model, or a base that is made of another one."""
-    found: LanguageModel | MaskedPatchesBase | LikeBase = model
+    found: Lowest = model
     found = patch_bases(config).get(found.base, found)
     return like_bases(config).get(found.base, found)

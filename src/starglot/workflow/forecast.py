@@ -17,7 +17,7 @@ from starglot.config import queries, trials, variants
 from starglot.config.bases.outside import is_hub_id
 from starglot.config.bases.random import LikeBase
 from starglot.config.kinds.registry import KINDS, is_language_model
-from starglot.config.language_bases import below, hub_or_folder_bases
+from starglot.config.language_bases import Lowest, below, hub_or_folder_bases, patch_bases
 from starglot.config.patches import Patches
 from starglot.config.recipes import View
 from starglot.config.root import Config
@@ -50,15 +50,15 @@ class Count:
 class GpuJob:
     """A training, or a model's predictions, on GPUs.
 
-    what: 'train' or 'predict'; spectra: read in all, passes counted; tokens: of one; hours: None where the base's
-    shape is not known; memory: bytes on each GPU, of a training; sweep: made by `snakemake scaling` or `ablation`
-    alone.
+    what: 'train' or 'predict'; task, model, size: of a base that fills in patches the view, its name and None;
+    spectra: read in all, passes counted; tokens: of one; hours: None where the base's shape is not known;
+    memory: bytes on each GPU, of a training; sweep: made by `snakemake scaling` or `ablation` alone.
     """
 
     what: str
     task: str
     model: str
-    size: str
+    size: str | None
     spectra: int
     tokens: int
     hours: float | None
@@ -89,15 +89,19 @@ def tokens_of(config: Config, task: str, model: str) -> int:
     encoding = config.encodings[settings.encoding]
     values = config.recipe_of(config.tasks[task].view).wavelength.size
     if isinstance(encoding, Patches):
-        # As starglot.models.projector.patch_starts, which needs torch; one token more is the spectrum's shape, and
-        # each label's estimate is one.
-        whole = (values - encoding.width) // encoding.step + 1
-        left = values - (whole - 1) * encoding.step - encoding.width
-        spectrum = whole + (20 * left > encoding.width) + 1
+        # One token more is the spectrum's shape, and each label's estimate is one.
+        spectrum = _patches(encoding, values) + 1
         spectrum += 0 if encoding.estimates is None else len(config.tasks[task].labels)
     else:
         spectrum = round(-(-values // encoding.bin) * PER_VALUE.get(encoding.form, max(PER_VALUE.values())))
     return spectrum + AROUND + ANSWERED * len(config.tasks[task].labels)
+
+
+def _patches(encoding: Patches, values: int) -> int:
+    """Patches of a grid: as starglot.models.projector.patch_starts, which needs torch."""
+    whole = (values - encoding.width) // encoding.step + 1
+    left = values - (whole - 1) * encoding.step - encoding.width
+    return whole + (20 * left > encoding.width)
 
 
 def base_shape(base: str, revision: str | None) -> Shape | None:
@@ -115,7 +119,9 @@ def base_shape(base: str, revision: str | None) -> Shape | None:
 
 
 def gpu_jobs(config: Config, device: Device, counts: list[Count]) -> Iterator[GpuJob]:
-    """Trainings and predictions of language models that ask for GPUs: of `run:`, of repeats, then of the sweep."""
+    """Trainings and predictions of language models that ask for GPUs: of their bases that fill in patches, of `run:`,
+    of repeats, then of the sweep."""
+    yield from _base_jobs(config, device, counts)
     known = {(one.task, one.size): one.spectra for one in counts}
     for task, model, size, sweep in _trained(config):
         spectra, found = known[task, size], variants.model_at(config, model, size)
@@ -126,9 +132,7 @@ def gpu_jobs(config: Config, device: Device, counts: list[Count]) -> Iterator[Gp
         if not training.gpus:
             continue
         tokens = tokens_of(config, task, model)
-        lowest = below(config, settings)
-        made = lowest.base in config.bases or isinstance(lowest, LikeBase)
-        shape = None if made else base_shape(lowest.base, lowest.revision)
+        shape = _shape_of(config, below(config, settings))
         seen = round(spectra * config.split.train * training.epochs)
         read = predicted(config, task, size, known, sweep)
         train = predict = memory = None
@@ -140,6 +144,31 @@ def gpu_jobs(config: Config, device: Device, counts: list[Count]) -> Iterator[Gp
             memory = training_memory(shape, tokens, training.batch, adapter, held, recompute)
         yield GpuJob("train", task, model, size, seen, tokens, train, memory, sweep)
         yield GpuJob("predict", task, model, size, read, tokens, predict, None, sweep)
+
+
+def _shape_of(config: Config, lowest: Lowest) -> Shape | None:
+    """The shape of the base that a model stands on; None of one that is made here, or has fewer layers."""
+    made = lowest.base in config.bases or isinstance(lowest, LikeBase)
+    return None if made else base_shape(lowest.base, lowest.revision)
+
+
+def _base_jobs(config: Config, device: Device, counts: list[Count]) -> Iterator[GpuJob]:
+    """Trainings of the bases of `run:` that fill in patches, on all spectra that are cleaned."""
+    bases, cleaned = patch_bases(config), spectra_to_clean(config, counts)
+    for name in dict.fromkeys(str(getattr(model, "base", None)) for model in config.opened.values()):
+        base = bases.get(name)
+        if base is None or not base.gpus:
+            continue
+        values = config.recipe_of(base.view).wavelength.size
+        patches = _patches(cast(Patches, config.encodings[base.encoding]), values)
+        tokens = patches + 1 + round(base.hidden * patches)
+        seen = round(cleaned[base.view] * config.split.train * base.training.epochs)
+        shape, hours, memory = _shape_of(config, below(config, base)), None, None
+        if shape is not None:
+            hours = seen * tokens * device.training_seconds(shape, tokens, False, "none") / 3600
+            adapter = shape.adapter(base.lora.rank, base.lora.layers)
+            memory = training_memory(shape, tokens, base.training.batch, adapter, "none", False)
+        yield GpuJob("train", base.view, name, None, seen, tokens, hours, memory, False)
 
 
 def _trained(config: Config) -> Iterator[tuple[str, str, str, bool]]:
@@ -349,7 +378,7 @@ def gpu_hours(jobs: list[GpuJob]) -> tuple[float, float]:
 
 
 def require_within_limits(
-    config: Config, device: Device, planned: Collection[tuple[str, str, str, str]] | None = None
+    config: Config, device: Device, planned: Collection[tuple[str, str, str, str | None]] | None = None
 ) -> None:
     """Raise StarglotError when a run takes more GPU hours than `limits: gpu_hours` allows, as far as can be told.
 
@@ -369,7 +398,7 @@ def require_within_limits(
     dear = max(jobs, key=lambda job: job.hours or 0.0)
     raise StarglotError(
         f"this run takes about {_number(total)} GPU hours, {_number(dear.hours or 0)} of them to {dear.what} "
-        f"{dear.model} ({dear.task}, size {dear.size})",
+        f"{dear.model} ({dear.task}{'' if dear.size is None else f', size {dear.size}'})",
         where="limits: gpu_hours",
         allowed=f"{most:g} GPU hours",
         todo="see what costs how much (starglot plan), build less under `run:`, or raise limits.gpu_hours",

@@ -13,6 +13,7 @@ import pytest
 
 from refusals import refused
 from starglot.commands import plan
+from starglot.config.bases.masked_patches import MaskedPatchesBase
 from starglot.config.load import read_config
 from starglot.config.patches import Estimated, Patches
 from starglot.config.root import Config
@@ -121,6 +122,33 @@ def test_trainings_of_the_run_count_spectra_splits_and_passes(full: Config) -> N
     # Validation and test spectra, and the common ones, which are the smallest sample's.
     assert jobs["predict", "llm-packed", "1.5e6"].spectra == 120_000 + 300_000 + 20_000
     assert not any(model == "ridge" for _, model, _ in jobs)
+
+
+def test_a_base_that_fills_in_patches_is_counted_and_limited(full: Config) -> None:
+    """All spectra that are cleaned, 0.72 of them for training, twice; 35 patches and one, and 9 asked for again."""
+    filled = MaskedPatchesBase.model_validate(
+        {
+            "kind": "masked_patches",
+            "view": "lamost/paper",
+            "base": "meta-llama/Llama-3.1-8B-Instruct",
+            "encoding": "patches",
+            "training": {"epochs": 2},
+        }
+    )
+    on_it = full.models["llm-patches"].model_copy(update={"base": "filled"})
+    models = {**full.models, "on-it": on_it}
+    run = full.run.model_copy(update={"models": ["on-it"]})
+    config = full.model_copy(update={"bases": {**full.bases, "filled": filled}, "models": models, "run": run})
+    base, *others = forecast.gpu_jobs(config, Device(), forecast.sample_counts(config))
+    assert (base.what, base.task, base.model, base.size) == ("train", "lamost/paper", "filled", None)
+    assert base.spectra == pytest.approx(2_160_000 * config.select.margin) and base.tokens == 35 + 1 + 9
+    by_hand = base.spectra * base.tokens * training_operations(LLAMA, base.tokens, recompute=False) / 400e12 / 3600
+    assert base.hours == pytest.approx(by_hand, rel=0.02)
+    assert others[0].hours is not None  # the base's shape is that of the one below it
+    tight = limited(config, 1.0)
+    with refused(where="gpu_hours"):
+        forecast.require_within_limits(tight, Device(), [("train", "lamost/paper", "filled", None)])
+    forecast.require_within_limits(tight, Device(), [("train", "lamost/paper", "other", None)])
 
 
 def test_a_size_that_takes_all_is_counted_once_it_is_given(full: Config) -> None:
