@@ -14,8 +14,20 @@ hypothesis.settings.load_profile("starglot")
 
 PROJECT = Path(__file__).resolve().parents[1]
 #: What takes minutes, longest first.  A folder's tests share a project, and one process runs them all; those of a
-#: file named by itself, in such a folder too, are apart from the others.
-LONG = ("workflow", "slurm/test_training.py", "slurm/test_jobs.py", "workflow/test_recovery.py")
+#: file named by itself, in such a folder too, have projects of their own and are apart from the others.
+LONG = (
+    "workflow",
+    "slurm/test_training.py",
+    "slurm/test_jobs.py",
+    "workflow/test_docs_commands.py",
+    "workflow/test_recovery.py",
+    "workflow/test_begun.py",
+    "workflow/test_lines.py",
+    "workflow/test_retention_plan.py",
+    "workflow/test_redshift_plan.py",
+    "workflow/test_pairs_plan.py",
+    "workflow/test_transfer_plan.py",
+)
 
 
 def _scope(path: Path) -> str:

@@ -10,6 +10,8 @@ import json
 import os
 import sys
 import threading
+from importlib.machinery import SourceFileLoader
+from types import ModuleType
 from typing import Any
 
 _SCRIPTS = "workflow/scripts/"
@@ -44,6 +46,24 @@ def _note_calls(notes: int) -> None:
 
     threading.setprofile(look)
     sys.setprofile(look)
+    _let_others_be_imported()
+
+
+def _let_others_be_imported() -> None:
+    """Do not look while a module of another package is imported: it runs none of ours and takes twice as long."""
+    run = SourceFileLoader.exec_module
+
+    def exec_module(self: SourceFileLoader, module: ModuleType) -> None:
+        looking = None if module.__name__.partition(".")[0] == "starglot" else sys.getprofile()
+        if looking is None:
+            return run(self, module)
+        sys.setprofile(None)
+        try:
+            run(self, module)
+        finally:
+            sys.setprofile(looking)
+
+    SourceFileLoader.exec_module = exec_module  # type: ignore[method-assign]
 
 
 def _note_files(notes: int) -> None:
