@@ -15,6 +15,8 @@ from starglot.plots.style import save, styled
 
 _COLUMNS = 3
 _MARKS = (("#10206b", "o"), ("#b5541c", "s"), ("0.45", "^"), ("#2f6db3", "D"))
+#: Room on either side of the smallest and the largest sample, so that one size alone is in the middle.
+_ROOM = 1.3
 
 
 def draw_control(table: pd.DataFrame, stem: Path, title: str, below: str) -> None:
@@ -50,6 +52,7 @@ def draw_control(table: pd.DataFrame, stem: Path, title: str, below: str) -> Non
                     linewidth=1,
                     label=f"{model} less {control}",
                 )
+            axis.set_xlim(min(table["n_train"]) / _ROOM, max(table["n_train"]) * _ROOM)
             axis.xaxis.set_major_locator(FixedLocator(sorted(set(table["n_train"]))))
             axis.xaxis.set_minor_locator(NullLocator())
             axis.xaxis.set_major_formatter(EngFormatter(sep=""))
