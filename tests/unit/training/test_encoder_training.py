@@ -302,7 +302,7 @@ def test_a_network_on_embeddings_learns_labels(view, base, reader):
 
 def alone(view: View, folder: Path, settings, elsewhere: Path) -> np.ndarray:
     """The same from a copy of the folder, by what opens a model that was given away."""
-    about = {"model": settings.model_dump(), "question": TASK.model_dump()}
+    about = {"model": settings.model_dump(), "question": TASK.model_dump(), "recipe": Recipe().model_dump()}
     test = np.flatnonzero(view.split == "test")
     order = np.argsort(view.sample["obsid"].to_numpy()[test])
     answers = open_model(shutil.copytree(folder, elsewhere), about)(view.flux[test[order]], [None] * len(test))

@@ -12,6 +12,7 @@ from baseline_spectra import TASK, Survey, linear_survey
 
 from refusals import refused
 from starglot.config.kinds.baselines import Cnn, Gru, Mlp, NetworkTraining, ResNet50
+from starglot.config.recipes import Recipe
 from starglot.config.transfer import NetworkTransfer
 from starglot.inference.answering import open_model
 from starglot.models.baselines.files import WEIGHTS, load, save
@@ -292,7 +293,11 @@ def test_the_folder_answers_by_itself(elsewhere, source, tmp_path, strategy):
     shutil.rmtree(start)
     shutil.rmtree(tmp_path / "state")
     moved = shutil.move(tmp_path / "own", tmp_path / "moved")
-    about = {"model": mlp().model_dump(exclude={"init", "transfer"}), "question": SHARED.model_dump()}
+    about = {
+        "model": mlp().model_dump(exclude={"init", "transfer"}),
+        "question": SHARED.model_dump(),
+        "recipe": Recipe().model_dump(),
+    }
     order = np.argsort(elsewhere.obsid[elsewhere.split == "test"])
     flux = np.round(1.1 * elsewhere.flux[elsewhere.split == "test"][order]).astype(np.int16)
     answers = open_model(moved, about)(flux, [None] * len(flux))
