@@ -145,22 +145,7 @@ def train_encoder(
 
     # ---- load
     with full_disk_explained(place):
-        spectra = CleanedSpectra(
-            rows["obsid"].to_numpy(),
-            rows["shard"].to_numpy(zero_copy_only=False),
-            lambda shard: index.parent / f"{shard}.parquet",
-            shard_digests(index, shards),
-        )
-        flux = spectra.mapped(rows["obsid"].to_numpy(), Path(state) / "flux", processes.chief).flux
-        of = rows["split"].to_numpy(zero_copy_only=False)
-        training, held_out = (np.flatnonzero(of == name) for name in ("train", "val"))
-        for name, mine in (("training", training), ("validation", held_out)):
-            if not len(mine):
-                raise StarglotError(
-                    f"there is no spectrum of {name} stars to pre-train the encoder with",
-                    where=index,
-                    todo="take a larger sample of this view, or another `split`",
-                )
+        flux, training, held_out = read_seen(rows, index, Path(state) / "flux", processes.chief)
 
         # ---- train
         torch.manual_seed(settings.seed)
@@ -204,6 +189,32 @@ def train_encoder(
         write_run(made, started, examples_per_second=trained.counts["examples"] / (time.time() - started))
         write_json(manifest, made / MANIFEST)
         return deliver(made, place, Path(out))
+
+
+def read_seen(rows: pa.Table, index: Path, folder: Path, chief: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Mapped flux (rows, pixels), int16, of :func:`seen_spectra`; which rows are of training and validation stars.
+
+    folder: where flux is mapped from; chief: whether this process writes it there.
+    Raises StarglotError when there is no spectrum of either.
+    """
+    shards = rows["shard"].to_numpy(zero_copy_only=False)
+    spectra = CleanedSpectra(
+        rows["obsid"].to_numpy(),
+        shards,
+        lambda shard: index.parent / f"{shard}.parquet",
+        shard_digests(index, set(shards)),
+    )
+    flux = spectra.mapped(rows["obsid"].to_numpy(), folder, chief).flux
+    of = rows["split"].to_numpy(zero_copy_only=False)
+    training, held_out = (np.flatnonzero(of == name) for name in ("train", "val"))
+    for name, mine in (("training", training), ("validation", held_out)):
+        if not len(mine):
+            raise StarglotError(
+                f"there is no spectrum of {name} stars to pre-train the base with",
+                where=index,
+                todo="take a larger sample of this view, or another `split`",
+            )
+    return flux, training, held_out
 
 
 def seen_spectra(index: Path, split: Split, seed: int) -> pa.Table:

@@ -17,7 +17,6 @@ from starglot.config.kinds.patch_llm import PixelAugment
 from starglot.config.patches import Patches
 from starglot.config.recipes import Wavelength
 from starglot.config.root import Split
-from starglot.errors import StarglotError
 from starglot.hashing import digest_of
 from starglot.models import llm
 from starglot.models.baselines.reading import use_device
@@ -26,13 +25,12 @@ from starglot.models.patch_llm import save_projector
 from starglot.models.projector import ENOUGH
 from starglot.spectra.pixels import pixels, redraw_pixels
 from starglot.spectra.resample import wavelength_grid
-from starglot.spectra.sample_flux import CleanedSpectra
 from starglot.store import CHECKPOINTS, new_folder
 from starglot.surveys.index import shard_digests
 from starglot.tables import write_json, write_parquet
 from starglot.training.adapters import VALIDATED, find_foundation
 from starglot.training.delivery import MANIFEST, deliver, restore_or_begin, versions, write_run
-from starglot.training.encoders import SPECTRA, seen_spectra
+from starglot.training.encoders import SPECTRA, read_seen, seen_spectra
 from starglot.training.epochs import train, write_curve
 from starglot.training.full_disk import full_disk_explained
 from starglot.training.patches import fresh_projector
@@ -118,8 +116,8 @@ def train_masked_patches(
     started = time.time()
     processes = join_processes(settings.gpus, "bases: gpus")
     rows = seen_spectra(index, split, split_seed)
-    shards = shard_digests(index, set(rows["shard"].to_pylist()))
-    inputs = {"spectra": digest_of(shards), "base": base["digest"]}
+    shards = set(rows["shard"].to_pylist())
+    inputs = {"spectra": digest_of(shard_digests(index, shards)), "base": base["digest"]}
     about = {
         "base": settings.model_dump(exclude={"revision"}),
         "encoding": encoding.model_dump(),
@@ -135,22 +133,7 @@ def train_masked_patches(
 
     # ---- load
     with full_disk_explained(place):
-        spectra = CleanedSpectra(
-            rows["obsid"].to_numpy(),
-            rows["shard"].to_numpy(zero_copy_only=False),
-            lambda shard: index.parent / f"{shard}.parquet",
-            shards,
-        )
-        flux = spectra.mapped(rows["obsid"].to_numpy(), Path(state) / "flux", processes.chief).flux
-        of = rows["split"].to_numpy(zero_copy_only=False)
-        training, held_out = (np.flatnonzero(of == name) for name in ("train", "val"))
-        for name, mine in (("training", training), ("validation", held_out)):
-            if not len(mine):
-                raise StarglotError(
-                    f"there is no spectrum of {name} stars to teach the base with",
-                    where=index,
-                    todo="take a larger sample of this view, or another `split`",
-                )
+        flux, training, held_out = read_seen(rows, index, Path(state) / "flux", processes.chief)
         loaded = llm.load_base(found.folder, "none", for_training=True, on_gpu=settings.gpus > 0)
         few = training[np.unique(np.linspace(0, len(training) - 1, min(len(training), ENOUGH)).astype(int))]
         projector = fresh_projector(encoding, wavelength, loaded, [flux[few]], 0, settings.seed)

@@ -137,8 +137,8 @@ def test_an_encoder_learns_from_training_stars_and_reads_no_test_star(settings, 
     assert counts["parameters"] == sum(it.numel() for it in load_file(tmp_path / "base" / ENCODER).values())
 
 
-def test_what_a_test_star_looks_like_changes_nothing(view, base, tmp_path):
-    folder = tmp_path / "other"
+def with_other_test_stars(view: View, folder: Path) -> View:
+    """The same spectra in ``folder``, but those of test stars, which are flat."""
     shutil.copytree(view.folder, folder)
     for shard in ("1-A", "2-B"):
         table = pq.read_table(folder / f"{shard}.parquet")
@@ -146,7 +146,11 @@ def test_what_a_test_star_looks_like_changes_nothing(view, base, tmp_path):
         flux = np.stack(table["flux"].to_numpy(zero_copy_only=False))
         flux[of == "test"] = 777
         write_parquet(table.set_column(2, table.schema.field("flux"), flux_column(flux)), folder / f"{shard}.parquet")
-    other = View(**{**vars(view), "folder": folder})
+    return View(**{**vars(view), "folder": folder})
+
+
+def test_what_a_test_star_looks_like_changes_nothing(view, base, tmp_path):
+    other = with_other_test_stars(view, tmp_path / "other")
     pretrain(masked(), other, tmp_path / "base", tmp_path / "state")
     assert (tmp_path / "base" / ENCODER).read_bytes() == (base / ENCODER).read_bytes()
 

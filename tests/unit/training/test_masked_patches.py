@@ -1,6 +1,5 @@
 """A language model that learns to fill in hidden patches: from what it may see, to the bit, and what stands on it."""
 
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -15,7 +14,7 @@ from patch_models import ESTIMATING, ask, train
 from patch_models import WAVE as OF_MODELS
 from patch_models import settings as model_settings
 from safetensors.torch import load_file
-from test_encoder_training import GRID, SEED, SPLIT, make_view
+from test_encoder_training import GRID, SEED, SPLIT, make_view, with_other_test_stars
 
 from refusals import refused
 from starglot.config.bases.masked_patches import MaskedPatchesBase, PatchBaseTraining
@@ -32,7 +31,7 @@ from starglot.models.projector import Projector, statistics_of
 from starglot.spectra.pixels import pixels
 from starglot.spectra.resample import wavelength_grid
 from starglot.surveys.index import index_table
-from starglot.tables import flux_column, write_parquet, write_text
+from starglot.tables import write_parquet, write_text
 from starglot.training import epochs
 from starglot.training.encoders import SPECTRA
 from starglot.training.masked_patches import HiddenPatches, train_masked_patches
@@ -174,15 +173,7 @@ def test_hidden_patches_are_told_from_the_others(view, random, tmp_path) -> None
 
 
 def test_what_a_test_star_looks_like_changes_nothing(view, taught, random, tmp_path) -> None:
-    folder = tmp_path / "other"
-    shutil.copytree(view.folder, folder)
-    for shard in ("1-A", "2-B"):
-        table = pq.read_table(folder / f"{shard}.parquet")
-        flux = np.stack(table["flux"].to_numpy(zero_copy_only=False))
-        split = dict(zip(view.star, view.split, strict=True))
-        flux[[split[star] == "test" for star in table["star_id"].to_pylist()]] = 777
-        write_parquet(table.set_column(2, table.schema.field("flux"), flux_column(flux)), folder / f"{shard}.parquet")
-    other = type(view)(**{**vars(view), "folder": folder})
+    other = with_other_test_stars(view, tmp_path / "other")
     teach(settings(), other, random, tmp_path / "base", tmp_path / "state")
     for name in ("model.safetensors", PROJECTOR_FILE):
         assert (tmp_path / "base" / name).read_bytes() == (taught[0] / name).read_bytes(), name
