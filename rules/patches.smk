@@ -74,17 +74,13 @@ def patch_base_index(wildcards):
 
 
 def patch_base_start(wildcards):
-    """What says which language model such a base goes on from, as of a model."""
-    base = CONFIG.bases[wildcards.base]
-    if base.base in CONFIG.bases:
-        return f"<results>/bases/{base.base}/manifest.json"
-    return f"<results>/bases/{base_slug(base.base, base.revision)}.json"
+    """What says which language model such a base goes on from."""
+    return base_below(CONFIG.bases[wildcards.base])
 
 
 def patch_base_start_name(wildcards):
-    """That language model as the script loads it: a folder or a Hugging Face id."""
-    name = CONFIG.bases[wildcards.base].base
-    return f"{CONFIG.results}/bases/{name}" if name in CONFIG.bases else name
+    """That language model as the script loads it."""
+    return base_below_name(CONFIG.bases[wildcards.base])
 
 
 def patch_base_settings(wildcards):

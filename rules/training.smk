@@ -35,18 +35,28 @@ def llm_digests(wildcards):
     ] + [f"<results>/labels/{wildcards.task}.parquet.sha256"]
 
 
+def base_below(above):
+    """What says which base a model, or a base, goes on from: the manifest of one made by this workflow, or what was
+    found of one from outside."""
+    if above.base in CONFIG.bases:
+        return f"<results>/bases/{above.base}/manifest.json"
+    return f"<results>/bases/{base_slug(above.base, above.revision)}.json"
+
+
+def base_below_name(above):
+    """That base as scripts load it: a folder or a Hugging Face id."""
+    made = above.base in CONFIG.bases
+    return f"{CONFIG.results}/bases/{above.base}" if made else above.base
+
+
 def llm_base(wildcards):
-    """What says which base it is: the manifest of one made by this workflow, or what was found of one from outside."""
-    model = variants.model_of(CONFIG, wildcards.model)
-    if model.base in CONFIG.bases:
-        return f"<results>/bases/{model.base}/manifest.json"
-    return f"<results>/bases/{base_slug(model.base, model.revision)}.json"
+    """What says which base a model stands on."""
+    return base_below(variants.model_of(CONFIG, wildcards.model))
 
 
 def llm_base_name(wildcards):
-    """The base as the training script loads it: a folder or a Hugging Face id."""
-    name = variants.model_of(CONFIG, wildcards.model).base
-    return f"{CONFIG.results}/bases/{name}" if name in CONFIG.bases else name
+    """That base as scripts load it."""
+    return base_below_name(variants.model_of(CONFIG, wildcards.model))
 
 
 def model_start(wildcards):
