@@ -236,6 +236,7 @@ rule train_patches:
         replayed_index=replayed_index,
         lines=ancient(lines_learnt),
         lines_index=lines_index,
+        encoder=embedding_base,
     output:
         "<results>/models/{task}/{model}/{size}/manifest.json",
     log:
@@ -269,7 +270,7 @@ rule train_patches:
         " {params.scripts:q}/train_patches.py --settings {params.settings:q} --size {wildcards.size:q}"
         " --sample {input.sample:q} --labels {input.labels:q} --index {input.index:q} --base {params.base:q}"
         " --found {input.base:q} --continues {input.start:q} --replayed {input.replayed:q} {input.replayed_index:q}"
-        " --lines {input.lines:q} {input.lines_index:q}"
+        " --lines {input.lines:q} {input.lines_index:q} --encoder {input.encoder:q}"
         " --code-hash {params.code_hash:q} --state {params.state:q}"
         " --threads {threads} --manifest {output:q} 2>&1 | tee {log:q}"
 

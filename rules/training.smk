@@ -85,8 +85,20 @@ def rehearsed_digest(wildcards):
     return {"rehearsed": FINGERPRINTS.of(path)} if path else {}
 
 
+def embedding_base(wildcards):
+    """Manifest of the base whose embeddings a model reads, if any."""
+    base = embeddings.embedding_base(CONFIG, wildcards.model)
+    return f"<results>/bases/{base}/manifest.json" if base else []
+
+
+def embedding_side(wildcards):
+    """Key and view of the side of an aligned pair that embeds spectra for a model; {} for any other."""
+    view = embeddings.embedding_view(CONFIG, wildcards.task, wildcards.model)
+    return {"view": view} if view else {}
+
+
 def llm_settings(wildcards):
-    """What decides an adapter: the model without its decoding, the text's form, the grid.
+    """What decides an adapter: the model without its decoding, the text's form, the grid, an encoder's side.
 
     Not the revision that its base is pinned to: the commit that was found is what counts.
     """
@@ -100,6 +112,7 @@ def llm_settings(wildcards):
         encoding=queries.dump(CONFIG.encodings[model.encoding]),
         wavelength=task_grid(wildcards.task),
         **rehearsed_digest(wildcards),
+        **embedding_side(wildcards),
     )
 
 
@@ -220,9 +233,8 @@ def settings_of_baseline(wildcards, going_on, **further):
 
 def baseline_training(wildcards):
     """What decides the training of a baseline; with an aligned base, also which of its views."""
-    view = embeddings.embedding_view(CONFIG, wildcards.task, wildcards.model)
-    further = {"view": view} if view else {}
-    return settings_of_baseline(wildcards, how_it_goes_on(wildcards), **further)
+    going_on = how_it_goes_on(wildcards)
+    return settings_of_baseline(wildcards, going_on, **embedding_side(wildcards))
 
 
 def baseline_settings(wildcards):
@@ -263,12 +275,6 @@ def baseline_code_hash(step):
 def tree_threads(wildcards):
     """Trees are grown on many cores; all else takes one, so that its sums do not depend on how many there are."""
     return most_cores(16)(wildcards) if family_name(wildcards) == "trees" else 1
-
-
-def embedding_base(wildcards):
-    """Manifest of the base whose embeddings a baseline reads, if any."""
-    base = embeddings.embedding_base(CONFIG, wildcards.model)
-    return f"<results>/bases/{base}/manifest.json" if base else []
 
 
 rule train_baseline:

@@ -14,6 +14,7 @@ import logging
 import os
 import secrets
 import shutil
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -128,6 +129,12 @@ def is_whole(folder: Path) -> bool:
     if wrong is not None:
         log.warning("finished work in %s is of no use (%s); doing it again", folder, wrong)
     return wrong is None
+
+
+def await_whole(folder: Path) -> None:
+    """Wait until another process has made ``folder``: a launcher ends all of them when one fails."""
+    while fault(folder) is not None:
+        time.sleep(1)
 
 
 # ---- keeping

@@ -15,6 +15,7 @@ from starglot.hashing import manifest_digest
 from starglot.models.bases import describe
 from starglot.surveys.index import require_shards, sample_digests
 from starglot.tables import read_json
+from starglot.training.patch_encoder import Encoder
 from starglot.training.patches import Spectra, train_patches
 
 
@@ -25,6 +26,7 @@ def main(args: argparse.Namespace) -> None:
     base = describe(args.base, memory(args.state), found.get("revision"))
     earlier = spectra_of(*args.replayed) if args.replayed else None
     lines = spectra_of(*args.lines) if args.lines else None
+    encoder = Encoder(Path(args.encoder).parent, settings.get("view")) if args.encoder else None
     train_patches(
         PatchLlm.model_validate(settings["model"]),
         Task.model_validate(settings["task"]),
@@ -45,10 +47,12 @@ def main(args: argparse.Namespace) -> None:
             "start": manifest_digest(args.continues) if args.continues else None,
             **({} if earlier is None else {"replayed": earlier.inputs}),
             **({} if lines is None else {"lines": lines.inputs}),
+            **({} if encoder is None else {"encoder": encoder.digests}),
         },
         script=Path(__file__),
         earlier=earlier,
         lines=lines,
+        encoder=encoder,
     )
 
 
@@ -66,4 +70,5 @@ if __name__ == "__main__":
     command.add_argument("--sample", required=True)
     command.add_argument("--replayed", nargs="*", help="sample, labels and index of what it goes back to")
     command.add_argument("--lines", nargs="*", help="sample, labels and index of synthetic spectra that teach lines")
+    command.add_argument("--encoder", nargs="?", help="manifest of the base whose embeddings are read, too")
     run(main, command)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from starglot.config.bases.aligned import AlignedBase
 from starglot.config.bases.encoders import EncoderBase
+from starglot.config.kinds.patch_llm import PatchLlm
 from starglot.config.language_bases import patch_bases
 from starglot.config.queries import starts_from
 from starglot.config.recipes import View, Wavelength
@@ -28,8 +29,9 @@ def embedding_bases(config: Config) -> dict[str, EncoderBase | AlignedBase]:
 
 
 def embedding_base(config: Config, model: str) -> str | None:
-    """The base whose embeddings a model reads; None for one that reads something else."""
-    base = getattr(model_of(config, model), "base", None)
+    """The base whose embeddings a model reads, in place of flux or beside its patches; None for one without."""
+    settings = model_of(config, model)
+    base = settings.encoder if isinstance(settings, PatchLlm) else getattr(settings, "base", None)
     return base if base in embedding_bases(config) else None
 
 
@@ -62,10 +64,10 @@ def bases_under(config: Config, task: str, model: str) -> list[str]:
     below = [(start[0], start[1])] if start else []
     below += [(task, member) for member in members]
     found = {name for each in below for name in bases_under(config, *each)}
-    own = str(getattr(model_of(config, model), "base", None))
+    own, embeds = str(getattr(model_of(config, model), "base", None)), embedding_base(config, model)
     if own in patch_bases(config):
-        return sorted({*found, own})
-    return sorted(found.union(encoders_of(config, own) if own in embedding_bases(config) else ()))
+        found.add(own)
+    return sorted(found.union(encoders_of(config, embeds) if embeds else ()))
 
 
 def grid_of(config: Config, view: str) -> Wavelength | None:
@@ -103,7 +105,7 @@ def embedding_view(config: Config, task: str, model: str) -> str | None:
     if len(fitting) != 1:
         raise StarglotError(
             f"task '{task}' sees {own}, whose wavelengths {len(fitting) or 'none'} of the views of '{name}' have",
-            where=f"models.{model}.base",
+            where=f"models.{model}",
             allowed=", ".join(views_of(config, name)),
             todo="name a task on one of these views, or on a recipe of the same wavelengths as one of them",
         )

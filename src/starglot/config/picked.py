@@ -11,7 +11,7 @@ from starglot.config.kinds.registry import KINDS
 from starglot.config.queries import HELD_OUT
 from starglot.config.recipes import View
 from starglot.config.root import Config
-from starglot.config.strict import ModelSettings, PretrainedBase
+from starglot.config.strict import ModelSettings, PretrainedBase, bases_named
 from starglot.config.variants import model_of
 from starglot.labels import ABUNDANCE_NAMES, ATMOSPHERE_NAMES
 
@@ -89,7 +89,7 @@ def _encoders(config: Config, wildcards: Mapping[str, str]) -> set[str]:
         base = config.bases[wildcards["base"]]
         of = base.encoders if isinstance(base, AlignedBase) else (wildcards["base"],)
         return {config.bases[name].kind for name in of}
-    names = {getattr(model, "base", None) or "" for model in _models(config, wildcards)}
+    names = {name for model in _models(config, wildcards) for name in bases_named(model)}
     bases = [base for name, base in config.bases.items() if name in names]
     inside = [config.bases[name] for base in bases if isinstance(base, AlignedBase) for name in base.encoders]
     return {base.kind for base in (*bases, *inside) if isinstance(base, EncoderBase | AlignedBase)}

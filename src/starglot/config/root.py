@@ -32,6 +32,7 @@ from starglot.config.strict import (
     PathText,
     PretrainedBase,
     Strict,
+    bases_named,
     init_of,
 )
 from starglot.config.surveys.registry import Surveys
@@ -280,8 +281,8 @@ class Config(Strict):
     @property
     def used_pairs(self) -> list[str]:
         """The pairs that are made: those of `run:`, and those that bases of `run:` and of its models learn from."""
-        bases = dict.fromkeys([*self.run.bases, *(getattr(model, "base", None) for model in self.opened.values())])
-        todo, seen = [name for name in bases if name], list[str]()
+        of_models = [name for model in self.opened.values() for name in bases_named(model)]
+        todo, seen = list(dict.fromkeys([*self.run.bases, *of_models])), list[str]()
         while todo:
             name = todo.pop(0)
             seen.append(name)

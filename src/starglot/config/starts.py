@@ -16,8 +16,8 @@ from starglot.errors import StarglotError
 
 #: Strategies that take the trained model's outputs as they are.
 _NOTHING_NEW = ("zero_shot", "residual")
-#: Settings that decide what a network reads.
-_READ = ("bin", "preparation")
+#: Settings that decide what a model reads.
+_READ = ("bin", "preparation", "encoder")
 
 
 def start_faults(config: Config) -> Iterator[str]:
@@ -63,7 +63,7 @@ def fitting_start(config: Config, task: str, model: str) -> tuple[str, str, str]
 def _same_reading(config: Config, at: str, model: Model, init: Init, start: Model) -> Iterator[str]:
     for key in _READ:
         mine, theirs = getattr(model, key, None), getattr(start, key, None)
-        if mine != theirs and family_of(model).needs == "spectra":
+        if mine != theirs:
             yield f"{at}.{key}: {mine}, but '{init.model}', which it starts from, has {theirs}; give both the same"
     mine, theirs = (getattr(each, "base", None) for each in (model, start))
     if family_of(model).needs == "spectra" and theirs != mine and theirs not in line_of(config, mine or ""):

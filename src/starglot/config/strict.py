@@ -83,6 +83,11 @@ class Init(Strict):
     model: str | None = Field(None, description="Another model's name; null: the same.")
 
 
+def bases_named(model: ModelSettings) -> list[str]:
+    """The bases that a model's settings name: what it stands on, and an encoder that it reads beside."""
+    return [name for key in ("base", "encoder") if (name := getattr(model, key, None))]
+
+
 def init_of(model: ModelSettings | None) -> Init | None:
     """The trained model to start from; None where training begins anew, as always for kinds without `init`."""
     return getattr(model, "init", None)

@@ -35,8 +35,15 @@ class Reading(NamedTuple):
 
 
 @torch.no_grad()
-def read_answers(model: SpectrumLlm, fine: Tensor, coarse: Tensor, scales: Mapping[str, NumberScale]) -> Reading:
-    """Answers to pixels (n, size) and coarse values (n, coarse), step by step on one cache.
+def read_answers(
+    model: SpectrumLlm,
+    fine: Tensor,
+    coarse: Tensor,
+    scales: Mapping[str, NumberScale],
+    embedded: Tensor | None = None,
+) -> Reading:
+    """Answers to pixels (n, size) and coarse values (n, coarse), step by step on one cache; embedded: embeddings
+    (n, numbers), where the model reads them.
 
     The form's text is given, so that every answer can be read.  At a number the value is the mean of the distribution
     over number tokens, or of the tree over its digits, and sigma its standard deviation; later steps see the number
@@ -56,7 +63,7 @@ def read_answers(model: SpectrumLlm, fine: Tensor, coarse: Tensor, scales: Mappi
         text = torch.cat([said, fixed[written:place].expand(n, -1)], dim=1)
         inputs = model.embed(text)
         if not written:
-            inputs = torch.cat([model.spectrum(fine, coarse), inputs], dim=1)
+            inputs = torch.cat([model.spectrum(fine, coarse, embedded=embedded), inputs], dim=1)
         out = model.llm(inputs_embeds=inputs, past_key_values=cache, use_cache=True, logits_to_keep=1)
         logits = out.logits[:, -1].double()
         if place in column:

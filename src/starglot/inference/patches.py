@@ -16,8 +16,9 @@ from starglot.config.tasks import Task
 from starglot.hashing import digest_of, file_digest
 from starglot.inference.blocks import answer_in_blocks, base_of, block_size, memory_explained
 from starglot.labels import CLASSES, REDSHIFT
+from starglot.models.baselines.files import ENCODER
 from starglot.models.baselines.rows import Rows, rows_of
-from starglot.models.bases import MANIFEST, check_model
+from starglot.models.bases import MANIFEST, check_file, check_model
 from starglot.models.predictions import Predicted, Stars, are_seen, prediction_table
 from starglot.models.redshifts import Doubt, no_doubt
 from starglot.spectra.resample import wavelength_grid
@@ -127,6 +128,7 @@ class Answerer:
         projector = load_projector(encoding, wavelength.size, hidden, folder, trained).to(llm.device)
         self.model = SpectrumLlm(projector, llm, Prompt(tokenizer, task, wavelength, trained["frame"])).to(llm.device)
         self.model.eval()
+        self.embed = _embedder(folder, trained, llm.device)
         self.task, self.wave = task, wavelength_grid(wavelength)
         self.scales, self.batch, self.coarse = (
             scales_from_data(trained["numbers"]),
@@ -173,4 +175,18 @@ class Answerer:
         device = self.model.before.device
         fine, coarse = (torch.from_numpy(each).to(device) for each in pixels(flux, self.coarse, self.wave))
         with memory_explained(len(flux)):
-            return read_answers(self.model, fine, coarse, self.scales)
+            embedded = None if self.embed is None else torch.from_numpy(self.embed(flux)).to(device)
+            return read_answers(self.model, fine, coarse, self.scales, embedded)
+
+
+def _embedder(folder: Path, trained: Mapping[str, Any], device: Any) -> Callable[[np.ndarray], np.ndarray] | None:
+    """What embeds stored flux for a model that reads embeddings beside its patches; None for any other."""
+    from starglot.models.patch_llm import embedded_by
+
+    if not embedded_by(trained):
+        return None
+    from starglot.models.encoders.files import Embedder
+
+    embedder = Embedder(folder, device)
+    check_file(folder, ENCODER, trained)
+    return embedder

@@ -181,6 +181,21 @@ def check_model(folder: str | Path) -> dict[str, Any]:
     return manifest
 
 
+def check_file(folder: Path, name: str, manifest: Mapping[str, Any]) -> None:
+    """Raise StarglotError unless a file in ``folder`` is the one that its model's manifest names by its digest.
+
+    One that the manifest does not name is accepted.  Raises OSError where it cannot be read.
+    """
+    named = manifest.get("files", {}).get(name)
+    if named is not None and file_digest(folder / name) != named:
+        raise StarglotError(
+            f"{name} is not the one that was trained",
+            where=folder / name,
+            allowed=f"the file that its {MANIFEST} names by its digest",
+            todo="put it back, or train the model again: snakemake train",
+        )
+
+
 def check_base(trained: Mapping[str, Any], base: Mapping[str, Any], folder: str | Path) -> None:
     """Raise StarglotError unless the adapter in ``folder`` was trained on ``base``.
 

@@ -15,8 +15,8 @@ from transformers import DynamicCache
 
 from starglot.config.patches import Patches
 from starglot.errors import StarglotError
-from starglot.hashing import file_digest
 from starglot.language.patch_prompt import Prompt
+from starglot.models.bases import check_file
 from starglot.models.projector import Projector
 from starglot.tables import atomic_path
 
@@ -64,10 +64,17 @@ class SpectrumLlm(TrainedPart):
         for name, ids in (("before", prompt.before), ("behind", prompt.behind), ("numbers", prompt.answer.numbers)):
             self.register_buffer(name, torch.as_tensor(np.asarray(ids, np.int64)), persistent=False)
 
-    def forward(self, fine: Tensor, coarse: Tensor, answer: Tensor, changed: Tensor | None = None) -> Tensor:
+    def forward(
+        self,
+        fine: Tensor,
+        coarse: Tensor,
+        answer: Tensor,
+        changed: Tensor | None = None,
+        embedded: Tensor | None = None,
+    ) -> Tensor:
         """(n, length, vocabulary) logits that predict the ids of ``answer`` (n, length) for pixels (n, size) and
-        coarse values (n, coarse); changed: of the estimates, as these take it."""
-        spectrum = self.spectrum(fine, coarse, changed)
+        coarse values (n, coarse); changed, embedded: as the projector takes them."""
+        spectrum = self.spectrum(fine, coarse, changed, embedded)
         said = self.embed(answer[:, :-1])
         length = answer.shape[1]
         if not self.question_by_itself:
@@ -94,10 +101,12 @@ class SpectrumLlm(TrainedPart):
     def _question(self, n: int) -> Tensor:
         return self.embed(self.before.expand(n, -1))
 
-    def spectrum(self, fine: Tensor, coarse: Tensor, changed: Tensor | None = None) -> Tensor:
+    def spectrum(
+        self, fine: Tensor, coarse: Tensor, changed: Tensor | None = None, embedded: Tensor | None = None
+    ) -> Tensor:
         """Tokens of spectra and of what stands behind them, up to the answer."""
         behind = self.embed(self.behind.expand(len(fine), -1))
-        return torch.cat([self.projector(fine, coarse, changed).to(behind.dtype), behind], dim=1)
+        return torch.cat([self.projector(fine, coarse, changed, embedded).to(behind.dtype), behind], dim=1)
 
     def activation_checkpointing_enable(self, **options: Any) -> None:
         """Recompute the base's activations, as the Trainer asks for it."""
@@ -121,6 +130,12 @@ def labels_of(manifest: Mapping[str, Any]) -> list[str]:
     return labels
 
 
+def embedded_by(manifest: Mapping[str, Any]) -> int:
+    """Numbers of the embeddings that a model of this manifest reads beside its patches; 0 of one that reads none."""
+    numbers: int = manifest.get("embedding", {}).get("numbers", 0)
+    return numbers
+
+
 def save_projector(projector: Projector, folder: Path) -> None:
     """Write the projector's weights and statistics to its file in ``folder``."""
     state = {name: value.detach().cpu().contiguous() for name, value in sorted(projector.state_dict().items())}
@@ -138,19 +153,13 @@ def load_projector(settings: Patches, size: int, hidden: int, folder: Path, mani
     path = Path(folder) / PROJECTOR_FILE
     try:
         state = load_file(str(path))
-        named = manifest.get("files", {}).get(PROJECTOR_FILE)
-        if named is not None and file_digest(path) != named:
-            raise StarglotError(
-                "the projector is not the one that was trained",
-                where=path,
-                allowed="the file that its manifest.json names by its digest",
-                todo="put it back, or train the model again: snakemake train",
-            )
+        check_file(Path(folder), PROJECTOR_FILE, manifest)
     except (OSError, SafetensorError) as error:
         raise StarglotError(
             f"the projector cannot be read: {error}", where=path, todo="train the model first: snakemake train"
         ) from error
-    projector = Projector(settings, size, hidden, 1.0, labels=len(labels_of(manifest)))
+    labels, embedded = len(labels_of(manifest)), embedded_by(manifest)
+    projector = Projector(settings, size, hidden, 1.0, labels=labels, embedded=embedded)
     own = projector.state_dict()
     other = sorted(
         name

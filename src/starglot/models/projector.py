@@ -121,7 +121,8 @@ class Projector(nn.Module):
 
     With ``estimates`` one more for each label: what a small network makes of the coarse values and of the coordinates
     along the strongest principal directions, of which the strongest are shrunk towards the noise
-    (:mod:`starglot.models.estimates`).
+    (:mod:`starglot.models.estimates`).  With an embedding of the spectrum, by an encoder that stays as it is, one
+    more in the end.
 
     A missing pixel (NaN) counts as its mean, and a token is told which part of its patch is missing.
     """
@@ -146,9 +147,11 @@ class Projector(nn.Module):
         out_size: float,
         statistics: Statistics | None = None,
         labels: int = 0,
+        embedded: int = 0,
     ):
         """size: values of the grid; out_size: standard deviation of a first token's numbers, as of the base's own;
-        statistics: None where a saved projector's are loaded; labels: how many are estimated."""
+        statistics: None where a saved projector's are loaded; labels: how many are estimated; embedded: numbers of an
+        embedding, 0 for none."""
         super().__init__()
         self.settings = settings
         starts = patch_starts(size, settings.width, settings.step)
@@ -166,6 +169,7 @@ class Projector(nn.Module):
         self.estimates: Estimates | None = None
         if settings.estimates is not None and labels:
             self.renew_estimates(labels)
+        self.embedding = Embedding(embedded, hidden) if embedded else None
 
     def renew_estimates(self, labels: int) -> None:
         """Fresh estimates, of so many labels; how an estimate is written stays where it was learnt."""
@@ -178,7 +182,8 @@ class Projector(nn.Module):
     @property
     def tokens(self) -> int:
         """Tokens of a spectrum."""
-        return self.patches + 1 + (0 if self.estimates is None else len(self.estimates.middle))
+        estimated = 0 if self.estimates is None else len(self.estimates.middle)
+        return self.patches + 1 + estimated + (self.embedding is not None)
 
     def scaled(self, fine: Tensor) -> Tensor:
         """(n, size) pixels to (n, channels, size) standardised ones; missing ones are 0."""
@@ -191,8 +196,11 @@ class Projector(nn.Module):
         whitened = whitened.clamp(-_WHITENED_LIMIT, _WHITENED_LIMIT)
         return whitened[:, None] if self.settings.channels == "whitened" else torch.stack([plain, whitened], dim=1)
 
-    def forward(self, fine: Tensor, coarse: Tensor, changed: Tensor | None = None) -> Tensor:
-        """float32, whatever the base computes in; changed: of the estimates, as they take it."""
+    def forward(
+        self, fine: Tensor, coarse: Tensor, changed: Tensor | None = None, embedded: Tensor | None = None
+    ) -> Tensor:
+        """float32, whatever the base computes in; changed: of the estimates, as they take it; embedded: embeddings
+        (n, numbers), where they are read."""
         with torch.autocast(fine.device.type, enabled=False):
             tokens = self.map(self.scaled(fine), self.index) + self.place
             gone = torch.isnan(fine)[:, self.index].float().mean(dim=2)
@@ -201,6 +209,9 @@ class Projector(nn.Module):
             further = [self.shape(shape)[:, None]]
             if self.estimates is not None:
                 further.append(self.estimates(self.estimated_from(fine, coarse), changed))
+            if self.embedding is not None:
+                assert embedded is not None
+                further.append(self.embedding(embedded)[:, None])
             return torch.cat([tokens, *(each * self.out_size for each in further)], dim=1)
 
     def estimated_from(self, fine: Tensor, coarse: Tensor) -> Tensor:
@@ -218,6 +229,30 @@ class Projector(nn.Module):
             free = torch.isfinite(fine).sum(dim=1) - used.sum()
             parts.append(0.5 * torch.log((left / free.clamp(min=1)).clamp(min=_LEAST_LEVEL**2))[:, None])
         return torch.cat(parts, dim=1)
+
+
+class Embedding(nn.Module):
+    """A token (n, hidden) of an encoder's embedding (n, numbers), each number taken less its mean, by its scatter."""
+
+    mean: Tensor
+    scatter: Tensor
+
+    def __init__(self, numbers: int, hidden: int):
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(numbers))
+        self.register_buffer("scatter", torch.ones(numbers))
+        self.map = nn.Linear(numbers, hidden)
+
+    @torch.no_grad()
+    def standardise(self, training: np.ndarray) -> None:
+        """Take mean and scatter from embeddings (n, numbers) of training spectra."""
+        self.mean.copy_(torch.from_numpy(training.mean(axis=0)))
+        self.scatter.copy_(torch.from_numpy(training.std(axis=0) + _LEAST_SCATTER))
+
+    def forward(self, embedded: Tensor) -> Tensor:
+        """See the class."""
+        token: Tensor = self.map((embedded - self.mean) / self.scatter)
+        return token
 
 
 def _fixed(settings: Patches, size: int, statistics: Statistics | None) -> dict[str, np.ndarray]:

@@ -13,7 +13,6 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +24,7 @@ from tqdm import tqdm
 from starglot.errors import StarglotError
 from starglot.hashing import digest_of
 from starglot.spectra.rebin import binned
-from starglot.store import fault, is_whole, making
+from starglot.store import await_whole, is_whole, making
 from starglot.tables import read_spectra
 
 log = logging.getLogger(__name__)
@@ -152,9 +151,9 @@ def map_flux(
     """
     ids = hashlib.sha256(np.ascontiguousarray(spectra.obsid, "<i8").tobytes()).hexdigest()
     cached = Path(folder) / digest_of([ids, sorted(inputs.items())])[:24]
-    while not chief and fault(cached) is not None:
-        time.sleep(1)  # a launcher ends all processes when one of them fails
-    if chief and not is_whole(cached):
+    if not chief:
+        await_whole(cached)
+    elif not is_whole(cached):
         n = len(spectra.obsid)
         log.info("writing the flux of %s spectra to %s", f"{n:,}", cached)
         with making(cached) as made:

@@ -110,6 +110,7 @@ class WithLoss(nn.Module):
         target: Tensor | None = None,
         fed: Tensor | None = None,
         changed: Tensor | None = None,
+        embedded: Tensor | None = None,
         input_ids: Tensor | None = None,
         logits_to_keep: int = 0,
     ) -> dict[str, Tensor]:
@@ -117,7 +118,7 @@ class WithLoss(nn.Module):
         with ``input_ids``, of ordinary text, as :class:`starglot.training.data.Collate` joins it."""
         if input_ids is not None:
             return {"loss": self._of_text(input_ids, labels, logits_to_keep)}
-        return {"loss": self.loss(self.model(fine, coarse, answer, changed), labels, target, fed)}
+        return {"loss": self.loss(self.model(fine, coarse, answer, changed, embedded), labels, target, fed)}
 
     def _of_text(self, ids: Tensor, labels: Tensor, last: int) -> Tensor:
         """Mean cross-entropy of the tokens that count.

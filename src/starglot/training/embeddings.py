@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import logging
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -14,9 +16,11 @@ from starglot.errors import StarglotError
 from starglot.hashing import digest_of, file_digest
 from starglot.models.baselines.files import ENCODER
 from starglot.models.encoders.files import Embedder
-from starglot.spectra.sample_flux import map_flux
-from starglot.store import is_whole, making
-from starglot.training.baselines import Work
+from starglot.spectra.sample_flux import Located, ShardPath, map_flux
+from starglot.store import await_whole, is_whole, making
+
+if TYPE_CHECKING:
+    from starglot.training.baselines import Work
 
 log = logging.getLogger(__name__)
 
@@ -53,12 +57,34 @@ def split_embeddings(work: Work, device: torch.device) -> tuple[Embeddings, Embe
             todo="give it the base's folder",
         )
     rows = work.train.followed_by(work.val)
-    ids = hashlib.sha256(np.ascontiguousarray(rows.obsid, "<i8").tobytes()).hexdigest()
-    made_of = [ids, sorted(work.inputs.items()), file_digest(work.base / ENCODER), device.type]
-    cached = Path(work.flux) / digest_of(made_of)[:24]
-    if not is_whole(cached):
-        flux = map_flux(rows, work.shard_path, work.inputs, work.flux)
-        embedder = Embedder(work.base, device)
+    values = map_embeddings(rows, work.shard_path, work.inputs, Path(work.flux), work.base, device)
+    n = len(work.train)
+    return Embeddings(values, np.arange(n)), Embeddings(values, np.arange(n, len(values)))
+
+
+def map_embeddings(
+    spectra: Located,
+    shard_path: ShardPath,
+    inputs: Mapping[str, str],
+    folder: Path,
+    base: Path,
+    device: torch.device,
+    chief: bool = True,
+) -> np.ndarray:
+    """float32 embeddings (n, numbers) of ``spectra``, in their order, mapped from a file kept in ``folder``, made if
+    needed.
+
+    base: folder that holds the encoder's file; device: that embeds; the rest as of
+    :func:`starglot.spectra.sample_flux.map_flux`.  Raises StarglotError when spectra and encoder do not fit.
+    """
+    ids = hashlib.sha256(np.ascontiguousarray(spectra.obsid, "<i8").tobytes()).hexdigest()
+    made_of = [ids, sorted(inputs.items()), file_digest(base / ENCODER), device.type]
+    cached = folder / digest_of(made_of)[:24]
+    if not chief:
+        await_whole(cached)
+    elif not is_whole(cached):
+        flux = map_flux(spectra, shard_path, inputs, folder)
+        embedder = Embedder(base, device)
         log.info("writing the embeddings of %s spectra to %s", f"{len(flux):,}", cached)
         with making(cached) as made:
             shape = (len(flux), embedder.width)
@@ -69,6 +95,5 @@ def split_embeddings(work: Work, device: torch.device) -> tuple[Embeddings, Embe
                     mapped[first : first + _BLOCK] = embedder(block)
                     bar.update(len(block))
             mapped.flush()
-    values: np.ndarray = np.load(cached / _MADE, mmap_mode="r")
-    n = len(work.train)
-    return Embeddings(values, np.arange(n)), Embeddings(values, np.arange(n, len(values)))
+    mapping: np.ndarray = np.load(cached / _MADE, mmap_mode="r")
+    return mapping

@@ -52,11 +52,12 @@ class PatchDraws(Dataset[dict[str, Any]]):
         length: int,
         seed: int,
         variation: Variation | None = None,
+        embedded: np.ndarray | None = None,
     ):
         """flux: (rows, size) int16, in the order of ``rows``; wave: (size,) the grid (A); variation: None leaves
-        spectra and their order as they are."""
+        spectra and their order as they are; embedded: embeddings (rows, numbers) of the spectra as they are."""
         self.rows, self.flux, self.answer, self.scales = rows, flux, answer, scales
-        self.coarse, self.wave = coarse, wave
+        self.coarse, self.wave, self.embedded = coarse, wave, embedded
         self.length, self.seed, self.variation = length, seed, variation
         low, step = (np.array([getattr(scale, name) for scale in scales]) for name in ("low", "step"))
         self.number = (rows.truth - low) / step
@@ -64,21 +65,22 @@ class PatchDraws(Dataset[dict[str, Any]]):
         self.step, self.error = step, np.array([scale.error for scale in scales]) / step
         self._order: tuple[int, np.ndarray] | None = None
 
-    def of_other(self, rows: Rows, flux: np.ndarray) -> PatchDraws:
+    def of_other(self, rows: Rows, flux: np.ndarray, embedded: np.ndarray | None) -> PatchDraws:
         """The same of other spectra."""
         shared = (self.answer, self.scales, self.coarse, self.wave)
-        return PatchDraws(rows, flux, *shared, self.length, self.seed, self.variation)
+        return PatchDraws(rows, flux, *shared, self.length, self.seed, self.variation, embedded)
 
     def __len__(self) -> int:
         return self.length
 
     def __getitem__(self, number: int) -> dict[str, Any]:
         """{'fine', 'coarse': of the spectrum; 'target': true numbers, NaN where unknown; 'fed': numbers that later
-        ones see; 'code': of the class, -1 unknown; with lines 'changed': in estimates, fractions of ranges}."""
+        ones see; 'code': of the class, -1 unknown; with lines 'changed': in estimates, fractions of ranges; with
+        embeddings 'embedded'}."""
         epoch, place = divmod(int(number), len(self.rows))
         at = self._row(epoch, place)
         fine, coarse = pixels(np.asarray(self.flux[at : at + 1]), self.coarse, self.wave)
-        further: dict[str, Any] = {}
+        further: dict[str, Any] = {} if self.embedded is None else {"embedded": np.asarray(self.embedded[at])}
         target = self.number[at]
         fed = np.where(np.isfinite(target), target, self.middle)
         if self.variation is not None:
@@ -88,7 +90,11 @@ class PatchDraws(Dataset[dict[str, Any]]):
             fed = fed + how.fed_error * self.error * rng.standard_normal(len(fed))
             if how.lines is not None:
                 changed = self._change(target, how.lines, how.movable, rng)
-                target, fed, further = target + changed, fed + changed, {"changed": changed / (NUMBERS - 1)}
+                target, fed, further = (
+                    target + changed,
+                    fed + changed,
+                    {**further, "changed": changed / (NUMBERS - 1)},
+                )
         told = {"fine": fine[0], "coarse": coarse[0], "target": target, "fed": fed}
         return {**told, **further, "code": int(self.rows.group[at])}
 
@@ -123,9 +129,11 @@ class PatchCollate:
         columns = {name: np.stack([each[name] for each in examples]) for name in ("fine", "coarse", "target", "fed")}
         code = np.array([each["code"] for each in examples])
         ids = self.answer.tokens(columns["fed"], code)
-        further = {}
-        if "changed" in examples[0]:
-            further["changed"] = torch.from_numpy(np.stack([each["changed"] for each in examples]).astype(np.float32))
+        further = {
+            name: torch.from_numpy(np.stack([each[name] for each in examples]).astype(np.float32))
+            for name in ("changed", "embedded")
+            if name in examples[0]
+        }
         labels = ids.copy()
         labels[:, self.answer.slots] = IGNORED
         if self.answer.letter is not None:

@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from starglot.models.patch_llm import SpectrumLlm
     from starglot.models.projector import Projector
     from starglot.training.patch_draws import PatchDraws
+    from starglot.training.patch_encoder import Beside, Encoder
     from starglot.training.replay import Replayed
 
 log = logging.getLogger(__name__)
@@ -78,6 +79,7 @@ def train_patches(
     script: Path | None = None,
     earlier: Spectra | None = None,
     lines: Spectra | None = None,
+    encoder: Encoder | None = None,
 ) -> dict[str, Any]:
     """Train adapters and projector; returns the manifest that it writes last into ``out``.
 
@@ -86,7 +88,8 @@ def train_patches(
     as far as the table has them, their errors; out: gets adapter, projector, tokenizer, loss.csv, run.json and
     manifest.json; state, ingredients, script: as of :func:`starglot.training.finetune.finetune`; earlier: what the
     start was trained on, whose training split comes again as ``settings.training.replay`` says; lines: synthetic
-    spectra whose training split teaches estimates the elements' lines (``settings.training.estimates.lines``).
+    spectra whose training split teaches estimates the elements' lines (``settings.training.estimates.lines``);
+    encoder: whose embedding of each spectrum is read beside its patches; it stays as it is, and ``out`` gets it, too.
 
     Under torchrun every process calls it with the same arguments.  Raises StarglotError for a base that is not there
     or whose tokenizer takes numbers apart, a start on another base or of other patches, a spectrum or label that is
@@ -105,6 +108,7 @@ def train_patches(
     from starglot.training.estimates import Synthetic, Taught, teach_estimates
     from starglot.training.loop import make_trainer
     from starglot.training.patch_draws import PatchCollate, PatchDraws, Variation
+    from starglot.training.patch_encoder import Beside, read_embeddings
     from starglot.training.rehearsal import EitherCollate, rehearsed
 
     training, learns = settings.training, start is None or takes_steps(settings.transfer)
@@ -130,6 +134,8 @@ def train_patches(
     read = rows.where(np.concatenate([train, val]))
     flux = map_flux(read, spectra.shard_path, spectra.inputs, Path(state) / "flux", work.chief)
     flux, held_out = flux[: len(train)], flux[len(train) :]
+    beside = None if encoder is None else Beside(encoder, work.place, Path(state) / "flux", training.gpus, work.chief)
+    embedded = None if beside is None else beside.embeddings(read, spectra.shard_path, spectra.inputs)
     plan = make_plan(training, len(train), settings.seed, in_32_bits=True)  # statistics of flux need them
     if work.chief:
         note_length(work.place, plan.steps, "steps")
@@ -143,6 +149,8 @@ def train_patches(
         synthetic = Synthetic(Taught(*read_lines), names)
     seen_by_statistics = [flux] if synthetic is None else [flux, synthetic.spectra.flux]
     projector = _projector(encoding, wavelength, loaded, seen_by_statistics, task, start, found.folder, settings.seed)
+    if embedded is not None:
+        read_embeddings(projector, embedded[: len(train)], settings.seed)
     estimated: dict[str, Any] = {}
     if projector.estimates is not None and not set(task.labels) <= set(labels_of(found.began)):
         taught, judged = Taught(flux, rows.truth[train]), Taught(held_out, rows.truth[val])
@@ -158,17 +166,18 @@ def train_patches(
     varied = Variation(training.augment, _noise(projector), training.fed_error, own_lines, movable)
     drawn = plan.steps * effective_batch(training)
     shared = (prompt.answer, in_order, encoding.coarse, wavelength_grid(wavelength))
-    draws = PatchDraws(rows.where(train), flux, *shared, drawn, settings.seed, varied)
+    of_train, of_val = (None, None) if embedded is None else (embedded[: len(train)], embedded[len(train) :])
+    draws = PatchDraws(rows.where(train), flux, *shared, drawn, settings.seed, varied, of_train)
     examples: PatchDraws | Replayed = draws
     if earlier is not None:
-        examples = _with_replay(draws, task, earlier, Path(state), training.replay, settings.seed)
+        examples = _with_replay(draws, task, earlier, Path(state), training.replay, settings.seed, beside)
     collate: PatchCollate | EitherCollate = PatchCollate(prompt.answer)
     said: dict[str, Any] = {}
     if training.rehearsal is not None:
         effective = effective_batch(training)
         examples, said = rehearsed(examples, tokenizer, training.rehearsal, settings.seed, effective)
         collate = EitherCollate(collate, Collate(tokenizer.pad_token_id))
-    seen = PatchDraws(rows.where(val), held_out, *shared, len(val), seed=0)
+    seen = PatchDraws(rows.where(val), held_out, *shared, len(val), seed=0, embedded=of_val)
     loss = AnswerLoss(prompt.answer, in_order, training.huber, training.text, training.class_weight)
     trainer = make_trainer(
         WithLoss(model, loss),  # type: ignore[arg-type]
@@ -179,7 +188,8 @@ def train_patches(
         lambda: _optimiser(model, training),
     )
     first = np.arange(0 if learns else min(len(train), VALIDATED))
-    shown = PatchDraws(rows.where(train[first]), flux[first], *shared, len(first), seed=0)
+    near = None if of_train is None else of_train[first]
+    shown = PatchDraws(rows.where(train[first]), flux[first], *shared, len(first), seed=0, embedded=near)
     curve, metrics = fit(trainer, seen, None if learns else shown)
 
     # ---- save
@@ -191,6 +201,8 @@ def train_patches(
                 adapted.save_pretrained(str(made))
                 (made / "README.md").unlink(missing_ok=True)
                 save_projector(projector, made)
+                if beside is not None:
+                    beside.copy_into(made)
 
     manifest = {
         "kind": settings.kind,
@@ -208,6 +220,11 @@ def train_patches(
         **({} if lines is None else {"lines": dict(lines.inputs)}),
         **({"rehearsal": said} if said else {}),
         **({"estimates": estimated} if estimated else {}),
+        **(
+            {}
+            if encoder is None or embedded is None
+            else {"embedding": {**encoder.digests, "numbers": int(embedded.shape[1])}}
+        ),
         "counts": {
             "train": len(train),
             "val": int((split == "val").sum()),
@@ -304,7 +321,15 @@ def _scales(task: Task, truth: np.ndarray, errors: np.ndarray, began: Mapping[st
     return {**number_scales(task.labels, truth, errors), **{k: v for k, v in learnt.items() if k in task.labels}}
 
 
-def _with_replay(draws: PatchDraws, task: Task, earlier: Spectra, state: Path, share: float, seed: int) -> Replayed:
+def _with_replay(
+    draws: PatchDraws,
+    task: Task,
+    earlier: Spectra,
+    state: Path,
+    share: float,
+    seed: int,
+    beside: Beside | None,
+) -> Replayed:
     """The examples of a training, and among them a share of an earlier one's, drawn and varied in the same way."""
     from starglot.training.replay import Replayed
 
@@ -312,7 +337,8 @@ def _with_replay(draws: PatchDraws, task: Task, earlier: Spectra, state: Path, s
     split = earlier.sample.sort_by("obsid")["split"].to_numpy(zero_copy_only=False)
     rows = rows.where(np.flatnonzero(split == "train"))
     flux = map_flux(rows, earlier.shard_path, earlier.inputs, state / "flux")
-    return Replayed(draws, draws.of_other(rows, flux), share, seed)
+    embedded = None if beside is None else beside.embeddings(rows, earlier.shard_path, earlier.inputs)
+    return Replayed(draws, draws.of_other(rows, flux, embedded), share, seed)
 
 
 def _synthetic(lines: Spectra, folder: Path, chief: bool) -> tuple[list[str], np.ndarray, np.ndarray]:

@@ -82,7 +82,7 @@ def base_jobs(config: Config, given: Mapping[str, int] | None = None) -> Iterato
 def built_bases(config: Config) -> list[str]:
     """Encoders and aligned pairs that `run:` and the models of the run stand on, in the order of their making."""
     bases = embedding_bases(config)
-    wanted = [*config.run.bases, *(getattr(model, "base", None) for model in config.opened.values())]
+    wanted = [*config.run.bases, *(embedding_base(config, name) for name in config.opened)]
     found: dict[str, None] = {}
     for name in (each for each in wanted if each in bases):
         encoders = reversed(encoders_of(config, name))

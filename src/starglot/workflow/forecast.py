@@ -16,6 +16,7 @@ from typing import cast
 from starglot.config import queries, trials, variants
 from starglot.config.bases.outside import is_hub_id
 from starglot.config.bases.random import LikeBase
+from starglot.config.embeddings import embedding_base
 from starglot.config.kinds.registry import KINDS, is_language_model
 from starglot.config.language_bases import Lowest, below, hub_or_folder_bases, patch_bases
 from starglot.config.patches import Patches
@@ -89,9 +90,10 @@ def tokens_of(config: Config, task: str, model: str) -> int:
     encoding = config.encodings[settings.encoding]
     values = config.recipe_of(config.tasks[task].view).wavelength.size
     if isinstance(encoding, Patches):
-        # One token more is the spectrum's shape, and each label's estimate is one.
+        # One token more is the spectrum's shape, an encoder's embedding is one, and each label's estimate.
         spectrum = _patches(encoding, values) + 1
         spectrum += 0 if encoding.estimates is None else len(config.tasks[task].labels)
+        spectrum += embedding_base(config, model) is not None
     else:
         spectrum = round(-(-values // encoding.bin) * PER_VALUE.get(encoding.form, max(PER_VALUE.values())))
     return spectrum + AROUND + ANSWERED * len(config.tasks[task].labels)

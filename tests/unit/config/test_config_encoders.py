@@ -13,6 +13,7 @@ from starglot.config import embeddings, queries
 from starglot.config.load import load_config, merge
 from starglot.config.picked import OF_ENCODERS, picked
 from starglot.errors import StarglotError
+from starglot.workflow import encoder_cost, forecast
 
 #: The transfer example, with an encoder of LAMOST's spectra, a network on its embeddings, and two that start from it.
 OVERLAY = """
@@ -107,6 +108,52 @@ def test_a_network_may_go_on_with_an_encoder_that_went_on_from_its_starts(raw):
     assert embeddings.bases_under(config, "desi_blue", "full") == ["lrs", "used"]
     over["models"]["embedded"] = {"base": "used"}  # and zero-shot has the encoder before
     assert at(faults(raw, yaml.safe_dump(over)), "models.zero-shot.base", "lrs", "used")
+
+
+#: A language model on patches of the same grid, with that encoder's embedding beside them.
+BESIDE = """
+encodings: {few: {form: patches, width: 140}}
+models: {beside: {kind: patch_llm, base: random, encoding: few, encoder: lrs, init: {task: lamost_blue, size: all}}}
+run: {models: [beside, ridge], tasks: [lamost_blue]}
+tables: {baseline: ridge}
+"""
+
+
+def test_a_language_model_reads_an_encoder_beside_its_patches(raw):
+    config = load_config(merge(raw, yaml.safe_load(BESIDE)))
+    assert embeddings.embedding_base(config, "beside.s1") == "lrs"
+    assert embeddings.bases_under(config, "lamost_blue", "beside") == ["lrs"]  # its spectra count as seen
+    wildcards = {"task": "lamost_blue", "model": "beside", "size": "all"}
+    assert {picked(config, wildcards)[registry] for registry in OF_ENCODERS} == {("masked_encoder",)}
+    assert "lrs" in encoder_cost.built_bases(config)
+    without = merge(raw, yaml.safe_load(BESIDE.replace("encoder: lrs, ", "")))
+    assert "encoder" not in queries.dump(load_config(without).models["beside"])
+    tokens = {forecast.tokens_of(each, "lamost_blue", "beside") for each in (config, load_config(without))}
+    assert max(tokens) - min(tokens) == 1
+
+
+@pytest.mark.parametrize(
+    ("over", "key", "names"),
+    [
+        ("models: {beside: {encoder: lsr}}", "models.beside.encoder", ["lsr", "lrs"]),
+        ("models: {beside: {encoder: random}}", "models.beside.encoder", ["random", "lrs"]),
+        ("bases: {lrs: {view: desi/blue}}", "models.beside.encoder", ["desi/blue"]),  # which no task looks at
+        (
+            "bases: {lrs: {view: lamost/paper}}",
+            "models.beside.encoder",
+            ["lamost/blue", "lamost/paper"],
+        ),
+        (
+            "models: {other: {kind: patch_llm, base: random, encoding: few}, beside: {init: {model: other}}}",
+            "models.beside.encoder",
+            ["lrs", "None", "other"],
+        ),
+        ("models: {beside: {base: lrs}}", "models.beside.base", ["lrs", "encoder"]),
+    ],
+)
+def test_an_encoder_that_does_not_fit_beside_patches_is_refused(raw, over, key, names):
+    given = merge(raw, yaml.safe_load(BESIDE))
+    assert at(faults(given, over), key, *names), faults(given, over)
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from starglot.config.embeddings import (
 )
 from starglot.config.faults import unknown, view_faults
 from starglot.config.kinds.baselines import OnBase
+from starglot.config.kinds.patch_llm import PatchLlm
 from starglot.config.recipes import View
 from starglot.config.root import Config
 from starglot.config.strict import init_of
@@ -37,8 +38,10 @@ def encoder_faults(config: Config) -> Iterator[str]:
         elif base_name in embedding_bases(config):
             yield (
                 f"{at}.base: '{base_name}' is an encoder of spectra, and no language model; kinds mlp and ridge read "
-                "such a base"
+                "such a base, and kind patch_llm as its `encoder`"
             )
+        if isinstance(model, PatchLlm) and model.encoder is not None:
+            yield from _beside_patches(config, f"{at}.encoder", name, model.encoder)
 
 
 def _encoder(config: Config, at: str, base: EncoderBase) -> Iterator[str]:
@@ -98,20 +101,34 @@ def _reader(config: Config, at: str, name: str, model: OnBase, base: str) -> Ite
     plans = [plan for plan in (getattr(model, "training", None), *getattr(model, "by_size", {}).values()) if plan]
     if any(plan.augment.changes for plan in plans):
         yield f"{at}.training.augment: embeddings are made once, of flux as it is; leave augment out"
+    yield from _views(config, f"{at}.base", name, base)
+
+
+def _beside_patches(config: Config, at: str, name: str, encoder: str) -> Iterator[str]:
+    """Of a language model that reads an embedding beside its patches."""
+    bases = embedding_bases(config)
+    if encoder in bases:
+        yield from _views(config, at, name, encoder)
+    else:
+        yield unknown(at, encoder, bases)
+
+
+def _views(config: Config, at: str, name: str, base: str) -> Iterator[str]:
+    """Of a base whose embeddings a model reads: the views that it has learnt, and those of the model's tasks."""
     if name not in config.opened:
         return
-    yield from unselected(config, f"{at}.base", base)
+    yield from unselected(config, at, base)
     for task in tasks_of(config, name):
         own, views = config.tasks[task].view, views_of(config, base)
         fitting = fitting_views(config, base, own)
         if not fitting:
             yield (
-                f"{at}.base: task '{task}' sees {own}, '{base}' has learnt {' and '.join(views)}, on another grid; "
+                f"{at}: task '{task}' sees {own}, '{base}' has learnt {' and '.join(views)}, on another grid; "
                 "give the recipes of both the same wavelengths"
             )
         if len(fitting) > 1:
             yield (
-                f"{at}.base: task '{task}' sees {own}, and both views of '{base}' have its wavelengths; name a task "
+                f"{at}: task '{task}' sees {own}, and both views of '{base}' have its wavelengths; name a task "
                 f"on one of {' and '.join(fitting)}"
             )
 

@@ -97,12 +97,22 @@ class PatchLlm(AdaptedBase):
 
     kind: Literal["patch_llm"] = Field(description="QLoRA on a base model, and a projector trained in full.")
     encoding: str = Field(description="A name under `encodings`, of form patches.")
+    encoder: str | None = Field(
+        None,
+        description="An encoder or aligned pair under `bases`, whose embedding of a spectrum is one more token; "
+        "null: none.",
+    )
     lora: Lora = Lora(rank=16, alpha=32, dropout=0.0)
     training: PatchTraining = PatchTraining()
     by_size: Annotated[dict[str, PatchTraining], KEYS_GIVEN] = Field(  # type: ignore[assignment]
         {}, description="What differs from `training` at these sizes; keys left out are as in `training`."
     )
     decoding: Answering = Answering()
+
+    @model_serializer(mode="wrap")
+    def _as_written(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Without `encoder` where there is none: what reads no embedding depends on no such setting."""
+        return {name: value for name, value in handler(self).items() if name != "encoder" or value is not None}
 
     @property
     def lines_samples(self) -> list[tuple[str, str]]:
