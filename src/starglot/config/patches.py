@@ -10,19 +10,22 @@ from starglot.config.strict import Strict
 
 
 class Estimated(Strict):
-    """What the network behind the estimates reads, and its size."""
+    """The small networks behind the estimates: how many, what they read, and their size."""
 
     components: int = Field(
         400,
         ge=2,
         le=1000,
-        description="Coordinates along the strongest principal directions of the flux; half of them or all, as "
-        "validation spectra choose.",
+        description="Coordinates along the strongest principal directions of the flux; a quarter of them, half or "
+        "all, as validation spectra choose.",
+    )
+    networks: int = Field(
+        4, ge=1, le=100, description="An estimate is the mean of so many networks, the best on validation stars."
     )
     width: int = Field(256, ge=2, le=8192, description="Numbers in each of two hidden layers.")
     noise: bool = Field(
         False,
-        description="It reads the spectrum's noise, too, so that it can trust weak lines where there is little.",
+        description="They read the spectrum's noise, too, so that they can trust weak lines where there is little.",
     )
 
     @model_serializer(mode="wrap")
@@ -31,7 +34,7 @@ class Estimated(Strict):
         return {name: value for name, value in handler(self).items() if name != "noise" or value}
 
     def inputs(self, coarse: int) -> int:
-        """Numbers that the network reads, with so many coarse means."""
+        """Numbers that a network reads, with so many coarse means."""
         return self.components + coarse + self.noise
 
 
@@ -68,8 +71,8 @@ class Patches(Strict):
     )
     estimates: Estimated | None = Field(
         None,
-        description="A small network that estimates each label is taught first, by itself; its estimates are tokens, "
-        "one a label. null: none.",
+        description="Small networks that estimate each label are taught first, by themselves; their estimates are "
+        "tokens, one a label. null: none.",
     )
 
     @property

@@ -19,7 +19,7 @@ from starglot.inference.flags import FLAGS
 from starglot.labels import LABELS
 from starglot.models.bases import read_manifest
 from starglot.models.domain import DOMAIN, load_domain
-from starglot.models.folder import CARD
+from starglot.models.folder import BASE, CARD
 from starglot.tables import atomic_path
 
 #: What the hub reads as "a licence of its own", and the name that the card gives where none was stated.
@@ -57,6 +57,7 @@ def write_card(
             *_title(about, domain),
             *_use(about),
             *_training(about, manifest, domain),
+            *_below(about, manifest, read_manifest(folder / BASE)),
             *_results(about, tables),
             *_limits(about, domain),
             *_licence(about, licence),
@@ -144,6 +145,15 @@ def _training(about: Mapping[str, Any], manifest: Mapping[str, Any], domain: Map
     inputs = manifest.get("inputs") or {}
     if inputs:
         yield f"- SHA-256 of what it was trained on: {', '.join(f'{k} {v[:12]}' for k, v in inputs.items())}."
+
+
+def _below(about: Mapping[str, Any], manifest: Mapping[str, Any], base: Mapping[str, Any]) -> Iterator[str]:
+    """Lines of what else has learnt from spectra: a base in the model's folder, an encoder beside the patches."""
+    if "note" in base:
+        name = Path(about["base"]["name"]).name
+        yield f"- It stands on the base `{name}` of kind `{base['kind']}`, {base['note']}."
+    if "embedding" in manifest:
+        yield "- It reads an embedding of the spectrum, by an encoder that has learnt from spectra without labels."
     yield ""
 
 

@@ -1,15 +1,15 @@
-"""Tokens that say what a small network makes of a spectrum: an estimate of each label, written as numbers are.
+"""Tokens that say what small networks make of a spectrum: an estimate of each label, written as numbers are.
 
-The network reads the spectrum's coordinates along its principal directions.  It is taught first, by itself, in
-seconds (:mod:`starglot.training.estimates`), and stays as it is while the language model learns to read its tokens
-beside the patches.  Answers remain the language model's.
+The networks read the spectrum's coordinates along its principal directions, and an estimate is their mean.  They are
+taught first, by themselves, in seconds (:mod:`starglot.training.estimates`), and stay as they are while the language
+model learns to read their tokens beside the patches.  Answers remain the language model's.
 """
 
 from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -28,16 +28,15 @@ class Estimates(nn.Module):
     the base has nothing to unfold.
     """
 
-    read: Tensor
     middle: Tensor
     scatter: Tensor
     order: Tensor
 
-    def __init__(self, inputs: int, width: int, labels: int, hidden: int):
-        """inputs: numbers that the network may read; width: of its two hidden layers."""
+    def __init__(self, inputs: int, width: int, labels: int, hidden: int, networks: int = 1):
+        """inputs: numbers that a network may read; width: of its two hidden layers; networks: how many."""
         super().__init__()
-        self.network = make_network(inputs, width, labels).requires_grad_(False)
-        self.register_buffer("read", torch.ones(inputs))
+        made = (make_network(inputs, width, labels) for _ in range(networks))
+        self.networks = nn.ModuleList(made).requires_grad_(False)
         self.register_buffer("middle", torch.zeros(labels))
         self.register_buffer("scatter", torch.ones(labels))
         self.register_buffer("order", torch.arange(1, _HARMONICS + 1).float(), persistent=False)
@@ -46,31 +45,33 @@ class Estimates(nn.Module):
         self.place = nn.Parameter(torch.randn(labels, hidden) * _PLACE)
 
     @torch.no_grad()
-    def learnt(self, network: nn.Module, read: Tensor, middle: Tensor, scatter: Tensor) -> None:
-        """Take over a taught ``network`` of this shape, whose output is (fraction of the range - middle) / scatter,
-        and which reads the inputs (inputs,) that ``read`` leaves."""
-        self.network.load_state_dict(network.state_dict())
-        for name, value in (("read", read), ("middle", middle), ("scatter", scatter)):
-            getattr(self, name).copy_(value)
+    def learnt(self, taught: Sequence[nn.Sequential], middle: Tensor, scatter: Tensor) -> None:
+        """Take over ``taught`` networks of this shape, as many as there are, whose outputs are (fraction of the range
+        - middle) / scatter."""
+        for own, network in zip(self.networks, taught, strict=True):
+            own.load_state_dict(network.state_dict())
+        self.middle.copy_(middle)
+        self.scatter.copy_(scatter)
 
     @torch.no_grad()
     def of(self, labels: Sequence[int]) -> Estimates:
         """The same estimates of these labels alone, given by their places, in this order."""
         chosen, at = copy.deepcopy(self), list(labels)
-        *hidden, last = self.network
-        assert isinstance(last, nn.Linear)
-        narrower = nn.Linear(last.in_features, len(at)).requires_grad_(False)
-        narrower.weight.copy_(last.weight[at])
-        narrower.bias.copy_(last.bias[at])
-        chosen.network = nn.Sequential(*copy.deepcopy(hidden), narrower)
+        for network in chosen.networks:
+            assert isinstance(network, nn.Sequential)
+            last = network[-1]
+            assert isinstance(last, nn.Linear)
+            narrower = nn.Linear(last.in_features, len(at)).requires_grad_(False)
+            narrower.weight.copy_(last.weight[at])
+            narrower.bias.copy_(last.bias[at])
+            network[-1] = narrower
         chosen.middle, chosen.scatter = self.middle[at], self.scatter[at]
         chosen.place = nn.Parameter(self.place[at])
         return chosen
 
     def fractions(self, inputs: Tensor) -> Tensor:
         """Estimates (n, labels) as fractions of the labels' ranges."""
-        raw: Tensor = self.network(inputs * self.read)
-        return self.middle + self.scatter * raw
+        return self.middle + self.scatter * mean_of(self.networks, inputs)
 
     def forward(self, inputs: Tensor, changed: Tensor | None = None) -> Tensor:
         """Tokens; see the class.  changed: (n, labels) what is added to the estimates, in fractions of the ranges."""
@@ -81,6 +82,11 @@ class Estimates(nn.Module):
         fade = self.order**_FADE
         features = torch.cat([6 * (value - 0.5), torch.cos(phase) / fade, torch.sin(phase) / fade], dim=-1)
         return features @ self.written + self.place
+
+
+def mean_of(networks: Iterable[nn.Module], inputs: Tensor) -> Tensor:
+    """Mean outputs (n, labels) of networks for inputs (n, inputs)."""
+    return torch.stack([network(inputs) for network in networks]).mean(dim=0)
 
 
 def make_network(inputs: int, width: int, labels: int) -> nn.Sequential:

@@ -119,7 +119,7 @@ def patch_starts(size: int, width: int, step: int) -> list[int]:
 class Projector(nn.Module):
     """Tokens (n, tokens, hidden) of pixels (n, size) and coarse values (n, coarse): a patch each, then the shape.
 
-    With ``estimates`` one more for each label: what a small network makes of the coarse values and of the coordinates
+    With ``estimates`` one more for each label: what small networks make of the coarse values and of the coordinates
     along the strongest principal directions, of which the strongest are shrunk towards the noise
     (:mod:`starglot.models.estimates`).  With an embedding of the spectrum, by an encoder that stays as it is, one
     more in the end.
@@ -175,7 +175,8 @@ class Projector(nn.Module):
         """Fresh estimates, of so many labels; how an estimate is written stays where it was learnt."""
         settings, earlier = self.settings.estimates, self.estimates
         assert settings is not None
-        self.estimates = Estimates(settings.inputs(self.settings.coarse), settings.width, labels, self.hidden)
+        inputs = settings.inputs(self.settings.coarse)
+        self.estimates = Estimates(inputs, settings.width, labels, self.hidden, settings.networks)
         if earlier is not None:
             self.estimates.written = earlier.written
 
@@ -215,7 +216,7 @@ class Projector(nn.Module):
             return torch.cat([tokens, *(each * self.out_size for each in further)], dim=1)
 
     def estimated_from(self, fine: Tensor, coarse: Tensor) -> Tensor:
-        """What the estimates' network reads, (n, components + coarse): coordinates along principal directions, the
+        """What the estimates' networks read, (n, components + coarse): coordinates along principal directions, the
         strongest shrunk towards the noise and all about 1 in size, and the standardised coarse values.  With `noise`
         one number more: the logarithm of what the directions leave, in units of the typical noise."""
         over = torch.nan_to_num(fine - self.mean, nan=0.0) / self.noise

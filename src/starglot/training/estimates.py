@@ -1,8 +1,8 @@
-"""Teaching the network behind a projector's estimates, by itself and before the language model.
+"""Teaching the networks behind a projector's estimates, by themselves and before the language model.
 
 A network of two hidden layers on a few hundred numbers learns in seconds what a language model behind frozen weights
-takes hours for.  How many directions it reads and how strongly its weights decay is chosen on validation spectra, as
-for the baselines.
+takes hours for.  How many directions it reads and how strongly its weights decay is tried out; those that do best on
+validation spectra answer together, by their mean.
 """
 
 from __future__ import annotations
@@ -19,8 +19,9 @@ from torch import Tensor, nn
 from torch.nn.functional import huber_loss
 
 from starglot.config.kinds.patch_llm import EstimateTraining, PixelAugment
+from starglot.config.patches import Estimated
 from starglot.language.number_answers import NUMBERS, NumberScale
-from starglot.models.estimates import make_network
+from starglot.models.estimates import make_network, mean_of
 from starglot.models.projector import Projector
 from starglot.spectra.pixels import pixels, redraw_pixels
 from starglot.training.lines import learn_lines
@@ -71,11 +72,11 @@ def teach_estimates(
     """Teach ``projector.estimates`` the labels of the ``scales``, in place; returns what a manifest says of it.
 
     Training spectra are drawn anew ``settings.copies`` times as the language model's are (augment; wave: the grid,
-    A).  Every choice of directions and weight decay is trained from the same weights; the best one on validation
-    spectra is taken, or the first where these are too few.
+    A).  Every choice of directions and weight decay is trained from the same weights; the best ones on validation
+    spectra are taken, as many as the encoding asks for, or the first where these spectra are too few.
 
-    With ``synthetic`` spectra and the names of the ``labels`` it is then the teacher of another one, which sees
-    altered spectra (:mod:`starglot.training.lines`) and reads all directions: it learns what the first makes of the
+    With ``synthetic`` spectra and the names of the ``labels`` they are then the teachers of as many others, which see
+    altered spectra (:mod:`starglot.training.lines`) and read all directions: each learns what the first make of the
     spectrum as it was, plus what was changed.  As it never sees a catalogue's label again it can be taught for long
     without learning its errors by heart.
     """
@@ -92,42 +93,56 @@ def teach_estimates(
     error = (error / scatter).clamp(_LEAST_ERROR, _LARGEST_ERROR)
     standard = (target - middle) / scatter
     counted = torch.isfinite(judged).sum(dim=0) >= _ENOUGH
-    best: tuple[float, nn.Module, Tensor, dict[str, Any]] | None = None
-    tried = []
-    for components, decay in _choices(shape.components, settings, bool(counted.any())):
-        read = estimates.read.new_ones(estimates.read.shape)
-        read[components : shape.components] = 0
-        network = _train(inputs * read, standard, error, shape.width, settings, decay, seed)
+
+    def val_error(networks: Sequence[nn.Module]) -> float | None:
+        """In units of the labels' scatter, a mean over labels; None where validation values are too few."""
+        if not counted.any():
+            return None
         with torch.no_grad():
-            off = (middle + scatter * network(seen * read) - judged) / scatter
-        score = float(off[:, counted].square().nanmean(dim=0).sqrt().mean()) if counted.any() else float("nan")
-        choice = {"components": components, "weight_decay": decay, "val_error": score}
-        tried.append(choice)
-        if best is None or score < best[0]:
-            best = score, network, read, choice
-    assert best is not None  # there is a choice
-    network, read = best[1], best[2]
-    said = {**best[3], "val_error": None if np.isnan(best[0]) else best[0], "train": len(few), "tried": len(tried)}
+            off = (middle + scatter * mean_of(networks, seen) - judged) / scatter
+        return float(off[:, counted].square().nanmean(dim=0).sqrt().mean())
+
+    tried = list[tuple[nn.Sequential, dict[str, Any]]]()
+    for components, decay, again in _choices(shape, settings, bool(counted.any())):
+        read = inputs.new_ones(inputs.shape[2])
+        read[components : shape.components] = 0
+        network = _train(inputs * read, standard, error, shape.width, settings, decay, seed + again)
+        first = network[0]
+        assert isinstance(first, nn.Linear)
+        with torch.no_grad():
+            first.weight.mul_(read)  # so that it reads these directions alone by itself
+        choice = {"components": components, "weight_decay": decay, "val_error": val_error([network])}
+        tried.append((network, choice))
+    if counted.any():
+        tried.sort(key=lambda each: each[1]["val_error"])
+    networks = [network for network, _ in tried[: shape.networks]]
+    chosen = [choice for _, choice in tried[: shape.networks]]
+    together = val_error(networks)
+    said: dict[str, Any] = {"networks": chosen, "val_error": together, "train": len(few), "tried": len(tried)}
     if synthetic is not None and settings.lines is not None:
         rows, flux = np.arange(len(synthetic.spectra.flux)), shape.components + projector.settings.coarse
         plain = torch.cat(list(_inputs(projector, synthetic.spectra.flux, rows, 0, augment, wave, seed)))
         changes = learn_lines(plain, synthetic.spectra.truth, synthetic.labels, settings.lines, flux, seed)
         with torch.no_grad():
-            standard = network(inputs[0] * read)
+            standard = mean_of(networks, inputs[0])
         unit = scatter * torch.tensor([scale.high - scale.low for scale in scales], dtype=torch.float32)
         altered = _Altered(changes.of(inputs[0], labels), unit)
         passes = settings.lines.passes
-        network = _train(inputs, standard, error, shape.width, settings, _LINES_DECAY, seed, passes, altered)
-        read = torch.ones_like(read)
-        said["lines"] = {"synthetic": len(rows), "labels": [name for name in labels if name in changes.labels]}
-        with torch.no_grad():
-            off = (middle + scatter * network(seen) - judged) / scatter
-        if counted.any():
-            said["lines"]["val_error"] = float(off[:, counted].square().nanmean(dim=0).sqrt().mean())
-    estimates.learnt(network, read, middle, scatter)
+        networks = [
+            _train(inputs, standard, error, shape.width, settings, _LINES_DECAY, seed + k, passes, altered)
+            for k in range(shape.networks)
+        ]
+        said["lines"] = {
+            "synthetic": len(rows),
+            "labels": [name for name in labels if name in changes.labels],
+            "val_error": val_error(networks),
+        }
+    estimates.learnt(networks, middle, scatter)
     log.info(
-        "estimates of %d label(s) in %.0f s: %d directions, weight decay %g, validation error %.3f of the scatter",
-        len(scales), time.monotonic() - started, said["components"], said["weight_decay"], best[0],
+        "estimates of %d label(s) in %.0f s by %d network(s) of %d: %s; together they err by %s of the scatter",
+        len(scales), time.monotonic() - started, len(networks), len(tried),
+        ", ".join(f"{each['components']} directions with weight decay {each['weight_decay']:g}" for each in chosen),
+        "an unknown part" if together is None else f"{together:.3f}",
     )  # fmt: skip
     return said
 
@@ -141,14 +156,13 @@ class _Altered:
     unit: Tensor
 
 
-def _choices(components: int, settings: EstimateTraining, judged: bool) -> list[tuple[int, float]]:
-    """Directions and weight decays to try; the first alone where nothing can tell which is better."""
-    every = [
-        (count, decay)
-        for count in dict.fromkeys([-(-components // 2), components])
-        for decay in settings.weight_decays
-    ]
-    return every if judged else every[:1]
+def _choices(shape: Estimated, settings: EstimateTraining, judged: bool) -> list[tuple[int, float, int]]:
+    """Directions, weight decays and further seeds to try, as many networks as are needed at least; no more where
+    nothing can tell which are better."""
+    counts = dict.fromkeys(-(-shape.components // part) for part in (2, 1, 4))
+    once = [(count, decay) for count in counts for decay in settings.weight_decays]
+    every = [(*choice, again) for again in range(-(-shape.networks // len(once))) for choice in once]
+    return every if judged else every[: shape.networks]
 
 
 def _inputs(
@@ -197,7 +211,7 @@ def _train(
     seed: int,
     passes: int | None = None,
     altered: _Altered | None = None,
-) -> nn.Module:
+) -> nn.Sequential:
     """A network for inputs (copies, n, k) and standardised labels (n, labels; NaN where missing); each pass draws a
     copy of each spectrum, and what is ``altered`` about it.  passes: None for those of the settings."""
     with torch.random.fork_rng():

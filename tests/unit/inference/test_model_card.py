@@ -80,6 +80,22 @@ def test_a_base_of_the_hub_is_named(folder: Path, tmp_path: Path) -> None:
     assert "starglot fetch --model" in (tmp_path / "m" / CARD).read_text()
 
 
+def test_the_card_names_what_else_has_learnt_from_spectra(folder: Path, tmp_path: Path) -> None:
+    assert "without labels" not in card_of(folder)
+    copied = shutil.copytree(folder, tmp_path / "m")
+    about = read_description(folder) | {"base": {"name": "results/bases/filled", "revision": None}}
+    (copied / "base").mkdir()
+    note = {"kind": "masked_patches", "note": "taught without labels on spectra of it/x"}
+    write_json(note, copied / "base/manifest.json")
+    write_card(copied, about, {})
+    text = (copied / CARD).read_text()
+    assert "`filled`" in text and "`masked_patches`" in text and "of it/x" in text and "embedding" not in text
+    manifest = read_json(copied / "manifest.json")
+    write_json(manifest | {"embedding": {"encoder.safetensors": "0"}}, copied / "manifest.json")
+    write_card(copied, about, {})
+    assert "embedding" in (copied / CARD).read_text()
+
+
 def test_the_card_says_what_it_was_trained_on_and_for(folder: Path) -> None:
     text = card_of(folder)
     assert "225 training spectra, 75 for validation" in text and "Split by object" in text

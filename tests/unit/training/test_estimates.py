@@ -1,0 +1,68 @@
+"""Small networks behind estimates: what each reads, what they say together, and how they are chosen."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import torch
+from baseline_spectra import GRID, linear_survey
+from patch_models import BRIEF, ESTIMATING, WAVE, settings, train
+from safetensors.numpy import load_file
+from scipy.special import erf
+
+from starglot.config.bases.random import RandomBase
+from starglot.models.patch_llm import PROJECTOR_FILE, load_projector
+from starglot.spectra.pixels import pixels
+from starglot.spectra.resample import wavelength_grid
+from starglot.training.random_base import make_random_base
+
+
+@pytest.fixture(scope="module")
+def survey(tmp_path_factory):
+    return linear_survey(tmp_path_factory.mktemp("survey"))
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("base")
+    make_random_base(RandomBase(kind="random", hidden=64, layers=2, heads=2), folder)
+    return folder
+
+
+def test_an_estimate_is_the_mean_of_networks_that_read_their_own_directions(survey, base, tmp_path) -> None:
+    folder = tmp_path / "model"
+    manifest = train(tmp_path, "model", survey, base, how=settings(**BRIEF), encoding=ESTIMATING)
+    state = load_file(folder / PROJECTOR_FILE)
+    projector = load_projector(ESTIMATING, GRID, 64, folder, manifest)
+    at = np.flatnonzero(survey.split == "test")
+    seen = pixels(survey.flux[at], ESTIMATING.coarse, wavelength_grid(WAVE))
+    read = projector.estimated_from(*map(torch.from_numpy, seen)).numpy()
+    each = []
+    for number, choice in enumerate(manifest["estimates"]["networks"]):
+        weight, bias = (
+            [state[f"estimates.networks.{number}.{layer}.{name}"] for layer in (0, 2, 4)]
+            for name in ("weight", "bias")
+        )
+        assert not weight[0][:, choice["components"] : 8].any() and weight[0][:, : choice["components"]].any()
+        at_layer = read
+        for layer in range(3):
+            at_layer = at_layer @ weight[layer].T + bias[layer]
+            at_layer = at_layer if layer == 2 else at_layer * (1 + erf(at_layer / np.sqrt(2))) / 2
+        each.append(at_layer)
+    expected = state["estimates.middle"] + state["estimates.scatter"] * np.mean(each, axis=0)
+    found = projector.estimates.fractions(torch.from_numpy(read)).numpy()
+    assert len(each) == 4 and found == pytest.approx(expected, abs=1e-4)
+
+
+def test_where_validation_spectra_are_too_few_the_first_networks_are_taken(survey, base, tmp_path) -> None:
+    """Among 10 with labels nothing can be chosen; a single weight decay leaves fewer choices than networks."""
+    few = pa.array(np.where(survey.split == "val", np.arange(len(survey.split)) % 7 == 0, True))
+    part = replace(survey, sample=survey.sample.filter(few))
+    one = {**BRIEF["estimates"], "weight_decays": [1.0]}
+    manifest = train(tmp_path, "few", part, base, how=settings(**{**BRIEF, "estimates": one}), encoding=ESTIMATING)
+    said = manifest["estimates"]
+    assert said["val_error"] is None and said["tried"] == 4
+    assert [each["components"] for each in said["networks"]] == [4, 8, 2, 4]
