@@ -246,9 +246,10 @@ class Embedding(nn.Module):
 
     @torch.no_grad()
     def standardise(self, training: np.ndarray) -> None:
-        """Take mean and scatter from embeddings (n, numbers) of training spectra."""
-        self.mean.copy_(torch.from_numpy(training.mean(axis=0)))
-        self.scatter.copy_(torch.from_numpy(training.std(axis=0) + _LEAST_SCATTER))
+        """Take mean and scatter from embeddings (n, numbers) of training spectra, or of some among many."""
+        some = np.asarray(training[:: -(-len(training) // ENOUGH)])
+        self.mean.copy_(torch.from_numpy(some.mean(axis=0)))
+        self.scatter.copy_(torch.from_numpy(some.std(axis=0) + _LEAST_SCATTER))
 
     def forward(self, embedded: Tensor) -> Tensor:
         """See the class."""
