@@ -103,9 +103,16 @@ def at_work(job) -> bool:
     return False
 
 
-def test_ctrl_c_ends_a_run_and_its_jobs_within_seconds(fresh):
+def give_minutes_of_work(fresh) -> None:
+    """A large mock, on as many plates as it needs: with fewer the job ends at once, with an error."""
     settings = fresh.folder / "mini.yaml"
-    settings.write_text(settings.read_text().replace("spectra: 240", "spectra: 60000"))  # minutes of work
+    before = settings.read_text()
+    settings.write_text(before.replace("spectra: 240, plates: 3", "spectra: 60000, plates: 16"))
+    assert settings.read_text() != before
+
+
+def test_ctrl_c_ends_a_run_and_its_jobs_within_seconds(fresh):
+    give_minutes_of_work(fresh)
     process, jobs = start(fresh, "results/mock/truth.parquet")
     os.killpg(process.pid, signal.SIGINT)
     process.wait(timeout=60)
@@ -117,8 +124,7 @@ def test_ctrl_c_ends_a_run_and_its_jobs_within_seconds(fresh):
 
 
 def test_recovery_stops_a_living_run_when_asked(fresh):
-    settings = fresh.folder / "mini.yaml"
-    settings.write_text(settings.read_text().replace("spectra: 240", "spectra: 60000"))
+    give_minutes_of_work(fresh)
     process, jobs = start(fresh, "results/mock/truth.parquet")
     recover = [sys.executable, "-m", "starglot", "recover"]
     refused = subprocess.run(recover, cwd=fresh.folder, capture_output=True, text=True)
