@@ -218,20 +218,24 @@ def test_estimates_read_shrunk_coordinates_and_are_tokens_of_their_own() -> None
     assert tokens.shape[1] == projector.tokens == 5 + 3 and 0.2 < tokens[:, -3:].std().item() < 2.5
     tokens[:, -3:].sum().backward()
     assert projector.map.weight.grad.abs().max() == 0 < projector.estimates.written.grad.abs().max()
-    assert all(weight.grad is None for weight in projector.estimates.network.parameters()), (
+    assert all(weight.grad is None for weight in projector.estimates.networks.parameters()), (
         "it stays as it was taught"
     )
 
 
-def test_an_estimate_is_written_alike_for_alike_values() -> None:
+def test_an_estimate_is_the_mean_of_its_networks_and_written_alike_for_alike_values() -> None:
     """The token of 0.50 is nearer to that of 0.51 than to that of 0.55, which is nearer than that of 0.7."""
     torch.manual_seed(0)
-    estimates = Estimates(inputs=1, width=4, labels=1, hidden=32)
-    network = torch.nn.Sequential(torch.nn.Linear(1, 4), torch.nn.GELU(), torch.nn.Linear(4, 4), torch.nn.GELU())
-    network.append(torch.nn.Linear(4, 1))
-    estimates.learnt(network, torch.ones(1), torch.tensor([0.5]), torch.tensor([0.2]))
+    estimates = Estimates(inputs=1, width=4, labels=1, hidden=32, networks=2)
+    networks = []
+    for _ in range(2):
+        network = torch.nn.Sequential(torch.nn.Linear(1, 4), torch.nn.GELU(), torch.nn.Linear(4, 4), torch.nn.GELU())
+        networks.append(network.append(torch.nn.Linear(4, 1)))
+    estimates.learnt(networks, torch.tensor([0.5]), torch.tensor([0.2]))
     inputs = torch.linspace(-3, 3, 50)[:, None]
-    assert torch.allclose(estimates.fractions(inputs), 0.5 + 0.2 * network(inputs))
+    one, other = (network(inputs) for network in networks)
+    assert torch.allclose(estimates.fractions(inputs), 0.5 + 0.2 * (one + other) / 2, atol=1e-6)
+    assert not torch.allclose(one, other)
     estimates.fractions = lambda value: value  # what follows is about how a value is written
     zero, near, far, farther = estimates(torch.tensor([[0.50], [0.51], [0.55], [0.70]]))[:, 0]
     assert 0 < (near - zero).norm() < (far - zero).norm() < (farther - zero).norm()
