@@ -9,6 +9,8 @@ CONFIG ?=
 # For two cores: one more than there are, because the tests that use Slurm spend most of their time in the queue.
 WORKERS ?= 3
 PYTEST_ARGS ?=
+# A process runs a file, in the order of tests/conftest.py.
+SHARED_OUT := --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 BIN := $(CURDIR)/.venv/bin
 DEMO := config/demo.yaml
 DEMO_RESULTS := results/demo
@@ -71,10 +73,10 @@ clean-demo: ## remove all results of the demo
 	rm -rf $(DEMO_RESULTS)
 
 test: setup ## run all tests (PYTEST_ARGS="-k name" for some)
-	@OMP_NUM_THREADS=1 python -m pytest --numprocesses $(WORKERS) $(PYTEST_ARGS)
+	@OMP_NUM_THREADS=1 python -m pytest $(SHARED_OUT) $(PYTEST_ARGS)
 
 test-quick: setup ## run the tests that train nothing and need no cluster, in under three minutes
-	@OMP_NUM_THREADS=1 python -m pytest --numprocesses $(WORKERS) -m "not slow" tests/unit tests/contract $(PYTEST_ARGS)
+	@OMP_NUM_THREADS=1 python -m pytest $(SHARED_OUT) -m "not slow" tests/unit tests/contract $(PYTEST_ARGS)
 
 check: setup ## list the external inputs: present or missing, size, source, account (CONFIG=my.yaml)
 	@python -m starglot check config/config.yaml $(CONFIG)

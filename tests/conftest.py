@@ -1,4 +1,4 @@
-"""What every kind of test may use, and how tests are shared out to processes."""
+"""What every kind of test may use, and in which order tests run."""
 
 from __future__ import annotations
 
@@ -6,56 +6,50 @@ from pathlib import Path
 
 import hypothesis
 import pytest
-from xdist.scheduler import LoadScopeScheduling
 
 # How long an example takes is the machine's affair.
 hypothesis.settings.register_profile("starglot", deadline=None)
 hypothesis.settings.load_profile("starglot")
 
 PROJECT = Path(__file__).resolve().parents[1]
-#: What takes minutes, longest first.  A folder's tests share a project, and one process runs them all; those of a
-#: file named by itself, in such a folder too, have projects of their own and are apart from the others.
+#: Files whose tests take minutes, longest first: a process runs a file (`make test`).  First one that makes the mini,
+#: which the others of its folder then copy, and two that need none.
 LONG = (
-    "workflow",
+    "workflow/test_mini.py",
     "slurm/test_training.py",
-    "slurm/test_jobs.py",
     "workflow/test_docs_commands.py",
-    "workflow/test_recovery.py",
+    "slurm/test_edited_code.py",
+    "workflow/test_rebuilds.py",
+    "slurm/test_jobs.py",
+    "workflow/test_folders.py",
+    "training/test_training_begun.py",
+    "workflow/test_code.py",
+    "workflow/test_doors.py",
+    "slurm/test_survey.py",
+    "contract/test_lint.py",
+    "inference/test_patch_llm.py",
     "workflow/test_begun.py",
+    "config/test_replay.py",
+    "workflow/test_carried.py",
+    "workflow/test_bad_input.py",
+    "workflow/test_recovery.py",
     "workflow/test_lines.py",
-    "workflow/test_retention_plan.py",
-    "workflow/test_redshift_plan.py",
-    "workflow/test_pairs_plan.py",
-    "workflow/test_transfer_plan.py",
+    "inference/test_digit_answers.py",
+    "training/test_training_processes.py",
+    "surveys/test_surveys_finished.py",
+    "workflow/test_planning.py",
+    "training/test_training_finetune.py",
 )
 
 
-def _scope(path: Path) -> str:
-    """What one process runs: a file, or a whole folder of :data:`LONG`."""
-    file = f"{path.parent.name}/{path.name}"
-    return path.parent.name if file not in LONG and path.parent.name in LONG else file
-
-
-class Scheduler(LoadScopeScheduling):
-    """Gives a process a :func:`_scope` at a time.
-
-    pytest-xdist (3.8) has no public hook for what belongs together; ``contract/test_private_interfaces.py`` looks
-    whether this one is still called.
-    """
-
-    def _split_scope(self, nodeid: str) -> str:
-        return _scope(Path(nodeid.split("::")[0]))
-
-
-def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> Scheduler:
-    """The hook of pytest-xdist, asked where ``--numprocesses`` is given."""
-    config.option.loadscopereorder = False
-    return Scheduler(config, log)
-
-
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The long ones first."""
-    items.sort(key=lambda item: LONG.index(_scope(item.path)) if _scope(item.path) in LONG else len(LONG))
+    """The long ones first, then the rest of the folders that make projects."""
+
+    def place(item: pytest.Item) -> int:
+        file = f"{item.path.parent.name}/{item.path.name}"
+        return LONG.index(file) if file in LONG else len(LONG) + (item.path.parent.name != "workflow")
+
+    items.sort(key=place)
 
 
 @pytest.fixture(scope="session")

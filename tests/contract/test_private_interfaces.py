@@ -114,10 +114,3 @@ def test_transformers_says_which_attention_was_chosen() -> None:
     tiny = LlamaConfig(hidden_size=8, intermediate_size=8, num_hidden_layers=1, num_attention_heads=2, vocab_size=9)
     for kind in ("eager", "sdpa"):
         assert attention_of(AutoModelForCausalLM.from_config(tiny, attn_implementation=kind)) == kind
-
-
-def test_xdist_asks_our_scheduler_what_belongs_together() -> None:
-    from xdist.scheduler import LoadScopeScheduling
-
-    source = inspect.getsource(LoadScopeScheduling)
-    assert "self._split_scope(nodeid)" in source and "self.config.option.loadscopereorder" in source

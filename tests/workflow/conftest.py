@@ -1,4 +1,4 @@
-"""A project folder of its own for every workflow test, and a mini of the main job that all of them share."""
+"""A project folder of its own for every workflow test, and a mini of the main job, made once for all."""
 
 import os
 import shutil
@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 ROOT = Path(__file__).parents[2]
 TRACED = str(Path(__file__).parent / "traced")
@@ -20,7 +21,8 @@ class Project:
     def __init__(self, folder: Path):
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
-        #: Where the jobs of a traced run note the files that they open, and the functions that they run.
+        #: Where a traced run was made, and where its jobs note the files that they open and the functions they run.
+        self.traced = folder
         self.opened, self.called = folder.parent / "opened", folder.parent / "called"
         for part in PARTS:
             if not (folder / part).exists():
@@ -79,17 +81,32 @@ def _copy(source: str, target: str) -> None:
 
 
 @pytest.fixture(scope="session")
-def mini(tmp_path_factory) -> Project:
-    """The mini of the main job, run once to its report, and traced (traced/sitecustomize.py)."""
+def mini(tmp_path_factory, worker_id) -> Project:
+    """The mini of the main job, run once to its report: a copy of this process's own, to work in."""
+    base = tmp_path_factory.getbasetemp()
+    shared = base if worker_id == "master" else base.parent  # which all processes have in common
+    with FileLock(shared / "mini.lock"):
+        made = _make_mini(shared / "mini")
     project = Project(tmp_path_factory.mktemp("mini") / "project")
-    project.opened.mkdir()
-    project.called.mkdir()
+    made.copy_made(project.folder)
+    project.traced, project.opened, project.called = made.folder, made.opened, made.called
+    return project
+
+
+def _make_mini(folder: Path) -> Project:
+    """The mini, made here by the process that comes first, and traced (traced/sitecustomize.py)."""
+    project, finished = Project(folder / "project"), folder / "finished"
+    if finished.exists():
+        return project
+    project.opened.mkdir(exist_ok=True)
+    project.called.mkdir(exist_ok=True)
     traced = {
         "STARGLOT_OPENED": str(project.opened),
         "STARGLOT_CALLED": str(project.called),
         "PYTHONPATH": os.pathsep.join(filter(None, (TRACED, os.environ.get("PYTHONPATH")))),
     }
     project.snakemake("--max-jobs-per-timespan=1000/5s", env=traced)
+    finished.touch()
     return project
 
 

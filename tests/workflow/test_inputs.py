@@ -76,7 +76,7 @@ def allowed(job, root):
 
 
 def test_everything_that_a_job_reads_is_among_its_inputs(mini, jobs):
-    root = mini.path().resolve()
+    root = (mini.traced / "results").resolve()
     undeclared, traced = defaultdict(set), set()
     for trace in mini.opened.iterdir():
         first, *lines = trace.read_text(encoding="utf-8").splitlines()
