@@ -9,8 +9,18 @@ from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 from starglot.config.strict import Strict
 
 
+class Kernels(Strict):
+    """Regression on kernels at training spectra, whose values count beside the networks'."""
+
+    share: float = Field(0.33, gt=0, le=1, description="Share in an estimate; the networks have the rest.")
+    components: int = Field(60, ge=1, le=1000, description="Coordinates along the strongest principal directions.")
+    landmarks: int = Field(
+        1000, ge=2, le=20_000, description="Most training spectra at which kernels stand, evenly spread over them."
+    )
+
+
 class Estimated(Strict):
-    """The small networks behind the estimates: how many, what they read, and their size."""
+    """The small networks behind the estimates: how many, what they read, and their size; and kernels beside them."""
 
     components: int = Field(
         400,
@@ -23,9 +33,15 @@ class Estimated(Strict):
         4, ge=1, le=100, description="An estimate is the mean of so many networks, the best on validation stars."
     )
     width: int = Field(256, ge=2, le=8192, description="Numbers in each of two hidden layers.")
+    kernels: Kernels | None = Field(
+        Kernels(),
+        description="null: the networks alone. With own lines (`training: estimates: lines`) kernels count in what "
+        "the networks are taught, and not in an estimate.",
+    )
     noise: bool = Field(
         False,
-        description="They read the spectrum's noise, too, so that they can trust weak lines where there is little.",
+        description="The networks read the spectrum's noise, too, so that they can trust weak lines where there is "
+        "little.",
     )
 
     @model_serializer(mode="wrap")

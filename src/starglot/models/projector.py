@@ -175,8 +175,7 @@ class Projector(nn.Module):
         """Fresh estimates, of so many labels; how an estimate is written stays where it was learnt."""
         settings, earlier = self.settings.estimates, self.estimates
         assert settings is not None
-        inputs = settings.inputs(self.settings.coarse)
-        self.estimates = Estimates(inputs, settings.width, labels, self.hidden, settings.networks)
+        self.estimates = Estimates(settings, self.settings.coarse, labels, self.hidden)
         if earlier is not None:
             self.estimates.written = earlier.written
 

@@ -205,3 +205,8 @@ class Bins:
         out = np.empty((len(at), self.count), np.float32)
         out[order] = binned(np.asarray(self._flux[at[order]]), self._width)
         return out
+
+
+def evenly_spread(n: int, most: int) -> np.ndarray:
+    """Places of all of ``n`` rows, or of ``most`` of them, evenly spread."""
+    return np.unique(np.linspace(0, n - 1, min(n, most)).astype(int))

@@ -1,8 +1,8 @@
-"""Teaching the networks behind a projector's estimates, by themselves and before the language model.
+"""Teaching the networks and kernels behind a projector's estimates, by themselves and before the language model.
 
 A network of two hidden layers on a few hundred numbers learns in seconds what a language model behind frozen weights
 takes hours for.  How many directions it reads and how strongly its weights decay is tried out; those that do best on
-validation spectra answer together, by their mean.
+validation spectra answer together, by their mean.  Regression on kernels errs differently, and has a share in it.
 """
 
 from __future__ import annotations
@@ -19,11 +19,13 @@ from torch import Tensor, nn
 from torch.nn.functional import huber_loss
 
 from starglot.config.kinds.patch_llm import EstimateTraining, PixelAugment
-from starglot.config.patches import Estimated
+from starglot.config.patches import Estimated, Kernels
 from starglot.language.number_answers import NUMBERS, NumberScale
-from starglot.models.estimates import make_network, mean_of
+from starglot.models.baselines.kernels import Shown, fit_kernels, rbf
+from starglot.models.estimates import AtLandmarks, make_network
 from starglot.models.projector import Projector
 from starglot.spectra.pixels import pixels, redraw_pixels
+from starglot.spectra.sample_flux import evenly_spread
 from starglot.training.lines import learn_lines
 from starglot.training.small import fit_small
 
@@ -38,6 +40,8 @@ _ENOUGH = 20
 _LINES_DECAY = 0.1
 #: Spectra whose pixels are made together.
 _BLOCK = 512
+#: Widths and penalties of kernels to choose from: of ``kind: kernel_ridge``.
+_WIDTHS, _PENALTIES = (1.0, 2.0, 4.0, 8.0), (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0)
 
 
 @dataclass(frozen=True)
@@ -75,15 +79,17 @@ def teach_estimates(
     A).  Every choice of directions and weight decay is trained from the same weights; the best ones on validation
     spectra are taken, as many as the encoding asks for, or the first where these spectra are too few.
 
+    Kernels are fitted to the same spectra, their widths and penalties chosen label by label on validation spectra.
+
     With ``synthetic`` spectra and the names of the ``labels`` they are then the teachers of as many others, which see
     altered spectra (:mod:`starglot.training.lines`) and read all directions: each learns what the first make of the
     spectrum as it was, plus what was changed.  As it never sees a catalogue's label again it can be taught for long
-    without learning its errors by heart.
+    without learning its errors by heart.  Kernels, which cannot be taught so, then count no more.
     """
     estimates, shape = projector.estimates, projector.settings.estimates
     assert estimates is not None and shape is not None
     started = time.monotonic()
-    few = np.unique(np.linspace(0, len(train.flux) - 1, min(len(train.flux), settings.spectra)).astype(int))
+    few = evenly_spread(len(train.flux), settings.spectra)
     copies = [list(_inputs(projector, train.flux, few, k, augment, wave, seed)) for k in range(settings.copies + 1)]
     inputs = torch.stack([torch.cat(each) for each in copies])
     seen = torch.cat([*_inputs(projector, val.flux, np.arange(len(val.flux)), 0, augment, wave, seed), inputs[0, :0]])
@@ -94,12 +100,13 @@ def teach_estimates(
     standard = (target - middle) / scatter
     counted = torch.isfinite(judged).sum(dim=0) >= _ENOUGH
 
-    def val_error(networks: Sequence[nn.Module]) -> float | None:
-        """In units of the labels' scatter, a mean over labels; None where validation values are too few."""
+    def val_error(found: Callable[[Tensor], Tensor]) -> float | None:
+        """In units of the labels' scatter, a mean over labels; None where validation values are too few.  found: what
+        makes standardised values of inputs."""
         if not counted.any():
             return None
         with torch.no_grad():
-            off = (middle + scatter * mean_of(networks, seen) - judged) / scatter
+            off = found(seen) - (judged - middle) / scatter
         return float(off[:, counted].square().nanmean(dim=0).sqrt().mean())
 
     tried = list[tuple[nn.Sequential, dict[str, Any]]]()
@@ -111,20 +118,27 @@ def teach_estimates(
         assert isinstance(first, nn.Linear)
         with torch.no_grad():
             first.weight.mul_(read)  # so that it reads these directions alone by itself
-        choice = {"components": components, "weight_decay": decay, "val_error": val_error([network])}
+        choice = {"components": components, "weight_decay": decay, "val_error": val_error(network)}
         tried.append((network, choice))
     if counted.any():
         tried.sort(key=lambda each: each[1]["val_error"])
     networks = [network for network, _ in tried[: shape.networks]]
     chosen = [choice for _, choice in tried[: shape.networks]]
-    together = val_error(networks)
-    said: dict[str, Any] = {"networks": chosen, "val_error": together, "train": len(few), "tried": len(tried)}
+    estimates.learnt(networks, middle, scatter)
+    said: dict[str, Any] = {"networks": chosen, "train": len(few), "tried": len(tried)}
+    if estimates.kernels is not None and shape.kernels is not None:
+        known = (
+            Shown(inputs.numpy(), standard.numpy()),
+            Shown(seen[None].numpy(), ((judged - middle) / scatter).numpy()),
+        )
+        said["kernels"] = _fit_kernels(estimates.kernels, shape.kernels, *known)
+    said["val_error"] = together = val_error(estimates.standardised)
     if synthetic is not None and settings.lines is not None:
         rows, flux = np.arange(len(synthetic.spectra.flux)), shape.components + projector.settings.coarse
         plain = torch.cat(list(_inputs(projector, synthetic.spectra.flux, rows, 0, augment, wave, seed)))
         changes = learn_lines(plain, synthetic.spectra.truth, synthetic.labels, settings.lines, flux, seed)
         with torch.no_grad():
-            standard = mean_of(networks, inputs[0])
+            standard = torch.cat([estimates.standardised(part) for part in torch.split(inputs[0], _BLOCK)])
         unit = scatter * torch.tensor([scale.high - scale.low for scale in scales], dtype=torch.float32)
         altered = _Altered(changes.of(inputs[0], labels), unit)
         passes = settings.lines.passes
@@ -135,9 +149,11 @@ def teach_estimates(
         said["lines"] = {
             "synthetic": len(rows),
             "labels": [name for name in labels if name in changes.labels],
-            "val_error": val_error(networks),
         }
-    estimates.learnt(networks, middle, scatter)
+        estimates.learnt(networks, middle, scatter)
+        if estimates.kernels is not None:
+            estimates.kernels.share.zero_()
+        said["lines"]["val_error"] = val_error(estimates.standardised)
     log.info(
         "estimates of %d label(s) in %.0f s by %d network(s) of %d: %s; together they err by %s of the scatter",
         len(scales), time.monotonic() - started, len(networks), len(tried),
@@ -145,6 +161,26 @@ def teach_estimates(
         "an unknown part" if together is None else f"{together:.3f}",
     )  # fmt: skip
     return said
+
+
+def _fit_kernels(kernels: AtLandmarks, settings: Kernels, train: Shown, val: Shown) -> dict[str, Any]:
+    """Fit kernels to training spectra, in place; what a manifest says of them, by label."""
+    train, val = (Shown(each.numbers[..., kernels.read.numpy()], each.targets) for each in (train, val))
+    few = evenly_spread(train.numbers.shape[1], settings.landmarks)
+    groups = [[j] for j in range(train.targets.shape[1])]
+    landmark = train.numbers[0, few]
+    found = fit_kernels(rbf, landmark, _WIDTHS, _PENALTIES, groups, train, val)
+    kernels.landmark[: len(few)] = torch.from_numpy(landmark)
+    for j, each in enumerate(found):
+        if each is not None:  # else the label has no training spectra
+            kernels.dual[: len(few), j] = torch.from_numpy(each.dual[:, 0])
+            kernels.intercept[j], kernels.width[j] = float(each.intercept[0]), each.width
+            kernels.share[j] = settings.share
+    return {
+        "landmarks": len(few),
+        "widths": [None if each is None else each.factor for each in found],
+        "penalties": [None if each is None else each.fit.alpha for each in found],
+    }
 
 
 @dataclass(frozen=True)

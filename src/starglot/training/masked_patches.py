@@ -25,6 +25,7 @@ from starglot.models.patch_llm import save_projector
 from starglot.models.projector import ENOUGH
 from starglot.spectra.pixels import pixels, redraw_pixels
 from starglot.spectra.resample import wavelength_grid
+from starglot.spectra.sample_flux import evenly_spread
 from starglot.store import CHECKPOINTS, new_folder
 from starglot.surveys.index import shard_digests
 from starglot.tables import write_json, write_parquet
@@ -135,7 +136,7 @@ def train_masked_patches(
     with full_disk_explained(place):
         flux, training, held_out = read_seen(rows, index, Path(state) / "flux", processes.chief)
         loaded = llm.load_base(found.folder, "none", for_training=True, on_gpu=settings.gpus > 0)
-        few = training[np.unique(np.linspace(0, len(training) - 1, min(len(training), ENOUGH)).astype(int))]
+        few = training[evenly_spread(len(training), ENOUGH)]
         projector = fresh_projector(encoding, wavelength, loaded, [flux[few]], 0, settings.seed)
         adapted = llm.attach_adapter(loaded, settings.lora, settings.seed)
         torch.manual_seed(settings.seed)

@@ -13,6 +13,7 @@ from starglot.models.baselines.networks import build_network
 from starglot.models.baselines.reading import Scales, label_scales, save_network, use_device
 from starglot.models.baselines.scatter import accuracy, held_out_scatter, rms
 from starglot.models.baselines.updates import save_updates
+from starglot.spectra.sample_flux import evenly_spread
 from starglot.training.baselines import Fitted, Work, split_bins
 from starglot.training.embeddings import split_embeddings
 from starglot.training.epochs import left_as_it_is, train, write_curve
@@ -57,7 +58,7 @@ def fit_network(work: Work) -> Fitted:
     network = finish() if finish else network
 
     # ---- measure
-    few = _even(len(work.train))
+    few = evenly_spread(len(work.train), _ENOUGH)
     seen, _ = spectra.read(network, few, device)
     values, predicted = val.read(network, np.arange(len(val)), device)
     residuals = values - work.val.truth
@@ -87,7 +88,7 @@ def _features(work: Work, device: torch.device) -> tuple[Features, Features]:
 def _scales(work: Work, bins: Features) -> Scales:
     """From the training spectra alone; of a large sample, an even part tells the inputs' scales."""
     settings: Network = work.settings
-    few = _even(len(bins))
+    few = evenly_spread(len(bins), _ENOUGH)
     count = bins.count + coarse_values(settings)
     shift, scale = np.zeros(count), np.ones(count)
     if settings.inputs == "standard":
@@ -99,8 +100,3 @@ def _scales(work: Work, bins: Features) -> Scales:
         spread = np.sqrt(np.maximum(square / len(few) - shift**2, 0.0))
         scale = np.where(spread > 1e-6 * max(float(spread.max()), 1e-12), spread, 1.0)  # a constant value stays 0
     return Scales(shift, scale, *label_scales(settings.labels, work.train.truth))
-
-
-def _even(n: int) -> np.ndarray:
-    """Numbers of all of n spectra, or of an even part of them."""
-    return np.unique(np.linspace(0, n - 1, min(n, _ENOUGH)).astype(int))

@@ -23,7 +23,7 @@ from starglot.models.baselines.rows import Rows, rows_of
 from starglot.models.bases import check_model
 from starglot.models.predictions import label_values
 from starglot.spectra.resample import wavelength_grid
-from starglot.spectra.sample_flux import ShardPath, map_flux
+from starglot.spectra.sample_flux import ShardPath, evenly_spread, map_flux
 from starglot.store import CHECKPOINTS
 from starglot.training.adapters import (
     VALIDATED,
@@ -305,7 +305,7 @@ def fresh_projector(
         hidden, scale = width_of(base), token_size(base)
     few = []
     for each in flux:
-        chosen = np.unique(np.linspace(0, len(each) - 1, min(len(each), ENOUGH // len(flux))).astype(int))
+        chosen = evenly_spread(len(each), ENOUGH // len(flux))
         few.append(np.asarray(each[chosen]))
     shown = pixels(np.concatenate(few), encoding.coarse, wavelength_grid(wavelength))
     statistics = statistics_of(*shown, encoding.needed)

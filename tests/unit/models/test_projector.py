@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from starglot.config.kinds.patch_llm import PixelAugment
-from starglot.config.patches import Patches
+from starglot.config.patches import Estimated, Patches
 from starglot.errors import StarglotError
 from starglot.models.estimates import Estimates
 from starglot.models.projector import PROJECTORS, Projector, patch_starts, statistics_of
@@ -226,13 +226,13 @@ def test_estimates_read_shrunk_coordinates_and_are_tokens_of_their_own() -> None
 def test_an_estimate_is_the_mean_of_its_networks_and_written_alike_for_alike_values() -> None:
     """The token of 0.50 is nearer to that of 0.51 than to that of 0.55, which is nearer than that of 0.7."""
     torch.manual_seed(0)
-    estimates = Estimates(inputs=1, width=4, labels=1, hidden=32, networks=2)
+    estimates = Estimates(Estimated(components=2, width=4, networks=2, kernels=None), coarse=0, labels=1, hidden=32)
     networks = []
     for _ in range(2):
-        network = torch.nn.Sequential(torch.nn.Linear(1, 4), torch.nn.GELU(), torch.nn.Linear(4, 4), torch.nn.GELU())
+        network = torch.nn.Sequential(torch.nn.Linear(2, 4), torch.nn.GELU(), torch.nn.Linear(4, 4), torch.nn.GELU())
         networks.append(network.append(torch.nn.Linear(4, 1)))
     estimates.learnt(networks, torch.tensor([0.5]), torch.tensor([0.2]))
-    inputs = torch.linspace(-3, 3, 50)[:, None]
+    inputs = torch.linspace(-3, 3, 100).reshape(50, 2)
     one, other = (network(inputs) for network in networks)
     assert torch.allclose(estimates.fractions(inputs), 0.5 + 0.2 * (one + other) / 2, atol=1e-6)
     assert not torch.allclose(one, other)

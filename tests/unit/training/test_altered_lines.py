@@ -218,4 +218,4 @@ def test_what_reads_neither_lines_nor_noise_depends_on_no_such_setting() -> None
     """So that a new setting makes no finished training begin anew."""
     assert "lines" not in EstimateTraining().model_dump()
     plain = Patches.model_validate({"form": "patches", "estimates": {}})
-    assert set(plain.model_dump()["estimates"]) == {"components", "networks", "width"}
+    assert set(plain.model_dump()["estimates"]) == {"components", "kernels", "networks", "width"}

@@ -28,7 +28,7 @@ from starglot.models.baselines.reading import Scales, open_network
 from starglot.models.baselines.rows import Rows, rows_of
 from starglot.spectra.rebin import binned
 from starglot.spectra.resample import wavelength_grid
-from starglot.spectra.sample_flux import ShardPath, blocks
+from starglot.spectra.sample_flux import ShardPath, blocks, evenly_spread
 from starglot.surveys.index import cleaned_spectra
 
 #: Pairs of directions (the paper has five), and test spectra that are looked at, at most.
@@ -111,7 +111,7 @@ def open_carried(
     """
     model = KINDS[settings["kind"]].settings.model_validate(settings)
     test = sample.filter(pc.equal(sample["split"], "test")).sort_by("obsid")
-    test = test.take(np.unique(np.linspace(0, len(test) - 1, min(len(test), MOST)).astype(int)))
+    test = test.take(evenly_spread(len(test), MOST))
     rows = rows_of(task, test, labels)
     network, scales, _ = open_network(model, task, folder, rows.outputs)  # type: ignore[arg-type]
     features = np.empty((len(rows), len(scales.input_shift)), np.float32)

@@ -3,15 +3,12 @@
 Components come from training flux alone, never from a label: pixels over a continuum and over their noise, projected
 on their main directions, of which the strongest are shrunk towards the noise (as ``channels: whitened`` of the
 patches does it), and the coarse shape of the flux beside them.  A function that is smooth in these is found with
-kernels at training spectra, the landmarks.  With as many landmarks as training spectra this is kernel ridge
-regression; with fewer it is the Nystroem approximation (Williams and Seeger 2001), in which every training spectrum
-still counts.
+kernels at training spectra, the landmarks (:mod:`.kernels`).
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,15 +19,15 @@ from starglot.config.kinds.baselines import KernelRidge
 from starglot.config.tasks import Task
 from starglot.hashing import stable_hash
 from starglot.models.baselines.files import load
-from starglot.models.baselines.moments import Moments, RidgeFit, discriminant, one_hot, solve
+from starglot.models.baselines.kernels import BLOCK, KERNELS, Chosen, Shown, fit_kernels
+from starglot.models.baselines.moments import one_hot
 from starglot.models.baselines.predict import Answer
 from starglot.models.baselines.rows import Rows
 from starglot.models.baselines.scatter import accuracy, rms, scatter_by_class
 from starglot.models.class_probability import likeliest
-from starglot.registry import Registry
 from starglot.spectra.pixels import pixels, redraw_pixels
 from starglot.spectra.resample import stored_grid
-from starglot.spectra.sample_flux import ShardPath, blocks
+from starglot.spectra.sample_flux import ShardPath, blocks, evenly_spread
 
 log = logging.getLogger(__name__)
 
@@ -38,10 +35,6 @@ log = logging.getLogger(__name__)
 _COARSE = 10
 #: A direction of this variance, in units of the noise, is shrunk by half (whitening 1), as by the patches.
 _KNEE = 8.0
-#: Directions of the kernel matrix below this part of the strongest one are rounding.
-_LEAST = 1e-8
-#: Rows whose kernels are taken together.
-_BLOCK = 2048
 
 
 @dataclass(frozen=True)
@@ -59,22 +52,6 @@ class Components:
         over = np.nan_to_num((fine - self.mean) / self.noise).astype(np.float32)
         shape = (coarse - self.coarse_mean) / self.coarse_scatter
         return np.hstack([over @ self.directions.T, shape]).astype(np.float32)
-
-
-def rbf(a: np.ndarray, b: np.ndarray, width: float) -> np.ndarray:
-    """exp(-|a - b|^2 / (2 width^2)) of rows (n, k) and (m, k): (n, m)."""
-    kernel: np.ndarray = np.exp(-(_distance(a, b) ** 2) / (2 * width**2))
-    return kernel
-
-
-def laplace(a: np.ndarray, b: np.ndarray, width: float) -> np.ndarray:
-    """exp(-|a - b| / width) of rows (n, k) and (m, k): (n, m)."""
-    kernel: np.ndarray = np.exp(-_distance(a, b) / width)
-    return kernel
-
-
-#: Kernels by the name that `kernel` gives in the configuration.
-KERNELS: Registry[Callable[[np.ndarray, np.ndarray, float], np.ndarray]] = Registry({"rbf": rbf, "laplace": laplace})
 
 
 def fit_kernel_ridge(
@@ -98,20 +75,12 @@ def fit_kernel_ridge(
     landmark = shown[0][_drawn(train, settings.landmarks)]
     if len(landmark) < len(train):
         log.info("kernels at %s landmarks, of %s training spectra", f"{len(landmark):,}", f"{len(train):,}")
-    best: list[_Chosen | None] = [None] * (k + 1)
-    for factor in settings.widths:
-        width = factor * _typical_distance(landmark)
-        features = _Features(settings.kernel, landmark, width)
-        moments = {"train": features.moments(groups, train, shown), "val": features.moments(groups, val, shown_val)}
-        for g in range(k + 1):
-            fit = solve(moments["train"], moments["val"], g, settings.alphas, standardise=False)
-            before = best[g]
-            if fit is None or (before is not None and before.fit.score <= fit.score):
-                continue
-            coefficient, intercept = fit.coefficient, fit.intercept
-            if g == k:
-                coefficient, intercept = discriminant(moments["train"], k, fit)
-            best[g] = _Chosen(fit, factor, width, features.root @ coefficient, intercept)
+    kernel = KERNELS[settings.kernel]
+    known, known_val = (
+        Shown(numbers, np.hstack([rows.truth, one_hot(rows.group, rows.outputs)]))
+        for numbers, rows in ((shown, train), (shown_val, val))
+    )
+    best = fit_kernels(kernel, landmark, settings.widths, settings.alphas, groups, known, known_val, classes=k)
     *of_labels, of_class = best
     weights = {
         **vars(components),
@@ -148,43 +117,11 @@ def read_kernel_ridge(settings: KernelRidge, task: Task, folder: Path, rows: Row
     return Answer(value, weights["sigma"].T[predicted], predicted, odds)
 
 
-@dataclass(frozen=True)
-class _Chosen:
-    """A fit of a label, or of the class: width as a factor and in units of the components; dual (m, targets) and
-    intercept (targets,) on kernels at the landmarks."""
-
-    fit: RidgeFit
-    factor: float
-    width: float
-    dual: np.ndarray
-    intercept: np.ndarray
-
-
-class _Features:
-    """Kernels at the landmarks as features whose products are the kernels: ridge on them is kernel ridge."""
-
-    def __init__(self, kernel: str, landmark: np.ndarray, width: float):
-        self.kernel, self.landmark, self.width = KERNELS[kernel], landmark, width
-        values, vectors = np.linalg.eigh(self.kernel(landmark, landmark, width))
-        real = values > _LEAST * values[-1]
-        self.root = vectors[:, real] / np.sqrt(values[real])  # of the inverse: (m, features)
-
-    def moments(self, groups: list[list[int]], rows: Rows, shown: np.ndarray) -> Moments:
-        """Sums over ``rows`` as they are shown, (copies, n, components)."""
-        sums = Moments(groups, np.zeros(self.root.shape[1]))
-        targets = np.hstack([rows.truth, one_hot(rows.group, rows.outputs)])
-        for copy in shown:
-            for first in range(0, len(copy), _BLOCK):
-                part = slice(first, first + _BLOCK)
-                sums.add(self.kernel(copy[part], self.landmark, self.width) @ self.root, targets[part])
-        return sums
-
-
 def _components(settings: KernelRidge, train: Rows, shard_path: ShardPath) -> Components:
     """Statistics of at most ``ENOUGH`` training spectra, as of the patches."""
     from starglot.models.projector import ENOUGH, statistics_of  # torch is a second to import
 
-    few = np.unique(np.linspace(0, len(train) - 1, min(len(train), ENOUGH)).astype(int))
+    few = evenly_spread(len(train), ENOUGH)
     flux = _flux(train.where(few), shard_path)
     found = statistics_of(*pixels(flux, _COARSE, _grid(train, shard_path)), settings.components)
     shrink = (_KNEE / (found.variances + _KNEE)) ** (settings.whitening / 2)
@@ -235,23 +172,8 @@ def _drawn(rows: Rows, most: int) -> np.ndarray:
     return np.sort(np.argsort(stable_hash(rows.obsid.tolist(), "landmarks"), kind="stable")[:most])
 
 
-def _typical_distance(landmark: np.ndarray) -> float:
-    """Median distance of two landmarks, of some hundred; 1 where they are all alike."""
-    some = landmark[:: max(1, len(landmark) // 300)]
-    apart = _distance(some, some)[np.triu_indices(len(some), 1)]
-    return float(np.median(apart)) or 1.0 if len(apart) else 1.0
-
-
-def _distance(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Euclidean distances of rows (n, k) and (m, k): float64 (n, m)."""
-    a, b = np.asarray(a, float), np.asarray(b, float)
-    squares = (a**2).sum(axis=1)[:, None] + (b**2).sum(axis=1) - 2 * (a @ b.T)
-    distance: np.ndarray = np.sqrt(np.maximum(squares, 0.0))
-    return distance
-
-
 def _weights(
-    labels: list[_Chosen | None], of_class: _Chosen | None, landmarks: int, classes: int
+    labels: list[Chosen | None], of_class: Chosen | None, landmarks: int, classes: int
 ) -> dict[str, np.ndarray]:
     """What predicts, as tensors."""
     weights = {
@@ -280,8 +202,8 @@ def _answers(
     kernel, width = KERNELS[settings.kernel], weights["width"]
     value, score = np.full((len(shown), len(width)), np.nan), np.zeros((len(shown), len(weights["class_intercept"])))
     class_width = float(weights["class_width"][0])
-    for first in range(0, len(shown), _BLOCK):
-        part = slice(first, first + _BLOCK)
+    for first in range(0, len(shown), BLOCK):
+        part = slice(first, first + BLOCK)
         for one in sorted({class_width, *width[np.isfinite(width)].tolist()}):
             at_landmarks = kernel(shown[part], weights["landmark"], one)
             mine = width == one
