@@ -38,7 +38,7 @@ _LINEAR_AT, _LEAST_ERROR, _LARGEST_ERROR = 2.5, 0.1, 1.0
 _ENOUGH = 20
 #: Weight decay of the network that learns from altered spectra.
 _LINES_DECAY = 0.1
-#: Spectra whose pixels are made together.
+#: Spectra whose pixels, or whose values, are made together.
 _BLOCK = 512
 #: Widths and penalties of kernels to choose from: of ``kind: kernel_ridge``.
 _WIDTHS, _PENALTIES = (1.0, 2.0, 4.0, 8.0), (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0)
@@ -106,7 +106,7 @@ def teach_estimates(
         if not counted.any():
             return None
         with torch.no_grad():
-            off = found(seen) - (judged - middle) / scatter
+            off = _in_blocks(found, seen) - (judged - middle) / scatter
         return float(off[:, counted].square().nanmean(dim=0).sqrt().mean())
 
     tried = list[tuple[nn.Sequential, dict[str, Any]]]()
@@ -138,7 +138,7 @@ def teach_estimates(
         plain = torch.cat(list(_inputs(projector, synthetic.spectra.flux, rows, 0, augment, wave, seed)))
         changes = learn_lines(plain, synthetic.spectra.truth, synthetic.labels, settings.lines, flux, seed)
         with torch.no_grad():
-            standard = torch.cat([estimates.standardised(part) for part in torch.split(inputs[0], _BLOCK)])
+            standard = _in_blocks(estimates.standardised, inputs[0])
         unit = scatter * torch.tensor([scale.high - scale.low for scale in scales], dtype=torch.float32)
         altered = _Altered(changes.of(inputs[0], labels), unit)
         passes = settings.lines.passes
@@ -161,6 +161,11 @@ def teach_estimates(
         "an unknown part" if together is None else f"{together:.3f}",
     )  # fmt: skip
     return said
+
+
+def _in_blocks(found: Callable[[Tensor], Tensor], inputs: Tensor) -> Tensor:
+    """found(inputs), of a block of rows at a time: kernels take a number for each row and landmark."""
+    return torch.cat([found(part) for part in torch.split(inputs, _BLOCK)])
 
 
 def _fit_kernels(kernels: AtLandmarks, settings: Kernels, train: Shown, val: Shown) -> dict[str, Any]:
