@@ -16,8 +16,9 @@ from starglot.labels import ABUNDANCE_NAMES, CLASSES, LABELS
 from starglot.mock.population import Population, draw_stars
 from starglot.mock.survey import stellar
 from starglot.mock.synthesis import Stellar, grid, rest_spectra, shifted
-from starglot.spectra.clean import clean
+from starglot.spectra.clean import clean, resampling
 from starglot.spectra.raw import RawSpectrum
+from starglot.spectra.rejection import SpectrumRejected
 from starglot.tables import SAMPLE, flux_column, spectra_schema
 
 #: The name of the prediction set, of its sample and of its spectra.
@@ -46,7 +47,8 @@ def own_line_tables(task: Task, recipe: Recipe, count: int, seed: int) -> tuple[
     spectra: of ``tables.spectra_schema``; labels: obsid, star_id, class, shard, ``changed`` (the label), ``step``
     (dex), and the true labels of the task; sample: ``tables.SAMPLE``, its split named :data:`SET`.
 
-    Raises StarglotError when the task asks for anything but abundances.
+    A recipe that does not resample has its values by a cubic.  Raises StarglotError when the task asks for anything
+    but abundances, and for a grid that the mock's spectra do not cover.
     """
     wrong = [label for label in task.labels if label not in ABUNDANCE_NAMES]
     if wrong:
@@ -69,7 +71,15 @@ def own_line_tables(task: Task, recipe: Recipe, count: int, seed: int) -> tuple[
     wavelength = grid().astype(float)
     ones, none = np.ones(len(wavelength)), np.zeros(len(wavelength), np.int64)
     observed = (RawSpectrum(wavelength, spectrum.astype(float), ones, none) for spectrum in flux)
-    stored = np.stack([clean(spectrum, recipe)[0] for spectrum in observed])
+    try:
+        stored = np.stack([clean(spectrum, resampling(recipe))[0] for spectrum in observed])
+    except SpectrumRejected as why:
+        raise StarglotError(
+            f"the mock's spectra cannot be cleaned by this recipe: {why}",
+            where=f"recipes: wavelength, {recipe.wavelength.start:g} to {recipe.wavelength.stop:g} A",
+            allowed=f"a grid within {wavelength[0]:.0f} to {wavelength[-1]:.0f} A",
+            todo="take a task whose view has such a recipe",
+        ) from why
 
     keys = {
         "obsid": pa.array(_FIRST_OBSID + np.arange(len(rows))),

@@ -19,7 +19,7 @@ from starglot.config.recipes import Recipe
 from starglot.errors import StarglotError
 from starglot.mock.sdss_files import write_sdss_spectrum
 from starglot.samples.order import drawing_order
-from starglot.spectra.clean import clean
+from starglot.spectra.clean import clean, resampling
 from starglot.spectra.degrade import add_noise, broaden, doppler, outside, survey_pixels, tilt
 from starglot.spectra.raw import RawSpectrum
 from starglot.spectra.rejection import SpectrumRejected
@@ -80,8 +80,7 @@ def alter_test_spectra(
     shards = sorted(set(known["shard"].to_pylist()))
     stored = read_spectra([shard_path(shard) for shard in shards], obsid)
 
-    back = "cubic" if recipe.interpolation == "none" else recipe.interpolation
-    patient = recipe.model_copy(update={"max_edge": float("inf"), "interpolation": back})
+    patient = resampling(recipe).model_copy(update={"max_edge": float("inf")})
     rows, cleaned, reasons = np.empty_like(stored), np.zeros(len(obsid), bool), []
     for start in tqdm(range(0, len(obsid), _BLOCK), f"alter, {name}", unit="block", mininterval=2):
         here = slice(start, start + _BLOCK)

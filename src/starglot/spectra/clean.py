@@ -45,6 +45,11 @@ def clean(spectrum: RawSpectrum, recipe: Recipe) -> tuple[NDArray[np.int16], int
     return quantise(flux_on_grid), len(good) - len(y)
 
 
+def resampling(recipe: Recipe) -> Recipe:
+    """The recipe for spectra that are not on the survey's own pixels: by a cubic where it does not resample."""
+    return recipe.model_copy(update={"interpolation": "cubic"}) if recipe.interpolation == "none" else recipe
+
+
 def _over_envelope(
     x: NDArray[np.float64], y: NDArray[np.float64], grid: NDArray[np.float64], recipe: Recipe, by: Envelope
 ) -> NDArray[np.float64]:

@@ -7,6 +7,7 @@ import pytest
 from prediction_tables import predictions
 
 from refusals import refused
+from starglot.config.recipes import Wavelength
 from starglot.config.root import Recipe
 from starglot.evaluation.own_line import response_table
 from starglot.labels import ABUNDANCE_NAMES
@@ -49,6 +50,24 @@ def test_one_abundance_changes_and_the_flux_where_its_lines_are(tables):
             assert change[inside].sum() < -20, "more of an element makes its lines deeper"
             assert np.abs(change).max() == np.abs(change[inside]).max() or label == "ca_fe"
     assert len(stars.star) == 3 and (stars.feh > -0.8).all()
+
+
+def test_other_surveys_pixels_have_the_same_flux():
+    """Between LAMOST's pixels, 1.2 to 2 A apart: within two thousandths of a normalised spectrum."""
+    own = RECIPE.model_copy(
+        update={"interpolation": "none", "wavelength": Wavelength(start=4000, stop=8000, step=0.8)}
+    )
+    usual = RECIPE.model_copy(update={"wavelength": Wavelength(start=4000, stop=8000, step=1.0)})
+    ours, theirs = (flux_matrix(own_line_tables(task("mg_fe"), each, count=1, seed=1)[0]) for each in (own, usual))
+    assert ours.shape == (2, 5001) and np.abs(ours[:, ::5].astype(int) - theirs[:, ::4]).max() <= 2
+
+
+def test_a_grid_beyond_the_mocks_is_refused():
+    desi = RECIPE.model_copy(
+        update={"interpolation": "none", "wavelength": Wavelength(start=3600, stop=9824, step=0.8)}
+    )
+    with refused(where=("wavelength", "3600"), allowed="9099"):
+        own_line_tables(task("mg_fe"), desi, count=1, seed=1)
 
 
 def test_only_abundances_have_lines():
