@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
-from baseline_spectra import BIN, GRID, TASK, Survey, linear_survey
+from baseline_spectra import BIN, GRID, TASK, Survey
 
 from starglot.config.kinds.baselines import Mlp, NetworkTraining
 from starglot.config.transfer import NetworkTransfer
@@ -29,11 +29,6 @@ from starglot.training.baselines import train_baseline
 from starglot.training.networks import fit_network
 
 WAVE = np.linspace(4650.0, 5000.0, GRID)
-
-
-@pytest.fixture(scope="module")
-def survey(tmp_path_factory: pytest.TempPathFactory) -> Survey:
-    return linear_survey(tmp_path_factory.mktemp("spectra"))
 
 
 def mlp(transfer: NetworkTransfer | None = None) -> Mlp:

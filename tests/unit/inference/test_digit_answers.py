@@ -6,7 +6,7 @@ import numpy as np
 import patch_models as case
 import pytest
 import torch
-from baseline_spectra import NAMED, TASK, linear_survey
+from baseline_spectra import NAMED, TASK
 from safetensors.numpy import load_file
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast, set_seed
@@ -30,11 +30,6 @@ def digitwise() -> PreTrainedTokenizerFast:
     made.pre_tokenizer = pre_tokenizers.Split("", "isolated")
     made.decoder = decoders.Fuse()
     return PreTrainedTokenizerFast(tokenizer_object=made, bos_token="<s>", eos_token="</s>", pad_token="</s>")
-
-
-@pytest.fixture(scope="module")
-def survey(tmp_path_factory):
-    return linear_survey(tmp_path_factory.mktemp("survey"))
 
 
 @pytest.fixture(scope="module")

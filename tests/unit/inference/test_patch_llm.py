@@ -11,13 +11,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from baseline_spectra import GRID, NAMED, TASK, linear_survey
+from baseline_spectra import GRID, NAMED, TASK
 from patch_models import BRIEF, ENCODING, ESTIMATING, SCALES, WAVE, ask, settings, train
 from safetensors.numpy import load_file
 from transformers import PreTrainedTokenizerFast
 
 from starglot import tables
-from starglot.config.bases.random import RandomBase
 from starglot.config.kinds.llm import Lora
 from starglot.config.transfer import LanguageTransfer
 from starglot.errors import StarglotError
@@ -36,20 +35,7 @@ from starglot.spectra.resample import wavelength_grid
 from starglot.store import CHECKPOINTS, FINISHED
 from starglot.training.answer_loss import AnswerLoss
 from starglot.training.data import IGNORED
-from starglot.training.random_base import make_random_base
 from tasks import task_of
-
-
-@pytest.fixture(scope="module")
-def survey(tmp_path_factory):
-    return linear_survey(tmp_path_factory.mktemp("survey"))
-
-
-@pytest.fixture(scope="module")
-def base(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("base")
-    make_random_base(RandomBase(kind="random", hidden=64, layers=2, heads=2), folder)
-    return folder
 
 
 @pytest.fixture(scope="module")

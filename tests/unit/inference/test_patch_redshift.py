@@ -7,7 +7,6 @@ import pyarrow as pa
 import pytest
 import test_digit_answers as digitwise_case
 import test_patch_llm as case
-from baseline_spectra import linear_survey
 
 from starglot.models.redshifts import APART, LIGHT, SMALL_DELTA, Z_FITLIMIT
 from starglot.tables import DOUBT, PREDICTION
@@ -16,11 +15,6 @@ from tasks import task_of
 REDSHIFT = task_of("redshift", ["redshift"])
 base = case.base
 apart = pytest.fixture(scope="module", name="apart")(digitwise_case.base.__wrapped__)
-
-
-@pytest.fixture(scope="module")
-def survey(tmp_path_factory):
-    return linear_survey(tmp_path_factory.mktemp("survey"))
 
 
 @pytest.mark.parametrize("which", ["base", "apart"])

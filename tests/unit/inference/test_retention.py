@@ -83,13 +83,6 @@ asks = pytest.mark.skipif(
 
 
 @pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("base")
-    make_random_base(RandomBase(kind="random", hidden=64, layers=2, heads=2), folder)
-    return folder
-
-
-@pytest.fixture(scope="module")
 def adapter(tmp_path_factory: pytest.TempPathFactory, base: Path) -> Path:
     """An adapter whose weights do something, though they were never trained."""
     folder = tmp_path_factory.mktemp("adapter")

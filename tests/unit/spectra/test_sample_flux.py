@@ -5,16 +5,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from baseline_spectra import Survey, linear_survey
 
 from starglot.errors import StarglotError
 from starglot.surveys.index import COLUMNS, cleaned_spectra
 from starglot.tables import write_text
-
-
-@pytest.fixture(scope="module")
-def survey(tmp_path_factory) -> Survey:
-    return linear_survey(tmp_path_factory.mktemp("spectra"))
 
 
 @pytest.fixture(scope="module")

@@ -8,31 +8,17 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import torch
-from baseline_spectra import GRID, TASK, linear_survey
+from baseline_spectra import GRID, TASK
 from patch_models import BRIEF, ESTIMATING, WAVE, settings, train
 from safetensors.numpy import load_file
 from scipy.special import erf
 from sklearn.kernel_ridge import KernelRidge
 from sklearn.metrics.pairwise import rbf_kernel
 
-from starglot.config.bases.random import RandomBase
 from starglot.language.number_answers import scales_from_data
 from starglot.models.patch_llm import PROJECTOR_FILE, load_projector
 from starglot.spectra.pixels import pixels
 from starglot.spectra.resample import wavelength_grid
-from starglot.training.random_base import make_random_base
-
-
-@pytest.fixture(scope="module")
-def survey(tmp_path_factory):
-    return linear_survey(tmp_path_factory.mktemp("survey"))
-
-
-@pytest.fixture(scope="module")
-def base(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("base")
-    make_random_base(RandomBase(kind="random", hidden=64, layers=2, heads=2), folder)
-    return folder
 
 
 def test_an_estimate_is_of_networks_that_read_their_own_directions_and_of_kernels(survey, base, tmp_path) -> None:

@@ -5,7 +5,7 @@ import shutil
 import numpy as np
 import pytest
 import torch
-from baseline_spectra import GRID, TASK, linear_survey
+from baseline_spectra import GRID, TASK
 from patch_models import ESTIMATING, WAVE, ask, settings
 from safetensors.torch import load_file
 
@@ -45,11 +45,6 @@ def train(folder, name, survey, base, encoder, how=None, start=None):
     return train_patches(
         how, TASK, ESTIMATING, WAVE, "s", str(base), start, spectra, out, state, about, encoder=encoder
     )
-
-
-@pytest.fixture(scope="module")
-def survey(tmp_path_factory):
-    return linear_survey(tmp_path_factory.mktemp("survey"))
 
 
 @pytest.fixture(scope="module")

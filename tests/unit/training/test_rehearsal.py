@@ -9,11 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from baseline_spectra import GRID, TASK, linear_survey
+from baseline_spectra import GRID, TASK
 from torch.utils.data import Dataset
 
 from refusals import refused
-from starglot.config.bases.random import RandomBase
 from starglot.config.by_size import at_size
 from starglot.config.kinds.llm import Llm, Training
 from starglot.config.kinds.patch_llm import PatchLlm
@@ -26,7 +25,6 @@ from starglot.language.tiny_tokenizer import build_tokenizer
 from starglot.models import llm
 from starglot.training.data import IGNORED, Collate
 from starglot.training.patches import Spectra, train_patches
-from starglot.training.random_base import make_random_base
 from starglot.training.rehearsal import EitherCollate, read_texts, rehearsed
 
 WAVE = Wavelength.model_validate({"start": 4000.0, "stop": 4000.0 + GRID - 1, "step": 1.0})
@@ -121,18 +119,6 @@ def test_a_share_of_the_steps_is_text_and_none_is_both(tmp_path: Path) -> None:
 
 
 # ---------------------------------------------------------------- training
-
-
-@pytest.fixture(scope="module")
-def survey(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    return linear_survey(tmp_path_factory.mktemp("survey"))
-
-
-@pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("base")
-    make_random_base(RandomBase(kind="random", hidden=64, layers=2, heads=2), folder)
-    return folder
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from baseline_spectra import BIN, GRID, Survey, linear_survey
+from baseline_spectra import BIN, GRID
 from safetensors.torch import load_file, save_file
 from torch import nn
 
@@ -22,11 +22,6 @@ pytestmark = pytest.mark.slow
 
 HIDDEN = 3  # as many as the numbers of which the survey's spectra are made
 PLAN = Epochs(epochs=30, batch=32, learning_rate=1e-2, schedule="cosine", warmup=0.05, stop_after=None)
-
-
-@pytest.fixture(scope="module")
-def survey(tmp_path_factory) -> Survey:
-    return linear_survey(tmp_path_factory.mktemp("spectra"))
 
 
 class Reconstruction:

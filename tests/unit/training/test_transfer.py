@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import torch
-from baseline_spectra import TASK, Survey, linear_survey
+from baseline_spectra import TASK, Survey
 
 from refusals import refused
 from starglot.config.kinds.baselines import Cnn, Gru, Mlp, NetworkTraining, ResNet50
@@ -87,11 +87,6 @@ def values(table, labels):
 
 def network_weights(folder, task):
     return {name: it for name, it in load(folder, "mlp", task)[0].items() if name.startswith(NETWORK)}
-
-
-@pytest.fixture(scope="module")
-def survey(tmp_path_factory) -> Survey:
-    return linear_survey(tmp_path_factory.mktemp("first"))
 
 
 @pytest.fixture(scope="module")
