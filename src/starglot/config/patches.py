@@ -20,7 +20,7 @@ class Kernels(Strict):
 
 
 class Estimated(Strict):
-    """The small networks behind the estimates: how many, what they read, and their size; and kernels beside them."""
+    """The small models behind the estimates: networks (how many, what they read, their size), and kernels."""
 
     components: int = Field(
         400,
@@ -87,7 +87,7 @@ class Patches(Strict):
     )
     estimates: Estimated | None = Field(
         None,
-        description="Small networks that estimate each label are taught first, by themselves; their estimates are "
+        description="Small models that estimate each label are taught first, by themselves; their estimates are "
         "tokens, one a label. null: none.",
     )
 

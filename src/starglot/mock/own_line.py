@@ -78,7 +78,7 @@ def own_line_tables(task: Task, recipe: Recipe, count: int, seed: int) -> tuple[
             f"the mock's spectra cannot be cleaned by this recipe: {why}",
             where=f"recipes: wavelength, {recipe.wavelength.start:g} to {recipe.wavelength.stop:g} A",
             allowed=f"a grid within {wavelength[0]:.0f} to {wavelength[-1]:.0f} A",
-            todo="take a task whose view has such a recipe",
+            todo="test a task whose `sample: view` has a recipe with such a grid, or change that recipe",
         ) from why
 
     keys = {

@@ -119,7 +119,7 @@ def patch_starts(size: int, width: int, step: int) -> list[int]:
 class Projector(nn.Module):
     """Tokens (n, tokens, hidden) of pixels (n, size) and coarse values (n, coarse): a patch each, then the shape.
 
-    With ``estimates`` one more for each label: what small networks make of the coarse values and of the coordinates
+    With ``estimates`` one more for each label: what small models make of the coarse values and of the coordinates
     along the strongest principal directions, of which the strongest are shrunk towards the noise
     (:mod:`starglot.models.estimates`).  With an embedding of the spectrum, by an encoder that stays as it is, one
     more in the end.
