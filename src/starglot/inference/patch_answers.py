@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
-from typing import NamedTuple
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import DynamicCache
 
 from starglot.inference.digits import SYMBOLS, DigitTree
@@ -34,6 +35,36 @@ class Reading(NamedTuple):
     doubt: Doubt | None
 
 
+class _Rows(nn.Module):
+    """An output layer's logits of few tokens.
+
+    A base's vocabulary is hundreds of times as many, and on a CPU takes longer than the layers of a small base.
+    """
+
+    weight: Tensor
+    bias: Tensor | None
+
+    def __init__(self, whole: Any, tokens: Tensor):
+        super().__init__()
+        self.register_buffer("weight", whole.weight[tokens], persistent=False)
+        self.register_buffer("bias", None if whole.bias is None else whole.bias[tokens], persistent=False)
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        return nn.functional.linear(hidden, self.weight, self.bias)
+
+
+@contextmanager
+def _only_answers(model: SpectrumLlm) -> Iterator[None]:
+    """Let the base's logits be of number tokens, then of the letters of classes, in the order of ``CLASSES``."""
+    tokens = [*model.numbers.tolist(), *model.prompt.answer.letters.tolist()]
+    whole = model.llm.get_output_embeddings()
+    model.llm.set_output_embeddings(_Rows(whole, torch.as_tensor(tokens, device=whole.weight.device)))
+    try:
+        yield
+    finally:
+        model.llm.set_output_embeddings(whole)
+
+
 @torch.no_grad()
 def read_answers(
     model: SpectrumLlm,
@@ -56,39 +87,37 @@ def read_answers(
     column = {int(place): j for j, place in enumerate(answer.slots[:, 0])}
     scale = [scales[label] for label in answer.labels]
     fixed = torch.as_tensor(answer.ids, device=fine.device)
-    cache = model.question_read(n)
     said = torch.empty((n, 0), dtype=torch.long, device=fine.device)
     written = 0
-    for place in stops:
-        text = torch.cat([said, fixed[written:place].expand(n, -1)], dim=1)
-        inputs = model.embed(text)
-        if not written:
-            inputs = torch.cat([model.spectrum(fine, coarse, embedded=embedded), inputs], dim=1)
-        out = model.llm(inputs_embeds=inputs, past_key_values=cache, use_cache=True, logits_to_keep=1)
-        logits = out.logits[:, -1].double()
-        if place in column:
-            moments = _number(logits, model) if answer.slots.shape[1] == 1 else _digits(logits, model, cache)
-            mean, spread, chance = moments
-            j = column[place]
-            value[:, j] = scale[j].low + scale[j].step * mean
-            sigma[:, j] = scale[j].step * spread
-            if answer.labels[j] == REDSHIFT.name:
-                trial = scale[j].low + scale[j].step * np.arange(NUMBERS)
-                doubt = doubt_of_chances(trial, chance, value[:, j])
-            said = model.numbers[torch.from_numpy(answer.parts(mean)).to(fine.device)]
-        else:
-            letters = torch.as_tensor(answer.letters, device=fine.device)
-            code, odds = likeliest(logits[:, letters].cpu().numpy())
-            said = letters[torch.from_numpy(code).to(fine.device)][:, None]
-        written = place + said.shape[1]
+    with _only_answers(model):
+        cache = model.question_read(n)
+        for place in stops:
+            text = torch.cat([said, fixed[written:place].expand(n, -1)], dim=1)
+            inputs = model.embed(text)
+            if not written:
+                inputs = torch.cat([model.spectrum(fine, coarse, embedded=embedded), inputs], dim=1)
+            logits = _next(model, inputs, cache)
+            if place in column:
+                moments = _number(logits, model) if answer.slots.shape[1] == 1 else _digits(logits, model, cache)
+                mean, spread, chance = moments
+                j = column[place]
+                value[:, j] = scale[j].low + scale[j].step * mean
+                sigma[:, j] = scale[j].step * spread
+                if answer.labels[j] == REDSHIFT.name:
+                    trial = scale[j].low + scale[j].step * np.arange(NUMBERS)
+                    doubt = doubt_of_chances(trial, chance, value[:, j])
+                said = model.numbers[torch.from_numpy(answer.parts(mean)).to(fine.device)]
+            else:
+                code, odds = likeliest(logits[:, len(model.numbers) :].cpu().numpy())
+                said = torch.as_tensor(answer.letters[code], device=fine.device)[:, None]
+            written = place + said.shape[1]
     return Reading(value, sigma, code, odds, doubt)
 
 
 def _number(logits: Tensor, model: SpectrumLlm) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Mean and standard deviation (n,) over the number tokens of logits (n, vocabulary), and their chances
-    (n, 1000)."""
+    """Mean and standard deviation (n,) over the number tokens of logits (n, tokens), and their chances (n, 1000)."""
     grid = torch.arange(NUMBERS, dtype=torch.float64, device=logits.device)
-    chance = logits[:, model.numbers].softmax(dim=-1)
+    chance = logits[:, : len(grid)].softmax(dim=-1)
     mean = chance @ grid
     spread = (chance * (grid - mean[:, None]) ** 2).sum(dim=-1).sqrt()
     return mean.cpu().numpy(), spread.cpu().numpy(), chance.cpu().numpy()
@@ -104,7 +133,7 @@ def _digits(logits: Tensor, model: SpectrumLlm, cache: DynamicCache) -> tuple[np
     for tree in trees:
         for symbol in "0.":
             tree.grow(np.array([[float(each == symbol) for each in SYMBOLS]]))
-    rows, chance = np.arange(n), logits[:, model.numbers].softmax(dim=-1).cpu().numpy()
+    rows, chance = np.arange(n), logits[:, : len(model.numbers)].softmax(dim=-1).cpu().numpy()
     while len(rows):
         for row, tree in enumerate(trees):
             if tree.frontier:
@@ -129,6 +158,13 @@ def _behind(model: SpectrumLlm, cache: DynamicCache, rows: np.ndarray, digits: n
     own = copy.deepcopy(cache)
     own.batch_select_indices(torch.from_numpy(rows).to(model.numbers.device))
     inputs = model.embed(model.numbers[torch.from_numpy(digits).to(model.numbers.device)])
-    out = model.llm(inputs_embeds=inputs, past_key_values=own, use_cache=True, logits_to_keep=1)
-    chance: np.ndarray = out.logits[:, -1].double()[:, model.numbers].softmax(dim=-1).cpu().numpy()
+    logits = _next(model, inputs, own)[:, : len(model.numbers)]
+    chance: np.ndarray = logits.softmax(dim=-1).cpu().numpy()
     return chance
+
+
+def _next(model: SpectrumLlm, inputs: Tensor, cache: DynamicCache) -> Tensor:
+    """(n, tokens) logits of what may follow ``inputs`` (n, length, hidden), in the order of :func:`_only_answers`."""
+    out = model.llm(inputs_embeds=inputs, past_key_values=cache, use_cache=True, logits_to_keep=1)
+    logits: Tensor = out.logits[:, -1].double()
+    return logits

@@ -81,8 +81,8 @@ class AnswerTokens:
     """An answer of one form in a tokenizer's ids: (length,) of which some places are numbers and one may be a class.
 
     ids: of an answer with '500' everywhere; slots: (labels, 1 or 3) places of the numbers; letter: place of the
-    class's token, None where the form has none; letters: ids of the classes' tokens; numbers: ids of '000' ... '999',
-    (1000,), or of '0' ... '9', (10,), where a number is three tokens.
+    class's token, None where the form has none; letters: ids of the classes' tokens, none without it; numbers: ids of
+    '000' ... '999', (1000,), or of '0' ... '9', (10,), where a number is three tokens.
     """
 
     def __init__(self, tokenizer: Any, task: Task, after: Sequence[int]):
@@ -106,7 +106,7 @@ class AnswerTokens:
         if not same or len(places) > 1:
             raise self._unfit()
         self.letter = places.pop() if places else None
-        self.letters = np.array([each[self.letter] for each in lettered]) if self.letter is not None else None
+        self.letters = np.array([] if self.letter is None else [each[self.letter] for each in lettered], np.int64)
         self.ids = np.concatenate([one, np.asarray(after, dtype=one.dtype)])
         for number in (0, 317, 500, 942):  # written by token and as text
             made = self.tokens(np.full((1, len(self.labels)), float(number)), np.zeros(1, int))[0]
@@ -121,7 +121,7 @@ class AnswerTokens:
         """(n, length) ids of answers with ``numbers`` (n, labels), rounded and cut to 0 to 999, and classes (n,)."""
         out = np.repeat(self.ids[None], len(numbers), axis=0)
         out[:, self.slots] = self.numbers[self.parts(numbers)]
-        if self.letter is not None and self.letters is not None:
+        if self.letter is not None:
             out[:, self.letter] = self.letters[code]
         return out
 
