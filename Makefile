@@ -32,7 +32,7 @@ export PYTHONNOUSERSITE := 1
 # Else every job compiles this project's modules anew, and every plan looks through them.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup lm-eval model demo recover clean-demo test test-quick check fetch-base lock docs site format lint
+.PHONY: help setup lm-eval model demo recover clean-demo test test-long test-quick check fetch-base lock docs site format lint
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -72,8 +72,11 @@ recover: setup ## after a killed run: end its jobs, keep finished work, unlock (
 clean-demo: ## remove all results of the demo
 	rm -rf $(DEMO_RESULTS)
 
-test: setup ## run all tests (PYTEST_ARGS="-k name" for some)
-	@OMP_NUM_THREADS=1 python -m pytest $(SHARED_OUT) $(PYTEST_ARGS)
+test: setup ## run the tests, all but the long ones (PYTEST_ARGS="-k name" for some)
+	@OMP_NUM_THREADS=1 python -m pytest $(SHARED_OUT) -m "not long" $(PYTEST_ARGS)
+
+test-long: setup ## run the long tests: the rest of the rebuild table, code edited under Slurm, every definition edited
+	@OMP_NUM_THREADS=1 python -m pytest $(SHARED_OUT) -m long $(PYTEST_ARGS)
 
 test-quick: setup ## run the tests that train nothing and need no cluster, in under three minutes
 	@OMP_NUM_THREADS=1 python -m pytest $(SHARED_OUT) -m "not slow" tests/unit tests/contract $(PYTEST_ARGS)

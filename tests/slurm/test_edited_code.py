@@ -12,7 +12,7 @@ from safetensors.numpy import load_file
 
 from starglot.tables import read_json
 
-pytestmark = pytest.mark.slurm
+pytestmark = [pytest.mark.slurm, pytest.mark.long]
 
 MODEL = "models/atmosphere/llm-mini/mini/manifest.json"
 #: The job waits for its next turn as it does after a time limit.

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from snakemake.cli import get_argument_parser
 
 from starglot.config.load import load_config, merge
 
@@ -91,13 +92,24 @@ def test_there_are_commands() -> None:
     assert len(RUNS) > 20 and "make demo" in COMMANDS and sum(COMMANDS.values()) > 30
 
 
-def planned(words: str) -> tuple[str, ...]:
-    """What a command asks for: its words without those that only say where and how its jobs run."""
-    return tuple(shlex.split(re.sub(r" --profile slurm| --cores \S+| -n| --(?= |$)", "", words))[1:])
+def asked(words: str) -> tuple[tuple[str, ...], set[str]]:
+    """Settings of a run and its targets, as Snakemake reads them; where and how its jobs run is left out."""
+    given = get_argument_parser().parse_args(shlex.split(words)[1:])
+    files = ["--configfile", *map(str, given.configfile)] if given.configfile else []
+    rules = ["-R", *given.forcerun] if given.forcerun else []
+    return (*files, *rules), set(given.targets) or {"all"}
 
 
-#: A plan each: commands that ask for the same, on one machine or many, are planned once.
-PLANS = {planned(words): words for words in reversed(RUNS) if "--report" not in words}
+def plans() -> dict[tuple[str, ...], set[str]]:
+    """Settings -> all targets that a page asks for with them: a plan each."""
+    found: dict[tuple[str, ...], set[str]] = {}
+    for words in (words for words in RUNS if "--report" not in words):
+        settings, targets = asked(words)
+        found.setdefault(settings, set()).update(targets)
+    return found
+
+
+PLANS = plans()
 
 
 def test_a_pasted_run_says_its_cores_and_ends_the_list_of_its_options() -> None:
@@ -108,13 +120,12 @@ def test_a_pasted_run_says_its_cores_and_ends_the_list_of_its_options() -> None:
         assert shlex.split(words)[-2] == "--", f"{words}: the target would be one more rule of -R"
 
 
-@pytest.mark.parametrize("words", PLANS.values())
-def test_snakemake_plans_it(reader: Path, words: str) -> None:
+@pytest.mark.parametrize("settings", PLANS, ids=" ".join)
+def test_snakemake_plans_it(reader: Path, settings: tuple[str, ...]) -> None:
     overlay = next((line for line in COMMANDS if line.startswith("printf") and "my.yaml" in line), None)
-    if "my.yaml" in words and overlay:
+    if "my.yaml" in settings and overlay:
         subprocess.run(overlay, shell=True, cwd=reader, check=True)
-    # -n goes first: behind `--` it would be a target.
-    command = [sys.executable, "-m", "snakemake", "--quiet", "rules", "-n", *shlex.split(words)[1:]]
+    command = [sys.executable, "-m", "snakemake", "--quiet", "rules", "-n", *settings, "--", *sorted(PLANS[settings])]
     done = subprocess.run(command, cwd=reader, capture_output=True, text=True)
     assert done.returncode == 0, (done.stdout + done.stderr)[-2000:]
 

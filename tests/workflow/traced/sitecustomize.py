@@ -44,8 +44,8 @@ def _note_calls(notes: int) -> None:
             os.write(notes, f"{code.co_filename}:{code.co_firstlineno}\n".encode())
         noted.add(code)
 
-    threading.setprofile(look)
-    sys.setprofile(look)
+    threading.settrace(look)
+    sys.settrace(look)
     _let_others_be_imported()
 
 
@@ -54,14 +54,14 @@ def _let_others_be_imported() -> None:
     run = SourceFileLoader.exec_module
 
     def exec_module(self: SourceFileLoader, module: ModuleType) -> None:
-        looking = None if module.__name__.partition(".")[0] == "starglot" else sys.getprofile()
+        looking = None if module.__name__.partition(".")[0] == "starglot" else sys.gettrace()
         if looking is None:
             return run(self, module)
-        sys.setprofile(None)
+        sys.settrace(None)
         try:
             run(self, module)
         finally:
-            sys.setprofile(looking)
+            sys.settrace(looking)
 
     SourceFileLoader.exec_module = exec_module  # type: ignore[method-assign]
 
