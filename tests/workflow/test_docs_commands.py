@@ -158,16 +158,3 @@ def test_a_script_has_the_options(words: str) -> None:
     source = (ROOT / script).read_text()
     ours = {word for word in arguments if word.startswith("--")}
     assert all(f'"{option}"' in source for option in ours), ours
-
-
-def test_taking_the_inventory_again_runs_nothing_else(fresh) -> None:
-    """As the pages say it, with `--`, in a project that has been cleaned."""
-    settings = fresh.folder / "mini.yaml"
-    settings.write_text(settings.read_text().replace("spectra: 240", "spectra: 60"))
-    fresh.snakemake("clean")
-    command = "snakemake -n --cores 2 --configfile mini.yaml -R inventory -- inventory"
-    done = subprocess.run(
-        [sys.executable, "-m", *command.split()], cwd=fresh.folder, capture_output=True, text=True, check=True
-    )
-    rules = re.findall(r"^(?:local)?(?:rule|checkpoint) (\w+):", done.stdout + done.stderr, re.M)
-    assert rules == ["inventory"]

@@ -101,6 +101,14 @@ def test_the_sweep_trains_what_is_missing_and_a_new_size_adds_only_itself(mini, 
     assert one < two
 
 
+def test_taking_the_inventory_again_runs_nothing_else(mini):
+    """As docs say it, with `--`, in a project that has been cleaned."""
+    command = "snakemake -n --cores 2 --configfile mini.yaml -R inventory -- inventory"
+    done = subprocess.run([sys.executable, "-m", *command.split()], cwd=mini.folder, capture_output=True, text=True)
+    rules = re.findall(r"^(?:local)?(?:rule|checkpoint) (\w+):", done.stdout + done.stderr, re.M)
+    assert rules == ["inventory"]
+
+
 def test_a_model_that_cannot_be_derived_says_why(mini):
     for name, allowed in (("ridge.f9", ".f0 to "), ("ridge.x2", ".x for models of kind ")):
         path = f"results/models/atmosphere/{name}/mini/manifest.json"
