@@ -69,7 +69,10 @@ def killed(tmp_path_factory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("decision", [("--because", "one statement that nobody reads"), ("--as-begun",)], ids=str)
+BECAUSE = ("--because", "one statement that nobody reads")
+
+
+@pytest.mark.parametrize("decision", [pytest.param(BECAUSE, marks=pytest.mark.long), ("--as-begun",)], ids=str)
 def test_it_stops_and_goes_on_from_its_checkpoint_when_that_is_decided(killed, tmp_path, decision):
     folder = tmp_path / "project"
     shutil.copytree(killed, folder, symlinks=True)

@@ -18,6 +18,8 @@ _SCRIPTS = "workflow/scripts/"
 _PACKAGE = f"{os.sep}src{os.sep}starglot{os.sep}"
 #: The script's command line, for its worker processes, whose own says nothing of it.
 _COMMAND = "STARGLOT_TRACED_COMMAND"
+#: Files of libraries, thousands a job, are not noted.
+_LIBRARIES = (f"{sys.prefix}{os.sep}", f"{os.path.dirname(os.__file__)}{os.sep}")
 
 
 def _notes(folder: str, command: str) -> int:
@@ -70,6 +72,8 @@ def _note_files(notes: int) -> None:
     wrapped = False
 
     def note(path: Any, kind: str) -> None:
+        if isinstance(path, str) and path.startswith(_LIBRARIES):
+            return
         if isinstance(path, str | bytes | os.PathLike):
             os.write(notes, f"{kind} {os.path.realpath(os.fsdecode(path))}\n".encode())
 
