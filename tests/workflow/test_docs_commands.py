@@ -94,7 +94,10 @@ def test_there_are_commands() -> None:
 
 def asked(words: str) -> tuple[tuple[str, ...], set[str]]:
     """Settings of a run and its targets, as Snakemake reads them; where and how its jobs run is left out."""
-    given = get_argument_parser().parse_args(shlex.split(words)[1:])
+    try:
+        given = get_argument_parser().parse_args(shlex.split(words)[1:])
+    except SystemExit as e:  # which would end the tests
+        raise ValueError(f"snakemake has no such options: {words}") from e
     files = ["--configfile", *map(str, given.configfile)] if given.configfile else []
     rules = ["-R", *given.forcerun] if given.forcerun else []
     return (*files, *rules), set(given.targets) or {"all"}
