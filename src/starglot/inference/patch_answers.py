@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -53,16 +52,12 @@ class _Rows(nn.Module):
         return nn.functional.linear(hidden, self.weight, self.bias)
 
 
-@contextmanager
-def _only_answers(model: SpectrumLlm) -> Iterator[None]:
-    """Let the base's logits be of number tokens, then of the letters of classes, in the order of ``CLASSES``."""
+def weigh_answers_alone(model: SpectrumLlm) -> None:
+    """Let the base's logits be of number tokens, then of the letters of classes in the order of ``CLASSES``, from now
+    on: what :func:`read_answers` needs."""
     tokens = [*model.numbers.tolist(), *model.prompt.answer.letters.tolist()]
     whole = model.llm.get_output_embeddings()
     model.llm.set_output_embeddings(_Rows(whole, torch.as_tensor(tokens, device=whole.weight.device)))
-    try:
-        yield
-    finally:
-        model.llm.set_output_embeddings(whole)
 
 
 @torch.no_grad()
@@ -73,8 +68,8 @@ def read_answers(
     scales: Mapping[str, NumberScale],
     embedded: Tensor | None = None,
 ) -> Reading:
-    """Answers to pixels (n, size) and coarse values (n, coarse), step by step on one cache; embedded: embeddings
-    (n, numbers), where the model reads them.
+    """Answers to pixels (n, size) and coarse values (n, coarse), step by step on one cache; model: after
+    :func:`weigh_answers_alone`; embedded: embeddings (n, numbers), where the model reads them.
 
     The form's text is given, so that every answer can be read.  At a number the value is the mean of the distribution
     over number tokens, or of the tree over its digits, and sigma its standard deviation; later steps see the number
@@ -89,28 +84,27 @@ def read_answers(
     fixed = torch.as_tensor(answer.ids, device=fine.device)
     said = torch.empty((n, 0), dtype=torch.long, device=fine.device)
     written = 0
-    with _only_answers(model):
-        cache = model.question_read(n)
-        for place in stops:
-            text = torch.cat([said, fixed[written:place].expand(n, -1)], dim=1)
-            inputs = model.embed(text)
-            if not written:
-                inputs = torch.cat([model.spectrum(fine, coarse, embedded=embedded), inputs], dim=1)
-            logits = _next(model, inputs, cache)
-            if place in column:
-                moments = _number(logits, model) if answer.slots.shape[1] == 1 else _digits(logits, model, cache)
-                mean, spread, chance = moments
-                j = column[place]
-                value[:, j] = scale[j].low + scale[j].step * mean
-                sigma[:, j] = scale[j].step * spread
-                if answer.labels[j] == REDSHIFT.name:
-                    trial = scale[j].low + scale[j].step * np.arange(NUMBERS)
-                    doubt = doubt_of_chances(trial, chance, value[:, j])
-                said = model.numbers[torch.from_numpy(answer.parts(mean)).to(fine.device)]
-            else:
-                code, odds = likeliest(logits[:, len(model.numbers) :].cpu().numpy())
-                said = torch.as_tensor(answer.letters[code], device=fine.device)[:, None]
-            written = place + said.shape[1]
+    cache = model.question_read(n)
+    for place in stops:
+        text = torch.cat([said, fixed[written:place].expand(n, -1)], dim=1)
+        inputs = model.embed(text)
+        if not written:
+            inputs = torch.cat([model.spectrum(fine, coarse, embedded=embedded), inputs], dim=1)
+        logits = _next(model, inputs, cache)
+        if place in column:
+            moments = _number(logits, model) if answer.slots.shape[1] == 1 else _digits(logits, model, cache)
+            mean, spread, chance = moments
+            j = column[place]
+            value[:, j] = scale[j].low + scale[j].step * mean
+            sigma[:, j] = scale[j].step * spread
+            if answer.labels[j] == REDSHIFT.name:
+                trial = scale[j].low + scale[j].step * np.arange(NUMBERS)
+                doubt = doubt_of_chances(trial, chance, value[:, j])
+            said = model.numbers[torch.from_numpy(answer.parts(mean)).to(fine.device)]
+        else:
+            code, odds = likeliest(logits[:, len(model.numbers) :].cpu().numpy())
+            said = torch.as_tensor(answer.letters[code], device=fine.device)[:, None]
+        written = place + said.shape[1]
     return Reading(value, sigma, code, odds, doubt)
 
 
@@ -164,7 +158,7 @@ def _behind(model: SpectrumLlm, cache: DynamicCache, rows: np.ndarray, digits: n
 
 
 def _next(model: SpectrumLlm, inputs: Tensor, cache: DynamicCache) -> Tensor:
-    """(n, tokens) logits of what may follow ``inputs`` (n, length, hidden), in the order of :func:`_only_answers`."""
+    """(n, tokens) logits of what follows ``inputs`` (n, length, hidden); tokens: of :func:`weigh_answers_alone`."""
     out = model.llm(inputs_embeds=inputs, past_key_values=cache, use_cache=True, logits_to_keep=1)
     logits: Tensor = out.logits[:, -1].double()
     return logits

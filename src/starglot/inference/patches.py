@@ -118,6 +118,7 @@ class Answerer:
         trained: Mapping[str, Any],
     ):
         """trained: the model's manifest, which holds the numbers' scales and the frame of the training."""
+        from starglot.inference.patch_answers import weigh_answers_alone
         from starglot.language.number_answers import scales_from_data
         from starglot.language.patch_prompt import Prompt
         from starglot.models.llm import load_for_inference
@@ -128,6 +129,7 @@ class Answerer:
         projector = load_projector(encoding, wavelength.size, hidden, folder, trained).to(llm.device)
         self.model = SpectrumLlm(projector, llm, Prompt(tokenizer, task, wavelength, trained["frame"])).to(llm.device)
         self.model.eval()
+        weigh_answers_alone(self.model)
         self.embed = _embedder(folder, trained, llm.device)
         self.task, self.wave = task, wavelength_grid(wavelength)
         self.scales, self.batch, self.coarse = (

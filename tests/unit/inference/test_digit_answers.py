@@ -13,7 +13,7 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast,
 
 from refusals import refused
 from starglot.config.bases.random import LikeBase
-from starglot.inference.patch_answers import read_answers
+from starglot.inference.patch_answers import read_answers, weigh_answers_alone
 from starglot.language.number_answers import AnswerTokens
 from starglot.models.bases import describe
 from starglot.tables import read_json
@@ -129,17 +129,18 @@ def test_value_and_sigma_are_those_of_all_thousand_numbers(survey, base, tmp_pat
     model = SpectrumLlm(projector, llm, Prompt(load_tokenizer(base), NAMED, case.WAVE)).eval()
     inputs = torch.from_numpy(fine[:2]), torch.from_numpy(coarse[:2])
     scales = dict(zip(NAMED.labels, case.SCALES[1:], strict=True))
+    answer, grid = model.prompt.answer, np.arange(1000)
+    ids = torch.from_numpy(answer.tokens(np.stack([grid, grid * 0], axis=1), np.zeros(1000, int)))
+    with torch.no_grad():
+        told = [model(*(each[row : row + 1].expand(1000, -1) for each in inputs), ids) for row in range(2)]
+    weigh_answers_alone(model)
     before = patch_answers._PRUNE
     try:
         patch_answers._PRUNE = 1e-9
         found = read_answers(model, *inputs, scales)
     finally:
         patch_answers._PRUNE = before
-    answer, grid = model.prompt.answer, np.arange(1000)
-    ids = torch.from_numpy(answer.tokens(np.stack([grid, grid * 0], axis=1), np.zeros(1000, int)))
-    for row in range(2):
-        with torch.no_grad():
-            logits = model(*(each[row : row + 1].expand(1000, -1) for each in inputs), ids)
+    for row, logits in enumerate(told):
         chance = logits[:, answer.slots[0]][..., answer.numbers].double().softmax(-1).numpy()
         p = np.prod([chance[grid, k, answer.parts(grid[:, None])[:, 0, k]] for k in range(3)], axis=0)
         mean = (p * grid).sum()
