@@ -8,7 +8,7 @@ def paired_settings(wildcards):
     )
 
 
-def comparison_of(wildcards, models, sizes):
+def comparison_of(wildcards, models, sizes, **further):
     """The settings of a comparison of these models."""
     return leaves(
         task=queries.task_params(CONFIG.tasks[wildcards.task]),
@@ -17,6 +17,7 @@ def comparison_of(wildcards, models, sizes):
         models=comparisons.compared(CONFIG, models),
         baselines=comparisons.baselines(CONFIG, models),
         sizes=sizes,
+        **further,
     )
 
 

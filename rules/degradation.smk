@@ -133,14 +133,49 @@ rule tabulate_degradation:
         " --csv {output.csv:q} --png {output.png:q} 2>&1 | tee {log:q}"
 
 
+def altered_settings(wildcards):
+    """What the comparison on altered spectra is told: that of `run:`, at the task's largest size, and the changes."""
+    sizes = queries.sizes_of(CONFIG, wildcards.task)[-1:]
+    changes = [queries.dump(change) for change in CONFIG.degradation.changes]
+    return comparison_of(wildcards, CONFIG.run.models, sizes, changes=changes)
+
+
+rule tabulate_altered:
+    """Each language model and ensemble against the best baseline on each altered set, star by star."""
+    input:
+        altered=ancient(altered_predictions(ALTERED_SETS)),
+        validation=ancient(altered_predictions(["val.raw"])),
+        digests=digests(
+            altered_predictions(ALTERED_SETS), altered_predictions(["val.raw"])
+        ),
+    output:
+        csv="<results>/tables/altered_{task}.csv",
+        rendered=multiext("<results>/tables/altered_{task}", ".md", ".tex"),
+    log:
+        "<results>/logs/tabulate_altered/{task}.log",
+    conda:
+        ENV
+    resources:
+        mem_mb=grow(4000),
+        runtime=grow(30),
+    params:
+        scripts=scripts_folder,
+        settings=altered_settings,
+        code_hash=code_hash("tabulate_paired"),
+    shell:
+        "python {params.scripts:q}/tabulate_paired.py --settings {params.settings:q} --predictions {input.altered:q}"
+        " --validation {input.validation:q} --csv {output.csv:q} 2>&1 | tee {log:q}"
+
+
 localrules:
     degradation,
 
 
 rule degradation:
-    """Target: the degradation tables and figures of `run:`; not part of `all`."""
+    """Target: the tables and figures of altered spectra; not part of `all`."""
     input:
         expand(
             "<results>/tables/degradation_{task}.csv",
             task=CONFIG.run.tasks if ALTERED_SETS else [],
         ),
+        paired_tables("altered") if ALTERED_SETS else [],

@@ -47,14 +47,16 @@ def shown_models():
     return queries.judged_outside(CONFIG)
 
 
-def paired_tables():
-    """Models against the best baseline, star by star, where the run has both."""
+def paired_tables(kind):
+    """Models against the best baseline, star by star, where the run has both: `paired`, or on `altered` spectra."""
     models = CONFIG.run.models
     both = comparisons.compared(CONFIG, models) and comparisons.baselines(
         CONFIG, models
     )
     return expand(
-        "<results>/tables/paired_{task}.csv", task=CONFIG.run.tasks if both else []
+        "<results>/tables/{kind}_{task}.csv",
+        kind=kind,
+        task=CONFIG.run.tasks if both else [],
     )
 
 
@@ -101,7 +103,7 @@ TABLES = [
     ),
     *expand("<results>/tables/table_{number}.csv", number=range(1, 9)),
     *external_tables(),
-    *paired_tables(),
+    *paired_tables("paired"),
     *expand("<results>/tables/limit_{task}.csv", task=LIMIT_TASKS),
     "<results>/tables/leakage.csv",
     *FOLD_TABLES,

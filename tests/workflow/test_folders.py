@@ -83,21 +83,7 @@ def test_plates_of_any_name_in_a_folder_of_any_name(tmp_path):
     """Called from a folder of its own, with the program elsewhere; results and state have strange names, too."""
     folder = tmp_path / STRANGE
     (folder / "data 'q'").mkdir(parents=True)
-    plates = [
-        "P;touch PWNED;#",
-        "A B",
-        "a{b}",
-        "O'NEIL",
-        "-x",
-        "é",
-        "x.rejected",
-        "x",
-        "X",
-        "~",
-        "*",
-        "$HOME",
-        "a\nb",
-    ]
+    plates = ["-x;touch PWNED;#", "~", "* $HOME", "O'NEIL é {b}", "x.rejected", "x", "X", "a\nb"]
     over = release(folder / "data 'q'", plates)
     over["surveys"]["lamost"] |= {"stellar": "data 'q'/stars.csv", "spectra": "data 'q'/spectra"}
     lay_over(folder, {**over, "results": "my 'results' $HOME;é", "state": "state {x}"})
@@ -152,7 +138,7 @@ def tree_but_catalogue(folder: Path) -> dict[str, str]:
 
 def test_a_plan_of_a_finished_project_writes_nothing(mini):
     before = tree(mini.folder)
-    for plan in (*PLANS, ["--lint"]):
+    for plan in (["-n", "--forceall"], ["--summary"], ["--lint"]):
         mini.snakemake(*plan, check=plan != ["--lint"])  # that one has remarks (Makefile)
         assert tree(mini.folder) == before, plan
     explained = [sys.executable, "-m", "starglot", "explain", "--configfile", "mini.yaml"]

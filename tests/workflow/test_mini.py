@@ -241,7 +241,7 @@ def test_one_plate_is_built_from_nothing_on_request(fresh):
 
 def test_models_are_tried_on_altered_spectra(mini):
     """Beside `all`: altered spectra of the same stars, asked of the trained models, and compared."""
-    mini.snakemake("results/tables/degradation_atmosphere.csv")
+    mini.snakemake("degradation")
     frame = pd.read_csv(mini.path("tables/degradation_atmosphere.csv"))
     assert set(frame["change"]) == {"unaltered", "sdss-snr10"} and len(frame) == 3 * 3 * 2
     ratio = frame[(frame["model"] == "ridge") & (frame["change"] == "sdss-snr10")]["rmse_ratio"]
@@ -254,3 +254,9 @@ def test_models_are_tried_on_altered_spectra(mini):
     assert ids(mini.path("altered/atmosphere/test-sdss-snr10/test-sdss-snr10.parquet")) == set(sample["obsid"])
     assert "in the format of SDSS" in mini.path("tables/degradation_atmosphere.md").read_text()
     assert mini.path("figures/degradation_atmosphere.png").read_bytes().startswith(b"\x89PNG")
+    pairs = pd.read_csv(mini.path("tables/altered_atmosphere.csv"))
+    assert set(pairs["set"]) == {"test-sdss-snr10"} and set(pairs["model"]) == {"llm-mini"} and len(pairs) == 3
+    rmse = frame[frame["change"] == "sdss-snr10"].set_index(["model", "label"])["rmse"]
+    for row in pairs.itertuples():
+        ratio = (rmse[row.model, row.label] / rmse[row.baseline, row.label]) ** 2
+        assert row.n_left_out or row.error_ratio == pytest.approx(ratio)

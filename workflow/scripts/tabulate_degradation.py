@@ -6,7 +6,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from starglot.cli import parser, run
-from starglot.config.degradation import Change
+from starglot.config.degradation import Change, in_words
 from starglot.evaluation.degradation import NOTES, degradation_table
 from starglot.evaluation.presentation import stars_of
 from starglot.evaluation.tables_io import write_table
@@ -29,8 +29,7 @@ def main(args: argparse.Namespace) -> None:
         task=settings["name"],
     )
     caption = f"Trained models on altered spectra of test stars: {of}."
-    words = "; ".join(f"{change.name}: {change.words}" for change in changes)
-    notes = [*NOTES, f"Changes: {words}."]
+    notes = [*NOTES, f"Changes: {in_words(changes)}."]
     write_table(table, Path(args.csv).with_suffix(""), caption, notes, objects=settings["objects"])
     draw_degradation(table, Path(args.png).with_suffix(""), f"Altered test spectra, {of.removeprefix('task ')}")
 

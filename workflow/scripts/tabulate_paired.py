@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from starglot.cli import parser, run
+from starglot.config.degradation import Change, in_words
 from starglot.evaluation.paired import NOTES, by_seed, paired_table
 from starglot.evaluation.tables_io import write_table
 
@@ -16,17 +17,23 @@ def main(args: argparse.Namespace) -> None:
     settings = args.settings
     of = f"task {settings['name']}, {settings['release']}{' (a mock, not real stars)' if settings['mock'] else ''}"
     validation, judged = list(map(Path, args.validation)), list(map(Path, args.predictions))
-    tables = pd.concat(
-        [_of_size(size, validation, judged, settings) for size in settings["sizes"]], ignore_index=True
-    )
-    caption = f"Models against the best baseline, star by star: {of}."
-    write_table(tables, Path(args.csv).with_suffix(""), caption, NOTES, objects=settings["objects"])
+    tables = [
+        _of(size, name, validation, judged, settings)
+        for size in settings["sizes"]
+        for name in dict.fromkeys(path.name for path in judged if path.parts[-2] == size)
+    ]
+    changes = [Change.model_validate(each) for each in settings.get("changes", [])]
+    caption = f"Models against the best baseline{' on altered spectra' if changes else ''}, star by star: {of}."
+    notes = [*NOTES, *([f"Changes: {in_words(changes)}."] if changes else [])]
+    write_table(pd.concat(tables), Path(args.csv).with_suffix(""), caption, notes, objects=settings["objects"])
 
 
-def _of_size(
-    size: str, validation: Sequence[Path], judged: Sequence[Path], settings: Mapping[str, Any]
+def _of(
+    size: str, name: str, validation: Sequence[Path], judged: Sequence[Path], settings: Mapping[str, Any]
 ) -> pd.DataFrame:
-    val, test = (by_seed([path for path in paths if path.parts[-2] == size]) for paths in (validation, judged))
+    """The comparison at one size, on the set of which files of this name hold the predictions."""
+    val = by_seed([path for path in validation if path.parts[-2] == size])
+    test = by_seed([path for path in judged if path.parts[-2] == size and path.name == name])
     models, baselines = (
         {name: list(zip(val[name], test[name], strict=True)) for name in settings[which]}
         for which in ("models", "baselines")
@@ -39,7 +46,7 @@ if __name__ == "__main__":
     command = parser(__doc__)
     command.add_argument("--validation", nargs="+", required=True, help="raw predictions of the validation set")
     command.add_argument(
-        "--predictions", nargs="+", required=True, help="those of the set that is judged, in the same order"
+        "--predictions", nargs="+", required=True, help="those of the sets that are judged, each in the same order"
     )
     command.add_argument("--csv", required=True)
     run(main, command)

@@ -1,4 +1,4 @@
-"""Language models of the scaling sweep and their controls, which are the same but for the base."""
+"""Language models of the scaling sweep and their controls, which are the same but for what was learnt beforehand."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def control_models(config: Config) -> list[str]:
 
 
 def control_faults(config: Config) -> Iterator[str]:
-    """What is wrong with the controls, if anything: each must differ from its model in the base alone."""
+    """What is wrong with the controls, if anything: each differs from its model in base or encoder alone."""
     swept, known = config.scaling.models or config.run.models, language_models(config)
     for name, controls in config.scaling.control.items():
         for each in (name, *controls):
@@ -28,7 +28,10 @@ def control_faults(config: Config) -> Iterator[str]:
             elif each not in known:
                 yield f"scaling.control: '{each}' is no language model"
             elif name in known:
-                one, other = (known[which].model_dump(exclude={"base", "revision"}) for which in (name, each))
+                one, other = (
+                    known[which].model_dump(exclude={"base", "revision", "encoder"}) for which in (name, each)
+                )
                 differ = [key for key in one if other.get(key) != one[key]]
                 if differ:
-                    yield f"scaling.control.{name}: '{each}' differs in {', '.join(differ)}; only its base may"
+                    may = "only its base and its encoder may"
+                    yield f"scaling.control.{name}: '{each}' differs in {', '.join(differ)}; {may}"

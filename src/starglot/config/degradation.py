@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -52,6 +53,11 @@ class Change(Strict):
         parts += [f"no data from {low:g} to {high:g} A" for low, high in self.missing]
         parts += [f"in the format of {self.format.upper()}"] if self.format else []
         return ", ".join(parts)
+
+
+def in_words(changes: Iterable[Change]) -> str:
+    """What each of the changes does, by its name, for the notes of a table."""
+    return "; ".join(f"{change.name}: {change.words}" for change in changes)
 
 
 class Degradation(Strict):

@@ -27,7 +27,8 @@ class Scaling(Strict):
     control: dict[str, list[str]] = Field(
         {},
         description="Language models of the sweep -> models of the sweep that are the same but for their base, such "
-        "as one of kind `like` with random or shuffled layers: `snakemake control` tables what pre-training brings.",
+        "as one of kind `like` with random or shuffled layers, or for the `encoder` beside the patches: `snakemake "
+        "control` tables what pre-training brings.",
     )
     passes: list[Factor] = Field(
         [1.0],

@@ -60,6 +60,7 @@ _FURTHER = (
     "external",
     "scaling",
     "degradation",
+    "altered",
     "ablation",
     "retention",
     "calibration",

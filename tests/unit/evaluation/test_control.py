@@ -59,19 +59,23 @@ def test_other_test_stars_are_refused(tmp_path: Path) -> None:
         control_table(models, {"llm": ["drawn"]}, LABELS, task="atmosphere")
 
 
-def test_a_control_differs_in_its_base_alone(project: Path, tmp_path: Path) -> None:
+def test_a_control_differs_in_its_base_or_its_encoder_alone(project: Path, tmp_path: Path) -> None:
     over = tmp_path / "over.yaml"
     over.write_text(
-        "bases: {shuffled: {kind: like, base: /b, weights: shuffled}}\n"
+        "bases:\n"
+        "  shuffled: {kind: like, base: /b, weights: shuffled}\n"
+        "  masked: {kind: masked_encoder, view: lamost/paper}\n"
         "models:\n"
         "  smol: &smol {kind: patch_llm, base: /b, encoding: patches, training: {gpus: 0}}\n"
         "  moved: {<<: *smol, base: shuffled}\n"
+        "  beside: {<<: *smol, encoder: masked}\n"
         "  other: {<<: *smol, lora: {rank: 4}}\n"
-        "scaling: {models: [smol, moved, other, ridge], seeds: [0, 1], control: {smol: [moved]}}\n"
+        "scaling:\n"
+        "  {models: [smol, moved, beside, other, ridge], seeds: [0, 1], control: {smol: [moved], beside: [smol]}}\n"
     )
     config = read_config(project / "config/config.yaml", project / "config/demo.yaml", over)
     assert not [fault for fault in cross_check(config) if fault.startswith("scaling")]
-    assert control_models(config) == ["smol", "smol.s1", "moved", "moved.s1"]
+    assert control_models(config) == [f"{name}{seed}" for name in ("smol", "moved", "beside") for seed in ("", ".s1")]
     for control, named in (("other", "lora"), ("ridge", "ridge"), ("nobody", "nobody")):
         changed = config.scaling.model_copy(update={"control": {"smol": [control]}})
         faults = list(cross_check(config.model_copy(update={"scaling": changed})))

@@ -1,4 +1,4 @@
-"""What pre-training brings: a language model against controls that are the same but for what its base has learnt."""
+"""What pre-training brings: a language model against controls that have learnt less beforehand, or nothing."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ COLUMNS: tuple[str, ...] = (
 )
 
 NOTES: tuple[str, ...] = (
-    "Model and control have the same shape, tokens, data, steps and seeds; the weights under the adapters differ. "
+    "Model and control have the same settings, data, steps and seeds; what was learnt beforehand differs, which is the "
+    "weights under the adapters, or the encoder beside the patches. "
     "R2: mean over the seeds, on spectra that all of them answer. Difference: the model's R2 less the control's; "
     "above 0 pre-training helps.",
     "Intervals: bootstrap over the test stars, the same for both, and the scatter of the difference between seeds, "
