@@ -75,7 +75,7 @@ clean-demo: ## remove all results of the demo
 test: setup ## run the tests, all but the long ones (PYTEST_ARGS="-k name" for some)
 	@OMP_NUM_THREADS=1 python -m pytest $(SHARED_OUT) -m "not long" $(PYTEST_ARGS)
 
-test-long: setup ## run the long tests: the rest of the rebuild table, code edited under Slurm, every definition edited
+test-long: setup ## run the long tests: the rest of the rebuild table, code edited under Slurm, every definition edited, ...
 	@OMP_NUM_THREADS=1 python -m pytest $(SHARED_OUT) -m long $(PYTEST_ARGS)
 
 test-quick: setup ## run the tests that train nothing and need no cluster, in under three minutes

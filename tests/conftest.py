@@ -29,7 +29,6 @@ LONG = (
     "contract/test_lint.py",
     "inference/test_patch_llm.py",
     "workflow/test_begun.py",
-    "config/test_replay.py",
     "workflow/test_carried.py",
     "workflow/test_bad_input.py",
     "workflow/test_recovery.py",

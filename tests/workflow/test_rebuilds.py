@@ -32,8 +32,8 @@ ROWS = FILE["changes"]
 DEAR = set(expanded({"everything dear": "all"}, FILE["groups"]))
 TRIED = [row for row in ROWS if DEAR & set(expanded(row["listed"], FILE["groups"]))]
 
-#: A setting, a survey's file and code after which work is done anew; of other causes, `make test-long` runs the jobs.
-ANEW = {"set_prune", "replace_file", "edit_digits"}
+#: A survey's file and code after which work is done anew; of other causes, `make test-long` runs the jobs.
+ANEW = {"replace_file", "edit_digits"}
 
 Row = dict[str, Any]
 Rules = frozenset[str]

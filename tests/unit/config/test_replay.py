@@ -63,6 +63,7 @@ WAVE = Wavelength.model_validate({"start": 4000.0, "stop": 4000.0 + GRID - 1, "s
 ENCODING = Patches.model_validate({"form": "patches", "width": 16, "coarse": 4, "directions": 8, "channels": "both"})
 
 
+@pytest.mark.long
 def test_what_was_learnt_before_is_not_forgotten(tmp_path: Path) -> None:
     """The survey's Teff is one number for all; what a first task said of it stays where its spectra come again."""
     survey = linear_survey(tmp_path)

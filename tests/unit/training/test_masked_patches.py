@@ -199,6 +199,7 @@ def test_killed_in_an_epoch_and_started_again_it_gives_the_same_bytes(view, taug
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_two_processes_learn_what_one_does(view, random, tmp_path) -> None:
     make_base(tmp_path / "random")
     (tmp_path / "run.py").write_text(TOGETHER.format(tests=TESTS, folder=str(tmp_path)))
