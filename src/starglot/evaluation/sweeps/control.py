@@ -23,8 +23,8 @@ COLUMNS: tuple[str, ...] = (
 )
 
 NOTES: tuple[str, ...] = (
-    "Model and control have the same settings, data, steps and seeds; what was learnt beforehand differs, which is the "
-    "weights under the adapters, or the encoder beside the patches. "
+    "Model and control have the same settings, data, steps and seeds; what was learnt beforehand differs: weights "
+    "under the adapters, or the encoder beside the patches. "
     "R2: mean over the seeds, on spectra that all of them answer. Difference: the model's R2 less the control's; "
     "above 0 pre-training helps.",
     "Intervals: bootstrap over the test stars, the same for both, and the scatter of the difference between seeds, "
