@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from starglot.models.class_probability import fit_odds, probability
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 #: Ends of the bins of a reliability table.
 _BINS = (0.0, 0.5, 0.8, 0.9, 0.95, 0.99, 1.0)
@@ -43,6 +46,8 @@ def class_reliability(predictions: pa.Table) -> pd.DataFrame:
     predictions: ``tables.PREDICTION``, calibrated.  A row for each bin with spectra: stated (the bin), n,
     mean probability, share right, standard error (of the share).  Empty where no class has a probability.
     """
+    import pandas as pd  # half a second, for which the many jobs that calibrate have no use
+
     stated, right = _stated_and_right(predictions, "class_probability")
     bins = np.clip(np.digitize(stated, _BINS) - 1, 0, len(_BINS) - 2)
     parts = [(f"{_BINS[at]:g} to {_BINS[at + 1]:g}", bins == at) for at in range(len(_BINS) - 1)]
