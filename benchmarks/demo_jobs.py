@@ -16,7 +16,7 @@ from pathlib import Path
 import pandas as pd
 
 from starglot.config.load import read_config
-from starglot.workflow import forecast
+from starglot.workflow import forecast, processor_cost
 
 #: Seconds from which on the CPU time of a job is known well: it is sampled now and then.
 LONG = 20
@@ -39,10 +39,10 @@ def main() -> None:
         # On a machine that does other things as well, the clock of a long job says more than the job took.
         measured[rule].append(row["cpu_time"] if row["s"] > LONG else max(row["s"], row["cpu_time"]))
     config = read_config("config/config.yaml", "config/demo.yaml")
-    here = forecast.amounts(config, forecast.sample_counts(config))
+    here = processor_cost.amounts(config, forecast.sample_counts(config))
     print("rule\tcore_seconds\tjobs\tper\tamount")
     for rule, times in sorted({**seconds, **measured}.items()):
-        per = forecast.GROWS_WITH.get(rule, "models")
+        per = processor_cost.GROWS_WITH.get(rule, "models")
         print(f"{rule}\t{sum(times) / len(times):.1f}\t{len(times)}\t{per}\t{here[per]:.0f}")
 
 

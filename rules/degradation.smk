@@ -140,10 +140,9 @@ def altered_settings(wildcards):
     return comparison_of(wildcards, CONFIG.run.models, sizes, changes=changes)
 
 
-rule tabulate_altered:
-    """Each language model and ensemble against the best baseline on each altered set, star by star."""
+use rule tabulate_comparison as tabulate_altered with:
     input:
-        altered=ancient(altered_predictions(ALTERED_SETS)),
+        predictions=ancient(altered_predictions(ALTERED_SETS)),
         validation=ancient(altered_predictions(["val.raw"])),
         digests=digests(
             altered_predictions(ALTERED_SETS), altered_predictions(["val.raw"])
@@ -153,18 +152,10 @@ rule tabulate_altered:
         rendered=multiext("<results>/tables/altered_{task}", ".md", ".tex"),
     log:
         "<results>/logs/tabulate_altered/{task}.log",
-    conda:
-        ENV
-    resources:
-        mem_mb=grow(4000),
-        runtime=grow(30),
     params:
         scripts=scripts_folder,
         settings=altered_settings,
         code_hash=code_hash("tabulate_paired"),
-    shell:
-        "python {params.scripts:q}/tabulate_paired.py --settings {params.settings:q} --predictions {input.altered:q}"
-        " --validation {input.validation:q} --csv {output.csv:q} 2>&1 | tee {log:q}"
 
 
 localrules:

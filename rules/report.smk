@@ -1,7 +1,8 @@
 """The page that a person reads."""
 
 from starglot.report.plan import report_plan, shown_on_request
-from starglot.workflow.forecast import core_seconds, read_measured, sample_counts
+from starglot.workflow.forecast import sample_counts
+from starglot.workflow.processor_cost import core_seconds, read_measured
 
 
 def on_request(wildcards):

@@ -18,22 +18,23 @@ def main(args: argparse.Namespace) -> None:
     of = f"task {settings['name']}, {settings['release']}{' (a mock, not real stars)' if settings['mock'] else ''}"
     validation, judged = list(map(Path, args.validation)), list(map(Path, args.predictions))
     tables = [
-        _of(size, name, validation, judged, settings)
+        _of_set(size, file, validation, judged, settings)
         for size in settings["sizes"]
-        for name in dict.fromkeys(path.name for path in judged if path.parts[-2] == size)
+        for file in dict.fromkeys(path.name for path in judged if path.parts[-2] == size)
     ]
     changes = [Change.model_validate(each) for each in settings.get("changes", [])]
     caption = f"Models against the best baseline{' on altered spectra' if changes else ''}, star by star: {of}."
     notes = [*NOTES, *([f"Changes: {in_words(changes)}."] if changes else [])]
-    write_table(pd.concat(tables), Path(args.csv).with_suffix(""), caption, notes, objects=settings["objects"])
+    table = pd.concat(tables, ignore_index=True)
+    write_table(table, Path(args.csv).with_suffix(""), caption, notes, objects=settings["objects"])
 
 
-def _of(
-    size: str, name: str, validation: Sequence[Path], judged: Sequence[Path], settings: Mapping[str, Any]
+def _of_set(
+    size: str, file: str, validation: Sequence[Path], judged: Sequence[Path], settings: Mapping[str, Any]
 ) -> pd.DataFrame:
-    """The comparison at one size, on the set of which files of this name hold the predictions."""
+    """The comparison at one size, on one set: predictions for it are in files of this name."""
     val = by_seed([path for path in validation if path.parts[-2] == size])
-    test = by_seed([path for path in judged if path.parts[-2] == size and path.name == name])
+    test = by_seed([path for path in judged if path.parts[-2] == size and path.name == file])
     models, baselines = (
         {name: list(zip(val[name], test[name], strict=True)) for name in settings[which]}
         for which in ("models", "baselines")

@@ -17,7 +17,7 @@ from typing import TypeAlias
 from starglot.config.load import read_config
 from starglot.config.root import Config
 from starglot.errors import StarglotError
-from starglot.workflow import check, encoder_cost, forecast
+from starglot.workflow import check, encoder_cost, forecast, processor_cost
 from starglot.workflow.gpu_cost import PEAKS, Device, given_device
 from starglot.workflow.progress import in_words
 
@@ -63,7 +63,7 @@ def run(arguments: Sequence[str]) -> None:
         understood.error("--mfu is a share: 0.4 is 40 %")
     config = read_config(*given.config)
     device = given_device(given.tflops, given.mfu, given.card, given.measured)
-    times = forecast.read_measured(given.times) if given.times != MEASURED or MEASURED.is_file() else {}
+    times = processor_cost.read_measured(given.times) if given.times != MEASURED or MEASURED.is_file() else {}
     counts, seen = _counts(config, given.count)
     print("\n".join(plan(config, device, counts, times, seen)), flush=True)
     forecast.require_within_limits(config, device)
@@ -98,7 +98,7 @@ def plan(
     config: Config,
     device: Device,
     given: Mapping[tuple[str, str], int],
-    times: Mapping[str, forecast.Measured],
+    times: Mapping[str, processor_cost.Measured],
     seen: Seen = None,
 ) -> Iterator[str]:
     """The lines of a plan.  given: spectra of sizes that take all there is; times: what rules took elsewhere; seen:
@@ -190,10 +190,10 @@ def _hours(hours: float) -> str:
 
 
 def _processors(
-    config: Config, counts: list[forecast.Count], times: Mapping[str, forecast.Measured], seen: Seen
+    config: Config, counts: list[forecast.Count], times: Mapping[str, processor_cost.Measured], seen: Seen
 ) -> Iterator[str]:
     yield ""
-    found = forecast.core_seconds(config, counts, times, seen)
+    found = processor_cost.core_seconds(config, counts, times, seen)
     if not found:
         yield f"Processor time: not known, for lack of measured times ({MEASURED}, or --times)"
         return

@@ -89,7 +89,7 @@ def report_plan(
     model and size; figures: name, caption and section.
 
     is_there: whether a table or figure is to be shown; the workflow shows those that are inputs of the page.
-    forecast: rule -> core-seconds that were expected of it (:func:`starglot.workflow.forecast.core_seconds`).
+    forecast: rule -> core-seconds that were expected of it (:func:`starglot.workflow.processor_cost.core_seconds`).
     """
     leading = _leading(config)
     written = queries.dump(config, exclude_unset=True)

@@ -1,28 +1,24 @@
-"""What a run will cost, from its configuration alone: spectra, tokens, GPU hours, memory, disk, processor time.
+"""What a run will cost, from its configuration alone: spectra, tokens, GPU hours, memory, disk.
 
-Counts follow from sizes, splits and passes; operations from :mod:`starglot.workflow.gpu_cost`; times on processors
-from what the demo's rules were measured to take, by what each grows with.
+Counts follow from sizes, splits and passes, operations from :mod:`starglot.workflow.gpu_cost`.
 """
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import cast
 
 from starglot.config import queries, trials, variants
 from starglot.config.bases.outside import is_hub_id
 from starglot.config.bases.random import LikeBase
 from starglot.config.embeddings import embedding_base
-from starglot.config.kinds.registry import KINDS, is_language_model
+from starglot.config.kinds.registry import is_language_model
 from starglot.config.language_bases import Lowest, below, hub_or_folder_bases, patch_bases
 from starglot.config.patches import Patches
 from starglot.config.recipes import View
 from starglot.config.root import Config
-from starglot.config.strict import PretrainedBase
 from starglot.config.surveys.common import SpectrumSurvey
 from starglot.errors import StarglotError
 from starglot.models.bases import local_folder
@@ -125,7 +121,7 @@ def gpu_jobs(config: Config, device: Device, counts: list[Count]) -> Iterator[Gp
     of repeats, then of the sweep."""
     yield from _base_jobs(config, device, counts)
     known = {(one.task, one.size): one.spectra for one in counts}
-    for task, model, size, sweep in _trained(config):
+    for task, model, size, sweep in trained(config):
         spectra, found = known[task, size], variants.model_at(config, model, size)
         if spectra is None or not is_language_model(found):
             continue
@@ -173,7 +169,7 @@ def _base_jobs(config: Config, device: Device, counts: list[Count]) -> Iterator[
         yield GpuJob("train", base.view, name, None, seen, tokens, hours, memory, False)
 
 
-def _trained(config: Config) -> Iterator[tuple[str, str, str, bool]]:
+def trained(config: Config) -> Iterator[tuple[str, str, str, bool]]:
     """(task, model, size, whether of a sweep or an ablation alone), each training once."""
     made = dict.fromkeys(
         (task, model, size)
@@ -216,56 +212,7 @@ def predicted(config: Config, task: str, size: str, known: Mapping[tuple[str, st
     return round(total) + (config.run.validation_limit or 0) * len(queries.judges(config, task))
 
 
-# ------------------------------------------------------------------------------------------------ processors
-
-#: Rule -> what its time grows with, a key of :func:`amounts`; other rules grow with the number of models.
-GROWS_WITH = {
-    **dict.fromkeys(("make_mock", "make_own_line", "write_own_line_qa", "tabulate_own_line"), "mock spectra"),
-    **dict.fromkeys(("read_survey", "match_survey", "select_stars", "inventory"), "spectra"),
-    **dict.fromkeys(("select_shard", "clean_shard", "index_spectra"), "spectra"),
-    **dict.fromkeys(("collect_labels", "draw_sample", "learn_domain", "audit_leakage", "write_qa"), "rows"),
-    **dict.fromkeys(("count_labels", "write_token_qa"), "rows"),
-    **dict.fromkeys(("leave_out_fold", "tabulate_folds"), "folds"),
-    "build_base": "base examples",
-    "train_llm": "taught (language)",
-    "train_patches": "taught (patches)",
-    "train_baseline": "taught (baselines)",
-    "predict_llm": "answered (language)",
-    "predict_patches": "answered (patches)",
-    "predict_baseline": "answered (baselines)",
-}
-
-
-def amounts(config: Config, counts: list[Count], seen: Mapping[str, int] | None = None) -> dict[str, float]:
-    """How much there is of what rules grow with, as far as processors do it; what GPUs do is not in it.
-
-    seen: as of :func:`spectra_to_clean`.
-    """
-    known = {(one.task, one.size): one.spectra for one in counts}
-    found = dict.fromkeys(GROWS_WITH.values(), 0.0) | {"models": 0.0}
-    found["spectra"] = float(sum(spectra_to_clean(config, counts, seen).values()))
-    found["mock spectra"] = float(config.mock.spectra) if config.mock is not None else 0.0
-    folds = config.split.folds * len(config.repeats.models) if config.repeats.folds else 0
-    for task in config.run.tasks:
-        found["folds"] += folds * (known[task, queries.sizes_of(config, task)[-1]] or 0)
-        found["rows"] += sum(known[task, size] or 0 for size in queries.sizes_of(config, task))
-    found["base examples"] = float(
-        sum(getattr(base, "examples", 0) for base in config.bases.values() if isinstance(base, PretrainedBase))
-    )
-    for task, model, size, sweep in _trained(config):
-        if sweep:
-            continue
-        found["models"] += 1
-        settings = variants.model_at(config, model, size)
-        training, family = getattr(settings, "training", None), KINDS[settings.kind].family
-        gpus = getattr(training, "gpus", None) or getattr(settings, "gpus", None)
-        if family in ("ensemble", "pipeline") or gpus:
-            continue
-        of = family if family in ("language", "patches") else "baselines"
-        passes = 1.0 if of == "baselines" else float(getattr(training, "epochs", 1.0))
-        found[f"taught ({of})"] += (known[task, size] or 0) * config.split.train * passes
-        found[f"answered ({of})"] += predicted(config, task, size, known, sweep)
-    return found
+# ------------------------------------------------------------------------------------------------ disk
 
 
 def spectra_to_clean(config: Config, counts: list[Count], seen: Mapping[str, int] | None = None) -> dict[str, int]:
@@ -287,48 +234,6 @@ def spectra_to_clean(config: Config, counts: list[Count], seen: Mapping[str, int
         if view in largest:
             largest[view] = max(largest[view], spectra or 0)
     return {view: round(spectra * config.select.margin) for view, spectra in largest.items()}
-
-
-@dataclass(frozen=True)
-class Measured:
-    """What a rule took in a run: core-seconds of all its jobs, and how much there was of what it grows with."""
-
-    core_seconds: float
-    per: str
-    amount: float
-
-
-def read_measured(path: Path) -> dict[str, Measured]:
-    """Rule -> what it took, of a table that benchmarks/demo_jobs.py wrote.  Raises StarglotError for another one."""
-    try:
-        with path.open(encoding="utf-8", newline="") as file:
-            rows = list(csv.DictReader(file, delimiter="\t"))
-        return {
-            row["rule"]: Measured(float(row["core_seconds"]) * int(row["jobs"]), row["per"], float(row["amount"]))
-            for row in rows
-        }
-    except (OSError, KeyError, TypeError, ValueError) as error:
-        raise StarglotError(
-            f"the measured times cannot be read: {error}",
-            where=path,
-            allowed="a table with the columns rule, core_seconds, jobs, per, amount",
-            todo="name the project's benchmarks/demo_jobs.tsv, or write one: python benchmarks/demo_jobs.py",
-        ) from error
-
-
-def core_seconds(
-    config: Config, counts: list[Count], measured: Mapping[str, Measured], seen: Mapping[str, int] | None = None
-) -> dict[str, float]:
-    """Rule -> core-seconds of all its jobs, the longest first; rules that have nothing to do are left out.
-
-    seen: as of :func:`spectra_to_clean`.
-    """
-    here = amounts(config, counts, seen)
-    found = {rule: one.core_seconds * here[one.per] / one.amount for rule, one in measured.items() if one.amount}
-    return {rule: seconds for rule, seconds in sorted(found.items(), key=lambda item: -item[1]) if seconds > 0}
-
-
-# ------------------------------------------------------------------------------------------------ disk
 
 
 def disk(config: Config, counts: list[Count], seen: Mapping[str, int] | None = None) -> dict[str, float]:

@@ -19,7 +19,7 @@ from starglot.config.patches import Estimated, Patches
 from starglot.config.root import Config
 from starglot.models.projector import patch_starts
 from starglot.report.accounts import rule_times
-from starglot.workflow import forecast
+from starglot.workflow import forecast, processor_cost
 from starglot.workflow.gpu_cost import (
     PEAKS,
     SHAPES,
@@ -240,8 +240,8 @@ def test_a_limit_counts_what_is_to_run(full: Config) -> None:
 
 def test_the_forecast_of_the_demo_is_what_it_was_measured_to_take(demo: Config, project: Path) -> None:
     """README: about 12 minutes on two cores."""
-    measured = forecast.read_measured(project / "benchmarks/demo_jobs.tsv")
-    seconds = forecast.core_seconds(demo, forecast.sample_counts(demo), measured)
+    measured = processor_cost.read_measured(project / "benchmarks/demo_jobs.tsv")
+    seconds = processor_cost.core_seconds(demo, forecast.sample_counts(demo), measured)
     assert sum(seconds.values()) == pytest.approx(2 * 12 * 60, rel=0.25)
     with (project / "benchmarks/demo_jobs.tsv").open() as file:
         rows = {row["rule"]: row for row in csv.DictReader(file, delimiter="\t")}
@@ -250,25 +250,26 @@ def test_the_forecast_of_the_demo_is_what_it_was_measured_to_take(demo: Config, 
 
 
 def test_twice_the_spectra_take_twice_as_long(demo: Config, project: Path) -> None:
-    measured = forecast.read_measured(project / "benchmarks/demo_jobs.tsv")
+    measured = processor_cost.read_measured(project / "benchmarks/demo_jobs.tsv")
     assert demo.mock is not None
     more = demo.model_copy(update={"mock": demo.mock.model_copy(update={"spectra": 4800})})
     seconds = [
-        forecast.core_seconds(each, forecast.sample_counts(each), measured)["clean_shard"] for each in (demo, more)
+        processor_cost.core_seconds(each, forecast.sample_counts(each), measured)["clean_shard"]
+        for each in (demo, more)
     ]
     assert seconds[1] == pytest.approx(2 * seconds[0])
 
 
 def test_what_the_run_does_not_have_takes_no_time(full: Config, project: Path) -> None:
-    measured = forecast.read_measured(project / "benchmarks/demo_jobs.tsv")
-    seconds = forecast.core_seconds(full, forecast.sample_counts(full), measured)
+    measured = processor_cost.read_measured(project / "benchmarks/demo_jobs.tsv")
+    seconds = processor_cost.core_seconds(full, forecast.sample_counts(full), measured)
     assert not {"make_mock", "build_base", "leave_out_fold", "train_llm"} & set(seconds)
 
 
 def test_a_table_of_no_times_is_refused(tmp_path: Path) -> None:
     (tmp_path / "times.tsv").write_text("rule\tseconds\nclean\t3\n")
     with refused(where=tmp_path / "times.tsv"):
-        forecast.read_measured(tmp_path / "times.tsv")
+        processor_cost.read_measured(tmp_path / "times.tsv")
 
 
 def test_disk_and_downloads(full: Config) -> None:
