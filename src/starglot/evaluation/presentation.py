@@ -229,7 +229,8 @@ def present(frame: pd.DataFrame, fold: Sequence[str] = ()) -> Presentation:
     """Make ``frame`` ready to be printed.
 
     ``x`` with ``x_lo`` and ``x_hi`` becomes one column of :class:`Estimate`; columns of ``fold`` that have one value
-    throughout are taken out and named in ``constant``; ``note`` becomes numbered notes; missing is None.
+    throughout are taken out and named in ``constant``, or not named where it is missing; ``note`` becomes numbered
+    notes; missing is None.
     """
     names = [str(name) for name in frame.columns]
     ends = {f"{name}{end}" for name in names for end in ("_lo", "_hi") if f"{name}{end}" in names}
@@ -237,8 +238,9 @@ def present(frame: pd.DataFrame, fold: Sequence[str] = ()) -> Presentation:
     constant = []
     for name in fold:
         if name in names and len(frame) and frame[name].nunique(dropna=False) == 1:
-            constant.append((HEADINGS.get(name, name), str(frame[name].iloc[0])))
             hidden.add(name)
+            if _known(frame[name].iloc[0]) is not None:
+                constant.append((HEADINGS.get(name, name), str(frame[name].iloc[0])))
     shown = [name for name in names if name not in hidden]
     notes = sorted({str(note) for note in frame["note"].dropna()}) if "note" in names else []
     records = frame.to_dict("records")

@@ -12,7 +12,10 @@ from starglot.evaluation.presentation import Presentation, escape_latex, latex, 
 from starglot.tables import atomic_path, write_text
 
 #: Columns that leave a printed table for its notes when they say the same in every row.
-FOLDED: tuple[str, ...] = ("task", "size", "set", "n_no_truth", "n_no_sigma", "n_seen", "n_rejected")
+FOLDED: tuple[str, ...] = (
+    *("task", "size", "set", "n_no_truth", "n_no_sigma", "n_seen", "n_rejected"),
+    *("seeds", "baseline_seeds", "n_left_out", "seed_spread", "baseline_seed_spread"),
+)
 
 #: Rows from which a LaTeX table has to break across pages.
 _LONG = 45

@@ -13,7 +13,7 @@ from starglot.evaluation.numbered import KINDS, OURS, printed, table_notes
 from starglot.evaluation.presentation import named_labels, present
 from starglot.evaluation.residuals import ALL
 from starglot.evaluation.sweeps import ablation, scaling
-from starglot.evaluation.tables_io import read_table
+from starglot.evaluation.tables_io import FOLDED, read_table
 from starglot.evaluation.tables_io import table_notes as general_notes
 from starglot.evaluation.transfer import sizes as transfer_sizes
 from starglot.evaluation.transfer import tables as transfer
@@ -100,11 +100,10 @@ def further_tables(paths: Sequence[Path]) -> dict[str, list[HtmlTable]]:
         for column in ("class", "part", "snr"):
             if column in frame.columns and (frame[column] == ALL).any():
                 frame = frame[frame[column] == ALL].drop(columns=column).reset_index(drop=True)
-        fold = ("task", "size", "set")
         counted = coverage_notes(frame) if kind == "calibration" else []
-        notes = [*_NOTES.get(kind, ()), *general_notes(frame, present(frame, fold)), *counted]
+        notes = [*_NOTES.get(kind, ()), *general_notes(frame, present(frame, FOLDED)), *counted]
         labels = [str(label) for label in dict.fromkeys(frame["label"])] if "label" in frame.columns else []
         of = f"{task} ({named_labels(labels, FEW)})" if labels else task
         title = caption + (f": {of}" if task else "")
-        tables[section].append(html_table(path.stem.replace("_", "-"), frame, title, notes, fold=fold))
+        tables[section].append(html_table(path.stem.replace("_", "-"), frame, title, notes, fold=FOLDED))
     return dict(tables)

@@ -10,6 +10,7 @@ from scipy import stats
 from starglot.evaluation.paired import Pair, best_baseline, by_seed, compare, paired, paired_table
 from starglot.evaluation.rows import judged
 from starglot.evaluation.skill import r2
+from starglot.evaluation.tables_io import write_table
 
 LABELS = ["teff", "feh"]
 
@@ -165,3 +166,18 @@ def test_rows_that_cannot_be_judged_mark_their_label(tmp_path):
     frame = paired_table(models, baselines, LABELS, task="t", size="all", replicates=50)
     assert frame["n"].tolist() == [0, 180] and frame["note"].notna().tolist() == [True, False]
     assert isinstance(pa.Table.from_pandas(frame), pa.Table)
+
+
+def test_what_is_the_same_in_every_row_makes_room_for_the_verdict(tmp_path):
+    """One seed throughout: said below the table, and the spread of seeds, which there is not, nowhere."""
+    models, baselines = (tables(tmp_path, {name: [(1, 1)]}) for name in ("llm", "ridge"))
+    frame = paired_table(models, baselines, LABELS, task="t", size="all", replicates=50)
+    write_table(frame, tmp_path / "one", "c", [])
+    printed = (tmp_path / "one.md").read_text()
+    heading = next(line for line in printed.splitlines() if line.startswith("| "))
+    assert "verdict" in heading and "seed" not in heading and "left out" not in heading
+    assert "seeds 1; seeds of the baseline 1; left out 0." in printed
+    frame["seeds"], frame["seed_spread"] = [1, 2], [None, 0.1]
+    write_table(frame, tmp_path / "two", "c", [])
+    heading = next(line for line in (tmp_path / "two.md").read_text().splitlines() if line.startswith("| "))
+    assert "| seeds |" in heading and "seed spread" in heading
