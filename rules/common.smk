@@ -94,8 +94,11 @@ def task_grid(task):
     return queries.dump(CONFIG.recipe_of(CONFIG.tasks[task].view).wavelength)
 
 
-def built(pattern, models=CONFIG.run.models, **extra):
-    """`pattern` for every task, size and model of `run:` (and every value in `extra`)."""
+def built(pattern, models_of=CONFIG.models_of, **extra):
+    """`pattern` for every task, size and model of `run:` (and every value in `extra`).
+
+    models_of: task -> the models; those that the task is built with.
+    """
     return [
         path
         for task in CONFIG.run.tasks
@@ -103,11 +106,11 @@ def built(pattern, models=CONFIG.run.models, **extra):
             pattern,
             task=task,
             size=queries.sizes_of(CONFIG, task),
-            model=models,
+            model=models_of(task),
             **extra,
         )
     ]
 
 
 #: Every sample of `run:`.
-RUN_SAMPLES = built("<results>/samples/{task}/{size}.parquet", models=["-"])
+RUN_SAMPLES = list(dict.fromkeys(built("<results>/samples/{task}/{size}.parquet")))

@@ -4,7 +4,9 @@
 def paired_settings(wildcards):
     """What a comparison is told: which models are compared, which are baselines, at which sizes."""
     return comparison_of(
-        wildcards, CONFIG.run.models, queries.sizes_of(CONFIG, wildcards.task)
+        wildcards,
+        CONFIG.models_of(wildcards.task),
+        queries.sizes_of(CONFIG, wildcards.task),
     )
 
 
@@ -26,7 +28,7 @@ def judged_validation(wildcards):
     return expand(
         "<results>/predictions/{task}/{model}/{size}/val.raw.parquet",
         task=wildcards.task,
-        model=CONFIG.run.models,
+        model=CONFIG.models_of(wildcards.task),
         size=queries.sizes_of(CONFIG, wildcards.task),
     )
 
@@ -75,7 +77,7 @@ def seeded(pattern):
                 size=queries.sizes_of(CONFIG, wildcards.task)[-1],
                 set=queries.judged_set(CONFIG),
             )
-            for model in comparisons.comparison_models(CONFIG)
+            for model in comparisons.comparison_models(CONFIG, wildcards.task)
             for name in comparisons.seeds_of(CONFIG, model)
         ]
 
@@ -93,7 +95,8 @@ seeded_validation = seeded(
 def comparison_settings(wildcards):
     """What the comparison over seeds is told."""
     sizes = queries.sizes_of(CONFIG, wildcards.task)[-1:]
-    return comparison_of(wildcards, comparisons.comparison_models(CONFIG), sizes)
+    models = comparisons.comparison_models(CONFIG, wildcards.task)
+    return comparison_of(wildcards, models, sizes)
 
 
 rule tabulate_comparison:

@@ -80,7 +80,7 @@ def altered_predictions(sets):
         return expand(
             "<results>/predictions/{task}/{model}/{size}/{set}.parquet",
             task=wildcards.task,
-            model=CONFIG.run.models,
+            model=CONFIG.models_of(wildcards.task),
             size=queries.sizes_of(CONFIG, wildcards.task)[-1],
             set=sets,
         )
@@ -137,7 +137,9 @@ def altered_settings(wildcards):
     """What the comparison on altered spectra is told: that of `run:`, at the task's largest size, and the changes."""
     sizes = queries.sizes_of(CONFIG, wildcards.task)[-1:]
     changes = [queries.dump(change) for change in CONFIG.degradation.changes]
-    return comparison_of(wildcards, CONFIG.run.models, sizes, changes=changes)
+    return comparison_of(
+        wildcards, CONFIG.models_of(wildcards.task), sizes, changes=changes
+    )
 
 
 use rule tabulate_comparison as tabulate_altered with:

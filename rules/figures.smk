@@ -79,7 +79,7 @@ rule draw_training:
     log:
         "<results>/logs/draw_training/{task}/{model}/{size}.log",
     wildcard_constraints:
-        model=models_among(ALL_CURVED),
+        model=models_among(CURVED),
     conda:
         ENV
     resources:

@@ -237,7 +237,7 @@ def limit_predictions(wildcards):
     return expand(
         "<results>/predictions/{task}/{model}/{size}/test.parquet",
         task=wildcards.task,
-        model=CONFIG.run.models,
+        model=CONFIG.models_of(wildcards.task),
         size=queries.sizes_of(CONFIG, wildcards.task)[-1],
     )
 

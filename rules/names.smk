@@ -17,7 +17,6 @@ from starglot.config.names import SUFFIX
 from starglot.config.recipes import View
 from starglot.surveys.shard_names import SHARD_NAME
 
-LLMS = queries.run_language_models(CONFIG)
 ALL_LLMS, PATCH_LLMS, BASELINES, ENSEMBLES, PIPELINES = (
     reading(CONFIG.models, CONFIG.models, needs)
     for needs in (
@@ -28,9 +27,8 @@ ALL_LLMS, PATCH_LLMS, BASELINES, ENSEMBLES, PIPELINES = (
         "catalogue",
     )
 )
-#: Models whose training leaves a loss curve: of the configuration, and of `run:`.
-ALL_CURVED = queries.curved(CONFIG, CONFIG.models)
-CURVED = queries.curved(CONFIG, CONFIG.run.models)
+#: Models whose training leaves a loss curve.
+CURVED = queries.curved(CONFIG, CONFIG.models)
 ALTERED_SETS = queries.altered_sets(CONFIG)
 OUTSIDE_BASES = language_bases.outside_bases(CONFIG)
 HUB_BASES = [slug for slug, (name, _) in OUTSIDE_BASES.items() if is_hub_id(name)]

@@ -69,7 +69,7 @@ rule build_report:
         ],
         models=built("<results>/models/{task}/{model}/{size}/manifest.json"),
         samples=ancient(RUN_SAMPLES),
-        counts=built("<results>/samples/{task}/{size}.json", models=["-"]),
+        counts=[path.replace(".parquet", ".json") for path in RUN_SAMPLES],
         calibrations=built(
             "<results>/predictions/{task}/{model}/{size}/{set}.calibration.json",
             set=CONFIG.run.sets,

@@ -140,7 +140,7 @@ def retention_answers(wildcards):
     return expand(
         "<results>/retention/{task}/{model}/{size}/{questions}.json",
         task=wildcards.task,
-        model=retention_models(CONFIG),
+        model=retention_models(CONFIG, wildcards.task),
         size=queries.sizes_of(CONFIG, wildcards.task),
         questions=CONFIG.retention.sets,
     )
@@ -150,7 +150,7 @@ def untuned_answers(wildcards):
     """Answers of their bases."""
     names = {
         untuned_name(CONFIG, variants.model_of(CONFIG, model)): None
-        for model in retention_models(CONFIG)
+        for model in retention_models(CONFIG, wildcards.task)
     }
     return expand(
         "<results>/retention/{untuned}/{questions}.json",
@@ -164,7 +164,7 @@ def retention_predictions(wildcards):
     return expand(
         "<results>/predictions/{task}/{model}/{size}/{set}.parquet",
         task=wildcards.task,
-        model=retention_models(CONFIG),
+        model=retention_models(CONFIG, wildcards.task),
         size=queries.sizes_of(CONFIG, wildcards.task),
         set=queries.judged_set(CONFIG),
     )

@@ -124,4 +124,4 @@ localrules:
 rule samples:
     """Target: every sample of `run:`."""
     input:
-        built("<results>/samples/{task}/{size}.parquet"),
+        RUN_SAMPLES,

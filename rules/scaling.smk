@@ -17,7 +17,7 @@ def swept(pattern):
                 size=size,
                 set=queries.sweep_set(CONFIG, wildcards.task, size),
             )
-            for model in queries.sweep_models(CONFIG)
+            for model in queries.sweep_models(CONFIG, wildcards.task)
             for size in queries.sweep_sizes(CONFIG, wildcards.task)
         ]
 
@@ -101,7 +101,7 @@ def controlled(pattern):
                 size=size,
                 set=queries.sweep_set(CONFIG, wildcards.task, size),
             )
-            for model in control_models(CONFIG)
+            for model in control_models(CONFIG, wildcards.task)
             for size in queries.sweep_sizes(CONFIG, wildcards.task)
         ]
 
@@ -159,7 +159,8 @@ rule tabulate_control:
 
 def fold_predictions(wildcards):
     """Raw predictions of each fold, by the models that left it out."""
-    return repeats_of(wildcards.task, queries.repeated_models(CONFIG, folds_only=True))
+    models = queries.repeated_models(CONFIG, wildcards.task, folds_only=True)
+    return repeats_of(wildcards.task, models)
 
 
 rule tabulate_folds:

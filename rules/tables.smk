@@ -37,7 +37,7 @@ def task_predictions(wildcards):
     return expand(
         "<results>/predictions/{task}/{model}/{size}/{set}.parquet",
         task=wildcards.task,
-        model=CONFIG.run.models,
+        model=CONFIG.models_of(wildcards.task),
         size=queries.sizes_of(CONFIG, wildcards.task),
         set=CONFIG.run.sets,
     )
@@ -111,7 +111,7 @@ def external_predictions(wildcards):
     return expand(
         "<results>/predictions/{task}/{model}/{size}/{set}.parquet",
         task=wildcards.task,
-        model=queries.judged_outside(CONFIG),
+        model=queries.judged_outside(CONFIG, wildcards.task),
         size=queries.sizes_of(CONFIG, wildcards.task)[-1],
         set=queries.judges(CONFIG, wildcards.task),
     )
@@ -201,7 +201,7 @@ def judged_predictions(wildcards):
     return expand(
         "<results>/predictions/{task}/{model}/{size}/{set}.parquet",
         task=wildcards.task,
-        model=CONFIG.run.models,
+        model=CONFIG.models_of(wildcards.task),
         size=queries.sizes_of(CONFIG, wildcards.task),
         set=queries.judged_set(CONFIG),
     )
@@ -217,7 +217,8 @@ def judged_calibrations(wildcards):
 
 def repeated_predictions(wildcards):
     """Raw predictions by the models of other seeds and folds, of the set that is judged."""
-    return repeats_of(wildcards.task, queries.repeated_models(CONFIG))
+    models = queries.repeated_models(CONFIG, wildcards.task)
+    return repeats_of(wildcards.task, models)
 
 
 def repeats_of(task, models):
@@ -280,7 +281,7 @@ def own_line_predictions():
     return expand(
         "<results>/predictions/{task}/{model}/{size}/own_line.parquet",
         task=OWN_LINE_TASK,
-        model=CONFIG.run.models,
+        model=CONFIG.models_of(OWN_LINE_TASK),
         size=queries.sizes_of(CONFIG, OWN_LINE_TASK)[-1],
     )
 

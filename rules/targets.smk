@@ -13,7 +13,7 @@ def kiel_figures():
         f"<results>/figures/kiel_{task}_{model}_{size}_{name}.png"
         for task in CONFIG.run.tasks
         if {"teff", "logg", "feh"} <= set(CONFIG.tasks[task].labels)
-        for model in LLMS
+        for model in queries.run_language_models(CONFIG, task)
         for size in queries.sizes_of(CONFIG, task)
         for name in CONFIG.run.sets
     ]
@@ -35,29 +35,33 @@ PAPER_FIGURES = paper.paper_figures(CONFIG)
 def diagnostic_figures():
     """Diagnostic figures of the leading model, at the largest size of each task."""
     return [
-        f"<results>/figures/{kind}_{task}_{queries.leading_model(CONFIG)}_{queries.sizes_of(CONFIG, task)[-1]}"
+        f"<results>/figures/{kind}_{task}_{queries.leading_model(CONFIG, task)}_{queries.sizes_of(CONFIG, task)[-1]}"
         f"_{queries.judged_set(CONFIG)}.png"
         for task in CONFIG.run.tasks
         for kind in [*DIAGNOSTIC_FIGURES, *queries.form_of(CONFIG, task).figures]
     ]
 
 
-def shown_models():
+def shown_models(task):
     """Models whose predictions are drawn: the LLMs and the one beside them (any other on request, by path)."""
-    return queries.judged_outside(CONFIG)
+    return queries.judged_outside(CONFIG, task)
+
+
+def curved_models(task):
+    """Models whose training leaves a loss curve."""
+    return queries.curved(CONFIG, CONFIG.models_of(task))
 
 
 def paired_tables(kind):
     """Models against the best baseline, star by star, where the run has both: `paired`, or on `altered` spectra."""
-    models = CONFIG.run.models
-    both = comparisons.compared(CONFIG, models) and comparisons.baselines(
-        CONFIG, models
-    )
-    return expand(
-        "<results>/tables/{kind}_{task}.csv",
-        kind=kind,
-        task=CONFIG.run.tasks if both else [],
-    )
+    return [
+        f"<results>/tables/{kind}_{task}.csv"
+        for task, models in (
+            (task, CONFIG.models_of(task)) for task in CONFIG.run.tasks
+        )
+        if comparisons.compared(CONFIG, models)
+        and comparisons.baselines(CONFIG, models)
+    ]
 
 
 def own_line_outputs():
@@ -90,7 +94,7 @@ def redshift_outputs():
 FOLD_TABLES = [
     f"<results>/tables/folds_{task}.csv"
     for task in CONFIG.run.tasks
-    if queries.repeated_models(CONFIG, folds_only=True)
+    if queries.repeated_models(CONFIG, task, folds_only=True)
 ]
 
 
@@ -116,13 +120,15 @@ TABLES = [
 FIGURES = [
     *built(
         "<results>/figures/predicted_{task}_{model}_{size}_{set}.png",
-        models=shown_models(),
+        models_of=shown_models,
         set=CONFIG.run.sets,
     ),
     *KIELS,
     *diagnostic_figures(),
     *expand("<results>/figures/figure_{number}.png", number=list(PAPER_FIGURES)),
-    *built("<results>/figures/training_{task}_{model}_{size}.png", models=CURVED),
+    *built(
+        "<results>/figures/training_{task}_{model}_{size}.png", models_of=curved_models
+    ),
     *own_line_outputs(),
     *redshift_outputs()[2:],
 ]

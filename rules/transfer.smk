@@ -60,7 +60,7 @@ def plane_predictions(wildcards):
     return expand(
         "<results>/predictions/{task}/{model}/{size}/{set}.parquet",
         task=wildcards.task,
-        model=CONFIG.run.models,
+        model=CONFIG.models_of(wildcards.task),
         size=queries.sizes_of(CONFIG, wildcards.task)[-1:],
         set=queries.judged_set(CONFIG),
     )

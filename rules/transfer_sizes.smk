@@ -15,7 +15,7 @@ def of_each_swept(pattern):
             set=queries.sweep_set(CONFIG, task, size),
         )
         for task in SWEPT_TRANSFER
-        for model in queries.sweep_models(CONFIG)
+        for model in queries.sweep_models(CONFIG, task)
         for size in queries.sweep_sizes(CONFIG, task)
     ]
 
@@ -76,7 +76,7 @@ def of_largest(pattern):
         found = queries.sweep_set(CONFIG, wildcards.task, size)
         return [
             pattern.format(task=wildcards.task, model=model, size=size, set=found)
-            for model in queries.sweep_models(CONFIG)
+            for model in queries.sweep_models(CONFIG, wildcards.task)
         ]
 
     return paths

@@ -30,7 +30,7 @@ def catalogues(config: Config) -> list[Applied]:
         defined = config.tasks[task].sample.sizes
         sizes = sizes_of(config, task)[-1:] if wanted.sizes is None else [s for s in wanted.sizes if s in defined]
         surveys = [View(config.tasks[task].view).survey] if wanted.surveys is None else wanted.surveys
-        models = readers_of_spectra(config, config.run.models) if wanted.models is None else wanted.models
+        models = readers_of_spectra(config, config.models_of(task)) if wanted.models is None else wanted.models
         found += [Applied(task, model, size, survey) for model in models for size in sizes for survey in surveys]
     return found
 

@@ -24,9 +24,9 @@ def baselines(config: Config, models: Iterable[str]) -> list[str]:
     return reading(models, config.models, "spectra")
 
 
-def comparison_models(config: Config) -> list[str]:
-    """Models of the comparison over seeds, by the names that they are configured by."""
-    return config.comparison.models or config.run.models
+def comparison_models(config: Config, task: str) -> list[str]:
+    """Models of a task's comparison over seeds, by the names that they are configured by."""
+    return config.comparison.models or config.models_of(task)
 
 
 def seeds_of(config: Config, model: str) -> list[str]:

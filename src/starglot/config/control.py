@@ -10,11 +10,11 @@ from starglot.config.queries import language_models, sweep_models
 from starglot.config.root import Config
 
 
-def control_models(config: Config) -> list[str]:
-    """The models of the sweep, of all seeds, that `scaling: control` compares."""
+def control_models(config: Config, task: str) -> list[str]:
+    """The models of a task's sweep, of all seeds, that `scaling: control` compares."""
     pairs = config.scaling.control
     named = {*pairs, *(control for controls in pairs.values() for control in controls)}
-    said = {name: read_name(name) for name in sweep_models(config)}
+    said = {name: read_name(name) for name in sweep_models(config, task)}
     return [name for name, each in said.items() if each.model in named and each.passes is None]
 
 

@@ -43,17 +43,18 @@ def paper_tables(config: Config) -> dict[str, dict[str, Any]]:
     one, two = stage_of(config, 1), stage_of(config, 2)
     sizes: list[str | None] = [*sizes_of(config, one)] if one else [None]
     largest = sizes_of(config, two)[-1] if two else None
-    llms = run_language_models(config)
     here, outside = [judged_set(config)], [name for name in PAPER_JUDGES if name in config.run.validation]
-    others = judged_outside(config)
+    every = {stage: config.models_of(task) for stage, task in ((1, one), (2, two))}
+    llms = {stage: run_language_models(config, task) or every[stage] for stage, task in ((1, one), (2, two))}
+    others = {stage: judged_outside(config, task) for stage, task in ((1, one), (2, two))}
     plans = {
-        2: (one, sizes[-1], here, llms or config.run.models),
-        3: (one, sizes[0], here, config.run.models),
-        4: (one, sizes[:2][-1], here, config.run.models),
-        5: (two, largest, here, llms or config.run.models),
-        6: (two, largest, here, others),
-        7: (one, sizes[-1] if outside else None, outside, others),
-        8: (two, largest if outside else None, outside, others),
+        2: (one, sizes[-1], here, llms[1]),
+        3: (one, sizes[0], here, every[1]),
+        4: (one, sizes[:2][-1], here, every[1]),
+        5: (two, largest, here, llms[2]),
+        6: (two, largest, here, others[2]),
+        7: (one, sizes[-1] if outside else None, outside, others[1]),
+        8: (two, largest if outside else None, outside, others[2]),
     }
     repeated = "This run has one size: its cells are those of table 3." if len(sizes) == 1 else None
     return {
@@ -78,7 +79,7 @@ def paper_figures(config: Config) -> dict[str, dict[str, Any]]:
             if task and name in config.run.validation and set(labels) <= set(config.tasks[task].labels):
                 figures[str(number)] = {
                     "task": task,
-                    "model": leading_model(config),
+                    "model": leading_model(config, task),
                     "size": sizes_of(config, task)[-1],
                     "set": name,
                     "survey": survey,

@@ -121,23 +121,24 @@ def sweep_test_size(config: Config, task: str) -> str:
     return config.scaling.test_size or (sizes_of(config, task) or sizes[-1:])[0]
 
 
-def repeated_models(config: Config, *, folds_only: bool = False) -> list[str]:
-    """Models of other seeds and of all folds that `repeats:` asks for."""
-    repeats, names = config.repeats, []
-    for name in repeats.models:
+def repeated_models(config: Config, task: str, *, folds_only: bool = False) -> list[str]:
+    """Models of other seeds and of all folds that `repeats:` asks for, at a task."""
+    repeats, here, names = config.repeats, config.models_of(task), []
+    for name in (each for each in repeats.models if each in here):
         own = own_seeds(config, name)
         names += [Variant(name, seed).name for seed in repeats.seeds if own and own != {seed} and not folds_only]
         names += [Variant(name, fold=fold).name for fold in range(config.split.folds if repeats.folds else 0)]
     return names
 
 
-def sweep_models(config: Config) -> list[str]:
-    """Every model of the scaling sweep: seeds and passes of those named, as far as each has them.
+def sweep_models(config: Config, task: str) -> list[str]:
+    """Every model of a task's scaling sweep: seeds and passes of those named, as far as each has them.
 
-    A seed that is a model's own is the model itself; so is one pass.
+    Where none is named, these are the task's models of `run:`.  A seed that is a model's own is the model itself; so
+    is one pass.
     """
     names = []
-    for name in config.scaling.models or config.run.models:
+    for name in config.scaling.models or config.models_of(task):
         model = config.models[name]
         own = own_seeds(config, name)
         seeds = [None if own == {seed} else seed for seed in config.scaling.seeds if own]
@@ -338,9 +339,9 @@ def token_encodings(config: Config) -> list[str]:
     return [name for name, encoding in config.encodings.items() if isinstance(encoding, Patches)]
 
 
-def run_language_models(config: Config) -> list[str]:
-    """Names of those in `run:`."""
-    return [name for name in config.run.models if is_language_model(config.models[name])]
+def run_language_models(config: Config, task: str | None = None) -> list[str]:
+    """Names of those in `run:`, or of those that a task is built with."""
+    return [name for name in config.models_of(task) if is_language_model(config.models[name])]
 
 
 def curved(config: Config, models: Iterable[str]) -> list[str]:
@@ -348,20 +349,20 @@ def curved(config: Config, models: Iterable[str]) -> list[str]:
     return [name for name in models if family_of(config.models[name]).curve]
 
 
-def baseline_of(config: Config) -> list[str]:
-    """What the LLM is compared with: the one named, else the last ResNet-50, else the last that is no blend."""
-    named = config.tables.baseline
-    if named and named in config.run.models:
+def baseline_of(config: Config, task: str | None) -> list[str]:
+    """What a task's LLM is compared with: the one named, else the last ResNet-50, else the last that is no blend."""
+    named, here = config.tables.baseline, config.models_of(task)
+    if named and named in here:
         return [named]
-    readers = reading(config.run.models, config.models, "spectra")
+    readers = reading(here, config.models, "spectra")
     return ([name for name in readers if config.models[name].kind == "resnet50"] or readers)[-1:]
 
 
-def judged_outside(config: Config) -> list[str]:
-    """Models that are judged by external surveys: the LLMs and the one that they are compared with."""
-    return [*run_language_models(config), *baseline_of(config)]
+def judged_outside(config: Config, task: str | None) -> list[str]:
+    """Models of a task that external surveys judge: the LLMs and the one that they are compared with."""
+    return [*run_language_models(config, task), *baseline_of(config, task)]
 
 
-def leading_model(config: Config) -> str:
-    """The model that figures show: the first LLM, else the first of `run:`."""
-    return next(iter(run_language_models(config)), config.run.models[0])
+def leading_model(config: Config, task: str) -> str:
+    """The model that a task's figures show: the first LLM, else the first of `run:`."""
+    return next(iter(run_language_models(config, task)), config.models_of(task)[0])

@@ -50,7 +50,11 @@ def lines_faults(config: Config) -> Iterator[str]:
                 yield f"{where}: task '{lines.task}' must also ask for {', '.join(lacking)}"
             for task in config.run.tasks:
                 asked = config.tasks.get(task)
-                if asked is None or not (wanted := set(asked.labels) & set(ABUNDANCE_NAMES)):
+                if (
+                    asked is None
+                    or name in config.run.without.get(task, [])
+                    or not (wanted := set(asked.labels) & set(ABUNDANCE_NAMES))
+                ):
                     continue
                 if not wanted & set(source.labels):
                     yield f"{where}: task '{lines.task}' has none of the abundances that '{task}' asks for"
@@ -74,7 +78,7 @@ def replay_faults(config: Config) -> Iterator[str]:
             continue
         earlier = config.tasks.get(init.task)
         for task in config.run.tasks:
-            if task not in config.tasks or earlier is None:
+            if task not in config.tasks or name in config.run.without.get(task, []) or earlier is None:
                 continue
             for size in sizes_of(config, task):
                 if replayed_from(config, task, name, size) and _differ(config, task, init.task):

@@ -12,9 +12,9 @@ from starglot.config.queries import language_models, run_language_models
 from starglot.config.root import Config
 
 
-def retention_models(config: Config) -> list[str]:
-    """The language models that are asked."""
-    return run_language_models(config) if config.retention.models is None else config.retention.models
+def retention_models(config: Config, task: str) -> list[str]:
+    """The language models that are asked: those named, else those that a task of `run:` is built with."""
+    return run_language_models(config, task) if config.retention.models is None else config.retention.models
 
 
 def untuned_name(config: Config, model: AdaptedBase) -> str:

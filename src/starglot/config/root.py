@@ -129,6 +129,9 @@ class Run(Strict):
     tasks: list[str] = Field(min_length=1, description="Names under `tasks`.")
     sizes: list[str] = Field(min_length=1, description="Sizes of any task; each task builds those that it defines.")
     models: list[str] = Field(min_length=1, description="Names under `models`.")
+    without: dict[str, list[str]] = Field(
+        {}, description="Names under `tasks` -> models of `run: models` that the task does without."
+    )
     sets: list[Literal["val", "test", "common", "held_out"]] = Field(
         ["test"],
         min_length=1,
@@ -230,6 +233,11 @@ class Config(Strict):
     catalogue: Catalogue = Catalogue()
     retention: Retention = Retention()
 
+    def models_of(self, task: str | None) -> list[str]:
+        """The models of `run:` that a task is built with; None: all."""
+        left_out = self.run.without.get(task, []) if task else []
+        return [name for name in self.run.models if name not in left_out]
+
     def recipe_of(self, view: str) -> Recipe:
         """The recipe of a view."""
         return self.recipes[View(view).recipe]
@@ -254,7 +262,8 @@ class Config(Strict):
     def opened(self) -> dict[str, ModelSettings]:
         """The models of `run:` and of the scaling sweep, with those that they are made of or start from, by name."""
         found: dict[str, ModelSettings] = {}
-        names: list[str] = [*self.run.models, *(self.scaling.models or [])]
+        built = {name for task in self.run.tasks for name in self.models_of(task)}
+        names = [*(name for name in self.run.models if name in built), *(self.scaling.models or [])]
         while names:
             name = names.pop(0)
             model = self.models.get(name)

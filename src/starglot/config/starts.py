@@ -23,7 +23,7 @@ _READ = ("bin", "preparation", "encoder")
 def start_faults(config: Config) -> Iterator[str]:
     """What is wrong between models and their starts, at the tasks that are built."""
     tasks = [name for name in dict.fromkeys([*config.run.tasks, *config.scaling.tasks]) if name in config.tasks]
-    built = {*config.run.models, *(config.scaling.models or [])}
+    built = {task: {*config.models_of(task), *(config.scaling.models or [])} for task in tasks}
     for name, model in config.models.items():
         init = init_of(model)
         if init is None:
@@ -38,8 +38,8 @@ def start_faults(config: Config) -> Iterator[str]:
             continue  # said elsewhere
         yield from _same_reading(config, f"models.{name}", model, init, start)
         yield from _no_residual(config, name, init)
-        for task in tasks if name in built else []:
-            if starts_from(config, task, name):
+        for task in tasks:
+            if name in built[task] and starts_from(config, task, name):
                 yield from _fits(config, f"models.{name}", task, name)
 
 
@@ -131,7 +131,8 @@ def pipeline_faults(config: Config) -> Iterator[str]:
     for name in config.run.models:
         if name not in config.models or family_of(config.models[name]).needs != "catalogue":
             continue
-        for task in (config.tasks[each] for each in config.run.tasks if each in config.tasks):
+        built = [each for each in config.run.tasks if each in config.tasks and name in config.models_of(each)]
+        for task in map(config.tasks.__getitem__, built):
             own = View(task.view).survey
             if task.sample.source == own:
                 yield (
@@ -151,7 +152,7 @@ def transfer_tasks(config: Config) -> list[str]:
         start = starts_from(config, task, model)
         return start is not None and config.tasks[start[0]].view != config.tasks[task].view
 
-    return [task for task in config.run.tasks if any(carried(task, model) for model in config.run.models)]
+    return [task for task in config.run.tasks if any(carried(task, model) for model in config.models_of(task))]
 
 
 def bases_of(config: Config) -> dict[str, str]:
@@ -160,9 +161,13 @@ def bases_of(config: Config) -> dict[str, str]:
 
 
 def strategies(config: Config, tasks: Iterable[str], models: Iterable[str] | None = None) -> dict[str, str]:
-    """How each of the models (those of `run:`) goes on from its start at these tasks; others are left out."""
-    names = list(config.run.models if models is None else models)
-    found = {model: going_on(config, task, model) for task in tasks for model in names}
+    """How each of the models (the tasks' of `run:`) goes on from its start at these tasks; others are left out."""
+    named = None if models is None else list(models)
+    found = {
+        model: going_on(config, task, model)
+        for task in tasks
+        for model in (config.models_of(task) if named is None else named)
+    }
     return {model: str(said["strategy"]) for model, said in found.items() if said}
 
 

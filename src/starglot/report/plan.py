@@ -129,7 +129,12 @@ def shown_on_request(config: Config, results: Path) -> list[Path]:
 
 def _leading(config: Config) -> dict[str, tuple[str, str, str, str]]:
     return {
-        task: (task, queries.leading_model(config), queries.sizes_of(config, task)[-1], queries.judged_set(config))
+        task: (
+            task,
+            queries.leading_model(config, task),
+            queries.sizes_of(config, task)[-1],
+            queries.judged_set(config),
+        )
         for task in config.run.tasks
     }
 
@@ -139,7 +144,7 @@ def _runs(config: Config) -> list[tuple[str, str, str]]:
         (task, model, size)
         for task in config.run.tasks
         for size in queries.sizes_of(config, task)
-        for model in config.run.models
+        for model in config.models_of(task)
     ]
 
 

@@ -198,7 +198,7 @@ def _unfit(config: Config, folder: Path, users: Iterable[str]) -> str:
             return ""
         try:
             around = sum(map(len, frame(tokenizer)))
-            for task in map(config.tasks.__getitem__, config.run.tasks):
+            for task in (config.tasks[each] for each in config.run.tasks if name in config.models_of(each)):
                 grid = config.recipe_of(task.view).wavelength
                 encoding = config.encodings[model.encoding]
                 if isinstance(encoding, Patches):

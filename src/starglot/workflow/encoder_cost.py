@@ -93,9 +93,11 @@ def built_bases(config: Config) -> list[str]:
 def _embedded(config: Config) -> dict[str, set[str]]:
     """Base -> views whose spectra are embedded for models of the run."""
     found: dict[str, set[str]] = {}
-    models = [*config.run.models, *(config.scaling.models or [])]
     for model in (each for each in config.opened if embedding_base(config, each)):
-        tasks = [*config.run.tasks, *config.scaling.tasks] if model in models else []
+        swept = model in (config.scaling.models or [])
+        tasks = [
+            each for each in (*config.run.tasks, *config.scaling.tasks) if swept or model in config.models_of(each)
+        ]
         starts = [init for each in config.opened.values() if (init := getattr(each, "init", None))]
         tasks += [init.task for init in starts if init.model == model]
         base = str(embedding_base(config, variants.variant(config, model).model))

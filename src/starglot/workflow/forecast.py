@@ -175,17 +175,17 @@ def trained(config: Config) -> Iterator[tuple[str, str, str, bool]]:
         (task, model, size)
         for task in config.run.tasks
         for size in queries.sizes_of(config, task)
-        for model in config.run.models
+        for model in config.models_of(task)
     )
     for task in config.run.tasks:
         largest = queries.sizes_of(config, task)[-1]
-        made |= dict.fromkeys((task, model, largest) for model in queries.repeated_models(config))
+        made |= dict.fromkeys((task, model, largest) for model in queries.repeated_models(config, task))
     yield from ((*key, False) for key in made)
     swept = dict.fromkeys(
         (task, model, size)
         for task in config.scaling.tasks
         for size in queries.sweep_sizes(config, task)
-        for model in queries.sweep_models(config)
+        for model in queries.sweep_models(config, task)
     )
     swept |= dict.fromkeys(
         (task, trial.model, trial.size) for task in config.ablation for trial in trials.seeded(config, task)
@@ -244,11 +244,11 @@ def disk(config: Config, counts: list[Count], seen: Mapping[str, int] | None = N
         for view, spectra in spectra_to_clean(config, counts, seen).items()
     )
     text = 0.0
-    for name in queries.run_language_models(config):
-        encoding = config.encodings[queries.language_models(config)[name].encoding]
-        if isinstance(encoding, Patches):
-            continue
-        for task in config.run.tasks:
+    for task in config.run.tasks:
+        for name in queries.run_language_models(config, task):
+            encoding = config.encodings[queries.language_models(config)[name].encoding]
+            if isinstance(encoding, Patches):
+                continue
             own = config.recipe_of(config.tasks[task].view).wavelength.size / encoding.bin
             text += sum(known[task, size] for size in queries.sizes_of(config, task)) * own * TEXT_BYTES
     return {"cleaned spectra": values * SPECTRUM_BYTES, "questions": text}

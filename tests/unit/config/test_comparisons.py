@@ -28,7 +28,7 @@ def test_each_seed_is_a_variant_and_what_draws_nothing_is_trained_once(demo: Con
     assert comparisons.seeds_of(demo, "llm-patches") == ["llm-patches", "llm-patches.s1", "llm-patches.s2"]
     assert comparisons.seeds_of(demo, "kernel-ridge") == ["kernel-ridge", "kernel-ridge.s1", "kernel-ridge.s2"]
     assert comparisons.seeds_of(demo, "ridge") == ["ridge"]
-    assert comparisons.comparison_models(demo) == demo.run.models
+    assert comparisons.comparison_models(demo, "atmosphere") == demo.run.models
 
 
 def test_only_a_mock_has_a_limit(demo: Config, project: Path) -> None:

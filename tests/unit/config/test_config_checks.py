@@ -193,6 +193,14 @@ CASES: list[tuple[Any, ...]] = [
     ("paper", {"models__cnn__by_size": {"1e6": {}}}, "models.cnn.by_size", "1e6", "1.5e6"),
     ("paper", {"models__mlp__bin": 5000}, "models.mlp.bin", 5000, 4901),
     ("paper", {"run__tasks": ["atmosphre"]}, "run.tasks", "atmosphre", "atmosphere"),
+    ("paper", {"run__without": {"abundance": ["ridge"]}}, "run.without", "abundance", "abundances"),
+    ("paper", {"run__without": {"abundances": ["rigde"]}}, "run.without.abundances", "rigde", "ridge"),
+    (
+        "demo",
+        {"run__without": {"abundances": ["ridge"]}, "run__models": ["ridge"]},
+        "run.without.abundances",
+        "no model",
+    ),
     ("paper", {"run__models": ["rigde"]}, "run.models", "rigde", "ridge"),
     ("paper", {"run__sizes": ["1e5", "2e5", "all"]}, "run.sizes", "2e5"),
     ("paper", {"run__sizes": ["all"]}, "run.sizes", "atmosphere", "1e5", "5e5", "1.5e6"),
@@ -241,6 +249,13 @@ def test_a_broken_rule_is_said(case: tuple[Any, ...], request: pytest.FixtureReq
 
 def test_the_shipped_configurations_break_none(paper: Config, demo: Config) -> None:
     assert faults(paper) == faults(demo) == []
+
+
+def test_a_run_may_be_narrowed_to_what_a_task_does_without(demo: Config) -> None:
+    """As on the command line: the models and tasks that are left out need not be part of this run."""
+    assert demo.run.without == {"abundances": ["llm-demo"]}
+    for narrowed in ({"run__models": ["ridge"]}, {"run__tasks": ["atmosphere"]}, {"run__tasks": ["abundances"]}):
+        assert faults(demo, **narrowed) == []
 
 
 def test_labels_are_learnt_from_whatever_survey_brings_them(paper: Config) -> None:

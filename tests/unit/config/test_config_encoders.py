@@ -72,7 +72,7 @@ def test_the_sweeps_differ_in_what_they_sweep_alone(transfer, project):
         rate = config.models[name].training.learning_rate
         assert mine == {**plain, "training": {**plain["training"], "learning_rate": rate}}, name
         assert rate == 1e-3 or name.startswith("scratch"), name
-    assert len(queries.sweep_models(config)) == 5 * len(config.scaling.models)
+    assert len(queries.sweep_models(config, config.scaling.tasks[0])) == 5 * len(config.scaling.models)
 
 
 def test_a_network_that_reads_flux_is_told_nothing_of_bases(raw):

@@ -68,8 +68,8 @@ def test_a_language_model_may_have_any_name(paper: Config) -> None:
     raw["run"]["models"] = ["llm-ridge", "reader"]
     config = load_config(raw)
     assert queries.run_language_models(config) == ["reader"]
-    assert queries.leading_model(config) == "reader"
-    assert queries.baseline_of(config) == ["llm-ridge"]
+    assert queries.leading_model(config, "atmosphere") == "reader"
+    assert queries.baseline_of(config, "atmosphere") == ["llm-ridge"]
     assert queries.trained_on(config, "abundances", "reader", "all") == [
         ("abundances", "all"),
         ("atmosphere", "1.5e6"),

@@ -129,7 +129,7 @@ def test_the_sweep_trains_each_model_once_a_seed(paper: Config) -> None:
         update={"models": ["ridge", "cnn", "ensemble"], "seeds": [0, 2], "passes": [1.0, 4.0]}
     )
     config = paper.model_copy(update={"scaling": sweep})
-    assert queries.sweep_models(config) == [
+    assert queries.sweep_models(config, "atmosphere") == [
         "ridge",
         "cnn",
         "cnn.s2",
@@ -156,6 +156,6 @@ def test_repeats_are_other_seeds_and_all_folds(paper: Config) -> None:
     repeats = paper.repeats.model_copy(update={"models": ["ridge", "cnn"], "seeds": [0, 5], "folds": True})
     config = paper.model_copy(update={"repeats": repeats})
     folds = [f"{name}.f{fold}" for name in ("ridge", "cnn") for fold in range(5)]
-    assert queries.repeated_models(config, folds_only=True) == folds
-    assert queries.repeated_models(config) == [*folds[:5], "cnn.s5", *folds[5:]]
-    assert queries.repeated_models(paper) == []
+    assert queries.repeated_models(config, "atmosphere", folds_only=True) == folds
+    assert queries.repeated_models(config, "atmosphere") == [*folds[:5], "cnn.s5", *folds[5:]]
+    assert queries.repeated_models(paper, "atmosphere") == []

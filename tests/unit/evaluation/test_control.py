@@ -75,7 +75,8 @@ def test_a_control_differs_in_its_base_or_its_encoder_alone(project: Path, tmp_p
     )
     config = read_config(project / "config/config.yaml", project / "config/demo.yaml", over)
     assert not [fault for fault in cross_check(config) if fault.startswith("scaling")]
-    assert control_models(config) == [f"{name}{seed}" for name in ("smol", "moved", "beside") for seed in ("", ".s1")]
+    controls = [f"{name}{seed}" for name in ("smol", "moved", "beside") for seed in ("", ".s1")]
+    assert control_models(config, "atmosphere") == controls
     for control, named in (("other", "lora"), ("ridge", "ridge"), ("nobody", "nobody")):
         changed = config.scaling.model_copy(update={"control": {"smol": [control]}})
         faults = list(cross_check(config.model_copy(update={"scaling": changed})))

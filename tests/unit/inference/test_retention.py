@@ -301,13 +301,13 @@ def demo(project: Path, **over: Any) -> Config:
 
 def test_models_of_the_run_are_asked_and_compared_with_their_bases(project: Path) -> None:
     config = demo(project)
-    asked = retention_models(config)
+    asked = retention_models(config, "atmosphere")
     assert asked == [name for name in config.run.models if name.startswith("llm")]
     for name in asked:
         model = config.models[name]
         assert untuned_name(config, model) in untuned_models(config)  # type: ignore[arg-type]
         assert untuned_name(config, model).endswith(f"-{model.quantisation}")  # type: ignore[attr-defined, arg-type]
-    assert retention_models(demo(project, retention={"models": ["llm-demo.s1"]})) == ["llm-demo.s1"]
+    assert retention_models(demo(project, retention={"models": ["llm-demo.s1"]}), "atmosphere") == ["llm-demo.s1"]
 
 
 def test_what_cannot_be_asked_is_a_fault(project: Path) -> None:

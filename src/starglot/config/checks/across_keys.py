@@ -282,6 +282,7 @@ def _run(config: Config) -> Iterator[str]:
     for model in run.models:
         if model not in config.models:
             yield unknown("run.models", model, config.models)
+    yield from _left_out(config)
     baseline = config.tables.baseline
     others = [name for name in config.models if name not in language_models(config)]
     if baseline and baseline not in others:
@@ -291,6 +292,18 @@ def _run(config: Config) -> Iterator[str]:
             yield unknown("run.validation", survey, Surveys.model_fields)
         elif survey not in config.surveys.named():
             yield f"run.validation: surveys.{survey} is null"
+
+
+def _left_out(config: Config) -> Iterator[str]:
+    """Models that tasks do without, also where a run was narrowed to others: a task needs one at least."""
+    for task, models in config.run.without.items():
+        if task not in config.tasks:
+            yield unknown("run.without", task, config.tasks)
+        for model in models:
+            if model not in config.models:
+                yield unknown(f"run.without.{task}", model, config.models)
+        if task in config.run.tasks and not config.models_of(task):
+            yield f"run.without.{task}: no model of run.models is left; take the task out of run.tasks instead"
 
 
 def _surveys_used(config: Config) -> Iterator[str]:

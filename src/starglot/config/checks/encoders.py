@@ -151,7 +151,7 @@ def unselected(config: Config, at: str, base: str) -> Iterator[str]:
 
 def tasks_of(config: Config, name: str) -> list[str]:
     """Tasks at which a model is trained: those that are built, if it is, and those where others start from it."""
-    tasks = config.run.tasks if name in config.run.models else []
+    tasks = [task for task in config.run.tasks if name in config.models_of(task)]
     swept = config.scaling.tasks if name in (config.scaling.models or []) else []
     starts = [(init, other) for other, model in config.opened.items() if (init := init_of(model))]
     started = [init.task for init, other in starts if (init.model or other) == name]
