@@ -217,5 +217,9 @@ rule retention:
     input:
         expand(
             "<results>/tables/retention_{task}.csv",
-            task=CONFIG.run.tasks if CONFIG.retention.sets else [],
+            task=[
+                task
+                for task in CONFIG.run.tasks
+                if CONFIG.retention.sets and retention_models(CONFIG, task)
+            ],
         ),

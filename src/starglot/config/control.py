@@ -20,7 +20,9 @@ def control_models(config: Config, task: str) -> list[str]:
 
 def control_faults(config: Config) -> Iterator[str]:
     """What is wrong with the controls, if anything: each differs from its model in base or encoder alone."""
-    swept, known = config.scaling.models or config.run.models, language_models(config)
+    known = language_models(config)
+    lists = [config.scaling.models or config.models_of(task) for task in config.scaling.tasks]
+    swept = [name for name in config.models if all(name in models for models in lists)]
     for name, controls in config.scaling.control.items():
         for each in (name, *controls):
             if each not in swept:

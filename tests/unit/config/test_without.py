@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from starglot.config import applied, comparisons, paper, queries
+from starglot.config.control import control_faults
 from starglot.config.load import load_config, read_config
 from starglot.config.root import Config
 from starglot.workflow import forecast
@@ -55,6 +56,12 @@ def test_figures_and_numbered_tables_show_each_tasks_own(config: Config) -> None
     assert shown[5] == ["llm-patches"] and shown[6] == shown[8] == ["llm-patches", "cnn"]
     leading = {figure["task"]: figure["model"] for figure in paper.paper_figures(config).values()}
     assert leading == {task: left[0] for task, left in LEFT.items()}
+
+
+def test_a_control_that_a_swept_task_does_without_is_said(config: Config) -> None:
+    over = {"control": {"llm-patches": ["llm-demo"]}, "tasks": ["atmosphere"]}
+    faults = list(control_faults(config.model_copy(update={"scaling": config.scaling.model_copy(update=over)})))
+    assert "unknown name 'llm-patches'" in faults[0]
 
 
 def test_who_names_a_model_gets_it(config: Config) -> None:
