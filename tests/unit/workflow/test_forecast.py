@@ -239,10 +239,10 @@ def test_a_limit_counts_what_is_to_run(full: Config) -> None:
 
 
 def test_the_forecast_of_the_demo_is_what_it_was_measured_to_take(demo: Config, project: Path) -> None:
-    """README: about 12 minutes on two cores."""
+    """README: about 11 minutes on two cores."""
     measured = processor_cost.read_measured(project / "benchmarks/demo_jobs.tsv")
     seconds = processor_cost.core_seconds(demo, forecast.sample_counts(demo), measured)
-    assert sum(seconds.values()) == pytest.approx(2 * 12 * 60, rel=0.25)
+    assert sum(seconds.values()) == pytest.approx(2 * 11 * 60, rel=0.25)
     with (project / "benchmarks/demo_jobs.tsv").open() as file:
         rows = {row["rule"]: row for row in csv.DictReader(file, delimiter="\t")}
     for rule, one in seconds.items():
