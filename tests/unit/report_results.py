@@ -29,10 +29,10 @@ def merged(base, over):
 
 
 def demo_config():
-    """The demo's configuration with three models."""
+    """The demo's configuration with three models, all of them in both tasks."""
     files = (ROOT / "config" / name for name in ("config.yaml", "demo.yaml"))
     settings = merged(*(yaml.safe_load(path.read_text()) for path in files))
-    settings["run"]["models"] = ["llm-demo", "class-mean", "ridge"]
+    settings["run"] |= {"models": ["llm-demo", "class-mean", "ridge"], "without": {}}
     return load_config(settings, "config/demo.yaml")
 
 
