@@ -78,7 +78,7 @@ test: setup ## run the tests, all but the long ones (PYTEST_ARGS="-k name" for s
 test-long: setup ## run the long tests: the rest of the rebuild table, code edited under Slurm, every definition edited, ...
 	@OMP_NUM_THREADS=1 python -m pytest $(SHARED_OUT) -m long $(PYTEST_ARGS)
 
-test-quick: setup ## run the tests that train nothing and need no cluster, in under three minutes
+test-quick: setup ## run the tests that train nothing and need no cluster, in minutes
 	@OMP_NUM_THREADS=1 python -m pytest $(SHARED_OUT) -m "not slow" tests/unit tests/contract $(PYTEST_ARGS)
 
 check: setup ## list the external inputs: present or missing, size, source, account (CONFIG=my.yaml)
