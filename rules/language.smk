@@ -67,20 +67,16 @@ rule write_qa:
 
 def all_qa(wildcards):
     """Every question-and-answer file that the models of `run:` train on or answer."""
-    encodings = {
-        task: sorted(
+    return [
+        path
+        for task in CONFIG.run.tasks
+        for encoding in sorted(
             {
                 CONFIG.models[name].encoding
                 for name in queries.run_language_models(CONFIG, task)
             }
         )
-        for task in CONFIG.run.tasks
-    }
-    return [
-        path
-        for task in CONFIG.run.tasks
         for size in queries.sizes_of(CONFIG, task)
-        for encoding in encodings[task]
         for split in CONFIG.qa.files
         for path in qa_files(task, encoding, size, split)
     ]

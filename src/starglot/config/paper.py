@@ -44,9 +44,10 @@ def paper_tables(config: Config) -> dict[str, dict[str, Any]]:
     sizes: list[str | None] = [*sizes_of(config, one)] if one else [None]
     largest = sizes_of(config, two)[-1] if two else None
     here, outside = [judged_set(config)], [name for name in PAPER_JUDGES if name in config.run.validation]
-    every = {stage: config.models_of(task) for stage, task in ((1, one), (2, two))}
-    llms = {stage: run_language_models(config, task) or every[stage] for stage, task in ((1, one), (2, two))}
-    others = {stage: judged_outside(config, task) for stage, task in ((1, one), (2, two))}
+    stages = {1: one, 2: two}
+    every = {stage: config.models_of(task) for stage, task in stages.items()}
+    llms = {stage: run_language_models(config, task) or every[stage] for stage, task in stages.items()}
+    others = {stage: judged_outside(config, task) for stage, task in stages.items()}
     plans = {
         2: (one, sizes[-1], here, llms[1]),
         3: (one, sizes[0], here, every[1]),
