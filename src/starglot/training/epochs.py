@@ -1,4 +1,4 @@
-"""The loop that trains networks of torch: epochs over a mapped sample, resumed from the last whole one, bit for bit.
+"""The loop that trains networks of torch: epochs over a mapped sample, resumed from its last checkpoint, bit for bit.
 
 What is learnt is an objective's: it makes the batches and says their loss.  Order, rates, checkpoints, the loss
 curve, when to stop and which weights are kept are the loop's, whatever the objective.
@@ -32,6 +32,8 @@ log = logging.getLogger(__name__)
 
 #: Columns of the loss curve.
 _CURVE = ("step", "epoch", "loss", "learning_rate", "val_loss")
+#: Spectra between checkpoints within an epoch: of a million spectra before eight billion weights, an hour's.
+_STRETCH = 2**17
 
 
 class Objective(Protocol):
@@ -58,9 +60,13 @@ class Objective(Protocol):
 
 @dataclass
 class Progress:
-    """Where a training stands after an epoch: all that its continuation needs besides tensors."""
+    """Where a training stands: all that its continuation needs besides tensors.
+
+    epoch: epochs that are whole; step: steps of the next one that are done as well.
+    """
 
     epoch: int = 0
+    step: int = 0
     best_epoch: int = 0
     best_loss: float = math.inf
     learning_rate: float = 0.0
@@ -103,7 +109,7 @@ def train(
     """
     network.to(device)
     if processes.chief:
-        note_length(checkpoints.parent, plan.epochs, "epochs")
+        note_length(checkpoints.parent, plan.epochs * len(_starts(len(objective), plan.batch)), "steps")
     progress, best = _Trainer(network, objective, plan, seed, device, checkpoints, clip, processes).run(title)
     network.load_state_dict(best)
     return Trained(
@@ -176,6 +182,7 @@ class _Trainer:
         self.device, self.folder, self.clip, self.processes = device, folder, clip, processes
         self.sharing = processes.sharing(network)
         self.starts = _starts(len(objective), plan.batch)
+        self.stretch = max(1, _STRETCH // plan.batch)  # in steps
         self.optimiser = torch.optim.AdamW(_learning(network), lr=plan.learning_rate, weight_decay=plan.weight_decay)
         self.plateau = ReduceLROnPlateau(
             self.optimiser, factor=plan.factor, patience=plan.patience - 1, threshold=0.0
@@ -183,22 +190,22 @@ class _Trainer:
 
     def run(self, title: str) -> tuple[Progress, dict[str, Tensor]]:
         """All epochs, from the newest good checkpoint if there is one: (progress, weights of the best epoch)."""
-        progress, best = self._resume()
+        progress, best, passed = self._resume()
         n = len(self.objective)
         with tqdm(
             total=self.plan.epochs * n,
-            initial=progress.epoch * n,
+            initial=progress.epoch * n + progress.step * self.plan.batch,
             desc=title,
             unit=" spectra",
             mininterval=2,
             disable=not self.processes.chief,
         ) as bar:
             while progress.epoch < self.plan.epochs and not self._stopped(progress):
-                loss = self._epoch(progress.epoch, bar)
+                loss = self._epoch(progress, best, passed, bar)
                 held_out = self._validate()
-                if not math.isfinite(loss + held_out):
+                if not math.isfinite(held_out):
                     raise _not_finite(progress.epoch + 1)
-                progress.epoch += 1
+                progress.epoch, progress.step, passed = progress.epoch + 1, 0, None
                 progress.curve.append(
                     {
                         "step": progress.epoch * len(self.starts),
@@ -214,22 +221,31 @@ class _Trainer:
                 if self.plan.schedule == "plateau":
                     self.plateau.step(held_out)
                 bar.set_postfix(loss=f"{loss:.4f}", val=f"{held_out:.4f}", best=progress.best_epoch, refresh=False)
-                if self.processes.chief:
-                    self._save(progress, best)
+                self._save(progress, best, passed)
         return progress, best
 
     def _stopped(self, progress: Progress) -> bool:
         patience = self.plan.stop_after
         return patience is not None and progress.epoch - progress.best_epoch >= patience
 
-    def _epoch(self, epoch: int, bar: Any) -> float:
-        """One pass over the training spectra; the loss over all of them, as they were seen."""
+    def _epoch(self, progress: Progress, best: dict[str, Tensor], passed: Sums | None, bar: Any) -> float:
+        """One pass over the training spectra, or what is left of it; the loss over all of them, as they were seen.
+
+        passed: sums over the steps that are done.  After each stretch there is a checkpoint, and what is drawn next
+        depends on the stretch, so that it is the same for a training that goes on from there.
+        """
         self.network.train()
-        torch.manual_seed(int(np.random.SeedSequence([self.seed, epoch]).generate_state(1)[0]))
-        passed: Sums | None = None
-        for number, batch in enumerate(self._batches(epoch)):
+        epoch, begun = progress.epoch, progress.step
+        for step, batch in enumerate(self._batches(epoch, begun), begun):
+            if step % self.stretch == 0:
+                if step > begun:
+                    progress.step = step
+                    self._loss_of(passed, epoch)
+                    self._save(progress, best, passed)
+                entropy = np.random.SeedSequence([self.seed, epoch, step // self.stretch])
+                torch.manual_seed(int(entropy.generate_state(1)[0]))
             if self.plan.schedule == "cosine":
-                self._set_rate(epoch * len(self.starts) + number)
+                self._set_rate(epoch * len(self.starts) + step)
             mine = _on(self.device, self.processes.part(batch))
             sums = self.objective.sums(self.sharing, mine)
             self.optimiser.zero_grad(set_to_none=True)
@@ -239,11 +255,19 @@ class _Trainer:
             self.optimiser.step()
             passed = _added(passed, sums)
             bar.update(len(batch[0]))
-        assert passed is not None
-        return float(self.objective.loss(passed))
+        return self._loss_of(passed, epoch)
 
-    def _batches(self, epoch: int) -> Iterator[Batch]:
-        """Batches of one pass, in an order of its own; the next is made ready while one is in use.
+    def _loss_of(self, passed: Sums | None, epoch: int) -> float:
+        """The loss of the sums over a pass, or over a part of it."""
+        assert passed is not None
+        loss = float(self.objective.loss(passed))
+        if not math.isfinite(loss):
+            raise _not_finite(epoch + 1)
+        return loss
+
+    def _batches(self, epoch: int, begun: int) -> Iterator[Batch]:
+        """Batches of one pass from step ``begun`` on, in an order of its own; the next is made ready while one is in
+        use.
 
         Each process makes all of a batch ready, so that what is drawn does not depend on how many there are.
         """
@@ -253,9 +277,10 @@ class _Trainer:
             chosen = order[first : first + self.plan.batch]
             return self.objective.batch(chosen, np.random.default_rng([self.seed, epoch, first]))
 
+        left = self.starts[begun:]
         with ThreadPoolExecutor(1) as ahead:
-            waiting = ahead.submit(batch, self.starts[0])
-            for first in [*self.starts[1:], None]:
+            waiting = ahead.submit(batch, left[0])
+            for first in [*left[1:], None]:
                 ready = waiting.result()
                 if first is not None:
                     waiting = ahead.submit(batch, first)
@@ -276,12 +301,15 @@ class _Trainer:
     def _validate(self) -> float:
         return _loss(self.network, self.objective, self.objective.held_out(), self.device, self.processes)
 
-    def _save(self, progress: Progress, best: dict[str, Tensor]) -> None:
-        """A sealed checkpoint of this epoch."""
-        folder = self.folder / f"checkpoint-{progress.epoch}"
+    def _save(self, progress: Progress, best: dict[str, Tensor], passed: Sums | None) -> None:
+        """A sealed checkpoint, by the process that writes; passed: sums over the done steps of the epoch at hand."""
+        if not self.processes.chief:
+            return
+        folder = self.folder / f"checkpoint-{progress.epoch * len(self.starts) + progress.step}"
         folder.mkdir(parents=True, exist_ok=True)
         _save_tensors(self.network.state_dict(), folder / "network.safetensors")
         _save_tensors(best, folder / "best.safetensors")
+        _save_tensors({str(place): each for place, each in enumerate(passed or ())}, folder / "passed.safetensors")
         moments = self.optimiser.state_dict()["state"]
         _save_tensors(
             {f"{index}.{name}": value for index, parts in moments.items() for name, value in parts.items()},
@@ -295,10 +323,10 @@ class _Trainer:
         seal(folder)
         prune(self.folder)
 
-    def _resume(self) -> tuple[Progress, dict[str, Tensor]]:
+    def _resume(self) -> tuple[Progress, dict[str, Tensor], Sums | None]:
         folder = newest_good(self.folder)
         if folder is None:
-            return Progress(), {}
+            return Progress(), {}, None
         log.info("continuing from %s", folder)
         progress = Progress(**read_json(folder / "progress.json"))
         self.network.load_state_dict(load_file(str(folder / "network.safetensors")))
@@ -310,7 +338,9 @@ class _Trainer:
         for group in self.optimiser.param_groups:
             group["lr"] = progress.learning_rate
         self.plateau.load_state_dict(progress.plateau)
-        return progress, load_file(str(folder / "best.safetensors"))
+        passed = load_file(str(folder / "passed.safetensors"), device=str(self.device))
+        sums = tuple(passed[str(place)] for place in range(len(passed)))
+        return progress, load_file(str(folder / "best.safetensors")), sums or None
 
 
 def _loss(

@@ -13,9 +13,10 @@ from refusals import refused
 from starglot.hashing import file_digest
 from starglot.models.baselines.files import ENCODER
 from starglot.models.encoders.files import ENCODERS
+from starglot.store import step_reached
 from starglot.tables import read_json
 from starglot.training.encoders import OBJECTIVES
-from starglot.training.processes import join_processes
+from starglot.training.processes import Processes, join_processes
 
 pytestmark = pytest.mark.slow
 
@@ -35,25 +36,30 @@ def settings_of(kind):
 
 
 def together(folder: Path):
-    """In each of several processes: either kind as a whole, and once more after it was stopped in its last epoch."""
+    """In each of several processes: either kind as a whole, and once more after a stop within its last epoch."""
     from starglot.training import epochs
 
+    epochs._STRETCH = 2 * 32  # checkpoints after two steps
     view = make_view(folder / "view" / str(join_processes(0, "").number))
     for kind in OBJECTIVES:
-        pretrain(settings_of(kind), view, folder / kind / "whole", folder / kind / "whole state")
-        validate, passes = epochs._Trainer._validate, []
+        steps = pretrain(settings_of(kind), view, folder / kind / "whole", folder / kind / "whole state")["counts"][
+            "steps"
+        ]
+        backward, done = Processes.backward, []
 
-        def dying(self, validate=validate, passes=passes):
-            passes.append(1)
-            if len(passes) == 3:
+        def dying(self, sums, loss, backward=backward, done=done, steps=steps):
+            done.append(1)
+            if len(done) == steps:
                 raise KeyboardInterrupt
-            return validate(self)
+            return backward(self, sums, loss)
 
-        epochs._Trainer._validate = dying
+        Processes.backward = dying
         try:
             pretrain(settings_of(kind), view, folder / kind / "broken", folder / kind / "state")
         except KeyboardInterrupt:
-            epochs._Trainer._validate = validate
+            Processes.backward = backward
+            reached = [step_reached(place) for place in (folder / kind / "state").glob("*") if place.is_dir()]
+            assert steps - 3 <= max(step or 0 for step in reached) < steps, reached
             pretrain(settings_of(kind), view, folder / kind / "resumed", folder / kind / "state")
 
 

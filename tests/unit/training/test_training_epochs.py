@@ -16,11 +16,14 @@ from torch import nn
 from starglot.config.kinds.baselines import Epochs
 from starglot.errors import StarglotError
 from starglot.spectra.sample_flux import Bins, CleanedSpectra
+from starglot.store import checkpoints
+from starglot.training import epochs
 from starglot.training.epochs import train, write_curve
 
 pytestmark = pytest.mark.slow
 
 HIDDEN = 3  # as many as the numbers of which the survey's spectra are made
+STEPS = 11  # of an epoch
 PLAN = Epochs(epochs=30, batch=32, learning_rate=1e-2, schedule="cosine", warmup=0.05, stop_after=None)
 
 
@@ -68,6 +71,26 @@ class Dying(Reconstruction):
         return super().held_out()
 
 
+class DyingWithin(Reconstruction):
+    """The process is killed in the ninth step of the third epoch, or of the first."""
+
+    steps = 0
+    fatal = 2 * STEPS + 9
+
+    def sums(self, network, batch):
+        if network.training:
+            self.steps += 1
+            if self.steps == self.fatal:
+                os.kill(os.getpid(), signal.SIGKILL)
+        return super().sums(network, batch)
+
+
+class DyingAtOnce(DyingWithin):
+    """In the first epoch, when there are no best weights yet."""
+
+    fatal = 9
+
+
 def fit(survey, state: Path, out: Path, kind=Reconstruction, plan=PLAN):
     """As a training of the package would be: from the shards to weights and a curve."""
     shards = {path.stem: "digest" for path in survey.folder.glob("*.parquet")}
@@ -96,7 +119,7 @@ def test_it_finds_the_few_numbers_that_the_spectra_are_made_of(survey, tmp_path)
     best = np.square(val_flux - val_flux @ directions.T @ directions).mean()
     assert made.at_best["val_loss"] == min(point["val_loss"] for point in made.curve)
     assert best * 0.9 < made.at_best["val_loss"] < best * 1.6 < 0.2 * np.square(val_flux).mean()
-    assert made.counts["epochs"] == 30 and made.counts["steps"] == 30 * 11
+    assert made.counts["epochs"] == 30 and made.counts["steps"] == 30 * STEPS
     with torch.no_grad():
         again = network.eval()(torch.from_numpy(val_flux)).numpy()
     assert np.square(again - val_flux).mean() == pytest.approx(made.at_best["val_loss"], rel=1e-5)
@@ -110,19 +133,39 @@ import test_training_epochs as case
 from baseline_spectra import linear_survey
 folder = Path({folder!r})
 (folder / "spectra").mkdir()
-case.fit(linear_survey(folder / "spectra"), folder / "state", folder / "never", case.Dying)
+case.epochs._STRETCH = {stretch}
+case.fit(linear_survey(folder / "spectra"), folder / "state", folder / "never", case.{kind})
 """
 
 
-def test_killed_and_started_again_it_gives_the_same_bytes(survey, tmp_path):
+#: Spectra between checkpoints: three stretches of up to four steps are an epoch, or one is.
+SHORT, LONG = 4 * PLAN.batch, 2**17
+
+
+@pytest.mark.parametrize(
+    "kind, stretch, left",
+    [
+        (Dying, LONG, [2 * STEPS, 3 * STEPS]),
+        (DyingWithin, SHORT, [2 * STEPS + 4, 2 * STEPS + 8]),
+        (DyingAtOnce, SHORT, [4, 8]),
+    ],
+)
+def test_killed_and_started_again_it_gives_the_same_bytes(survey, tmp_path, monkeypatch, kind, stretch, left):
     tests = [str(folder) for folder in Path(__file__).parents[:3]]
-    script = SCRIPT.format(tests=tests, folder=str(tmp_path))
+    script = SCRIPT.format(tests=tests, folder=str(tmp_path), kind=kind.__name__, stretch=stretch)
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert done.returncode == -signal.SIGKILL, done.stderr[-2000:]
-    left = sorted((tmp_path / "state/checkpoints").glob("checkpoint-*/network.safetensors"))
-    assert [path.parent.name for path in left] == ["checkpoint-2", "checkpoint-3"]
-    left[-1].write_bytes(left[-1].read_bytes()[:100])  # and the newest checkpoint is cut off
+    found = checkpoints(tmp_path / "state/checkpoints")
+    assert [folder.name for folder in found] == [f"checkpoint-{step}" for step in left]
+    newest = found[-1] / "network.safetensors"
+    if kind is Dying:
+        newest.write_bytes(newest.read_bytes()[:100])  # and the newest checkpoint is cut off
+    monkeypatch.setattr(epochs, "_STRETCH", stretch)
+    steps = []
+    kept = Reconstruction.sums
+    monkeypatch.setattr(Reconstruction, "sums", lambda *args: steps.append(args[1].training) or kept(*args))
     fit(survey, tmp_path / "state", tmp_path / "resumed")
+    assert sum(steps) == PLAN.epochs * STEPS - (left[0] if kind is Dying else left[1]), "none was taken again"
     fit(survey, tmp_path / "another state", tmp_path / "whole")
     for name in ("weights.safetensors", "loss.csv"):
         assert (tmp_path / "resumed" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes(), name
