@@ -48,11 +48,11 @@ def response_table(
     ``step`` (dex), two steps of either sign for each star and label.  A star without an answer on one side is left
     out.
     """
-    known = changes.select(["obsid", "star_id", "changed", "step"]).to_pandas()
+    pairs = _pairs(changes)
     records = []
     for (model, size), path in predictions.items():
         table = read_predictions(path)
-        slopes = {label: _slopes(table, label, known) for label in labels}
+        slopes = {label: _slopes(table, label, pairs) for label in labels}
         for label in labels:
             own = slopes[label].get(label, np.empty(0))
             other = [slopes[name].get(label, np.empty(0)) for name in labels if name != label]
@@ -71,14 +71,19 @@ def response_table(
     return pd.DataFrame.from_records(records, columns=list(COLUMNS))
 
 
-def _slopes(table: pa.Table, label: str, known: pd.DataFrame) -> dict[str, np.ndarray]:
+def _pairs(changes: pa.Table) -> pd.DataFrame:
+    """A row a star and changed label: obsid of either step (``low``, ``high``), how far these are apart (``dex``)."""
+    known = changes.select(["obsid", "star_id", "changed", "step"]).to_pandas().sort_values("step")
+    ends = known.groupby(["changed", "star_id"], sort=True, as_index=False).agg(
+        low=("obsid", "first"), high=("obsid", "last"), below=("step", "first"), above=("step", "last")
+    )
+    return ends.assign(dex=ends["above"] - ends["below"])
+
+
+def _slopes(table: pa.Table, label: str, pairs: pd.DataFrame) -> dict[str, np.ndarray]:
     """By changed label: change of the predicted ``label`` over the change, one number a star."""
     rows = judged(table, label)
-    values = pd.DataFrame({"obsid": rows.obsid, "value": rows.value})
-    both = known.merge(values, on="obsid").sort_values("step")
-    grouped = both.groupby(["changed", "star_id"], sort=True)
-    taken = {"low": ("step", "first"), "high": ("step", "last"), "a": ("value", "first"), "b": ("value", "last")}
-    ends = grouped.agg(n=("step", "size"), **taken)
-    ends = ends[ends["n"] == 2]
-    slope = (ends["b"] - ends["a"]) / (ends["high"] - ends["low"])
-    return {str(changed): part.to_numpy() for changed, part in slope.groupby(level="changed")}
+    values = pd.Series(rows.value, index=rows.obsid)
+    slope = (values.reindex(pairs["high"]).to_numpy() - values.reindex(pairs["low"]).to_numpy()) / pairs["dex"]
+    answered = slope.notna()
+    return {str(changed): part.to_numpy() for changed, part in slope[answered].groupby(pairs["changed"][answered])}

@@ -11,6 +11,7 @@ allows, as far as that is a normal distribution (van Trees 1968, section 2.4).
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 
 import numpy as np
 import pyarrow as pa
@@ -19,6 +20,7 @@ import pyarrow.compute as pc
 from starglot.config.root import Mock
 from starglot.hashing import stable_hash
 from starglot.labels import ABUNDANCE_NAMES, ATMOSPHERE_NAMES, CLASSES
+from starglot.mock.atmosphere import Layer, layer
 from starglot.mock.population import Population, draw_stars
 from starglot.mock.survey import TELLURIC, extinction, observe, stellar
 from starglot.mock.synthesis import LIGHT, Stellar, grid, rest_spectra, shifted
@@ -124,12 +126,14 @@ def derivatives_of(stars: Population, observed: np.ndarray, wave: np.ndarray) ->
     values = _parameters(stars)
     dimming = 10 ** (-0.4 * stars.ebv[:, None] * extinction(wave))
 
-    def model(at: np.ndarray) -> np.ndarray:
-        rest = rest_spectra(Stellar(at[:, 0], at[:, 1], at[:, 2], at[:, 3:]))
+    layers = layer(stars.teff, stars.logg, stars.feh)
+
+    def model(at: np.ndarray, layers: Layer | None) -> np.ndarray:
+        rest = rest_spectra(Stellar(at[:, 0], at[:, 1], at[:, 2], at[:, 3:]), layers=layers)
         dimmed: np.ndarray = shifted(rest, stars.rv).astype(float) * dimming
         return dimmed
 
-    flux = model(values)
+    flux = model(values, layers)
     green = (wave > 4000) & (wave < 5500)
     level = (np.median(observed[:, green], axis=1) / np.median(flux[:, green], axis=1))[:, None]
     derivatives = np.empty((len(values), len(LABELS), len(wave)))
@@ -138,7 +142,8 @@ def derivatives_of(stars: Population, observed: np.ndarray, wave: np.ndarray) ->
         below, above = values.copy(), values.copy()
         below[:, k] -= step
         above[:, k] += step
-        derivatives[:, k] = (model(above) - model(below)) * level / (2 * step[:, None])
+        same = layers if name in ABUNDANCE_NAMES else None
+        derivatives[:, k] = (model(above, same) - model(below, same)) * level / (2 * step[:, None])
     return flux * level, derivatives
 
 
@@ -161,6 +166,7 @@ def other_derivatives(flux: np.ndarray, wave: np.ndarray) -> np.ndarray:
     return np.stack([velocity if shape is None else flux * shape for shape in shapes], axis=1)
 
 
+@cache
 def inverse_covariances() -> list[np.ndarray]:
     """Inverse covariance of the labels by class, from stars that are in no release."""
     pool = draw_stars(0, _POOL, _POOL_SEED)

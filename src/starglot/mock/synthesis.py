@@ -177,9 +177,13 @@ class Stellar:
     xfe: np.ndarray
 
 
-def rest_spectra(stars: Stellar, sampling: Sampling = LAMOST) -> np.ndarray:
-    """(n, pixels of :func:`rest_grid`) float32 flux per A at rest, mean 1."""
-    layers = layer(stars.teff, stars.logg, stars.feh)
+def rest_spectra(stars: Stellar, sampling: Sampling = LAMOST, layers: Layer | None = None) -> np.ndarray:
+    """(n, pixels of :func:`rest_grid`) float32 flux per A at rest, mean 1.
+
+    layers: those of stars of this Teff, log g and [Fe/H], where they are known already: most of the work.
+    """
+    if layers is None:
+        layers = layer(stars.teff, stars.logg, stars.feh)
     depth = optical_depth(stars, layers, sampling)
     depth = depth / (1 + depth / _SATURATION)
     return (continuum(stars.teff, layers, sampling) * np.exp(-depth)).astype(np.float32)
