@@ -27,7 +27,7 @@ from starglot.config.bases.encoders import AutoencoderBase, EncoderBase, Encoder
 from starglot.config.recipes import Recipe
 from starglot.config.root import Split
 from starglot.hashing import file_digest
-from starglot.tables import FLUX_SCALE, flux_column, spectra_schema, write_parquet, write_text
+from starglot.tables import FLUX_SCALE, spectra_table, write_parquet, write_text
 from starglot.workflow.gpu_cost import PEAKS
 
 PIXELS = {"masked_encoder": 1462, "autoencoder": 343}
@@ -61,8 +61,8 @@ def write_shard(folder: Path, kind: str, count: int) -> None:
     )
     stars = [f"gaia:{number}" for number in range(count)]
     stored = np.rint(FLUX_SCALE * flux).astype(np.int16)
-    columns = [pa.array(range(count), pa.int64()), pa.array(stars), flux_column(stored), pa.nulls(count, pa.int32())]
-    write_parquet(pa.table(columns, schema=spectra_schema(pixels)), folder / "shard.parquet")
+    table = spectra_table(np.arange(count), stars, stored, pa.nulls(count, pa.int32()))
+    write_parquet(table, folder / "shard.parquet")
     digest = file_digest(folder / "shard.parquet")
     write_text(f"shard\tspectra\trejected\nshard\t{digest}\t-\n", folder / "index.tsv")
 

@@ -96,8 +96,21 @@ def spectra_schema(n_grid: int) -> pa.Schema:
             ("star_id", pa.string()),
             ("flux", pa.list_(pa.int16(), n_grid)),
             ("n_masked", pa.int32()),
+            ("flux_digest", pa.binary(16)),
         ]
     )
+
+
+def spectra_table(obsid: Any, star_id: Any, flux: np.ndarray, n_masked: Any) -> pa.Table:
+    """Cleaned spectra as a table of :func:`spectra_schema`: obsid, star_id and n_masked (n,), flux (n, grid) int16.
+
+    Each has a digest of its flux (BLAKE2b), by which work on some spectra of a shard is known to be on the same ones
+    when others have joined them.
+    """
+    rows = np.ascontiguousarray(flux, "<i2")
+    digests = pa.array([hashlib.blake2b(row, digest_size=16).digest() for row in rows], pa.binary(16))
+    columns = [obsid, star_id, flux_column(rows), n_masked, digests]
+    return pa.table(columns, schema=spectra_schema(rows.shape[1]))
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from starglot.config.bases.aligned import AlignedBase
 from starglot.config.recipes import Recipe
 from starglot.models.encoders.files import ENCODERS, save_encoder
 from starglot.surveys.index import write_index_of
-from starglot.tables import PAIR, flux_column, spectra_schema, write_json, write_parquet
+from starglot.tables import PAIR, spectra_table, write_json, write_parquet
 from starglot.training.alignment import train_aligned
 
 N, PIXELS = 300, (120, 37)
@@ -56,16 +56,10 @@ def make_stars(folder: Path) -> Stars:
     for place, pixels in enumerate(PIXELS):
         seen = 800 + 60 * hidden @ rng.normal(size=(4, pixels)) + rng.normal(0, 5, (N, pixels))
         flux.append(np.clip(np.round(1000 * seen / seen[:, UNIT, None]), 1, 30_000).astype(np.int16))
-        table = pa.table(
-            {
-                "obsid": np.arange(N) + 1000 * place,
-                "star_id": [f"gaia:{star}" for star in range(N)],
-                "flux": flux_column(flux[-1]),
-                "n_masked": np.zeros(N, np.int32),
-            }
-        )
+        stars = [f"gaia:{star}" for star in range(N)]
+        table = spectra_table(np.arange(N) + 1000 * place, stars, flux[-1], np.zeros(N, np.int32))
         view = folder / f"view{place}"
-        write_parquet(table.cast(spectra_schema(pixels)), view / "s1.parquet")
+        write_parquet(table, view / "s1.parquet")
         write_index_of(view / "s1.parquet", view / "index.tsv")
         indexes.append(view / "index.tsv")
         base = folder / f"encoder{place}"

@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 
 from starglot.labels import CLASSES
-from starglot.tables import SAMPLE, flux_column, spectra_schema, write_parquet
+from starglot.tables import SAMPLE, spectra_table, write_parquet
 from tasks import task_of
 
 TASK = task_of("atmosphere", ["teff", "logg", "feh"], source="lamost", balanced=True, sizes={"s": 4})
@@ -51,14 +51,7 @@ def linear_survey(folder: Path) -> Survey:
     stars = [f"gaia:{i}" for i in range(N)]
     for name in np.unique(shard):
         mine = np.flatnonzero(shard == name)
-        table = pa.table(
-            {
-                "obsid": obsid[mine],
-                "star_id": [stars[i] for i in mine],
-                "flux": flux_column(flux[mine]),
-                "n_masked": pa.array(np.zeros(len(mine)), pa.int32()),
-            }
-        ).cast(spectra_schema(GRID))
+        table = spectra_table(obsid[mine], [stars[i] for i in mine], flux[mine], np.zeros(len(mine), np.int32))
         write_parquet(table, folder / f"{name}.parquet")
     feh_known = np.where(rng.random(N) < 0.7, feh, np.nan)
     split = np.array(["train"] * 350 + ["val"] * 70 + ["test"] * 80)

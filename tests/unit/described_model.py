@@ -20,7 +20,7 @@ from starglot.models.folder import describe_model
 from starglot.samples.domain import domain_of_sample
 from starglot.spectra.clean import clean
 from starglot.spectra.raw import RawSpectrum
-from starglot.tables import SAMPLE, flux_column, spectra_schema, write_parquet
+from starglot.tables import SAMPLE, spectra_table, write_parquet
 from starglot.training.baselines import train_baseline
 from starglot.training.plain import fit_plain
 from tasks import task_of
@@ -54,8 +54,9 @@ def build(folder: Path, n: int = 300) -> Path:
         raw = RawSpectrum(WAVELENGTH, flux, error**-2, np.zeros(len(flux), np.int64))
         rows.append(clean(raw, RECIPE)[0])
     stars = [f"gaia:{at}" for at in range(n)]
-    columns = [np.arange(n), stars, flux_column(np.stack(rows)), np.zeros(n, np.int32)]
-    write_parquet(pa.table(columns, schema=spectra_schema(RECIPE.wavelength.size)), folder / "spectra.parquet")
+    write_parquet(
+        spectra_table(np.arange(n), stars, np.stack(rows), np.zeros(n, np.int32)), folder / "spectra.parquet"
+    )
     letters = [CLASSES[min(4, int((9000 - t) / 1000))] for t in teff]
     split = ["val" if at % 4 == 3 else "train" for at in range(n)]
     sample = pa.table([np.arange(n), stars, letters, split, np.zeros(n, np.int8)], schema=SAMPLE)

@@ -25,7 +25,7 @@ from starglot.models.bases import check_model
 from starglot.models.folder import read_description
 from starglot.models.predictions import label_values, prediction_table
 from starglot.registry import Registry
-from starglot.tables import flux_column, read_json, spectra_schema, write_parquet
+from starglot.tables import read_json, spectra_table, write_parquet
 
 #: Flux (n, grid) int16 and what is known of each spectrum's group (None: nothing) -> ``tables.PREDICTION``, sigma
 #: null: rows by spectrum (obsid 0 ... n - 1) and label.
@@ -103,9 +103,9 @@ def _baseline(read: Callable[..., Any]) -> Callable[[Path, Mapping[str, Any], An
             labels = pa.table({"obsid": stars["obsid"], "shard": pa.array([_SHARD] * len(stars), pa.string())})
             with tempfile.TemporaryDirectory(prefix="starglot-") as place:
                 shard = Path(place) / f"{_SHARD}.parquet"
-                columns = [stars["obsid"], stars["star_id"], flux_column(flux), pa.nulls(len(stars), pa.int32())]
                 grid = {"wavelength": about["recipe"]["wavelength"]}
-                write_parquet(pa.table(columns, schema=spectra_schema(flux.shape[1])), shard, grid)
+                unknown = pa.nulls(len(stars), pa.int32())
+                write_parquet(spectra_table(stars["obsid"], stars["star_id"], flux, unknown), shard, grid)
                 return predict(
                     lambda rows: read(settings, task, folder, rows, lambda _: shard), task, stars, labels, ()
                 )

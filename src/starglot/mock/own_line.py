@@ -19,7 +19,7 @@ from starglot.mock.synthesis import Stellar, grid, rest_spectra, shifted
 from starglot.spectra.clean import clean, resampling
 from starglot.spectra.raw import RawSpectrum
 from starglot.spectra.rejection import SpectrumRejected
-from starglot.tables import SAMPLE, flux_column, spectra_schema
+from starglot.tables import SAMPLE, spectra_table
 
 #: The name of the prediction set, of its sample and of its spectra.
 SET = "own_line"
@@ -86,7 +86,7 @@ def own_line_tables(task: Task, recipe: Recipe, count: int, seed: int) -> tuple[
         "star_id": pa.array([f"{SET}:{star}" for star in every.star], pa.string()),
     }
     letter = pa.array([CLASSES[target] for target in every.target], pa.string())
-    spectra = pa.table({**keys, "flux": flux_column(stored), "n_masked": pa.array(np.zeros(len(rows), np.int32))})
+    spectra = spectra_table(keys["obsid"], keys["star_id"], stored, np.zeros(len(rows), np.int32))
     truth = {label: pa.array(xfe[:, ABUNDANCE_NAMES.index(label)]) for label in task.labels}
     labels = {
         **keys,
@@ -103,4 +103,4 @@ def own_line_tables(task: Task, recipe: Recipe, count: int, seed: int) -> tuple[
         "split": pa.array([SET] * len(rows), pa.string()),
         "fold": pa.array(np.zeros(len(rows), np.int8)),
     }
-    return spectra.cast(spectra_schema(recipe.wavelength.size)), pa.table(labels), pa.table(sample).cast(SAMPLE)
+    return spectra, pa.table(labels), pa.table(sample).cast(SAMPLE)

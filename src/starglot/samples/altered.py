@@ -25,7 +25,7 @@ from starglot.spectra.raw import RawSpectrum
 from starglot.spectra.rejection import SpectrumRejected
 from starglot.spectra.resample import wavelength_grid
 from starglot.surveys.sdss_spectrum import read_sdss_spectrum
-from starglot.tables import FLUX_SCALE, REJECTED, SAMPLE, flux_column, read_spectra, spectra_schema
+from starglot.tables import FLUX_SCALE, REJECTED, SAMPLE, read_spectra, spectra_table
 
 log = logging.getLogger(__name__)
 
@@ -101,10 +101,9 @@ def alter_test_spectra(
     mask = pa.array(cleaned)
     drawn, known = drawn.filter(mask), known.filter(mask)
     lost = pa.array(np.zeros(len(drawn), np.int32))
-    columns = [drawn["obsid"], drawn["star_id"], flux_column(rows[cleaned]), lost]
     named = pa.array([name] * len(drawn), pa.string())
     return Altered(
-        spectra=pa.table(columns, schema=spectra_schema(recipe.wavelength.size)),
+        spectra=spectra_table(drawn["obsid"], drawn["star_id"], rows[cleaned], lost),
         labels=known.set_column(known.column_names.index("shard"), "shard", named),
         sample=drawn.set_column(SAMPLE.get_field_index("split"), "split", named).cast(SAMPLE),
         rejected=pa.table([list(column) for column in zip(*reasons, strict=True)] or [[], [], []], schema=REJECTED),

@@ -23,7 +23,7 @@ from starglot.errors import StarglotError
 from starglot.spectra.clean import clean
 from starglot.spectra.raw import RawSpectrum
 from starglot.spectra.rejection import SpectrumRejected
-from starglot.tables import FLUX_SCALE, REJECTED, flux_column, spectra_schema
+from starglot.tables import FLUX_SCALE, REJECTED, spectra_table
 
 log = logging.getLogger(__name__)
 
@@ -71,8 +71,7 @@ def clean_shard(
     if not delivered.all():
         raise _misread(obsids[int(np.argmin(delivered))], "was asked for and did not come")
     chosen = selected.filter(pa.array(cleaned))
-    columns = [chosen["obsid"], chosen["star_id"], flux_column(flux[cleaned]), masked[cleaned]]
-    spectra = pa.table(columns, schema=spectra_schema(recipe.wavelength.size))
+    spectra = spectra_table(chosen["obsid"], chosen["star_id"], flux[cleaned], masked[cleaned])
     listed = [reasons[row] for row in sorted(reasons)]
     rejected = pa.table([list(column) for column in zip(*listed, strict=True)] or [[], [], []], schema=REJECTED)
     counts = Counter(reason for _, reason, _ in listed)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from starglot.errors import StarglotError
 from starglot.hashing import digest_of, file_digest
@@ -57,17 +59,44 @@ def shard_digests(index: str | Path, shards: Collection[str]) -> dict[str, str]:
 
 
 def sample_digests(sample: pa.Table, labels: pa.Table, index: str | Path) -> dict[str, Any]:
-    """What work on a sample's spectra depends on: its rows, their labels, the cleaned spectra of their shards.
+    """What work on a sample's spectra depends on: its rows, their labels, their cleaned spectra.
 
-    labels: obsid, shard and label columns, of more stars perhaps: those of others do not count.
+    labels: obsid, shard and label columns, of more stars perhaps: those of others do not count.  Raises StarglotError
+    when a spectrum is not there.
     """
     mine = labels.filter(pc.is_in(labels["obsid"], value_set=sample["obsid"].combine_chunks()))
-    shards = set(pc.unique(mine["shard"]).to_pylist())
     return {
         "sample": table_digest(sample),
         "labels": table_digest(mine),
-        "spectra": digest_of(shard_digests(index, shards)),
+        "spectra": _spectra_digest(mine, Path(index).parent),
     }
+
+
+def _spectra_digest(labels: pa.Table, folder: Path) -> str:
+    """Digest of the cleaned spectra of some rows (obsid, shard): of each one's flux, of their grid and recipe.
+
+    It is the same whatever other spectra stand in these shards: a larger sample, or a task more, has others cleaned
+    with them.  Raises StarglotError when one is not in its shard.
+    """
+    found, about = hashlib.sha256(), set()
+    obsid = labels.sort_by("shard")["obsid"].combine_chunks()
+    counts = pc.value_counts(labels["shard"]).to_pylist()
+    first = 0
+    for shard, count in sorted((each["values"], each["counts"]) for each in counts):
+        wanted, first = obsid.slice(first, count), first + count
+        with pq.ParquetFile(folder / f"{shard}.parquet") as file:
+            about.add((file.schema_arrow.metadata or {}).get(b"starglot", b"").decode())
+            rows = file.read(columns=["obsid", "flux_digest"])
+        rows = rows.filter(pc.is_in(rows["obsid"], value_set=wanted)).sort_by("obsid")
+        if len(rows) < len(wanted):
+            raise StarglotError(
+                f"{len(wanted) - len(rows)} spectra of the sample are not among the cleaned ones",
+                where=folder / f"{shard}.parquet",
+                todo="rebuild the sample: snakemake samples",
+            )
+        found.update(rows["obsid"].to_numpy().astype("<i8").tobytes())
+        found.update(b"".join(rows["flux_digest"].to_pylist()))
+    return digest_of([found.hexdigest(), sorted(about)])
 
 
 def require_shards(index: str | Path, folder: str | Path) -> list[str]:

@@ -19,7 +19,7 @@ import pytest
 from astropy.io import fits
 from astropy.io.votable.ucd import parse_ucd
 from astropy.table import Table
-from described_model import RECIPE, WAVELENGTH, build, star
+from described_model import WAVELENGTH, build, star
 
 from refusals import refused
 from starglot.commands.apply import apply
@@ -29,7 +29,7 @@ from starglot.inference.catalogue import OF_SURVEY, answer_columns, answer_part,
 from starglot.inference.flags import BITS, FLAGS, OF_SPECTRUM, named
 from starglot.inference.load import Model
 from starglot.labels import LABELS
-from starglot.tables import REJECTED, SELECTED, flux_column, read_metadata, spectra_schema, write_parquet
+from starglot.tables import REJECTED, SELECTED, read_metadata, spectra_table, write_parquet
 
 N = 60
 SHARD = "59000-A"
@@ -205,10 +205,7 @@ def shard(tmp_path: Path, model: Model) -> tuple[pa.Table, Path, Path, Path]:
     pq.write_table(pa.table(columns), tmp_path / "candidates.parquet")
     singles = [model.read((WAVELENGTH, *star(5000.0 + 50 * at, 0.0, 80, at)))[0] for at in (10, 30, 40)]
     flux = np.stack([single.flux for single in singles if single.flux is not None])
-    spectra = pa.table(
-        [[10, 30, 40], ["gaia:10", "gaia:30", "gaia:40"], flux_column(flux), [1, 3, 4]],
-        schema=spectra_schema(RECIPE.wavelength.size),
-    )
+    spectra = spectra_table([10, 30, 40], ["gaia:10", "gaia:30", "gaia:40"], flux, [1, 3, 4])
     write_parquet(spectra, tmp_path / "spectra.parquet")
     write_parquet(pa.table([[20], ["no_good_pixel"], [""]], schema=REJECTED), tmp_path / "rejected.parquet")
     return selected, tmp_path / "candidates.parquet", tmp_path / "spectra.parquet", tmp_path / "rejected.parquet"

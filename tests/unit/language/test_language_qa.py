@@ -18,7 +18,7 @@ from starglot.language.answers import parse
 from starglot.language.codec import Codec
 from starglot.language.prompts import parse_question
 from starglot.language.qa import file_names, read_qa, write_qa
-from starglot.tables import SAMPLE, SPLITS, flux_column, spectra_schema, write_parquet
+from starglot.tables import SAMPLE, SPLITS, spectra_table, write_parquet
 from tasks import task_of
 
 GRID = Wavelength(start=4000, stop=4049)
@@ -46,8 +46,8 @@ class Release:
         shard = np.array(["55000-A", "55001-B", "55002-C"])[rng.integers(0, 3, ROWS)]
         for name in np.unique(shard):
             ids = self.obsid[shard == name]
-            columns = [ids, [f"s{i}" for i in ids], flux_column(np.stack([self.flux[i] for i in ids.tolist()]))]
-            table = pa.table([*columns, np.zeros(len(ids), np.int32)], schema=spectra_schema(50))
+            flux = np.stack([self.flux[i] for i in ids.tolist()])
+            table = spectra_table(ids, [f"s{i}" for i in ids], flux, np.zeros(len(ids), np.int32))
             write_parquet(table, self.path(name), {})
         missing = rng.random((6, ROWS)) < 0.3
         names = ["teff", "logg", "feh", "c_fe", "o_fe", "mg_fe"]

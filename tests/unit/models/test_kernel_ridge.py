@@ -21,7 +21,7 @@ from starglot.models.baselines.ridge import read_ridge
 from starglot.models.projector import statistics_of
 from starglot.spectra.pixels import pixels
 from starglot.spectra.shard import spectra_metadata
-from starglot.tables import SAMPLE, flux_column, spectra_schema, write_parquet
+from starglot.tables import SAMPLE, spectra_table, write_parquet
 from starglot.training.baselines import train_baseline
 from starglot.training.plain import fit_plain
 from tasks import task_of
@@ -51,8 +51,7 @@ def survey(tmp_path_factory) -> Survey:
     shard = np.where(rng.random(N) < 0.4, "58000-A", "58001-B")
     for name in np.unique(shard):
         mine = np.flatnonzero(shard == name)
-        columns = [obsid[mine], [stars[i] for i in mine], flux_column(flux[mine]), np.zeros(len(mine), np.int32)]
-        table = pa.table(columns, schema=spectra_schema(len(wave)))
+        table = spectra_table(obsid[mine], [stars[i] for i in mine], flux[mine], np.zeros(len(mine), np.int32))
         write_parquet(table, folder / f"{name}.parquet", metadata=spectra_metadata(RECIPE))
     known = np.where(rng.random(N) < 0.67, feh, np.nan)
     split = np.array(["train"] * 270 + ["val"] * 70 + ["test"] * 80)
@@ -178,7 +177,8 @@ def test_copies_make_it_robust_to_velocities(survey, tmp_path):
     for name in survey.labels["shard"].unique().to_pylist():
         table = pa.parquet.read_table(survey.shard_path(name))
         at = [survey.obsid.tolist().index(obsid) for obsid in table["obsid"].to_pylist()]
-        write_parquet(table.set_column(2, "flux", flux_column(moved[at])), shifted.shard_path(name))
+        table = spectra_table(table["obsid"], table["star_id"], moved[at], table["n_masked"])
+        write_parquet(table, shifted.shard_path(name), metadata=spectra_metadata(RECIPE))
     errors = {}
     for copies in (0, 3):
         augment = {"velocity": 300.0, "noise": 0.0, "tilt": 0.0}

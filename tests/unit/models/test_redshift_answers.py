@@ -26,7 +26,7 @@ from starglot.models.redshifts import LITTLE_COVERAGE, NODATA, POORDATA, SMALL_D
 from starglot.samples.domain import domain_of_sample
 from starglot.spectra.clean import clean
 from starglot.spectra.raw import RawSpectrum
-from starglot.tables import DOUBT, PREDICTION, SAMPLE, flux_column, spectra_schema, write_parquet
+from starglot.tables import DOUBT, PREDICTION, SAMPLE, spectra_table, write_parquet
 from starglot.training.baselines import train_baseline
 from starglot.training.plain import fit_plain
 from tasks import task_of
@@ -47,8 +47,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, pa.Table, pa.
         for each in flux
     ]
     stars = [f"g{at}" for at in range(n)]
-    columns = [np.arange(n), stars, flux_column(np.stack(rows)), np.zeros(n, np.int32)]
-    made = pa.table(columns, schema=spectra_schema(len(WAVE)))
+    made = spectra_table(np.arange(n), stars, np.stack(rows), np.zeros(n, np.int32))
     write_parquet(made, folder / "spectra.parquet", {"wavelength": RECIPE.wavelength.model_dump()})
     split = [("train", "train", "val", "test")[at % 4] for at in range(n)]
     sample = pa.table([np.arange(n), stars, [None] * n, split, np.zeros(n, np.int8)], schema=SAMPLE)

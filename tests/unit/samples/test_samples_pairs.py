@@ -16,7 +16,7 @@ from starglot.samples.match import match, one_row_a_star
 from starglot.samples.pairs import UNPAIRED, Side, pair, read_side
 from starglot.samples.split import split_of
 from starglot.samples.star_ids import star_ids
-from starglot.tables import PAIR, flux_column, spectra_schema, write_parquet
+from starglot.tables import PAIR, spectra_table, write_parquet
 
 SPLIT, SEED, VIEWS = Split(), 7, ("lamost/blue", "gaia_xp/xp")
 COLUMNS = {
@@ -186,8 +186,7 @@ def test_a_view_is_read_from_all_its_shards(tmp_path) -> None:
     lines = ["shard\tspectra\trejected"]
     for shard, some in (("a", rows[:2]), ("b", rows[2:])):
         ids = [row["obsid"] for row in some]
-        spectra = {"obsid": ids, "star_id": [f"gaia:{n}" for n in ids], "flux": flux_column(np.ones((len(ids), 4)))}
-        table = pa.table({**spectra, "n_masked": pa.array(ids, pa.int32())}).cast(spectra_schema(4))
+        table = spectra_table(ids, [f"gaia:{n}" for n in ids], np.ones((len(ids), 4), np.int16), ids)
         write_parquet(table, tmp_path / f"{shard}.parquet", {"shard": shard})
         lines.append(f"{shard}\t-\t-")
     (tmp_path / "index.tsv").write_text("\n".join(lines) + "\n")

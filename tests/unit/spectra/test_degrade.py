@@ -20,7 +20,7 @@ from starglot.samples.altered import alter_test_spectra
 from starglot.spectra.degrade import add_noise, broaden, doppler, outside, survey_pixels, tilt
 from starglot.spectra.rejection import SpectrumRejected
 from starglot.surveys.sdss_spectrum import read_sdss_spectrum
-from starglot.tables import SAMPLE, flux_column, flux_matrix, spectra_schema, write_parquet
+from starglot.tables import SAMPLE, flux_matrix, spectra_schema, spectra_table, write_parquet
 
 GRID = np.arange(3800.0, 8701.0)
 FWHM = np.sqrt(8 * np.log(2))
@@ -199,13 +199,8 @@ def stars(tmp_path_factory):
     star = [f"gaia:{i}" for i in range(n)]
     for name in np.unique(shard):
         mine = np.flatnonzero(shard == name)
-        columns = [
-            obsid[mine],
-            [star[i] for i in mine],
-            flux_column(flux[mine]),
-            pa.array(np.zeros(len(mine)), pa.int32()),
-        ]
-        write_parquet(pa.table(columns, schema=spectra_schema(len(GRID))), folder / f"{name}.parquet")
+        table = spectra_table(obsid[mine], [star[i] for i in mine], flux[mine], np.zeros(len(mine), np.int32))
+        write_parquet(table, folder / f"{name}.parquet")
     split = ["train" if i % 3 == 0 else "test" for i in range(n)]
     sample = pa.table(
         {"obsid": obsid, "star_id": star, "class": ["G"] * n, "split": split, "fold": np.zeros(n, np.int8)}

@@ -27,7 +27,7 @@ from starglot.spectra.pixels import crossed, pixels, redraw_pixels
 from starglot.spectra.raw import RawSpectrum
 from starglot.spectra.rejection import SpectrumRejected
 from starglot.spectra.resample import wavelength_grid
-from starglot.tables import SAMPLE, flux_column, flux_matrix, spectra_schema, write_parquet
+from starglot.tables import SAMPLE, flux_matrix, spectra_table, write_parquet
 from tasks import task_of
 
 #: LAMOST's pixels as its files have them, in 32 bits, and those from 3802 to 8700 A.
@@ -186,8 +186,7 @@ def test_altered_spectra_come_back_to_the_grid(tmp_path) -> None:
         900 - 300 * np.exp(-(((grid - 4800) / 20) ** 2)) + 5 * np.random.default_rng(0).standard_normal((n, 400))
     )
     obsid, stars = np.arange(n), [f"s{i}" for i in range(n)]
-    columns = [obsid, stars, flux_column(flux.astype(np.int16)), np.zeros(n, np.int32)]
-    write_parquet(pa.table(columns, schema=spectra_schema(400)), tmp_path / "a.parquet")
+    write_parquet(spectra_table(obsid, stars, flux.astype(np.int16), np.zeros(n, np.int32)), tmp_path / "a.parquet")
     split = {"class": ["G"] * n, "split": ["test"] * n, "fold": np.zeros(n, np.int8)}
     sample = pa.table({"obsid": obsid, "star_id": stars, **split}).cast(SAMPLE)
     labels = pa.table({"obsid": obsid, "shard": ["a"] * n, "snr_r": np.full(n, 80.0)})

@@ -28,7 +28,7 @@ from starglot.models.encoders.aligned import ALIGNED, Aligned, in_batches, load_
 from starglot.models.encoders.files import ENCODERS, Embedder, load_encoder
 from starglot.samples.split import split_of
 from starglot.surveys.index import index_table
-from starglot.tables import SAMPLE, flux_column, read_json, spectra_schema, write_json, write_parquet, write_text
+from starglot.tables import SAMPLE, read_json, spectra_table, write_json, write_parquet, write_text
 from starglot.training import epochs
 from starglot.training.baselines import train_baseline
 from starglot.training.encoders import SPECTRA, train_encoder
@@ -72,8 +72,8 @@ def make_view(folder: Path, brighter: float = 1.0) -> View:
     obsid, shard = rng.permutation(10_000)[:N].astype(np.int64), np.where(rng.random(N) < 0.4, "1-A", "2-B")
     for name in ("1-A", "2-B"):
         mine = np.flatnonzero(shard == name)
-        columns = [obsid[mine], star[mine], flux_column(stored[mine]), pa.array(np.zeros(len(mine)), pa.int32())]
-        write_parquet(pa.table(columns, schema=spectra_schema(GRID)), folder / f"{name}.parquet")
+        table = spectra_table(obsid[mine], star[mine], stored[mine], np.zeros(len(mine), np.int32))
+        write_parquet(table, folder / f"{name}.parquet")
         write_parquet(pa.table({"obsid": pa.array([], pa.int64())}), folder / f"{name}.rejected.parquet")
         files = (f"{name}.parquet", f"{name}.rejected.parquet")
         write_text("".join(f"{file_digest(folder / file)}  {file}\n" for file in files), folder / f"{name}.sha256")
@@ -145,7 +145,9 @@ def with_other_test_stars(view: View, folder: Path) -> View:
         of, _ = split_of(table["star_id"].to_pylist(), SPLIT, SEED)
         flux = np.stack(table["flux"].to_numpy(zero_copy_only=False))
         flux[of == "test"] = 777
-        write_parquet(table.set_column(2, table.schema.field("flux"), flux_column(flux)), folder / f"{shard}.parquet")
+        write_parquet(
+            spectra_table(table["obsid"], table["star_id"], flux, table["n_masked"]), folder / f"{shard}.parquet"
+        )
     return View(**{**vars(view), "folder": folder})
 
 

@@ -20,7 +20,7 @@ from starglot.models.baselines.networks import build_network
 from starglot.models.baselines.predict import predict
 from starglot.models.baselines.reading import NETWORK, Scales, read_network
 from starglot.plots.training import draw_curve
-from starglot.tables import flux_column, read_json, write_parquet
+from starglot.tables import read_json, spectra_table, write_parquet
 from starglot.training import epochs
 from starglot.training.baselines import train_baseline
 from starglot.training.networks import fit_network
@@ -96,8 +96,10 @@ def elsewhere(survey, tmp_path_factory) -> Survey:
     for path in survey.folder.glob("*.parquet"):
         table = pa.parquet.read_table(path)
         flux = np.stack(table["flux"].to_numpy(zero_copy_only=False))
-        brighter = flux_column(np.round(1.1 * flux).astype(np.int16))
-        write_parquet(table.set_column(2, table.schema.field("flux"), brighter), folder / path.name)
+        brighter = np.round(1.1 * flux).astype(np.int16)
+        write_parquet(
+            spectra_table(table["obsid"], table["star_id"], brighter, table["n_masked"]), folder / path.name
+        )
     return Survey(**{**vars(survey), "folder": folder})
 
 

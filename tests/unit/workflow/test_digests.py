@@ -5,14 +5,15 @@ import os
 import shutil
 import subprocess
 
+import numpy as np
 import pyarrow as pa
 import pytest
 
 from refusals import refused
 from starglot import fingerprint as fingerprints
 from starglot.fingerprint import Fingerprints
-from starglot.surveys.index import index_table, indexed_shards, require_shards
-from starglot.tables import read_digests, table_digest, write_digests, write_with_digest
+from starglot.surveys.index import index_table, indexed_shards, require_shards, sample_digests
+from starglot.tables import read_digests, spectra_table, table_digest, write_digests, write_parquet, write_with_digest
 
 
 def test_sha256sum_agrees(tmp_path):
@@ -74,6 +75,55 @@ def test_a_shard_without_digests_is_named(shards):
     (shards / "58000-B2.sha256").unlink()
     with refused("58000-B2", where=shards / "58000-B2.sha256", todo="snakemake clean"):
         index_table(["58000-B2"], shards)
+
+
+# ---------------------------------------------------------------- the spectra of a sample
+
+FLUX = np.random.default_rng(0).integers(0, 1000, (6, 40)).astype(np.int16)
+SHARDS = {"a": [10, 12], "b": [11, 14]}
+GRID = {"recipe": {"max_gap": 30}}
+
+
+def write_spectra(folder, shards, flux=FLUX, about=GRID):
+    """Spectra by obsid, row 0 of the flux that of obsid 10."""
+    for name, obsids in shards.items():
+        rows = flux[np.array(obsids) - 10]
+        stars = [f"gaia:{obsid}" for obsid in obsids]
+        write_parquet(spectra_table(obsids, stars, rows, [0] * len(obsids)), folder / f"{name}.parquet", about)
+    return folder / "index.tsv"
+
+
+def of_sample(index, obsids=(10, 11, 12), shard=("a", "b", "a")):
+    """Digests of a sample of three of the four stars; of all four there are labels."""
+    labels = pa.table({"obsid": [*obsids, 14], "shard": [*shard, "b"], "teff": [5000.0, 5100.0, 5200.0, 6000.0]})
+    return sample_digests(pa.table({"obsid": obsids}), labels, index)
+
+
+def test_work_on_a_sample_stays_when_other_spectra_join_its_shards(tmp_path):
+    first = of_sample(write_spectra(tmp_path, SHARDS))
+    assert of_sample(write_spectra(tmp_path, {"a": [12, 13, 10], "b": [15, 11, 14]})) == first
+    others = FLUX.copy()
+    others[[3, 4, 5]] += 1
+    assert of_sample(write_spectra(tmp_path, {"a": [10, 12, 13], "b": [11, 14]}, flux=others)) == first
+
+
+@pytest.mark.parametrize("row", [0, 1, 2])
+def test_work_on_a_sample_is_other_work_when_a_value_of_its_spectra_is_another(tmp_path, row):
+    first = of_sample(write_spectra(tmp_path, SHARDS))
+    other = FLUX.copy()
+    other[row, 7] += 1
+    changed = of_sample(write_spectra(tmp_path, SHARDS, flux=other))
+    assert changed["spectra"] != first["spectra"] and changed["labels"] == first["labels"]
+    exchanged = FLUX[[1, 0, 2, 3, 4, 5]]
+    assert of_sample(write_spectra(tmp_path, SHARDS, flux=exchanged))["spectra"] != first["spectra"]
+    recipe = {"recipe": {"max_gap": 25}}
+    assert of_sample(write_spectra(tmp_path, SHARDS, about=recipe))["spectra"] != first["spectra"]
+
+
+def test_a_spectrum_of_the_sample_that_is_not_cleaned_is_said(tmp_path):
+    index = write_spectra(tmp_path, {"a": [10], "b": [11, 14]})
+    with refused("1 spectra", where=tmp_path / "a.parquet"):
+        of_sample(index)
 
 
 @pytest.fixture
