@@ -357,7 +357,6 @@ CHANGES: dict[str, Change] = {
     "set_prune": setting(models={"llm-mini": {"decoding": {"prune": 0.02}}}),
     "set_ridge": setting(models={"ridge": {"bin": 20}}),
     "add_definition": setting(models={"ridge-2": _RIDGE}),
-    "leave_out_task": setting(run={"tasks": ["atmosphere"]}),
     "leave_out_model": setting(run={"without": {"abundances": ["class-mean"]}}),
     "add_model": setting(models={"ridge-2": _RIDGE}, run={"models": ["llm-mini", "class-mean", "ridge", "ridge-2"]}),
     "add_size": setting(run={"sizes": ["small", "mini", "all"]}),

@@ -52,7 +52,7 @@ def indexed_shards(index: str | Path) -> list[str]:
 
 
 def shard_digests(index: str | Path, shards: Collection[str]) -> dict[str, str]:
-    """Digest of the cleaned spectra of the ``shards``: a model depends on those of its stars, and on no others."""
+    """Digest of the cleaned spectra of each of the ``shards``."""
     lines = Path(index).read_text(encoding="utf-8").splitlines()[1:]
     rows = (line.split("\t") for line in lines)
     return {row[0]: row[1] for row in rows if row[0] in shards}
@@ -68,34 +68,34 @@ def sample_digests(sample: pa.Table, labels: pa.Table, index: str | Path) -> dic
     return {
         "sample": table_digest(sample),
         "labels": table_digest(mine),
-        "spectra": _spectra_digest(mine, Path(index).parent),
+        "spectra": spectra_digest(mine, Path(index).parent),
     }
 
 
-def _spectra_digest(labels: pa.Table, folder: Path) -> str:
-    """Digest of the cleaned spectra of some rows (obsid, shard): of each one's flux, of their grid and recipe.
+def spectra_digest(rows: pa.Table, folder: Path) -> str:
+    """Digest of cleaned spectra in ``folder``, those of ``rows`` (obsid, shard): of their flux, grid and recipe.
 
     It is the same whatever other spectra stand in these shards: a larger sample, or a task more, has others cleaned
     with them.  Raises StarglotError when one is not in its shard.
     """
     found, about = hashlib.sha256(), set()
-    obsid = labels.sort_by("shard")["obsid"].combine_chunks()
-    counts = pc.value_counts(labels["shard"]).to_pylist()
+    obsid = rows.sort_by("shard")["obsid"].combine_chunks()
+    counts = pc.value_counts(rows["shard"]).to_pylist()
     first = 0
     for shard, count in sorted((each["values"], each["counts"]) for each in counts):
-        wanted, first = obsid.slice(first, count), first + count
+        wanted, first = pc.unique(obsid.slice(first, count)), first + count
         with pq.ParquetFile(folder / f"{shard}.parquet") as file:
             about.add((file.schema_arrow.metadata or {}).get(b"starglot", b"").decode())
-            rows = file.read(columns=["obsid", "flux_digest"])
-        rows = rows.filter(pc.is_in(rows["obsid"], value_set=wanted)).sort_by("obsid")
-        if len(rows) < len(wanted):
+            cleaned = file.read(columns=["obsid", "flux_digest"])
+        mine = cleaned.filter(pc.is_in(cleaned["obsid"], value_set=wanted)).sort_by("obsid")
+        if len(mine) < len(wanted):
             raise StarglotError(
-                f"{len(wanted) - len(rows)} spectra of the sample are not among the cleaned ones",
+                f"{len(wanted) - len(mine)} spectra of the sample are not among the cleaned ones",
                 where=folder / f"{shard}.parquet",
                 todo="rebuild the sample: snakemake samples",
             )
-        found.update(rows["obsid"].to_numpy().astype("<i8").tobytes())
-        found.update(b"".join(rows["flux_digest"].to_pylist()))
+        found.update(mine["obsid"].to_numpy().astype("<i8").tobytes())
+        found.update(b"".join(mine["flux_digest"].to_pylist()))
     return digest_of([found.hexdigest(), sorted(about)])
 
 

@@ -19,14 +19,14 @@ from torch.nn.functional import l1_loss
 from starglot.config.bases.aligned import AlignedBase
 from starglot.config.recipes import Recipe
 from starglot.errors import StarglotError
-from starglot.hashing import digest_of, manifest_digest
+from starglot.hashing import manifest_digest
 from starglot.models.baselines.reading import use_device
 from starglot.models.bases import read_manifest
 from starglot.models.encoders.aligned import ALIGNED, Aligned, contrast, load_aligned, save_aligned
 from starglot.models.encoders.files import as_flux, load_encoder
 from starglot.spectra.sample_flux import CleanedSpectra
 from starglot.store import CHECKPOINTS, new_folder
-from starglot.surveys.index import cleaned_spectra
+from starglot.surveys.index import cleaned_spectra, spectra_digest
 from starglot.tables import table_digest, write_json
 from starglot.training.delivery import MANIFEST, deliver, digests, restore_or_begin, versions, write_run
 from starglot.training.epochs import train, write_curve
@@ -126,13 +126,16 @@ class Alignment:
 
 def pair_spectra(pairs: pa.Table, indexes: Sequence[Path]) -> tuple[CleanedSpectra, CleanedSpectra]:
     """The cleaned spectra of both views, by obsid, of at least these pairs; indexes: of them, in their folders."""
-    first, second = (
-        cleaned_spectra(
-            pa.table({"obsid": pairs[f"{prefix}obsid"], "shard": pairs[f"{prefix}shard"]}).combine_chunks(), index
-        )
-        for prefix, index in zip(("", "other_"), indexes, strict=True)
-    )
+    first, second = map(cleaned_spectra, _sides(pairs), indexes)
     return first, second
+
+
+def _sides(pairs: pa.Table) -> list[pa.Table]:
+    """obsid and shard of both sides of pairs."""
+    return [
+        pa.table({"obsid": pairs[f"{prefix}obsid"], "shard": pairs[f"{prefix}shard"]}).combine_chunks()
+        for prefix in ("", "other_")
+    ]
 
 
 def train_aligned(
@@ -174,7 +177,8 @@ def train_aligned(
                 todo="take more stars, or another `split`",
             )
     spectra = pair_spectra(pairs, indexes)
-    inputs = {"pairs": table_digest(pairs), "spectra": [digest_of(dict(each.digests)) for each in spectra]}
+    digested = [spectra_digest(rows, index.parent) for rows, index in zip(_sides(pairs), indexes, strict=True)]
+    inputs = {"pairs": table_digest(pairs), "spectra": digested}
     standing = [manifest_digest(folder / MANIFEST) for folder in encoders]
     about = {"base": settings.model_dump(), "views": list(views), "recipes": [each.model_dump() for each in recipes]}
     if start is not None:

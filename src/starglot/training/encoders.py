@@ -18,7 +18,6 @@ from starglot.config.bases.encoders import EncoderBase
 from starglot.config.recipes import Recipe
 from starglot.config.root import Split
 from starglot.errors import StarglotError
-from starglot.hashing import digest_of
 from starglot.models.baselines.files import ENCODER
 from starglot.models.baselines.reading import use_device
 from starglot.models.encoders.autoencoder import described
@@ -28,7 +27,7 @@ from starglot.registry import Registry
 from starglot.samples.split import split_of
 from starglot.spectra.sample_flux import CleanedSpectra
 from starglot.store import CHECKPOINTS, new_folder
-from starglot.surveys.index import require_shards, shard_digests
+from starglot.surveys.index import require_shards, shard_digests, spectra_digest
 from starglot.tables import write_json, write_parquet
 from starglot.training.delivery import MANIFEST, deliver, digests, restore_or_begin, versions, write_run
 from starglot.training.epochs import train, write_curve
@@ -131,8 +130,7 @@ def train_encoder(
     started = time.time()
     processes = join_processes(settings.gpus, "bases: gpus")
     rows = seen_spectra(index, split, split_seed)
-    shards = set(rows["shard"].to_pylist())
-    inputs = {"spectra": digest_of(shard_digests(index, shards))}
+    inputs = {"spectra": spectra_digest(rows, index.parent)}
     shares = split.model_dump(exclude={"folds"})
     about = {"base": settings.model_dump(), "recipe": recipe.model_dump(), "split": shares}
     if start is not None:

@@ -17,7 +17,6 @@ from starglot.config.kinds.patch_llm import PixelAugment
 from starglot.config.patches import Patches
 from starglot.config.recipes import Wavelength
 from starglot.config.root import Split
-from starglot.hashing import digest_of
 from starglot.models import llm
 from starglot.models.baselines.reading import use_device
 from starglot.models.patch_filler import PatchFiller, draw_hidden_patches
@@ -27,7 +26,7 @@ from starglot.spectra.pixels import pixels, redraw_pixels
 from starglot.spectra.resample import wavelength_grid
 from starglot.spectra.sample_flux import evenly_spread
 from starglot.store import CHECKPOINTS, new_folder
-from starglot.surveys.index import shard_digests
+from starglot.surveys.index import spectra_digest
 from starglot.tables import write_json, write_parquet
 from starglot.training.adapters import VALIDATED, find_foundation
 from starglot.training.delivery import MANIFEST, deliver, restore_or_begin, versions, write_run
@@ -117,8 +116,7 @@ def train_masked_patches(
     started = time.time()
     processes = join_processes(settings.gpus, "bases: gpus")
     rows = seen_spectra(index, split, split_seed)
-    shards = set(rows["shard"].to_pylist())
-    inputs = {"spectra": digest_of(shard_digests(index, shards)), "base": base["digest"]}
+    inputs = {"spectra": spectra_digest(rows, index.parent), "base": base["digest"]}
     about = {
         "base": settings.model_dump(exclude={"revision"}),
         "encoding": encoding.model_dump(),

@@ -181,7 +181,9 @@ def test_an_encoder_that_was_trained_before_is_not_trained_again(view, base, tmp
     pretrain(masked(), view, tmp_path / "first", tmp_path / "state")
     monkeypatch.setattr("starglot.training.encoders.train", None)
     pretrain(masked(), view, tmp_path / "again", tmp_path / "state")
-    assert (tmp_path / "again" / ENCODER).read_bytes() == (base / ENCODER).read_bytes()
+    pretrain(masked(), with_other_test_stars(view, tmp_path / "other"), tmp_path / "once more", tmp_path / "state")
+    for name in ("again", "once more"):
+        assert (tmp_path / name / ENCODER).read_bytes() == (base / ENCODER).read_bytes()
 
 
 def test_gradients_are_no_longer_than_the_plan_says(view, tmp_path, monkeypatch):
