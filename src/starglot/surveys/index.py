@@ -76,7 +76,7 @@ def spectra_digest(rows: pa.Table, folder: Path) -> str:
     """Digest of cleaned spectra in ``folder``, those of ``rows`` (obsid, shard): of their flux, grid and recipe.
 
     It is the same whatever other spectra stand in these shards: a larger sample, or a task more, has others cleaned
-    with them.  Raises StarglotError when one is not in its shard.
+    with them.  Raises StarglotError when one is not in its shard, or has no digest.
     """
     found, about = hashlib.sha256(), set()
     obsid = rows.sort_by("shard")["obsid"].combine_chunks()
@@ -85,6 +85,12 @@ def spectra_digest(rows: pa.Table, folder: Path) -> str:
     for shard, count in sorted((each["values"], each["counts"]) for each in counts):
         wanted, first = pc.unique(obsid.slice(first, count)), first + count
         with pq.ParquetFile(folder / f"{shard}.parquet") as file:
+            if "flux_digest" not in file.schema_arrow.names:
+                raise StarglotError(
+                    "these spectra were cleaned by a version that gave them no digests",
+                    where=folder / f"{shard}.parquet",
+                    todo="clean them again: remove the file, then snakemake clean",
+                )
             about.add((file.schema_arrow.metadata or {}).get(b"starglot", b"").decode())
             cleaned = file.read(columns=["obsid", "flux_digest"])
         mine = cleaned.filter(pc.is_in(cleaned["obsid"], value_set=wanted)).sort_by("obsid")

@@ -7,6 +7,7 @@ import subprocess
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from refusals import refused
@@ -118,6 +119,13 @@ def test_work_on_a_sample_is_other_work_when_a_value_of_its_spectra_is_another(t
     assert of_sample(write_spectra(tmp_path, SHARDS, flux=exchanged))["spectra"] != first["spectra"]
     recipe = {"recipe": {"max_gap": 25}}
     assert of_sample(write_spectra(tmp_path, SHARDS, about=recipe))["spectra"] != first["spectra"]
+
+
+def test_spectra_of_before_there_were_digests_are_said(tmp_path):
+    index = write_spectra(tmp_path, SHARDS)
+    write_parquet(pq.read_table(tmp_path / "b.parquet").drop_columns(["flux_digest"]), tmp_path / "b.parquet")
+    with refused(where=tmp_path / "b.parquet", todo="snakemake clean"):
+        of_sample(index)
 
 
 def test_a_spectrum_of_the_sample_that_is_not_cleaned_is_said(tmp_path):
